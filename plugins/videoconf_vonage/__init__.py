@@ -1,0 +1,1 @@
+"""Vonage Video for videoconf."""

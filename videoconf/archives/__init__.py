@@ -1,0 +1,1 @@
+"""Archives: recordings of meetings, and the storage targets they go to."""

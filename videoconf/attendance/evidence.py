@@ -1,0 +1,89 @@
+"""Merging one event's evidence into the row of its connection: a single statement, whatever came before it.
+
+Every column moves one way only (``first_…`` shrinks, ``last_…`` grows, a name stays the earliest one's), so the merge is
+commutative, associative and idempotent: order, repetition and races between nodes cannot change what comes out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, case, func, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.database import greatest, least
+from videoconf.providers import EventKind, ProviderEvent
+
+
+def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
+    """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = AttendeeConnection
+    statement = insert(row).values(meeting_id=meeting_id, connection_id=event.connection_id, **_columns(event))
+    new = statement.excluded
+    later_leave = or_(
+        row.last_leave.is_(None),
+        new.last_leave > row.last_leave,
+        and_(new.last_leave == row.last_leave, func.coalesce(new.leave_reason, "") < func.coalesce(row.leave_reason, "")),
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[row.meeting_id, row.connection_id],
+            set_={
+                **_earliest(row, new, "attendee"),
+                **_earliest(row, new, "name"),
+                "first_join": least(row.first_join, new.first_join),
+                "last_join": greatest(row.last_join, new.last_join),
+                "last_leave": greatest(row.last_leave, new.last_leave),
+                "leave_reason": case(
+                    (and_(new.last_leave.is_not(None), later_leave), new.leave_reason), else_=row.leave_reason
+                ),
+                "first_activity": least(row.first_activity, new.first_activity),
+                "last_evidence": greatest(row.last_evidence, new.last_evidence),
+            },
+        )
+    )
+
+
+def _columns(event: ProviderEvent) -> dict[str, Any]:
+    """Say which columns one event is evidence for."""
+    at = _required(event.at)
+    columns: dict[str, Any] = {
+        "attendee": event.attendee,
+        "attendee_at": at if event.attendee is not None else None,
+        "name": event.name,
+        "name_at": at if event.name is not None else None,
+        "first_join": event.connected_at,
+        "last_join": event.connected_at,
+        "last_leave": None,
+        "leave_reason": None,
+        "first_activity": None,
+        "last_evidence": at,
+    }
+    if event.kind is EventKind.JOINED:
+        columns["first_join"] = columns["last_join"] = event.connected_at or at
+    elif event.kind is EventKind.LEFT:
+        columns["last_leave"], columns["leave_reason"] = at, event.reason
+    else:
+        columns["first_activity"] = at
+    return columns
+
+
+def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:
+    """Keep the value of the earliest evidence; of two at the same moment, the smaller, so that order decides nothing."""
+    at = f"{column}_at"
+    ours, theirs, ours_at, theirs_at = getattr(row, column), new[column], getattr(row, at), new[at]
+    earlier = and_(
+        theirs.is_not(None),
+        or_(ours.is_(None), theirs_at < ours_at, and_(theirs_at == ours_at, theirs < ours)),
+    )
+    return {column: case((earlier, theirs), else_=ours), at: case((earlier, theirs_at), else_=ours_at)}
+
+
+def _required(at: datetime | None) -> datetime:
+    if at is None:
+        raise ValueError("an event without a time is no evidence")
+    return at

@@ -1,0 +1,295 @@
+"""The database: one base class, the column types, and the two ways in, :func:`read` and :func:`write`.
+
+SQLite is the embedded default and PostgreSQL is for more than one node; what differs between them is in this file and
+nowhere else. Times that are stored come from the database's clock (:class:`utc_now`), so that nodes with different
+clocks agree; provider times come from the provider.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Double,
+    Engine,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    event,
+    exc,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement, GenericFunction
+
+from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware time, stored and returned in UTC. SQLite drops offsets, so they are converted before they reach it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the database")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Base of all models."""
+
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING_CONVENTION),
+        type_annotation_map={datetime: UTCDateTime(), dict[str, Any]: Json, str: String(255), bytes: LargeBinary()},
+    )
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "autoflush": False})
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+# --- expressions that the two databases spell differently -------------------------------------------------------
+
+
+class utc_now(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL function it stands for
+    """The present by the database's clock."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
+@compiles(utc_now, "postgresql")
+def _utc_now_postgresql(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(utc_now, "sqlite")
+def _utc_now_sqlite(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    # The width of what SQLAlchemy stores, so that texts compare as times do.
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+class utc_in(FunctionElement[datetime]):  # noqa: N801
+    """So many seconds from now, by the database's clock."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(literal(seconds, Double))
+
+
+@compiles(utc_in, "postgresql")
+def _utc_in_postgresql(element: utc_in, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(utc_in, "sqlite")
+def _utc_in_sqlite(element: utc_in, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {compiler.process(element.clauses, **kw)} || ' seconds')"
+
+
+class greatest(GenericFunction[Any]):  # noqa: N801
+    """The larger of two values; a NULL does not count."""
+
+    inherit_cache = True
+
+
+class least(GenericFunction[Any]):  # noqa: N801
+    """The smaller of two values; a NULL does not count."""
+
+    inherit_cache = True
+
+
+@compiles(greatest, "sqlite")
+@compiles(least, "sqlite")
+def _extreme_sqlite(element: GenericFunction[Any], compiler: SQLCompiler, **kw: Any) -> str:
+    # SQLite's max(a, b) is NULL as soon as one of them is.
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"coalesce({'max' if isinstance(element, greatest) else 'min'}({a}, {b}), {a}, {b})"
+
+
+# --- transactions -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def write() -> Iterator[Session]:
+    """One transaction that is committed at the end of the block, or rolled back by an exception.
+
+    A block inside a block joins the outer one: operations flush, the outermost edge commits. Afterwards no pooled
+    connection is held, so that a provider may be called. On SQLite the transaction is a writer from its first moment
+    (BEGIN IMMEDIATE): a reader that becomes a writer fails at once instead of waiting.
+
+    :raises DatabaseUnavailable: it cannot be reached; :class:`DatabaseBusy`, :class:`DatabaseFull`: nothing was stored.
+    """
+    session = db.session()
+    if session.info.get("writing"):
+        yield session
+        return
+    session.info["writing"] = True
+    try:
+        session.close()  # a read that is still open would lend its transaction
+        session.connection(execution_options={"writing": True})
+        yield session
+        session.commit()
+    except exc.SQLAlchemyError as error:
+        session.rollback()
+        raise translated(error) from error
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["writing"] = False
+        session.close()
+
+
+@contextmanager
+def read() -> Iterator[Session]:
+    """Reads without a transaction of their own on PostgreSQL (two round trips fewer); inside :func:`write`, joins it.
+
+    What is loaded stays usable after the block, detached. No pooled connection is held afterwards.
+
+    :raises DatabaseUnavailable: it cannot be reached or is busy.
+    """
+    session = db.session()
+    if session.info.get("writing"):
+        yield session
+        return
+    try:
+        if db.engine.dialect.name == "postgresql":
+            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+    except exc.SQLAlchemyError as error:
+        raise translated(error) from error
+    finally:
+        session.close()
+
+
+def lock(session: Session, name: str) -> None:
+    """Hold a named lock until the transaction ends. On SQLite the write transaction itself is the lock."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(literal(name), 0))))
+
+
+def translated(error: exc.SQLAlchemyError) -> Exception:
+    """Turn what the driver raised into ours where it is the database's state; a bug of ours stays as it is."""
+    if isinstance(error, exc.TimeoutError):
+        return DatabaseBusy("No database connection became free in time.", retry_after_seconds=1)
+    if not isinstance(error, exc.DBAPIError):
+        return error
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return _translated_sqlite(original, error)
+    state = getattr(original, "sqlstate", None)
+    if state is None:
+        # psycopg gives no state where the connection never came about or broke.
+        broken = error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+        return DatabaseUnavailable(retry_after_seconds=5) if broken else error
+    if state in ("57014", "55P03", "40001", "40P01") or state.startswith("533"):
+        return DatabaseBusy(retry_after_seconds=1)
+    if state.startswith("53") or state == "25006":
+        return DatabaseFull(retry_after_seconds=5)
+    if state.startswith(("08", "57P", "25P03")):
+        return DatabaseUnavailable(retry_after_seconds=5)
+    return error
+
+
+def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> Exception:
+    name = getattr(original, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusy(retry_after_seconds=1)
+    if name.startswith(("SQLITE_FULL", "SQLITE_READONLY")):
+        return DatabaseFull(retry_after_seconds=5)
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+        return DatabaseUnavailable(retry_after_seconds=5)
+    return error
+
+
+# --- engines ----------------------------------------------------------------------------------------------------
+
+
+def engine_options(url: str, pool_size: int) -> dict[str, Any]:
+    """Return what an engine for this URL is made with: every wait is bounded."""
+    if not url.startswith("postgresql"):
+        return {"connect_args": {"timeout": 5}, "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 5}
+    session_limits = "-c statement_timeout=3s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s"
+    return {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 1,
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "connect_args": {
+            "connect_timeout": 2,
+            "options": f"{session_limits} -c timezone=UTC",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    }
+
+
+def driver_url(url: str) -> str:
+    """Name psycopg 3 as the driver: what a bare ``postgresql://`` means depends on SQLAlchemy's version."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+@event.listens_for(Engine, "connect")
+def _set_up_sqlite(connection: Any, record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # the driver must not begin transactions by itself; _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,427 @@
+"""Every error that videoconf raises on purpose, each with its stable code and HTTP status.
+
+::
+
+    VideoconfError
+    ├── RequestError                    the caller's request, or the state it meets
+    │   ├── MalformedRequest        400 malformed_request
+    │   ├── Unauthenticated         401 unauthenticated
+    │   ├── Forbidden               403 forbidden
+    │   │   └── RoleForbidden       403 role_forbidden
+    │   ├── NotFound                404 not_found
+    │   │   ├── MeetingNotFound     404 meeting_not_found
+    │   │   └── ProviderNotFound    404 provider_not_found
+    │   ├── MethodNotAllowed        405 method_not_allowed
+    │   ├── NotAcceptable           406 not_acceptable
+    │   ├── Conflict                409 conflict
+    │   │   ├── MeetingEnded        409 meeting_ended
+    │   │   └── MeetingNotOpen      409 meeting_not_open
+    │   ├── PayloadTooLarge         413 payload_too_large
+    │   ├── UnsupportedMediaType    415 unsupported_media_type
+    │   └── ValidationFailed        422 validation_failed
+    │       └── CapabilityUnsupported  422 capability_unsupported
+    ├── ProviderError               502 provider_error
+    │   ├── ProviderUnavailable     503 provider_unavailable      not executed
+    │   ├── ProviderBusy            503 provider_busy             not executed
+    │   ├── ProviderRateLimited     503 provider_rate_limited     not executed
+    │   ├── ProviderTimeout         504 provider_timeout          outcome unknown
+    │   ├── ProviderAuthFailed      502 provider_auth_failed      not executed
+    │   ├── ProviderRejected        422 provider_rejected         not executed
+    │   ├── ProviderNotFoundThere   404 provider_resource_not_found
+    │   ├── ProviderConflict        409 provider_conflict
+    │   ├── ProviderBadResponse     502 provider_bad_response     outcome unknown
+    │   └── ProviderPluginError     502 provider_plugin_error     outcome unknown
+    ├── StorageError                502 storage_error
+    │   ├── StoredObjectNotFound    404 stored_object_not_found
+    │   ├── StorageDenied           422 storage_denied
+    │   └── StorageUnavailable      503 storage_unavailable
+    ├── WebhookRejected             401 webhook_rejected
+    ├── DatabaseUnavailable         503 database_unavailable
+    │   ├── DatabaseBusy            503 database_busy
+    │   └── DatabaseFull            503 database_full
+    └── InternalError               500 internal                  a bug; says nothing else
+
+    ConfigurationError              start-up only; a root of its own, so that no handler of the above swallows it
+
+``code`` is for programs and ``detail`` for people; both go to the caller, so neither ever holds a secret or a
+provider's own words. What the provider said goes to :attr:`ProviderError.provider_message`, which is logged only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class VideoconfError(Exception):
+    """Root of all errors that a caller may be told about.
+
+    :param detail: what happened, for people; safe to show. The title when absent.
+    :param errors: validation messages by JSON path.
+    :param extra: further members of the problem document, in its own spelling (camelCase).
+    :param retry_after_seconds: when repeating the request may help.
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.errors = dict(errors or {})
+        self.extra = dict(extra or {})
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InternalError(VideoconfError):
+    """A bug of ours. The answer carries a request id and nothing else; the log has the rest."""
+
+    code = "internal"
+    status = 500
+    title = "Internal error"
+
+
+# --- the caller's request ---------------------------------------------------------------------------------------
+
+
+class RequestError(VideoconfError):
+    """The request cannot be carried out as it stands; repeating it unchanged will not help."""
+
+    code = "bad_request"
+    status = 400
+    title = "The request cannot be carried out"
+
+
+class MalformedRequest(RequestError):
+    """The request cannot be parsed: broken JSON, a NUL, a duplicate key, too deep."""
+
+    code = "malformed_request"
+    title = "The request cannot be parsed"
+
+
+class Unauthenticated(RequestError):
+    """No bearer token, or one that does not verify."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "A valid bearer token is needed"
+
+
+class Forbidden(RequestError):
+    """The token is valid and lacks the operation's permission."""
+
+    code = "forbidden"
+    status = 403
+    title = "The token lacks the permission for this operation"
+
+
+class RoleForbidden(Forbidden):
+    """The caller's token names the meeting roles that it may give, and this is not one of them."""
+
+    code = "role_forbidden"
+    title = "The token may not give this meeting role"
+
+
+class NotFound(RequestError):
+    """No such route or resource, or another tenant's: the two look the same on purpose."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class MeetingNotFound(NotFound):
+    """No meeting of the caller's tenant has this link id."""
+
+    code = "meeting_not_found"
+    title = "No such meeting"
+
+
+class ProviderNotFound(NotFound):
+    """No enabled provider has this key."""
+
+    code = "provider_not_found"
+    title = "No such provider"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists and does not take this method; ``Allow`` names those it takes."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+
+
+class NotAcceptable(RequestError):
+    """The operation can produce none of the media types that ``Accept`` asks for."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "None of the accepted media types can be produced"
+
+
+class Conflict(RequestError):
+    """The state of the resource forbids the operation."""
+
+    code = "conflict"
+    status = 409
+    title = "The state of the resource forbids this"
+
+
+class MeetingEnded(Conflict):
+    """The meeting has ended: no token, no edit, no second end."""
+
+    code = "meeting_ended"
+    title = "The meeting has ended"
+
+
+class MeetingNotOpen(Conflict):
+    """The meeting is scheduled and its doors are not open yet; ``opensOn`` says when they will be."""
+
+    code = "meeting_not_open"
+    title = "The meeting is not open yet"
+
+
+class PayloadTooLarge(RequestError):
+    """The body is over the operation's limit."""
+
+    code = "payload_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's ``Content-Type`` is not the operation's."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "The body's media type is not supported"
+
+
+class ValidationFailed(RequestError):
+    """The request parses and is wrong; ``errors`` names each place."""
+
+    code = "validation_failed"
+    status = 422
+    title = "The request is not valid"
+
+
+class CapabilityUnsupported(ValidationFailed):
+    """The meeting's provider lacks what was asked for. Raised before any side effect."""
+
+    code = "capability_unsupported"
+    title = "The provider does not support this"
+
+
+# --- the provider -----------------------------------------------------------------------------------------------
+
+
+class ProviderError(VideoconfError):
+    """A provider call failed.
+
+    :param provider_status: the provider's HTTP status, where there was one.
+    :param provider_code: the provider's own error code.
+    :param provider_message: the provider's own words, redacted; for the log, never for the caller.
+
+    ``outcome_unknown`` tells whether the call may have been executed all the same: then a create is resumed rather
+    than repeated, and no other provider is tried. ``retryable`` tells whether repeating the call later may help.
+    """
+
+    code = "provider_error"
+    status = 502
+    title = "The video provider failed"
+    outcome_unknown: ClassVar[bool] = False
+    retryable: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        provider_status: int | None = None,
+        provider_code: str | None = None,
+        provider_message: str | None = None,
+        retry_after_seconds: float | None = None,
+        errors: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail, errors=errors, retry_after_seconds=retry_after_seconds)
+        self.provider_status = provider_status
+        self.provider_code = provider_code
+        self.provider_message = provider_message
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider cannot be reached, or the breaker is open; nothing was executed."""
+
+    code = "provider_unavailable"
+    status = 503
+    title = "The video provider cannot be reached"
+
+
+class ProviderBusy(ProviderError):
+    """Too many provider calls are under way in this process; nothing was executed."""
+
+    code = "provider_busy"
+    status = 503
+    title = "Too many calls to the video provider are under way"
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider limits *our* rate; nothing was executed. Not 429: the caller's own quota is not the matter."""
+
+    code = "provider_rate_limited"
+    status = 503
+    title = "The video provider limits our rate"
+
+
+class ProviderTimeout(ProviderError):
+    """No whole answer before the deadline, or a reset after sending: it may have been executed."""
+
+    code = "provider_timeout"
+    status = 504
+    title = "The video provider did not answer in time"
+    outcome_unknown = True
+
+
+class ProviderAuthFailed(ProviderError):
+    """The provider refuses *our* credentials. Never a 401 or 403 to our caller."""
+
+    code = "provider_auth_failed"
+    title = "The video provider refuses this service's credentials"
+    retryable = False
+
+
+class ProviderRejected(ProviderError):
+    """The provider refuses what the caller asked for."""
+
+    code = "provider_rejected"
+    status = 422
+    title = "The video provider refuses this input"
+    retryable = False
+
+
+class ProviderNotFoundThere(ProviderError):
+    """The provider does not know the session, connection or archive. Ending and deleting take it for success."""
+
+    code = "provider_resource_not_found"
+    status = 404
+    title = "The video provider does not know this resource"
+    retryable = False
+
+
+class ProviderConflict(ProviderError):
+    """The state at the provider forbids it: already recording, nobody connected."""
+
+    code = "provider_conflict"
+    status = 409
+    title = "The state at the video provider forbids this"
+    retryable = False
+
+
+class ProviderBadResponse(ProviderError):
+    """The answer is unreadable, of the wrong shape, too large or a redirect: it may have been executed."""
+
+    code = "provider_bad_response"
+    title = "The video provider gave an unusable answer"
+    outcome_unknown = True
+
+
+class ProviderPluginError(ProviderError):
+    """The plugin raised something outside this taxonomy: a bug of the plugin; it may have been executed."""
+
+    code = "provider_plugin_error"
+    title = "The video provider's plugin failed"
+    outcome_unknown = True
+    retryable = False
+
+
+# --- storage targets --------------------------------------------------------------------------------------------
+
+
+class StorageError(VideoconfError):
+    """A call to a storage target failed."""
+
+    code = "storage_error"
+    status = 502
+    title = "The storage target failed"
+
+
+class StoredObjectNotFound(StorageError):
+    """The target holds no object of this key."""
+
+    code = "stored_object_not_found"
+    status = 404
+    title = "No such stored object"
+
+
+class StorageDenied(StorageError):
+    """The target refuses the credentials, or they may not do this."""
+
+    code = "storage_denied"
+    status = 422
+    title = "The storage target refuses the credentials"
+
+
+class StorageUnavailable(StorageError):
+    """The target cannot be reached in time."""
+
+    code = "storage_unavailable"
+    status = 503
+    title = "The storage target cannot be reached"
+
+
+# --- webhooks and our own database ------------------------------------------------------------------------------
+
+
+class WebhookRejected(VideoconfError):
+    """A webhook whose origin is not proven. One code and one wording for every cause: a forger learns nothing.
+
+    ``detail`` of the instance is for the log; the caller gets the title.
+    """
+
+    code = "webhook_rejected"
+    status = 401
+    title = "The webhook's signature is not valid"
+
+
+class DatabaseUnavailable(VideoconfError):
+    """The database cannot be reached, or the connection broke: a write may or may not have been committed."""
+
+    code = "database_unavailable"
+    status = 503
+    title = "The database cannot be reached"
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """A lock, a pool or the database's connections are taken; nothing was committed."""
+
+    code = "database_busy"
+    title = "The database is busy"
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The database has no room left or takes no writes; nothing was committed."""
+
+    code = "database_full"
+    title = "The database takes no writes"
+
+
+# --- start-up ---------------------------------------------------------------------------------------------------
+
+
+class ConfigurationError(Exception):
+    """What is configured cannot work. Raised at start-up with every fault at once, each with its remedy.
+
+    Deliberately not a :class:`VideoconfError`: nothing that answers requests may catch it.
+    """
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__("\n".join(["videoconf cannot start:", *(f"  * {fault}" for fault in self.faults)]))

@@ -1,0 +1,20 @@
+"""The seam: what plugins may hook into, how they are found, and what they brought."""
+
+from videoconf.hooks.enabled import Providers, contained, enable_providers
+from videoconf.hooks.loader import Failure, Origin, Plugins, load_plugins
+from videoconf.hooks.registry import Registered, Registry, build_registry, settings_prefix, undeclared_capabilities
+
+__all__ = [
+    "Failure",
+    "Origin",
+    "Plugins",
+    "Providers",
+    "Registered",
+    "Registry",
+    "build_registry",
+    "contained",
+    "enable_providers",
+    "load_plugins",
+    "settings_prefix",
+    "undeclared_capabilities",
+]

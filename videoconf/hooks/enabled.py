@@ -1,0 +1,116 @@
+"""The providers that are enabled: made once, from their settings, and shared by all threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from videoconf.errors import ConfigurationError, ProviderPluginError, ValidationFailed, VideoconfError
+from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
+from videoconf.providers import Provider, ProviderContext
+from videoconf.settings import load
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Providers:
+    """Enabled providers by key, in the configured order; the first is the default."""
+
+    by_key: dict[str, Provider]
+    faults: tuple[str, ...] = ()
+    """What forbids serving: a listed provider that is missing, broken or not configured. Each with its remedy."""
+
+    @property
+    def default(self) -> Provider:
+        """The provider of meetings that name none.
+
+        :raises ConfigurationError: none is enabled, which only a process that does not serve can meet.
+        """
+        for provider in self.by_key.values():
+            return provider
+        raise ConfigurationError(self.faults or "No provider is enabled.")
+
+    def get(self, key: str) -> Provider:
+        """Return an enabled provider; a meeting's own may have been taken out of the settings since.
+
+        :raises ProviderPluginError: it is not enabled.
+        """
+        if (provider := self.find(key)) is None:
+            raise ProviderPluginError(f"The provider {key!r} of this meeting is not enabled.")
+        return provider
+
+    def find(self, key: str) -> Provider | None:
+        return self.by_key.get(key)
+
+    def choose(self, key: str | None) -> Provider:
+        """Return the provider that a caller asks for, or the default.
+
+        :raises ValidationFailed: it is not enabled.
+        """
+        if key is None:
+            return self.default
+        if (provider := self.find(key)) is None:
+            raise ValidationFailed(errors={"provider": [f"Must be one of: {', '.join(self.by_key)}."]})
+        return provider
+
+    def __iter__(self) -> Iterator[Provider]:
+        return iter(self.by_key.values())
+
+
+def enable_providers(registry: Registry, keys: tuple[str, ...], context: ProviderContext) -> Providers:
+    """Make the listed providers. What is wrong with one is kept as a fault, so that all faults are told at once."""
+    by_key: dict[str, Provider] = {}
+    faults: list[str] = []
+    for key in dict.fromkeys(keys):
+        if key not in registry.providers:
+            faults.append(_missing(registry, key))
+            continue
+        cls = registry.providers[key].cls
+        try:
+            provider = cls(load(cls.Settings, settings_prefix(key)), context)
+            if wrong := undeclared_capabilities(provider):
+                raise ConfigurationError(f"The provider {key!r} declares and implements differently: {', '.join(wrong)}.")
+            by_key[key] = provider
+        except ConfigurationError as error:
+            faults += [f"{fault} (provider {key!r})" for fault in error.faults]
+        except Exception as error:
+            logger.exception("the provider %r cannot be made", key)
+            faults.append(f"The provider {key!r} cannot be made: {type(error).__name__}. The log has the trace.")
+    if not keys:
+        faults.append("VIDEOCONF_PROVIDERS names no provider.")
+    return Providers(by_key, tuple(faults))
+
+
+def _missing(registry: Registry, key: str) -> str:
+    for failure in registry.failures:
+        if failure.origin.name == key:
+            return f"VIDEOCONF_PROVIDERS names {key!r}, whose {failure.origin} cannot be loaded: {failure.reason}"
+    installed = ", ".join(sorted(registry.providers)) or "none"
+    return (
+        f"VIDEOCONF_PROVIDERS names {key!r}, which no installed plugin brings (installed: {installed}). "
+        f"Install its distribution, or take it out of the list."
+    )
+
+
+def contained(method: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a provider's method so that only errors of our taxonomy leave it.
+
+    :raises ProviderPluginError: the plugin raised anything else; the log has the trace.
+    """
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except VideoconfError:
+            raise
+        except Exception as error:
+            logger.exception("a provider's plugin failed in %s", getattr(method, "__qualname__", method))
+            raise ProviderPluginError from error
+
+    return call

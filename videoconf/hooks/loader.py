@@ -1,0 +1,77 @@
+"""Find installed plugins by their entry points, and survive those that are broken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from videoconf.hooks import spec
+
+logger = logging.getLogger(__name__)
+
+GROUP = "videoconf"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from, for messages."""
+
+    name: str
+    """Name of the entry point. By convention the key of what the plugin brings, so that its settings are found."""
+    distribution: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} of {self.distribution}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin that could not be loaded."""
+
+    origin: Origin
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What was loaded: one plugin manager per application, never a global one."""
+
+    manager: pluggy.PluginManager
+    origins: dict[str, Origin]
+    failures: tuple[Failure, ...]
+
+
+def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Load every plugin of the environment, each on its own.
+
+    pluggy's own loader stops at the first plugin that raises; one broken plugin must not take the others along. What
+    a plugin raises while it is imported is contained whatever it is (``SystemExit`` included) and kept as a failure.
+    """
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(spec)
+    origins: dict[str, Origin] = {}
+    failures: list[Failure] = []
+    for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+        origin = Origin(point.name, _distribution(point))
+        try:
+            manager.register(point.load(), name=point.name)
+            manager.check_pending()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # a plugin's import may call sys.exit
+            if manager.has_plugin(point.name):
+                manager.unregister(name=point.name)
+            reason = f"{type(error).__name__}: {error}"
+            failures.append(Failure(origin, reason))
+            logger.warning("%s cannot be loaded and is left out: %s", origin, reason)
+        else:
+            origins[point.name] = origin
+    return Plugins(manager, origins, tuple(failures))
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value

@@ -1,0 +1,121 @@
+"""What the plugins bring, by key, each with where it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import click
+
+from videoconf.errors import ConfigurationError
+from videoconf.hooks.loader import Failure, Origin, Plugins
+from videoconf.providers import INTERFACES, Provider
+from videoconf.providers.base import CONTRACT_VERSION as PROVIDER_CONTRACT
+from videoconf.settings import PREFIX, Declared, declared
+from videoconf.storage import StorageTarget
+from videoconf.storage.base import CONTRACT_VERSION as STORAGE_CONTRACT
+
+T = TypeVar("T")
+
+KEY = re.compile(r"[a-z][a-z0-9]{1,31}")
+
+
+@dataclass(frozen=True)
+class Registered(Generic[T]):
+    """A class that a plugin brought."""
+
+    cls: type[T]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All that is installed, enabled or not."""
+
+    providers: dict[str, Registered[Provider]]
+    storage_targets: dict[str, Registered[StorageTarget]]
+    commands: tuple[click.Command, ...]
+    failures: tuple[Failure, ...]
+
+    def settings_of(self, key: str) -> list[Declared]:
+        """List the settings that an installed provider declares."""
+        return declared(self.providers[key].cls.Settings, settings_prefix(key))
+
+
+def settings_prefix(key: str) -> str:
+    """Return what the variables of a provider begin with."""
+    return f"{PREFIX}{key.upper()}_"
+
+
+def build_registry(plugins: Plugins) -> Registry:
+    """Ask every plugin for what it brings.
+
+    A plugin whose hook raises, or that brings something unfit, is left out whole and listed as a failure.
+
+    :raises ConfigurationError: two plugins claim one key. Neither is preferred: which one would depend on the machine.
+    """
+    failures = list(plugins.failures)
+    providers: dict[str, Registered[Provider]] = {}
+    storage_targets: dict[str, Registered[StorageTarget]] = {}
+    commands: list[click.Command] = []
+    for name, origin in plugins.origins.items():
+        try:
+            new_providers = _collect(plugins, name, "videoconf_providers", _check_provider)
+            new_targets = _collect(plugins, name, "videoconf_storage_targets", _check_storage_target)
+            new_commands = _collect(plugins, name, "videoconf_cli", lambda command: None)
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+            failures.append(Failure(origin, f"{type(error).__name__}: {error}"))
+            continue
+        _add(providers, new_providers, origin)
+        _add(storage_targets, new_targets, origin)
+        commands += new_commands
+    return Registry(providers, storage_targets, tuple(commands), tuple(failures))
+
+
+def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None]) -> list[Any]:
+    """Call one hook of one plugin only, so that what comes back, and what goes wrong, has a name."""
+    others = [plugin for other, plugin in plugins.manager.list_name_plugin() if other != name]
+    caller = plugins.manager.subset_hook_caller(hook, remove_plugins=others)
+    found: list[Any] = [item for items in caller() for item in items]
+    for item in found:
+        check(item)
+    return found
+
+
+def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: Origin) -> None:
+    for cls in classes:
+        if cls.key in registered:
+            raise ConfigurationError(
+                f"The key {cls.key!r} is claimed by {registered[cls.key].origin} and by {origin}. Uninstall one of them."
+            )
+        registered[cls.key] = Registered(cls, origin)
+
+
+def _check_key(cls: type[Any], contract: int) -> None:
+    if not KEY.fullmatch(getattr(cls, "key", "")):
+        raise TypeError(f"{cls.__name__}.key must match {KEY.pattern}")
+    if cls.contract_version != contract:
+        raise TypeError(f"{cls.__name__} is written for version {cls.contract_version} of the interface, not {contract}")
+
+
+def _check_provider(cls: type[Provider]) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, Provider)):
+        raise TypeError(f"{cls!r} is no Provider class")
+    _check_key(cls, PROVIDER_CONTRACT)
+
+
+def _check_storage_target(cls: type[StorageTarget]) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, StorageTarget)):
+        raise TypeError(f"{cls!r} is no StorageTarget class")
+    _check_key(cls, STORAGE_CONTRACT)
+
+
+def undeclared_capabilities(provider: Provider) -> list[str]:
+    """Name the capabilities that are declared and not implemented, or implemented and not declared."""
+    return [
+        capability.value
+        for capability, interface in INTERFACES.items()
+        if (capability in provider.capabilities) != isinstance(provider, interface)
+    ]

@@ -1,0 +1,163 @@
+"""Receiving a webhook: verified, stored once, applied, all in one transaction; acknowledged means visible.
+
+The sender gets an error only where a repetition can help: our own storage failed. Everything authentic is taken,
+duplicates, unknown events, unknown sessions and unreadable bodies included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from videoconf.attendance import evidence
+from videoconf.database import UTCDateTime, greatest, lock, write
+from videoconf.errors import WebhookRejected
+from videoconf.inbox.models import EventStatus, WebhookEvent
+from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
+from videoconf.meetings.models import Meeting
+from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
+
+logger = logging.getLogger(__name__)
+
+CLOCK_TOLERANCE = timedelta(hours=48)
+"""How far an event's time may be from its arrival, beyond the provider's retries, before we do not believe it."""
+BEFORE_MEETING_TOLERANCE = timedelta(hours=24)
+"""How long before its meeting was made an event may have happened, by clocks that disagree."""
+
+
+def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
+    """Take one webhook; return the answer to a handshake, or None when it was an ordinary one.
+
+    :raises WebhookRejected: its origin is not proven; nothing is stored.
+    :raises DatabaseUnavailable: it was not stored; the sender should come again.
+    """
+    _verify(provider, request)
+    if (reply := provider.answer_handshake(request)) is not None:
+        return reply
+    events = _parse(provider, request)
+    with write() as session:
+        for event in events:
+            _take(session, provider, request, event)
+    return None
+
+
+def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionRef) -> bool:
+    """Tell a meeting its session, and apply what came for the session before it was known.
+
+    The lock is the one that an event of an unknown session takes: either the event sees the meeting, or we see the event.
+
+    :returns: False when the meeting had a session already; then nothing changed.
+    """
+    lock(session, _lock_name(provider, ref))
+    bound = session.execute(
+        update(Meeting)
+        .where(Meeting.id == meeting_id, Meeting.session_id.is_(None))
+        .values(account=ref.account, session_id=ref.session_id, is_ready=True)
+        .returning(Meeting.created_on)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if bound is None:
+        return False
+    same_session = (
+        WebhookEvent.provider == provider,
+        WebhookEvent.account == ref.account,
+        WebhookEvent.session_id == ref.session_id,
+        WebhookEvent.status == EventStatus.ORPHAN,
+    )
+    for orphan in session.execute(select(WebhookEvent).where(*same_session).order_by(WebhookEvent.id)).scalars():
+        _apply(session, meeting_id, event_from_json(orphan.event or {}))
+        orphan.status, orphan.event = EventStatus.APPLIED, None
+    session.flush()
+    return True
+
+
+def _verify(provider: Provider, request: WebhookRequest) -> None:
+    try:
+        provider.verify_webhook(request)
+    except WebhookRejected:
+        raise
+    except Exception as error:
+        # Verifying libraries raise all sorts of things on malformed input; none of them means that it is genuine.
+        raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
+
+
+def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
+    """Parse, or make the one event that stands for what cannot be read."""
+    try:
+        return [cleaned(event) for event in provider.parse_webhook(request)]
+    except Exception:
+        logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
+        return [ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}")]
+
+
+def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> None:
+    """Store one event and apply it, unless it was stored before."""
+    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    unreadable = event.dedupe_key.startswith("unreadable:")
+    statement = (
+        insert_once(WebhookEvent)
+        .values(
+            provider=provider.key,
+            account=provider.account,
+            channel=request.channel,
+            dedupe_key=event.dedupe_key,
+            kind=event.kind,
+            status=EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED,
+            session_id=event.session_id,
+            received_at=request.received_at,
+            body=request.body,
+        )
+        .on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+        .returning(WebhookEvent.id)  # rowcount is -1 under psycopg here: only a returned row tells new from known
+    )
+    event_id = session.execute(statement).scalar_one_or_none()
+    if event_id is None or event.kind is EventKind.IGNORED or event.session_id is None:
+        return
+    status = _settle(session, provider, request.received_at, event)
+    values = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
+    session.execute(update(WebhookEvent.__table__).where(WebhookEvent.id == event_id).values(**values))
+
+
+def _settle(session: Session, provider: Provider, received_at: datetime, event: ProviderEvent) -> EventStatus:
+    """Apply an event to its meeting, or say why not."""
+    horizon = provider.capabilities.retry_horizon + CLOCK_TOLERANCE
+    if event.at is not None and abs(event.at - received_at) > horizon:
+        return EventStatus.QUARANTINED
+    ref = SessionRef(provider.account, event.session_id or "")
+    find = select(Meeting.id, Meeting.created_on).where(
+        Meeting.provider == provider.key, Meeting.account == ref.account, Meeting.session_id == ref.session_id
+    )
+    meeting = session.execute(find).one_or_none()
+    if meeting is None:
+        lock(session, _lock_name(provider.key, ref))
+        meeting = session.execute(find).one_or_none()
+    if meeting is None:
+        return EventStatus.ORPHAN
+    if event.at is not None and event.at < meeting.created_on - BEFORE_MEETING_TOLERANCE:
+        return EventStatus.QUARANTINED
+    return _apply(session, meeting.id, event)
+
+
+def _apply(session: Session, meeting_id: int, event: ProviderEvent) -> EventStatus:
+    """Change what the event is evidence for. Idempotent and independent of order."""
+    if event.kind in (EventKind.JOINED, EventKind.LEFT, EventKind.ACTIVITY):
+        if event.connection_id is None or event.at is None:
+            return EventStatus.IGNORED
+        evidence.merge(session, meeting_id, event)
+    elif event.kind is EventKind.SESSION_CLOSED:
+        session.execute(
+            update(Meeting)
+            .where(Meeting.id == meeting_id)
+            .values(closed_at=greatest(Meeting.closed_at, literal(event.at, UTCDateTime())))
+            .execution_options(synchronize_session=False)
+        )
+    return EventStatus.APPLIED
+
+
+def _lock_name(provider: str, ref: SessionRef) -> str:
+    return f"session:{provider}:{ref.account}:{ref.session_id}"

@@ -1,0 +1,225 @@
+"""Work that may outlive a request: rows of the database, claimed with a lease, repeated until done, never lost silently.
+
+A job is written in the transaction of the change that needs it. Any number of workers on any number of nodes claim due
+jobs; a worker that dies loses its lease and another takes over, so a handler runs at least once and must be idempotent.
+A job that keeps failing is kept as ``dead`` where an operator sees it and can retry it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, Text, insert, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from videoconf.database import Model, utc_in, utc_now, write
+from videoconf.errors import ProviderError, VideoconfError
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+MAX_ATTEMPTS = 20
+FIRST_DELAY_SECONDS = 5.0
+LONGEST_DELAY_SECONDS = 900.0
+IDLE_SECONDS = 2.0
+
+
+class JobState(StrEnum):
+    """``pending`` until done; ``dead`` after too many failures, or one that no repetition can mend."""
+
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class Job(Model):
+    """One piece of work."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index(None, "state", "due_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    """What the handler needs: ids, never a secret."""
+    state: Mapped[str] = mapped_column(default=JobState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime] = mapped_column(default=utc_now())
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    """Error code and title of the last failure."""
+    created_on: Mapped[datetime] = mapped_column(default=utc_now())
+    finished_on: Mapped[datetime | None]
+
+
+Handler = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """A job under a lease; only its owner may finish it."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+    attempts: int
+    owner: str
+
+
+class Jobs:
+    """The queue, and the handlers by kind."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def register(self, kind: str, handler: Handler) -> None:
+        """Name the handler of a kind. It is called outside any transaction and must be idempotent."""
+        self._handlers[kind] = handler
+
+    def enqueue(self, session: Session, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
+        """Add a job to the running transaction; return its id."""
+        return self._insert(session, kind, payload, due_at=utc_in(delay_seconds))
+
+    def enqueue_claimed(self, session: Session, kind: str, payload: dict[str, Any]) -> ClaimedJob:
+        """Add a job that the caller itself tries first, by :meth:`run`, after its commit.
+
+        Should the process die in between, the lease runs out and a worker takes the job.
+        """
+        owner = _new_owner()
+        job_id = self._insert(
+            session, kind, payload, due_at=utc_in(0), attempts=1, lease_owner=owner, lease_until=utc_in(LEASE_SECONDS)
+        )
+        return ClaimedJob(job_id, kind, payload, attempts=1, owner=owner)
+
+    def _insert(self, session: Session, kind: str, payload: dict[str, Any], **values: Any) -> int:
+        statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
+        return session.execute(statement).scalar_one()
+
+    def claim(self) -> ClaimedJob | None:
+        """Take the lease of one due job, the longest due first; None when nothing is due."""
+        owner = _new_owner()
+        free = or_(Job.lease_until.is_(None), Job.lease_until < utc_now())
+        due = (
+            select(Job.id)
+            .where(Job.state == JobState.PENDING, Job.due_at <= utc_now(), free)
+            .order_by(Job.due_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: there is one writer
+        )
+        taken = (
+            update(Job)
+            .where(Job.id == due.scalar_subquery())
+            .values(lease_owner=owner, lease_until=utc_in(LEASE_SECONDS), attempts=Job.attempts + 1)
+            .returning(Job.id, Job.kind, Job.payload, Job.attempts)
+            .execution_options(synchronize_session=False)
+        )
+        with write() as session:
+            row = session.execute(taken).one_or_none()
+        return None if row is None else ClaimedJob(row.id, row.kind, row.payload, row.attempts, owner)
+
+    def run(self, job: ClaimedJob) -> bool:
+        """Run a claimed job now and store how it ended; return whether it is done. Never raises what the handler raised."""
+        try:
+            handler = self._handlers[job.kind]
+        except KeyError:
+            logger.error("no handler for job %s of kind %s", job.id, job.kind)  # noqa: TRY400  # the trace says nothing
+            return self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
+        try:
+            handler(job.payload)
+        except VideoconfError as error:
+            logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
+            retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502  # noqa: PLR2004
+            return self._failed(job, f"{error.code}: {error.title}", retryable=retryable)
+        except Exception as error:
+            logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
+            return self._failed(job, type(error).__name__, retryable=True)
+        self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
+        return True
+
+    def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> bool:
+        if retryable and job.attempts < MAX_ATTEMPTS:
+            self._finish(job, due_at=utc_in(_delay_seconds(job.attempts)), last_error=reason)
+        else:
+            self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
+        return False
+
+    def _finish(self, job: ClaimedJob, **values: Any) -> None:
+        """Give the lease back. Whoever lost it meanwhile changes nothing."""
+        with write() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job.id, Job.lease_owner == job.owner)
+                .values(lease_owner=None, lease_until=None, **values)
+                .execution_options(synchronize_session=False)
+            )
+
+    def run_due(self) -> int:
+        """Run all that is due; return how many jobs were tried."""
+        tried = 0
+        while (job := self.claim()) is not None:
+            self.run(job)
+            tried += 1
+        return tried
+
+    def retry(self, job_id: int) -> bool:
+        """Make a dead job due again with all its attempts; return whether there was one."""
+        with write() as session:
+            revived = session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.state == JobState.DEAD)
+                .values(state=JobState.PENDING, attempts=0, due_at=utc_now(), finished_on=None)
+                .returning(Job.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+        return revived is not None
+
+
+class Worker:
+    """A thread that runs due jobs until it is stopped. Any number may run, in any number of processes."""
+
+    def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._jobs = jobs
+        self._context = context
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="videoconf-worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float = 30.0) -> None:
+        """Let the job under way finish, then stop."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_seconds)
+
+    def run(self) -> None:
+        """Run until :meth:`stop`, in this thread. A database that is away is waited for."""
+        while not self._stopping.is_set():
+            try:
+                with self._context():
+                    self._jobs.run_due()
+            except VideoconfError as error:
+                logger.warning("the worker waits: %s", error.code)
+            except Exception:
+                logger.exception("the worker goes on after an error")
+            self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing
+
+
+def _new_owner() -> str:
+    return secrets.token_hex(8)
+
+
+def _delay_seconds(attempts: int) -> float:
+    """Return how long to wait after so many attempts: doubling, with a jitter that keeps jobs of one outage apart."""
+    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempts - 1))
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311

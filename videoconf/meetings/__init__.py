@@ -1,0 +1,1 @@
+"""Meetings: made, joined, edited, ended, deleted."""

@@ -1,0 +1,76 @@
+"""What a provider is. A plugin imports what it needs from here, and nothing else of the core but errors and storage."""
+
+from videoconf.providers.base import (
+    CONTRACT_VERSION,
+    INTERFACES,
+    Archiving,
+    HasRoster,
+    Moderation,
+    Provider,
+    ProviderContext,
+    StoresArchives,
+)
+from videoconf.providers.capabilities import (
+    Capabilities,
+    Capability,
+    SessionCreation,
+    StorageScope,
+    WebhookAuthentication,
+)
+from videoconf.providers.deadline import provider_deadline, seconds_left
+from videoconf.providers.http import Answer, GuardedClient
+from videoconf.providers.types import (
+    ArchiveRequest,
+    ArchiveState,
+    ArchiveStatus,
+    Clock,
+    EventKind,
+    JoinToken,
+    ProviderEvent,
+    Role,
+    Roster,
+    RosterConnection,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+    WebhookReply,
+    WebhookRequest,
+)
+from videoconf.settings import Secret, setting
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "INTERFACES",
+    "Answer",
+    "ArchiveRequest",
+    "ArchiveState",
+    "ArchiveStatus",
+    "Archiving",
+    "Capabilities",
+    "Capability",
+    "Clock",
+    "EventKind",
+    "GuardedClient",
+    "HasRoster",
+    "JoinToken",
+    "Moderation",
+    "Provider",
+    "ProviderContext",
+    "ProviderEvent",
+    "Role",
+    "Roster",
+    "RosterConnection",
+    "Secret",
+    "SessionCreation",
+    "SessionRef",
+    "SessionRequest",
+    "StorageScope",
+    "StoresArchives",
+    "TokenRequest",
+    "WebhookAuthentication",
+    "WebhookReply",
+    "WebhookRequest",
+    "provider_deadline",
+    "seconds_left",
+    "setting",
+]

@@ -1,0 +1,208 @@
+"""What a provider is: one class of eight mandatory methods, and four small ones for what not every vendor can do.
+
+One instance serves the whole application and is shared by its threads. It never sees Flask, SQL, or a setting that it
+did not declare. Every error that leaves it is one of :mod:`videoconf.errors`; anything else counts as the plugin's bug
+(``provider_plugin_error``). Every HTTP request it makes goes through the client of its context.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from marshmallow import Schema
+
+from videoconf.providers.capabilities import Capabilities, Capability
+from videoconf.providers.http import GuardedClient
+from videoconf.providers.types import (
+    ArchiveRequest,
+    ArchiveState,
+    Clock,
+    JoinToken,
+    ProviderEvent,
+    Roster,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+    WebhookReply,
+    WebhookRequest,
+)
+
+CONTRACT_VERSION = 1
+"""Version of this interface. It grows when an implementation of an older version would no longer work."""
+
+
+@dataclass(frozen=True)
+class ProviderContext:
+    """What the core gives to a provider."""
+
+    clock: Clock
+    http: Callable[[str], GuardedClient]
+    """Gives the HTTP client for an account. Breaker and slots are kept per account."""
+    development: bool = False
+
+
+class Provider(ABC):
+    """A video vendor behind videoconf.
+
+    :param settings: an instance of :attr:`Settings`, read and checked by the core.
+    """
+
+    contract_version: ClassVar[int] = CONTRACT_VERSION
+    key: ClassVar[str]
+    """Names the provider in settings, URLs and rows: ``[a-z][a-z0-9]{1,31}``. Never changes."""
+    label: ClassVar[str]
+    """The vendor's name for people."""
+    Settings: ClassVar[type[Any]]
+    """A frozen dataclass of :func:`~videoconf.settings.setting` fields, read from ``VIDEOCONF_<KEY>_…``."""
+    options_schema: ClassVar[type[Schema] | None] = None
+    """Validates ``providerOptions`` of ``POST /session``; None: the provider takes none."""
+
+    def __init__(self, settings: Any, context: ProviderContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """The credential set's public name (api key, application id). Part of every key that holds a vendor's id."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this provider can do with these settings. Cheap, constant, makes no call."""
+
+    @abstractmethod
+    def ensure_session(self, request: SessionRequest) -> SessionRef:
+        """Make the meeting's room, or give the one that a former call for this meeting made, where the vendor can.
+
+        ``capabilities.idempotent_create`` says whether it can.
+
+        :raises ProviderError: ``outcome_unknown`` where a room may have been made.
+        """
+
+    @abstractmethod
+    def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
+        """Disconnect everybody and stop running archives. Idempotent; a session that is gone is success.
+
+        :param connections: ids of the connections that webhooks told of and that have not left, for vendors that can
+            only disconnect one by one. The provider adds those it can find out itself.
+        :raises ProviderError: when something may be left; the core tries again.
+        """
+
+    @abstractmethod
+    def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
+        """Give one person a credential to join. Thread-safe. No network call where the vendor's scheme allows it."""
+
+    @abstractmethod
+    def verify_webhook(self, request: WebhookRequest) -> None:
+        """Check where a webhook comes from, over its raw bytes. A pure function of the request and the settings.
+
+        Both directions of the freshness window are checked against ``request.received_at``.
+
+        :raises WebhookRejected: for anything wrong; any other exception counts as the same.
+        """
+
+    @abstractmethod
+    def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
+        """Say what a verified webhook says. A pure function: no call, no clock, no state.
+
+        An event of a kind that is not known is :attr:`EventKind.IGNORED`, never an error. An exception means that the
+        body cannot be read: it is kept, counted and acknowledged.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Ask the vendor for something harmless, to see that it answers and takes the credentials.
+
+        :raises ProviderError: that it does not.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what the instance holds. May be called twice."""
+
+    def answer_handshake(self, request: WebhookRequest) -> WebhookReply | None:
+        """Answer a vendor's probe of our webhook URL, or return None for an ordinary webhook. Called after verification."""
+        return None
+
+
+class Archiving(ABC):
+    """Archives by API: :attr:`Capability.ARCHIVING`."""
+
+    @abstractmethod
+    def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
+        """Start recording. Not idempotent.
+
+        :raises ProviderConflict: nobody is connected, or it is being recorded already (``provider_code`` says which).
+        """
+
+    @abstractmethod
+    def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
+        """Stop recording. An archive that has stopped already is success."""
+
+    @abstractmethod
+    def get_archive(self, archive_id: str) -> ArchiveState:
+        """Read one archive.
+
+        :raises ProviderNotFoundThere: there is none.
+        """
+
+    @abstractmethod
+    def list_archives(self, session: SessionRef) -> Sequence[ArchiveState]:
+        """Read all archives of a session that are not deleted, newest first."""
+
+    @abstractmethod
+    def delete_archive(self, archive_id: str) -> None:
+        """Delete the provider's copy. Idempotent; one that is gone is success.
+
+        :raises ProviderConflict: it is still being recorded.
+        """
+
+
+class StoresArchives(ABC):
+    """Archives pushed to the operator's bucket: :attr:`Capability.STORES_ARCHIVES`."""
+
+    @abstractmethod
+    def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
+        """Make the provider put archives there from now on. Idempotent, a full replacement.
+
+        :param kind: key of the storage kind; one of ``capabilities.storage_kinds``.
+        :param configuration: as the storage kind's schema loaded it; holds credentials in clear.
+        :raises ProviderRejected: the provider does not accept it; what was in force stays so.
+        """
+
+    @abstractmethod
+    def clear_storage(self) -> None:
+        """Go back to the provider's own storage. Idempotent."""
+
+
+class HasRoster(ABC):
+    """Who is connected now: :attr:`Capability.ROSTER`."""
+
+    @abstractmethod
+    def list_connections(self, session: SessionRef) -> Roster:
+        """Read who is connected. A session that never ran has an empty, complete roster."""
+
+
+class Moderation(ABC):
+    """Removing and muting people: :attr:`Capability.MODERATION`."""
+
+    @abstractmethod
+    def disconnect(self, session: SessionRef, connection_id: str) -> None:
+        """Remove one connection. Idempotent; one that is gone is success."""
+
+    @abstractmethod
+    def mute(self, session: SessionRef, connection_id: str | None) -> None:
+        """Mute what one connection sends, or with None what everybody sends."""
+
+
+INTERFACES: dict[Capability, type[ABC]] = {
+    Capability.ARCHIVING: Archiving,
+    Capability.STORES_ARCHIVES: StoresArchives,
+    Capability.ROSTER: HasRoster,
+    Capability.MODERATION: Moderation,
+}
+"""The class that goes with a capability. Declared without the class, or the class without declaring, is an error."""

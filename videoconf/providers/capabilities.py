@@ -1,0 +1,88 @@
+"""What a provider can do: declared once, checked before any side effect, shown to callers and in the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from videoconf.providers.types import Role
+
+
+class Capability(StrEnum):
+    """Something that a provider may lack. Where a class stands beside it, declaring and implementing go together."""
+
+    ARCHIVING = "archiving"
+    """Archives are started, stopped, read and deleted by API: :class:`~videoconf.providers.base.Archiving`."""
+    AUTOMATIC_ARCHIVING = "automatic_archiving"
+    """A session can be recorded from its start without being asked to."""
+    STORES_ARCHIVES = "stores_archives"
+    """Archives are pushed to the operator's bucket: :class:`~videoconf.providers.base.StoresArchives`."""
+    ROSTER = "roster"
+    """The provider tells who is connected: :class:`~videoconf.providers.base.Roster`."""
+    MODERATION = "moderation"
+    """People can be disconnected and muted: :class:`~videoconf.providers.base.Moderation`."""
+    END_TO_END_ENCRYPTION = "end_to_end_encryption"
+    """Media can be encrypted between clients."""
+    ATTENDEE_NAMES = "attendee_names"
+    """Display names travel with the token."""
+
+
+class SessionCreation(StrEnum):
+    """When a room is made."""
+
+    EAGER = "eager"
+    """With the meeting: rooms last until they are used."""
+    JUST_IN_TIME = "just_in_time"
+    """With the first token: rooms that nobody enters soon are gone again."""
+
+
+class WebhookAuthentication(StrEnum):
+    """How a webhook proves where it comes from."""
+
+    SIGNED = "signed"
+    """A signature over the body."""
+    SHARED_SECRET = "shared_secret"  # noqa: S105  # the name of a scheme
+    """A secret in the URL or a header, which does not cover the body."""
+    NONE = "none"
+    """Nothing: it only serves with ``VIDEOCONF_DEVELOPMENT``."""
+
+
+class StorageScope(StrEnum):
+    """What one storage setting at the provider is valid for."""
+
+    NONE = "none"
+    ACCOUNT = "account"
+    """The whole account: only the default tenant may set it."""
+    ARCHIVE = "archive"
+    """Each archive: each tenant has its own."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a provider can do, and the facts that the core needs to know."""
+
+    features: frozenset[Capability] = frozenset()
+    roles: frozenset[Role] = frozenset(Role)
+    """Roles that a token can carry. Anything else is refused, never widened to another role."""
+    session_creation: SessionCreation = SessionCreation.EAGER
+    idempotent_create: bool = False
+    """``ensure_session`` for one meeting id gives one session, however often and from wherever it is called."""
+    max_token_ttl: timedelta = timedelta(hours=24)
+    max_data_characters: int = 1000
+    """Longest ``data``, counted in the form in which the provider carries it."""
+    webhook_authentication: WebhookAuthentication = WebhookAuthentication.SIGNED
+    webhook_success_status: int = 204
+    """The status that the vendor takes for success."""
+    webhook_channels: tuple[str, ...] = ("session",)
+    """Webhooks that the operator registers, by the last part of our URL."""
+    event_ids: bool = False
+    """Events carry the provider's own ids."""
+    retry_horizon: timedelta = timedelta(hours=24)
+    """How long the provider repeats a webhook that was not taken."""
+    storage_scope: StorageScope = StorageScope.NONE
+    storage_kinds: frozenset[str] = field(default=frozenset())
+    """Keys of the storage kinds to which the provider can push."""
+
+    def __contains__(self, capability: Capability) -> bool:
+        return capability in self.features

@@ -1,0 +1,196 @@
+"""What crosses the seam between the core and a provider: frozen, without an ORM row, all times aware and in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Clock = Callable[[], datetime]
+"""Gives the present as an aware UTC time."""
+
+
+class Role(StrEnum):
+    """What the bearer of a meeting token may do."""
+
+    PUBLISHER = "publisher"
+    """Sends and receives."""
+    SUBSCRIBER = "subscriber"
+    """Receives."""
+    MODERATOR = "moderator"
+    """Sends, receives, and may remove and mute others."""
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """A room to be made, or found again, for a meeting."""
+
+    meeting_id: str
+    """Our id of the meeting, ``[A-Za-z0-9_-]{1,64}``; the same for every repetition of one create."""
+    archiving: bool = False
+    """Every run of the session is recorded without being asked to."""
+    end_to_end_encryption: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The caller's ``providerOptions``, as validated by the provider's own schema."""
+
+
+@dataclass(frozen=True)
+class SessionRef:
+    """A provider's room. ``account`` tells the rooms of two credentials apart."""
+
+    account: str
+    session_id: str
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """A credential to be issued for one person to join one session."""
+
+    role: Role
+    expires_at: datetime
+    attendee: str | None = None
+    """Stable id of the person; None for somebody anonymous."""
+    name: str | None = None
+    """Display name."""
+    data: str | None = None
+    """Free text of the caller's that travels to the client's connection."""
+
+
+@dataclass(frozen=True)
+class JoinToken:
+    """A credential that was issued."""
+
+    token: str | None
+    """None where people join by URL alone; then ``connect["url"]`` is the way in."""
+    expires_at: datetime
+    """As the provider will enforce it."""
+    connect: Mapping[str, Any] = field(default_factory=dict)
+    """What a client SDK needs besides the token: api key, server URL. Holds no secret of ours."""
+
+
+@dataclass(frozen=True)
+class WebhookRequest:
+    """A webhook as it came in."""
+
+    channel: str
+    """Which of the provider's webhooks: ``session``, ``archive``; from our URL."""
+    method: str
+    url: str
+    """The configured public URL with path and query, never what a ``Host`` header claims."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    """The raw bytes, before anything parsed them."""
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class WebhookReply:
+    """An immediate answer to a handshake: the vendor wants something echoed before it sends events."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+class EventKind(StrEnum):
+    """What a webhook says, in our words."""
+
+    JOINED = "joined"
+    """A connection came to be."""
+    LEFT = "left"
+    """A connection ended."""
+    ACTIVITY = "activity"
+    """A connection did something (published, muted): it proves presence and never ends it."""
+    SESSION_CLOSED = "session_closed"
+    """The room closed and everybody in it is gone; the meeting goes on if somebody comes again."""
+    ARCHIVE = "archive"
+    """An archive reached a state."""
+    IGNORED = "ignored"
+    """Authentic and of no consequence to us."""
+
+
+class ArchiveStatus(StrEnum):
+    """States of an archive that a provider can report, in the order in which they are normally reached."""
+
+    STARTED = "started"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    AVAILABLE = "available"
+    """Ready at the provider."""
+    UPLOADED = "uploaded"
+    """Ready in the storage target."""
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class ArchiveState:
+    """What a provider says of one archive. None: not said."""
+
+    archive_id: str
+    session_id: str
+    provider_status: str
+    """The provider's own word, kept even where we do not know it."""
+    status: ArchiveStatus | None
+    """Its meaning, or None for a word that we do not know."""
+    name: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    duration_seconds: int | None = None
+    size_bytes: int | None = None
+    reason: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What else it said, JSON values only; never a URL or a secret."""
+
+
+@dataclass(frozen=True)
+class ProviderEvent:
+    """One thing that a webhook says. A webhook may say several."""
+
+    kind: EventKind
+    dedupe_key: str
+    """Equal for every delivery of this event, and for no other event of the account: the provider's own event id, or
+    a digest of all that tells two events apart. At most 200 characters."""
+    session_id: str | None = None
+    connection_id: str | None = None
+    """One continuous connection. A provider that uses an id again must add what tells the runs apart."""
+    attendee: str | None = None
+    name: str | None = None
+    at: datetime | None = None
+    """When it happened, by the provider's clock."""
+    connected_at: datetime | None = None
+    """When the connection came to be, wherever the event says it, whatever its kind."""
+    reason: str | None = None
+    archive: ArchiveState | None = None
+
+
+@dataclass(frozen=True)
+class RosterConnection:
+    """Somebody who is connected now, by the provider's own list."""
+
+    connection_id: str
+    attendee: str | None = None
+    name: str | None = None
+    connected_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is connected now."""
+
+    connections: Sequence[RosterConnection]
+    complete: bool
+    """False where the list may miss somebody (silent viewers): then absence proves nothing."""
+
+
+@dataclass(frozen=True)
+class ArchiveRequest:
+    """An archive to be started."""
+
+    name: str | None = None
+    layout: str | None = None
+    output: str | None = None

@@ -1,0 +1,227 @@
+"""Every setting of the service, declared once: name, type, default, bounds, help, and whether it is a secret.
+
+A setting is a field of a frozen dataclass, made by :func:`setting`; its variable is the prefix and the field's name in
+capitals (``database_url`` is ``VIDEOCONF_DATABASE_URL``), and ``…_FILE`` names a file that holds the value. Plugins
+declare theirs in the same way under ``VIDEOCONF_<KEY>_``. :func:`load` reads one such class from the environment,
+reports every fault at once, and never repeats a value, so that no secret reaches a log by way of an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from environs import EnvValidationError, FileAwareEnv
+from marshmallow.validate import OneOf, Range, Validator
+
+from videoconf.errors import ConfigurationError
+
+PREFIX = "VIDEOCONF_"
+
+T = TypeVar("T")
+
+
+class Secret:
+    """A text that prints as ``***``. :meth:`reveal` is the only way to the text, and easy to search for."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a Secret is not pickled")
+
+
+def setting(
+    help: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Iterable[str] | None = None,
+) -> Any:
+    """Declare a setting as a dataclass field. Its type is the field's annotation; without a default it is required.
+
+    Types: ``str``, ``int``, ``float``, ``bool``, :class:`Secret`, tuples of ``str`` or ``Secret`` (comma-separated in
+    the environment), and any of these or None.
+    """
+    validators: tuple[Validator, ...] = ()
+    if minimum is not None or maximum is not None:
+        validators += (Range(min=minimum, max=maximum),)
+    if choices is not None:
+        validators += (OneOf(tuple(choices)),)
+    metadata = {"help": help, "validators": validators, "choices": choices}
+    return dataclasses.field(default=default, kw_only=True, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """One declared setting, as documentation and checks see it."""
+
+    variable: str
+    field: str
+    type: Any
+    default: Any
+    required: bool
+    secret: bool
+    help: str
+    choices: tuple[str, ...]
+    validators: tuple[Validator, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The core's settings."""
+
+    providers: tuple[str, ...] = setting(
+        "Enabled providers, in order; the first serves meetings that name none. Only these are configured and required.",
+        default=("vonage",),
+    )
+    development: bool = setting(
+        "Allows what is unsafe in production: `VIDEOCONF_AUTH=disabled`, unsigned webhooks, loopback storage endpoints.",
+        default=False,
+    )
+    database_url: Secret = setting(
+        "SQLAlchemy URL: `postgresql://user:password@host/name`, or `sqlite:////absolute/path` for a single node.",
+        default=Secret("sqlite:///videoconf.db"),
+    )
+    database_pool_size: int = setting(
+        "Pooled database connections per process. Keep processes × this below PostgreSQL's `max_connections`.",
+        default=16,
+        minimum=1,
+        maximum=500,
+    )
+    public_url: str = setting(
+        "The service's own URL as providers and users reach it, without a trailing slash.",
+        default="http://127.0.0.1:8000",
+    )
+    path_prefix: str = setting("Serves everything below this path, for example `/video`.", default="")
+    auth: str = setting(
+        "`jwt`, or `disabled` for local development: every call is then one named development actor's.",
+        default="jwt",
+        choices=("jwt", "disabled"),
+    )
+    jwt_secrets: tuple[Secret, ...] = setting(
+        "Shared secrets that verify HS256 bearer tokens, each of 32 bytes or more; several during rotation.", default=()
+    )
+    jwt_public_keys: str = setting(
+        "PEM public keys, one after another, that verify RS256, ES256 or EdDSA bearer tokens.", default=""
+    )
+    jwt_issuer: str = setting("The `iss` that a bearer token must carry.", default="videoconf")
+    jwt_audience: str = setting("The `aud` that a bearer token must carry.", default="videoconf")
+    jwt_permissions_claim: str = setting("The claim that lists permissions.", default="permissions")
+    jwt_tenant_claim: str = setting("The claim that names the tenant.", default="tenant")
+    jwt_leeway_seconds: int = setting("Clock difference allowed on `exp`, `nbf` and `iat`.", default=10, minimum=0, maximum=30)
+    default_tenant: str = setting("The tenant of a token that names none.", default="default")
+    token_ttl_seconds: int = setting(
+        "How long a meeting token is valid when the caller names no `expireTime`.", default=7200, minimum=60
+    )
+    join_early_minutes: int = setting(
+        "How early before its `scheduleTime` a scheduled meeting gives tokens.", default=15, minimum=0, maximum=10080
+    )
+    embedded_workers: int = setting(
+        "Job threads inside each server process. 0 where `flask videoconf worker` runs beside it.",
+        default=1,
+        minimum=0,
+        maximum=16,
+    )
+    provider_call_slots: int = setting(
+        "Provider calls that may be under way at once in one process, for each provider.", default=24, minimum=1
+    )
+    log_level: str = setting(
+        "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+
+
+def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:
+    """List the settings that a class declares, in order."""
+    hints = get_type_hints(cls)
+    rows = []
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING
+        rows.append(
+            Declared(
+                variable=f"{prefix}{field.name.upper()}",
+                field=field.name,
+                type=hints[field.name],
+                default=None if required else field.default,
+                required=required,
+                secret=Secret in (hints[field.name], *get_args(hints[field.name])),
+                help=field.metadata["help"],
+                choices=tuple(field.metadata["choices"] or ()),
+                validators=field.metadata["validators"],
+            )
+        )
+    return rows
+
+
+def load(cls: type[T], prefix: str = PREFIX) -> T:
+    """Read a settings class from the environment.
+
+    :raises ConfigurationError: with every fault at once: missing, of the wrong type, out of bounds.
+    """
+    env = FileAwareEnv(prefix=prefix, eager=False)
+    rows = {row.variable: row for row in declared(cls, prefix)}
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for row in rows.values():
+        try:
+            values[row.field] = _read(env, row)
+        except ValueError as error:  # a …_FILE that cannot be read is raised at once, not collected
+            faults.append(str(error))
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        for variable, messages in sorted(typing.cast("dict[str, list[str]]", error.error_messages).items()):
+            help = f" It is: {rows[variable].help}" if rows[variable].required else ""
+            faults.append(f"{variable}: {' '.join(str(message) for message in messages)}{help}")
+    if faults:
+        raise ConfigurationError(faults)
+    return cls(**values)
+
+
+def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterator[str]:
+    """Name the variables of the environment that carry the prefix and are declared nowhere: misspellings."""
+    names = {row.variable for row in known}
+    for name in sorted(os.environ):
+        if name.startswith(prefix) and name not in names and name.removesuffix("_FILE") not in names:
+            yield name
+
+
+def _read(env: FileAwareEnv, row: Declared) -> Any:
+    """Read one variable with the parser of its type; faults gather in ``env`` until it is sealed."""
+    name = row.field.upper()
+    options: dict[str, Any] = {"validate": row.validators or None}
+    if not row.required:
+        options["default"] = row.default
+    item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
+    if get_origin(row.type) is tuple:
+        parts = env.list(name, **options)
+        return parts if parts is row.default else tuple(item(part.strip()) for part in parts or () if part.strip())
+    if item in (bool, int, float):
+        return getattr(env, item.__name__)(name, **options)
+    text = env.str(name, **options)
+    # A file usually ends in a newline that is no part of the value.
+    return item(text.strip()) if isinstance(text, str) else text

@@ -1,0 +1,32 @@
+"""Who calls, and which rows are theirs. Every query for a tenant's rows takes its condition from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import InstrumentedAttribute
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The actor of one request: a person or a back end, by its token."""
+
+    subject: str
+    tenant: str
+    permissions: frozenset[str] = frozenset()
+    meeting_roles: frozenset[str] | None = None
+    """Roles that the caller may give in meeting tokens; None: any."""
+    request_id: str | None = None
+
+
+class TenantOwned(Protocol):
+    """A model whose rows belong to one tenant."""
+
+    tenant: InstrumentedAttribute[str]
+
+
+def visible_to(caller: Caller, model: type[TenantOwned]) -> ColumnElement[bool]:
+    """Return the condition that keeps a query to the caller's tenant."""
+    return model.tenant == caller.tenant
