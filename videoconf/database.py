@@ -89,7 +89,7 @@ else:
 # --- expressions that the two databases spell differently -------------------------------------------------------
 
 
-class utc_now(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL function it stands for
+class utc_now(FunctionElement[datetime]):
     """The present by the database's clock."""
 
     type = UTCDateTime()
@@ -107,7 +107,7 @@ def _utc_now_sqlite(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
-class utc_in(FunctionElement[datetime]):  # noqa: N801
+class utc_in(FunctionElement[datetime]):
     """So many seconds from now, by the database's clock."""
 
     type = UTCDateTime()
@@ -127,13 +127,13 @@ def _utc_in_sqlite(element: utc_in, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {compiler.process(element.clauses, **kw)} || ' seconds')"
 
 
-class greatest(GenericFunction[Any]):  # noqa: N801
+class greatest(GenericFunction[Any]):
     """The larger of two values; a NULL does not count."""
 
     inherit_cache = True
 
 
-class least(GenericFunction[Any]):  # noqa: N801
+class least(GenericFunction[Any]):
     """The smaller of two values; a NULL does not count."""
 
     inherit_cache = True
@@ -170,11 +170,9 @@ def write() -> Iterator[Session]:
         session.connection(execution_options={"writing": True})
         yield session
         session.commit()
-    except exc.SQLAlchemyError as error:
+    except BaseException as error:
         session.rollback()
-        raise translated(error) from error
-    except BaseException:
-        session.rollback()
+        _raise_translated(error)
         raise
     finally:
         session.info["writing"] = False
@@ -198,7 +196,8 @@ def read() -> Iterator[Session]:
             session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
     except exc.SQLAlchemyError as error:
-        raise translated(error) from error
+        _raise_translated(error)
+        raise
     finally:
         session.close()
 
@@ -209,8 +208,13 @@ def lock(session: Session, name: str) -> None:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(literal(name), 0))))
 
 
-def translated(error: exc.SQLAlchemyError) -> Exception:
-    """Turn what the driver raised into ours where it is the database's state; a bug of ours stays as it is."""
+def _raise_translated(error: BaseException) -> None:
+    if (ours := translated(error)) is not error:
+        raise ours from error
+
+
+def translated(error: BaseException) -> BaseException:
+    """Turn what the driver raised into ours where it is the database's state; anything else stays as it is."""
     if isinstance(error, exc.TimeoutError):
         return DatabaseBusy("No database connection became free in time.", retry_after_seconds=1)
     if not isinstance(error, exc.DBAPIError):
@@ -232,7 +236,7 @@ def translated(error: exc.SQLAlchemyError) -> Exception:
     return error
 
 
-def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> Exception:
+def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> BaseException:
     name = getattr(original, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseBusy(retry_after_seconds=1)

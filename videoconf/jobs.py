@@ -1,4 +1,4 @@
-"""Work that may outlive a request: rows of the database, claimed with a lease, repeated until done, never lost silently.
+"""Work that may outlive a request: rows of the database, claimed with a lease, repeated until done.
 
 A job is written in the transaction of the change that needs it. Any number of workers on any number of nodes claim due
 jobs; a worker that dies loses its lease and another takes over, so a handler runs at least once and must be idempotent.
@@ -128,7 +128,7 @@ class Jobs:
         return None if row is None else ClaimedJob(row.id, row.kind, row.payload, row.attempts, owner)
 
     def run(self, job: ClaimedJob) -> bool:
-        """Run a claimed job now and store how it ended; return whether it is done. Never raises what the handler raised."""
+        """Run a claimed job now and store how it ended; return whether it is done. Raises nothing of the handler's."""
         try:
             handler = self._handlers[job.kind]
         except KeyError:
@@ -138,7 +138,7 @@ class Jobs:
             handler(job.payload)
         except VideoconfError as error:
             logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
-            retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502  # noqa: PLR2004
+            retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
             return self._failed(job, f"{error.code}: {error.title}", retryable=retryable)
         except Exception as error:
             logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
@@ -221,5 +221,5 @@ def _new_owner() -> str:
 
 def _delay_seconds(attempts: int) -> float:
     """Return how long to wait after so many attempts: doubling, with a jitter that keeps jobs of one outage apart."""
-    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (attempts - 1))
+    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempts - 1))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311

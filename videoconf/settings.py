@@ -96,11 +96,11 @@ class Settings:
     """The core's settings."""
 
     providers: tuple[str, ...] = setting(
-        "Enabled providers, in order; the first serves meetings that name none. Only these are configured and required.",
+        "Enabled providers, in order; the first serves meetings that name none. Only these need their settings.",
         default=("vonage",),
     )
     development: bool = setting(
-        "Allows what is unsafe in production: `VIDEOCONF_AUTH=disabled`, unsigned webhooks, loopback storage endpoints.",
+        "Allows what is unsafe in production: `VIDEOCONF_AUTH=disabled`, loopback storage endpoints.",
         default=False,
     )
     database_url: Secret = setting(
@@ -133,7 +133,9 @@ class Settings:
     jwt_audience: str = setting("The `aud` that a bearer token must carry.", default="videoconf")
     jwt_permissions_claim: str = setting("The claim that lists permissions.", default="permissions")
     jwt_tenant_claim: str = setting("The claim that names the tenant.", default="tenant")
-    jwt_leeway_seconds: int = setting("Clock difference allowed on `exp`, `nbf` and `iat`.", default=10, minimum=0, maximum=30)
+    jwt_leeway_seconds: int = setting(
+        "Clock difference allowed on `exp`, `nbf` and `iat`.", default=10, minimum=0, maximum=30
+    )
     default_tenant: str = setting("The tenant of a token that names none.", default="default")
     token_ttl_seconds: int = setting(
         "How long a meeting token is valid when the caller names no `expireTime`.", default=7200, minimum=60

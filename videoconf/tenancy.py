@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import InstrumentedAttribute
@@ -21,12 +20,9 @@ class Caller:
     request_id: str | None = None
 
 
-class TenantOwned(Protocol):
-    """A model whose rows belong to one tenant."""
+def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Return the condition that keeps a query to the caller's tenant.
 
-    tenant: InstrumentedAttribute[str]
-
-
-def visible_to(caller: Caller, model: type[TenantOwned]) -> ColumnElement[bool]:
-    """Return the condition that keeps a query to the caller's tenant."""
-    return model.tenant == caller.tenant
+    :param tenant: the column of the model that holds its rows' tenant.
+    """
+    return tenant == caller.tenant

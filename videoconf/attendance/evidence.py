@@ -1,7 +1,7 @@
 """Merging one event's evidence into the row of its connection: a single statement, whatever came before it.
 
-Every column moves one way only (``first_…`` shrinks, ``last_…`` grows, a name stays the earliest one's), so the merge is
-commutative, associative and idempotent: order, repetition and races between nodes cannot change what comes out.
+Every column moves one way only (``first_…`` shrinks, ``last_…`` grows, a name stays the earliest one's), so the merge
+is commutative, associative and idempotent: order, repetition and races between nodes cannot change what comes out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
     later_leave = or_(
         row.last_leave.is_(None),
         new.last_leave > row.last_leave,
-        and_(new.last_leave == row.last_leave, func.coalesce(new.leave_reason, "") < func.coalesce(row.leave_reason, "")),
+        and_(
+            new.last_leave == row.last_leave, func.coalesce(new.leave_reason, "") < func.coalesce(row.leave_reason, "")
+        ),
     )
     session.execute(
         statement.on_conflict_do_update(
@@ -73,7 +75,7 @@ def _columns(event: ProviderEvent) -> dict[str, Any]:
 
 
 def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:
-    """Keep the value of the earliest evidence; of two at the same moment, the smaller, so that order decides nothing."""
+    """Keep the value of the earliest evidence, the smaller of two at one moment, so that order decides nothing."""
     at = f"{column}_at"
     ours, theirs, ours_at, theirs_at = getattr(row, column), new[column], getattr(row, at), new[at]
     earlier = and_(

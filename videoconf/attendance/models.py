@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.database import Model
@@ -17,11 +17,12 @@ class AttendeeConnection(Model):
     """
 
     __tablename__ = "attendee_connection"
-    __table_args__ = (Index(None, "attendee"),)
+    # A person's rows across meetings are found by equality alone, and ids may be longer than a B-tree takes.
+    __table_args__ = (Index(None, "attendee", postgresql_using="hash"),)
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"), primary_key=True)
     connection_id: Mapped[str] = mapped_column(primary_key=True)
-    attendee: Mapped[str | None]
+    attendee: Mapped[str | None] = mapped_column(String(1000))
     """The stable id of the person, by the earliest evidence that gives one; None: anonymous."""
     attendee_at: Mapped[datetime | None]
     name: Mapped[str | None]

@@ -46,6 +46,7 @@ class Providers:
         return provider
 
     def find(self, key: str) -> Provider | None:
+        """Return an enabled provider, or None."""
         return self.by_key.get(key)
 
     def choose(self, key: str | None) -> Provider:
@@ -63,8 +64,13 @@ class Providers:
         return iter(self.by_key.values())
 
 
-def enable_providers(registry: Registry, keys: tuple[str, ...], context: ProviderContext) -> Providers:
-    """Make the listed providers. What is wrong with one is kept as a fault, so that all faults are told at once."""
+def enable_providers(
+    registry: Registry, keys: tuple[str, ...], context_of: Callable[[str], ProviderContext]
+) -> Providers:
+    """Make the listed providers, each with a context of its own.
+
+    What is wrong with one is kept as a fault, so that all faults are told at once.
+    """
     by_key: dict[str, Provider] = {}
     faults: list[str] = []
     for key in dict.fromkeys(keys):
@@ -73,9 +79,11 @@ def enable_providers(registry: Registry, keys: tuple[str, ...], context: Provide
             continue
         cls = registry.providers[key].cls
         try:
-            provider = cls(load(cls.Settings, settings_prefix(key)), context)
+            provider = cls(load(cls.Settings, settings_prefix(key)), context_of(key))
             if wrong := undeclared_capabilities(provider):
-                raise ConfigurationError(f"The provider {key!r} declares and implements differently: {', '.join(wrong)}.")
+                raise ConfigurationError(
+                    f"The provider {key!r} declares and implements differently: {', '.join(wrong)}."
+                )
             by_key[key] = provider
         except ConfigurationError as error:
             faults += [f"{fault} (provider {key!r})" for fault in error.faults]

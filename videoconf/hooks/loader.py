@@ -62,7 +62,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
             manager.check_pending()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # a plugin's import may call sys.exit
+        except BaseException as error:  # a plugin's import may call sys.exit
             if manager.has_plugin(point.name):
                 manager.unregister(name=point.name)
             reason = f"{type(error).__name__}: {error}"

@@ -65,7 +65,7 @@ def build_registry(plugins: Plugins) -> Registry:
             new_providers = _collect(plugins, name, "videoconf_providers", _check_provider)
             new_targets = _collect(plugins, name, "videoconf_storage_targets", _check_storage_target)
             new_commands = _collect(plugins, name, "videoconf_cli", lambda command: None)
-        except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+        except Exception as error:  # a plugin may raise anything
             failures.append(Failure(origin, f"{type(error).__name__}: {error}"))
             continue
         _add(providers, new_providers, origin)
@@ -88,7 +88,7 @@ def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: O
     for cls in classes:
         if cls.key in registered:
             raise ConfigurationError(
-                f"The key {cls.key!r} is claimed by {registered[cls.key].origin} and by {origin}. Uninstall one of them."
+                f"The key {cls.key!r} is claimed by {registered[cls.key].origin} and by {origin}. Uninstall one."
             )
         registered[cls.key] = Registered(cls, origin)
 
@@ -97,7 +97,9 @@ def _check_key(cls: type[Any], contract: int) -> None:
     if not KEY.fullmatch(getattr(cls, "key", "")):
         raise TypeError(f"{cls.__name__}.key must match {KEY.pattern}")
     if cls.contract_version != contract:
-        raise TypeError(f"{cls.__name__} is written for version {cls.contract_version} of the interface, not {contract}")
+        raise TypeError(
+            f"{cls.__name__} is written for version {cls.contract_version} of the interface, not {contract}"
+        )
 
 
 def _check_provider(cls: type[Provider]) -> None:

@@ -25,7 +25,7 @@ class EventStatus(StrEnum):
 
 
 # Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
-_only_orphans = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
+_only_orphans: dict[str, Any] = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
 
 
 class WebhookEvent(Model):

@@ -49,7 +49,7 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
 def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionRef) -> bool:
     """Tell a meeting its session, and apply what came for the session before it was known.
 
-    The lock is the one that an event of an unknown session takes: either the event sees the meeting, or we see the event.
+    The lock is the one that an event of an unknown session takes: either it sees the meeting, or we see the event.
 
     :returns: False when the meeting had a session already; then nothing changed.
     """
@@ -120,7 +120,12 @@ def _take(session: Session, provider: Provider, request: WebhookRequest, event: 
         return
     status = _settle(session, provider, request.received_at, event)
     values = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
-    session.execute(update(WebhookEvent.__table__).where(WebhookEvent.id == event_id).values(**values))
+    session.execute(
+        update(WebhookEvent)
+        .where(WebhookEvent.id == event_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _settle(session: Session, provider: Provider, received_at: datetime, event: ProviderEvent) -> EventStatus:

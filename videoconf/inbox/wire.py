@@ -10,6 +10,7 @@ from typing import Any
 from videoconf.providers import ArchiveState, ArchiveStatus, EventKind, ProviderEvent
 
 LONGEST_TEXT = 255
+LONGEST_ATTENDEE = 1000
 LONGEST_DEDUPE_KEY = 200
 
 
@@ -21,22 +22,26 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
 
     :raises ValueError: an id is too long to be kept whole. Cutting it could make two connections one.
     """
-    for name, longest in (("session_id", LONGEST_TEXT), ("connection_id", LONGEST_TEXT), ("dedupe_key", LONGEST_DEDUPE_KEY)):
+    for name, longest in (
+        ("session_id", LONGEST_TEXT),
+        ("connection_id", LONGEST_TEXT),
+        ("dedupe_key", LONGEST_DEDUPE_KEY),
+    ):
         if len(getattr(event, name) or "") > longest:
             raise ValueError(f"the event's {name} is longer than {longest} characters")
-    texts = {
-        name: _clean(getattr(event, name)) or None
-        for name in ("session_id", "connection_id", "attendee", "name", "reason")
+    texts: dict[str, Any] = {
+        name: _clean(getattr(event, name)) or None for name in ("session_id", "connection_id", "name", "reason")
     }
-    times = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
+    texts["attendee"] = _clean(event.attendee, LONGEST_ATTENDEE) or None
+    times: dict[str, Any] = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
     return dataclasses.replace(event, dedupe_key=_clean(event.dedupe_key) or "", **texts, **times)
 
 
-def _clean(text: str | None) -> str | None:
+def _clean(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
     if text is None:
         return None
     # Control characters and surrogates; what joins emoji or sets the direction of a script is a person's name.
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text[:LONGEST_TEXT])
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text[:longest])
 
 
 def _utc(time: datetime | None) -> datetime | None:

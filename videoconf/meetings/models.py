@@ -6,9 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Index, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
+from videoconf.archives.models import Archive
 from videoconf.database import Model, utc_now
 
 
@@ -61,6 +62,15 @@ class Meeting(Model):
     deleted: Mapped[bool] = mapped_column(default=False)
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
+    archive_id: Mapped[str | None] = column_property(
+        select(Archive.archive_id)
+        .where(Archive.meeting_id == id, Archive.deleted_on.is_(None))
+        .order_by(Archive.created_on.desc(), Archive.id.desc())
+        .limit(1)
+        .scalar_subquery(),
+        deferred=True,
+    )
+    """The newest archive; read only where it is asked for."""
 
     @property
     def status(self) -> MeetingStatus:

@@ -125,7 +125,7 @@ class Provider(ABC):
         """Release what the instance holds. May be called twice."""
 
     def answer_handshake(self, request: WebhookRequest) -> WebhookReply | None:
-        """Answer a vendor's probe of our webhook URL, or return None for an ordinary webhook. Called after verification."""
+        """Answer a vendor's probe of our webhook URL; None for an ordinary webhook. Called after verification."""
         return None
 
 

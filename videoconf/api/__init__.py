@@ -1,0 +1,1 @@
+"""The HTTP layer: the only folder that knows Flask. What it serves is decided elsewhere."""

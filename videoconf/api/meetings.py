@@ -1,0 +1,114 @@
+"""``/session``: the meeting's life. Views parse, ask the domain, and dump."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, request, url_for
+
+from videoconf.api.auth import caller, requires
+from videoconf.api.blueprint import Blueprint, PageArgs, page_headers
+from videoconf.api.meeting_schemas import (
+    MeetingTokenSchema,
+    NewMeetingSchema,
+    TokenWishSchema,
+    VideoChatSessionPartialSchema,
+)
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+from videoconf.errors import NotAcceptable
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.operations import IssuedToken, NewMeeting, TokenWish
+from videoconf.providers import Role
+
+TAG = "VideoChatSessionController"
+blueprint = Blueprint("meetings", __name__, description="Meetings.")
+
+EDITABLE = ("is_scheduled", "schedule_time", "ext_id", "ext_metadata")
+
+
+@blueprint.route("/session", methods=["POST"])
+@requires(Permission.CREATE_MEETING_SESSION)
+@blueprint.arguments(NewMeetingSchema, required=False)
+@blueprint.response(200, {"type": "string"}, content_type="text/plain", example='"pX3mJ5v0Qy2cZ1tB7kLw9A"')
+@blueprint.doc(operationId=f"{TAG}.getMeetingLink", tags=[TAG])
+def create_meeting(new: dict[str, Any]) -> Response:
+    """Create a meeting; the answer is its link id as a JSON string.
+
+    Without a body, a meeting that starts now. `Accept` chooses between `text/plain` (the default) and
+    `application/json`; the body is the same.
+    """
+    # The choice is made before anything is created: an answer that cannot be given must not leave a meeting behind.
+    content_type = request.accept_mimetypes.best_match(["text/plain", "application/json"])
+    if content_type is None:
+        raise NotAcceptable
+    link = services().meetings.create(caller(), NewMeeting(**new))
+    response = Response(json.dumps(link), content_type=content_type)
+    response.headers["Location"] = url_for("meetings.get_meeting", meeting_link_id=link)
+    return response
+
+
+@blueprint.route("/session", methods=["GET"])
+@requires(Permission.GET_MEETINGS)
+@blueprint.arguments(PageArgs, location="query")
+@blueprint.response(200, VideoChatSessionPartialSchema(many=True))
+@blueprint.paged
+@blueprint.doc(operationId=f"{TAG}.getMeetings", tags=[TAG])
+def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
+    """List meetings, newest first, without deleted ones."""
+    page, page_size = args["page"], args["page_size"]
+    meetings, total = services().meetings.list_page(caller(), page=page, page_size=page_size)
+    return meetings, page_headers(page, page_size, total)
+
+
+@blueprint.route("/session/<string:meeting_link_id>", methods=["GET"])
+@requires(Permission.GET_MEETINGS)
+@blueprint.response(200, VideoChatSessionPartialSchema)
+@blueprint.doc(operationId=f"{TAG}.getMeeting", tags=[TAG])
+def get_meeting(meeting_link_id: str) -> Meeting:
+    """Read a meeting, a deleted one included."""
+    return services().meetings.get(caller(), meeting_link_id)
+
+
+@blueprint.route("/session/<string:meeting_link_id>", methods=["PATCH"])
+@requires(Permission.EDIT_MEETING)
+@blueprint.arguments(VideoChatSessionPartialSchema(partial=True), required=False)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{TAG}.editMeeting", tags=[TAG])
+def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
+    """Change what is sent of `isScheduled`, `scheduleTime`, `extId` and `extMetadata`.
+
+    The other properties are the server's: they may be sent back as they were read, and stay as they are.
+    """
+    changes = {name: sent[name] for name in EDITABLE if name in sent}
+    services().meetings.edit(caller(), meeting_link_id, changes)
+
+
+@blueprint.route("/session/<string:meeting_link_id>", methods=["DELETE"])
+@requires(Permission.DELETE_MEETING)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{TAG}.deleteMeeting", tags=[TAG])
+def delete_meeting(meeting_link_id: str) -> None:
+    """Delete a meeting softly; one that runs is ended first."""
+    services().meetings.delete(caller(), meeting_link_id)
+
+
+@blueprint.route("/session/<string:meeting_link_id>/end", methods=["PATCH"])
+@requires(Permission.STOP_MEETING)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{TAG}.endSession", tags=[TAG])
+def end_meeting(meeting_link_id: str) -> None:
+    """End a meeting for everybody, at the provider too. Of any number of calls exactly one succeeds."""
+    services().meetings.end(caller(), meeting_link_id)
+
+
+@blueprint.route("/session/<string:meeting_link_id>/token", methods=["POST"])
+@requires(Permission.GENERATE_MEETING_TOKEN)
+@blueprint.arguments(TokenWishSchema, required=False)
+@blueprint.response(200, MeetingTokenSchema)
+@blueprint.doc(operationId=f"{TAG}.getMeetingToken", tags=[TAG])
+def create_token(wish: dict[str, Any], meeting_link_id: str) -> IssuedToken:
+    """Give one person a token to join a meeting with."""
+    role = Role(wish.pop("role"))
+    return services().meetings.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))

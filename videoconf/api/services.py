@@ -1,0 +1,35 @@
+"""What the views and commands use, made once by ``create_app`` and found through the running application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from videoconf.hooks import Providers, Registry
+from videoconf.jobs import Jobs
+from videoconf.meetings.operations import Meetings
+from videoconf.providers import Clock
+from videoconf.settings import Settings
+
+EXTENSION = "videoconf"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one application."""
+
+    settings: Settings
+    registry: Registry
+    providers: Providers
+    jobs: Jobs
+    meetings: Meetings
+    clock: Clock
+    faults: tuple[str, ...]
+    """What forbids serving."""
+
+
+def services(app: Flask | None = None) -> Services:
+    """Return the parts of an application, by default of the one that runs."""
+    return cast("Services", (app or current_app).extensions[EXTENSION])

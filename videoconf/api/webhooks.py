@@ -1,0 +1,54 @@
+"""``/webhooks``: what providers tell us. Verified over the raw bytes, acknowledged once it is stored and visible."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from videoconf.api.auth import public
+from videoconf.api.blueprint import Blueprint
+from videoconf.api.requests import WEBHOOK_BODY_BYTES, raw_body
+from videoconf.api.services import services
+from videoconf.errors import ProviderNotFound
+from videoconf.inbox.receive import receive
+from videoconf.providers import Provider, WebhookRequest
+
+TAG = "VideoChatSessionController"
+blueprint = Blueprint("webhooks", __name__, description="Webhooks of providers.")
+
+
+@blueprint.route("/webhooks/session", methods=["POST"])
+@public("the default provider's signature")
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{TAG}.checkWebhookPayload", tags=[TAG])
+def receive_session_webhook() -> Response:
+    """Take a session webhook of the default provider; the success is 204 whatever the provider."""
+    return _receive(services().providers.default, "session", success_status=204)
+
+
+@blueprint.route("/webhooks/<string:provider>/<string:channel>", methods=["POST"])
+@public("that provider's signature")
+@blueprint.response(204)
+@blueprint.doc(operationId="WebhookController.receive", tags=["WebhookController"])
+def receive_webhook(provider: str, channel: str) -> Response:
+    """Take a webhook of a provider. The success is the status that the provider takes for one."""
+    found = services().providers.find(provider)
+    if found is None or channel not in found.capabilities.webhook_channels:
+        raise ProviderNotFound
+    return _receive(found, channel, success_status=found.capabilities.webhook_success_status)
+
+
+def _receive(provider: Provider, channel: str, *, success_status: int) -> Response:
+    parts = services()
+    query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+    webhook = WebhookRequest(
+        channel=channel,
+        method=request.method,
+        url=f"{parts.settings.public_url}{request.path}{query}",
+        headers={name.lower(): value for name, value in request.headers},
+        body=raw_body(WEBHOOK_BODY_BYTES),
+        received_at=parts.clock(),
+    )
+    reply = receive(provider, webhook)
+    if reply is not None:
+        return Response(reply.body, reply.status, content_type=reply.content_type)
+    return Response(status=success_status)

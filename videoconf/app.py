@@ -1,0 +1,128 @@
+"""Making the application: numbered steps that wire the parts together, and no logic."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime
+from functools import partial
+
+import click
+from flask import Flask
+from flask_migrate import Migrate
+from videoconf_migrations import FOLDER as MIGRATIONS
+
+from videoconf.api import attendees, docs, health, meetings, webhooks
+from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
+from videoconf.api.blueprint import Api
+from videoconf.api.openapi import configure_openapi
+from videoconf.api.problems import register_problem_handlers
+from videoconf.api.requests import init_requests
+from videoconf.api.services import EXTENSION, Services
+from videoconf.database import db, driver_url, engine_options
+from videoconf.errors import ConfigurationError
+from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
+from videoconf.jobs import Jobs, Worker
+from videoconf.meetings.operations import Meetings
+from videoconf.providers import Clock, GuardedClient, ProviderContext
+from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
+
+logger = logging.getLogger(__name__)
+
+
+def utc_clock() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    plugins: Plugins | None = None,
+    clock: Clock = utc_clock,
+    serving: bool | None = None,
+) -> Flask:
+    """Make the application.
+
+    :param settings: read from the environment when absent.
+    :param plugins: those of the environment when absent.
+    :param serving: whether requests will be served, which needs a working provider and keys. By default everything
+        serves but a command of the command line, so that ``flask db upgrade`` works before anything is configured.
+    :raises ConfigurationError: with every fault at once.
+    """
+    # 1. Plugins and settings. Everything that is wrong is told before anything is started.
+    registry = build_registry(plugins or load_plugins())
+    faults = _unknown(registry) if settings is None else []
+    settings = settings or load(Settings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    # 2. Providers: only those that are listed.
+    def context_of(provider: str) -> ProviderContext:
+        http = partial(GuardedClient, provider=provider, slots=settings.provider_call_slots)
+        return ProviderContext(clock, lambda account: http(account=account), settings.development)
+
+    providers = enable_providers(registry, settings.providers, context_of)
+    faults += [*auth_faults(settings), *providers.faults]
+    serving = _is_serving() if serving is None else serving
+    if serving and faults:
+        raise ConfigurationError(faults)
+
+    # 3. Flask, and the database behind it.
+    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    url = driver_url(settings.database_url.reveal())
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
+    db.init_app(app)
+    Migrate(app, db, directory=MIGRATIONS, render_as_batch=True, compare_type=True)
+
+    # 4. The domain.
+    jobs = Jobs()
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        registry=registry,
+        providers=providers,
+        jobs=jobs,
+        meetings=Meetings(providers, jobs, settings, clock),
+        clock=clock,
+        faults=tuple(faults),
+    )
+
+    # 5. The edge: who calls, what may be sent, how errors look.
+    init_auth(app, settings)
+    init_requests(app)
+    register_problem_handlers(app)
+    configure_openapi(app)
+    api = Api(app)
+    for module in (meetings, attendees, webhooks):
+        api.register_blueprint(module.blueprint, url_prefix=settings.path_prefix or None)
+    for page in (health, docs):
+        app.register_blueprint(page.blueprint, url_prefix=settings.path_prefix or None)
+    if undeclared := undeclared_routes(app):
+        raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
+
+    # 6. Job threads, in processes that serve.
+    if serving:
+        for _ in range(settings.embedded_workers):
+            Worker(jobs, app.app_context).start()
+    return app
+
+
+def _is_serving() -> bool:
+    """Tell whether this process is a server: anything but a command other than ``flask run``."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.info_name == "run"
+
+
+def _unknown(registry: Registry) -> list[str]:
+    """Refuse misspelt variables; those of a plugin that cannot be loaded cannot be judged, and only warn."""
+    known = declared(Settings)
+    for key in registry.providers:
+        known += registry.settings_of(key)
+    broken = tuple(f"{PREFIX}{failure.origin.name.upper()}_" for failure in registry.failures)
+    faults = []
+    for name in unknown_variables(known):
+        if broken and name.startswith(broken):
+            logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
+        else:
+            faults.append(f"{name} is no setting. Correct its spelling, or unset it.")
+    return faults

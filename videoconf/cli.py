@@ -1,0 +1,132 @@
+"""``flask videoconf``: the command line of operators and developers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import AppGroup, ScriptInfo
+
+from videoconf.api.auth import mint_token
+from videoconf.api.openapi import openapi_document
+from videoconf.api.permissions import Permission
+from videoconf.api.services import Services, services
+from videoconf.dev import dev
+from videoconf.errors import ConfigurationError
+from videoconf.hooks import build_registry, load_plugins
+from videoconf.jobs import Worker
+from videoconf.providers import Provider
+
+
+class CommandGroup(AppGroup):
+    """Our own commands, and those of the installed plugins."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, name) or _plugin_commands().get(name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_plugin_commands()})
+
+
+def _plugin_commands() -> dict[str, click.Command]:
+    return {command.name: command for command in build_registry(load_plugins()).commands if command.name}
+
+
+@click.group(cls=CommandGroup)
+@click.pass_context
+def commands(ctx: click.Context) -> None:
+    """Operate and try out videoconf."""
+
+    def provider(key: str) -> Provider:
+        return _configured(_app(ctx)).providers.get(key)
+
+    ctx.meta["videoconf.provider"] = provider  # what a plugin's command works on; it never sees Flask
+
+
+commands.add_command(dev)
+
+
+@commands.command()
+@click.option(
+    "--permission", "permissions", multiple=True, type=click.Choice(list(Permission)), help="May be repeated."
+)
+@click.option("--all", "every", is_flag=True, help="Every permission.")
+@click.option("--subject", default="operator", show_default=True, help="Who the bearer is, for the audit trail.")
+@click.option("--tenant", help="The bearer's tenant; the default tenant when absent.")
+@click.option("--role", "roles", multiple=True, help="Limits the meeting roles that the bearer may give.")
+@click.option("--ttl", "ttl_seconds", type=click.IntRange(min=1), default=3600, show_default=True, help="Seconds.")
+@click.pass_context
+def token(
+    ctx: click.Context,
+    permissions: tuple[str, ...],
+    every: bool,
+    subject: str,
+    tenant: str | None,
+    roles: tuple[str, ...],
+    ttl_seconds: int,
+) -> None:
+    """Mint a bearer token with the first of VIDEOCONF_JWT_SECRETS."""
+    granted = list(Permission) if every else [Permission(permission) for permission in permissions]
+    settings = services(_app(ctx)).settings
+    if not settings.jwt_secrets:
+        raise click.ClickException("VIDEOCONF_JWT_SECRETS is not set: there is nothing to sign with.")
+    click.echo(
+        mint_token(
+            settings,
+            subject=subject,
+            permissions=granted,
+            tenant=tenant,
+            ttl_seconds=ttl_seconds,
+            meeting_roles=roles or None,
+        )
+    )
+
+
+@commands.command()
+@click.option("--threads", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--once", is_flag=True, help="Run what is due now, then stop.")
+@click.pass_context
+def worker(ctx: click.Context, threads: int, once: bool) -> None:
+    """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
+    app = _app(ctx)
+    jobs = _configured(app).jobs
+    if once:
+        with app.app_context():
+            click.echo(f"{jobs.run_due()} jobs tried")
+        return
+    stopping = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopping.set())
+    workers = [Worker(jobs, app.app_context) for _ in range(threads)]
+    for one in workers:
+        one.start()
+    stopping.wait()
+    for one in workers:
+        one.stop()
+
+
+@commands.command()
+@click.pass_context
+def openapi(ctx: click.Context) -> None:
+    """Print the OpenAPI document."""
+    click.echo(json.dumps(openapi_document(_app(ctx)), indent=2, ensure_ascii=False))
+
+
+def _app(ctx: click.Context) -> Flask:
+    app: Any = ctx.ensure_object(ScriptInfo).load_app()
+    return app
+
+
+def _configured(app: Flask) -> Services:
+    """Return the parts of an application whose provider works.
+
+    :raises click.ClickException: with what is missing.
+    """
+    parts = services(app)
+    if parts.providers.faults:
+        raise click.ClickException(str(ConfigurationError(parts.providers.faults)))
+    return parts
