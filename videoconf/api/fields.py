@@ -1,0 +1,129 @@
+"""The fields that all schemas are made of. Each takes exactly what it says: marshmallow's own convert too kindly."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Length
+
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?",
+    re.ASCII,
+)
+_YEARS = range(1970, 2201)
+
+
+class Schema(marshmallow.Schema):
+    """The base of all schemas: unknown members are refused by name; ``snake_case`` fields are ``camelCase`` outside."""
+
+    class Meta:
+        unknown = marshmallow.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        if field_obj.data_key is None:
+            first, *rest = field_name.split("_")
+            field_obj.data_key = first + "".join(word.capitalize() for word in rest)
+
+
+class Text(fields.String):
+    """A text, stored exactly as sent: not trimmed, and not normalised, since ids of other systems pass through here.
+
+    Refused are control characters other than TAB and LF, and lone surrogates.
+
+    :param max_length: in code points.
+    """
+
+    def __init__(self, *, max_length: int, min_length: int | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            validate=[Length(min=min_length, max=max_length), *_listed(kwargs.pop("validate", None))], **kwargs
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if _UNWANTED.search(value):
+            raise ValidationError("Control characters and lone surrogates are not taken.")
+        return value
+
+
+class UtcTime(fields.DateTime):
+    """A time: RFC 3339 with any offset in, UTC with ``Z`` out. Microseconds are written only where there are any.
+
+    Years are 1970 to 2200, so that no conversion between zones can overflow.
+    """
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached a response")
+        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValidationError("Not an RFC 3339 time, like 2030-01-31T09:30:00Z.")
+        if match["offset"] is None:
+            raise ValidationError("The time needs its offset from UTC: Z, or like +02:00.")
+        try:
+            parsed = datetime.fromisoformat(value.upper())
+        except ValueError as error:
+            raise ValidationError("There is no such time.") from error
+        if parsed.year not in _YEARS or (parsed := parsed.astimezone(UTC)).year not in _YEARS:
+            raise ValidationError(f"The year must be from {_YEARS[0]} to {_YEARS[-1]}.")
+        return parsed
+
+
+class StrictBoolean(fields.Boolean):
+    """``true`` or ``false`` and nothing that resembles them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
+
+
+class QueryBoolean(fields.Boolean):
+    """A query parameter that is ``true`` or ``false``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise ValidationError("Must be true or false.")
+        return bool(value == "true")
+
+
+class StrictInteger(fields.Integer):
+    """An integer, and neither a text nor a fraction."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError("Must be an integer.")
+        return value
+
+
+class JsonObject(fields.Dict):
+    """Any JSON object, bounded in its size as compact UTF-8. That its content can be stored, the parser has seen to."""
+
+    def __init__(self, *, max_bytes: int = 16 * 1024, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_bytes = max_bytes
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        size_bytes = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        if size_bytes > self.max_bytes:
+            raise ValidationError(f"Must be at most {self.max_bytes} bytes of JSON; this is {size_bytes}.")
+        return value
+
+
+def _listed(validators: Any) -> list[Any]:
+    if validators is None:
+        return []
+    return list(validators) if isinstance(validators, list | tuple) else [validators]

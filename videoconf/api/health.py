@@ -1,0 +1,128 @@
+"""Whether the process lives, and whether it can serve. Both answer without a token, and neither asks a provider."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from alembic.script import ScriptDirectory
+from flask.blueprints import BlueprintSetupState
+from marshmallow import fields
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from videoconf_migrations import FOLDER as MIGRATIONS
+
+from videoconf.api.auth import public
+from videoconf.api.blueprint import Blueprint
+from videoconf.api.fields import Schema
+from videoconf.api.openapi import Tag
+from videoconf.api.services import services
+from videoconf.database import db, read
+from videoconf.errors import DatabaseUnavailable
+
+CACHE_SECONDS = 2
+
+blueprint = Blueprint("health", __name__, tag=Tag.OPERATIONS)
+
+
+class HealthSchema(Schema):
+    """The process answers."""
+
+    status = fields.Constant("ok")
+
+
+class ReadinessSchema(Schema):
+    """What serving needs, and what else is known. Only ``checks`` decide the status."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
+    checks = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "For each check `ok`, or what is wrong.", "example": {"database": "ok"}},
+    )
+    providers = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "For each provider `ok`, or what is wrong.", "example": {"fake": "ok"}},
+    )
+
+
+@dataclass
+class _Checked:
+    """What the database last said, kept a moment so that a flood of probes asks it once."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    checks: dict[str, str] = field(default_factory=dict)
+    until: float = 0.0
+
+
+_checked: WeakKeyDictionary[Engine, _Checked] = WeakKeyDictionary()
+
+
+@blueprint.record
+def _read_head_at_start(state: BlueprintSetupState) -> None:
+    code_head()
+
+
+@cache
+def code_head() -> str | None:
+    """Return the schema revision that this release needs."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+@blueprint.route("/healthz")
+@public("asked by supervisors; says nothing")
+@blueprint.response(200, HealthSchema)
+@blueprint.doc(operationId="OperationsController.getHealth")
+def health() -> dict[str, Any]:
+    """Tell that the process answers. Nothing else is asked, so that an outage elsewhere restarts nobody."""
+    return {}
+
+
+@blueprint.route("/readyz")
+@public("asked by load balancers; says nothing that names a host or a person")
+@blueprint.response(200, ReadinessSchema)
+@blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
+@blueprint.doc(operationId="OperationsController.getReadiness")
+def readiness() -> tuple[dict[str, Any], int]:
+    """Tell whether requests can be served: the database answers, and its schema is this release's.
+
+    Providers are reported and never decide: most operations go on without them.
+    """
+    checks = _database_checks()
+    ready = all(result == "ok" for result in checks.values())
+    parts = services()
+    providers = {key: "ok" if parts.providers.find(key) else "unavailable" for key in parts.settings.providers}
+    body = {"status": "ok" if ready else "unavailable", "checks": checks, "providers": providers}
+    return body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _database_checks() -> dict[str, str]:
+    checked = _checked.setdefault(db.engine, _Checked())
+    with checked.lock:
+        if time.monotonic() >= checked.until:
+            checked.checks = _ask_database()
+            checked.until = time.monotonic() + CACHE_SECONDS
+        return checked.checks
+
+
+def _ask_database() -> dict[str, str]:
+    """Ask for the revision; that the wait is bounded is the engine's doing."""
+    try:
+        with read() as session:
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+    except DatabaseUnavailable as error:
+        return {"database": error.code, "schema": "unknown"}
+    except SQLAlchemyError:  # no such table
+        revision = None
+    if revision == code_head():
+        return {"database": "ok", "schema": "ok"}
+    found = f"revision {revision}" if revision else "none"
+    return {"database": "ok", "schema": f"{found}; this release needs revision {code_head()}"}

@@ -1,0 +1,54 @@
+"""What the OpenAPI document says beside the operations, and the document itself."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any, cast
+
+from flask import Flask
+
+from videoconf.api.blueprint import SECURITY_SCHEME
+
+
+class Tag(StrEnum):
+    """What groups operations. The first two are the documented ones, and the others follow their pattern."""
+
+    SESSIONS = "VideoChatSessionController"
+    ARCHIVES = "VideoChatArchiveController"
+    WEBHOOKS = "WebhookController"
+    OPERATIONS = "OperationsController"
+
+
+_TAGS = {
+    Tag.SESSIONS: "Meetings: creating, joining, editing and ending them, and who attends.",
+    Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
+    Tag.WEBHOOKS: "What providers tell the service, under their own signatures.",
+    Tag.OPERATIONS: "Running the service: health, providers and the audit trail.",
+}
+
+
+def configure_openapi(app: Flask) -> None:
+    """Configure the document; to be called before :class:`videoconf.api.blueprint.Api` is made."""
+    app.config |= {
+        "API_TITLE": "Video Conferencing Service",
+        "API_VERSION": "1.0.0",
+        "OPENAPI_VERSION": "3.1.0",
+        "API_SPEC_OPTIONS": {
+            "info": {"description": "Meetings through one API, whatever video provider stands behind them."},
+            "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
+            "components": {
+                "securitySchemes": {SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            },
+        },
+    }
+
+
+def openapi_document(app: Flask) -> dict[str, Any]:
+    """Return the document of everything that is registered by now."""
+    return cast("dict[str, Any]", app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())
+
+
+def openapi_json(app: Flask) -> bytes:
+    """Return the document as it is served and as the command line prints it."""
+    return json.dumps(openapi_document(app), indent=2).encode() + b"\n"

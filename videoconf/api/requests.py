@@ -1,0 +1,181 @@
+"""What is taken from a request before any schema sees it: its id, its body within a limit, and strict JSON.
+
+What a framework lets through and a database then refuses (a NUL, a lone surrogate, NaN, a thousand nested lists) is
+refused here, so that it is a clear 4xx on every database and never a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn, cast
+from uuid import uuid4
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.routing import UnicodeConverter
+
+from videoconf.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+
+API_BODY_LIMIT_BYTES = 64 * 1024
+WEBHOOK_BODY_LIMIT_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_KEYS = 1000
+MAX_PATH_PART_LENGTH = 255
+
+_REQUEST_ID = "videoconf.request_id"
+_SANE_REQUEST_ID = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_INTEGERS = range(-(2**63), 2**63)
+
+
+class PathPart(UnicodeConverter):
+    """A part of a path without control characters: PostgreSQL refuses a NUL even in a comparison."""
+
+    def __init__(self, map: Any) -> None:
+        super().__init__(map, minlength=1, maxlength=MAX_PATH_PART_LENGTH)
+        self.regex = rf"[^/\x00-\x1f\x7f]{{1,{MAX_PATH_PART_LENGTH}}}"
+
+
+def init_requests(app: Flask) -> None:
+    """Give every response its ``X-Request-ID`` and headers that keep browsers from guessing; bound path parameters.
+
+    To be called before routes are added, since a route takes its converters when it is added.
+    """
+    app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
+    app.after_request(_finish)
+
+
+def request_id() -> str:
+    """Return the id of the current request: the caller's ``X-Request-ID`` if it is sane, else a new one.
+
+    Kept with the request and not in ``flask.g``, which outlives the request where a context was pushed before it.
+    """
+    found = request.environ.get(_REQUEST_ID)
+    if found is None:
+        sent = request.headers.get("X-Request-ID", "")
+        found = request.environ[_REQUEST_ID] = sent if _SANE_REQUEST_ID.fullmatch(sent) else uuid4().hex
+    return cast("str", found)
+
+
+def raw_body(limit_bytes: int = WEBHOOK_BODY_LIMIT_BYTES) -> bytes:
+    """Return the body's bytes, the same on every call.
+
+    :raises PayloadTooLarge: it is over the limit, whether or not its length was announced.
+    :raises MalformedRequest: it ended early or is broken chunked coding.
+    """
+    # One byte over the limit is let in, since of a chunked body the framework silently drops what is over its limit.
+    request.max_content_length = limit_bytes + 1
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge as error:
+        raise _too_large(limit_bytes) from error
+    except OSError as error:  # the server reads the socket here: time-out, reset, broken chunks
+        raise MalformedRequest("The body cannot be read.") from error
+    if len(body) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return body
+
+
+def json_body() -> Any:
+    """Return the request's JSON. No body at all is ``{}`` whatever the ``Content-Type``: clients send one with nothing.
+
+    :raises PayloadTooLarge: it is over :data:`API_BODY_LIMIT_BYTES`.
+    :raises UnsupportedMediaType: it is not declared as JSON in UTF-8.
+    :raises MalformedRequest: it is not JSON as :func:`parse_json` takes it.
+    """
+    body = raw_body(API_BODY_LIMIT_BYTES)
+    if not body:
+        return {}
+    media_type, options = parse_options_header(request.headers.get("Content-Type"))
+    if not (media_type == "application/json" or re.fullmatch(r"application/[\w.+-]+\+json", media_type, re.ASCII)):
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType("JSON is sent in UTF-8.")
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON strictly.
+
+    :raises MalformedRequest: with a clear detail: it is no JSON, not UTF-8, or has a byte order mark, a duplicate key,
+        NaN, Infinity, a number beyond 64 bits, more than 32 levels or 1,000 keys, a NUL or a lone surrogate.
+    """
+    if body.startswith(b"\xef\xbb\xbf"):
+        raise MalformedRequest("The body starts with a byte order mark; send plain UTF-8.")
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"The body is not UTF-8: byte {error.start} does not fit.") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except json.JSONDecodeError as error:
+        raise MalformedRequest(
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    except ValueError as error:  # Python refuses to convert integers of more than some thousand digits
+        raise _out_of_range() from error
+    _check(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise MalformedRequest("The JSON has an object that names a key twice.")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedRequest(f"{name} is no JSON number.")
+
+
+def _check(value: Any) -> None:
+    """Walk the value level by level, so that depth costs no stack, and refuse what cannot be stored or is too much."""
+    keys = depth = 0
+    level: list[Any] = [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict | list):
+                if depth == MAX_DEPTH:
+                    raise _too_deep()
+                below += item
+                if isinstance(item, dict):
+                    below += item.values()
+                    keys += len(item)
+            elif isinstance(item, str):
+                if _UNSTORABLE.search(item):
+                    raise MalformedRequest("The JSON has a text with a NUL or half of a surrogate pair.")
+            elif (isinstance(item, int) and item not in _INTEGERS) or (isinstance(item, float) and math.isinf(item)):
+                raise _out_of_range()
+        if keys > MAX_KEYS:
+            raise MalformedRequest(f"The JSON has more than {MAX_KEYS} keys.")
+        level = below
+        depth += 1
+
+
+def _too_deep() -> MalformedRequest:
+    return MalformedRequest(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+
+
+def _out_of_range() -> MalformedRequest:
+    return MalformedRequest("The JSON has a number that is out of range.")
+
+
+def _too_large(limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is over {limit_bytes // 1024} KiB.")
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers["X-Request-ID"] = request_id()
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    if response.status_code in (204, 304):
+        headers.pop("Content-Type", None)  # of a body that is not there
+    return response
