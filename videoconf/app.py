@@ -93,10 +93,10 @@ def create_app(
     register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
-    for module in (meetings, attendees, webhooks):
-        api.register_blueprint(module.blueprint, url_prefix=settings.path_prefix or None)
-    for page in (health, docs):
-        app.register_blueprint(page.blueprint, url_prefix=settings.path_prefix or None)
+    prefix = settings.path_prefix or None
+    for module in (meetings, attendees, webhooks, health):
+        api.register_blueprint(module.blueprint, url_prefix=prefix)
+    app.register_blueprint(docs.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):
         raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
 

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
+from marshmallow.validate import Range
 
 from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import Blueprint, page_headers
-from videoconf.api.fields import Schema, StrictInteger, UtcTime
+from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, UtcTime
 from videoconf.api.meeting_schemas import documented
+from videoconf.api.openapi import Tag
+from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 
-TAG = "VideoChatSessionController"
-blueprint = Blueprint("attendees", __name__, description="Attendance.")
+blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 
 
 class AttendeeArgs(Schema):
     """Which attendees, and which page of them."""
 
-    active = fields.String(
-        load_default=None,
-        validate=validate.OneOf(["true", "false"]),
-        metadata=documented("Connected now, or not; absent: all."),
-    )
+    active = StrictBoolean(load_default=None, metadata=documented("Connected now, or not; absent: all."))
     page = StrictInteger(
-        load_default=None, validate=validate.Range(1, 10_000), metadata=documented("Absent: the whole list.")
+        validate=Range(1, MAX_PAGE), load_default=None, metadata=documented("Absent: the whole list, as documented.")
     )
-    page_size = StrictInteger(load_default=50, validate=validate.Range(1, 100))
+    page_size = StrictInteger(validate=Range(1, MAX_PAGE_SIZE), load_default=DEFAULT_PAGE_SIZE)
 
 
 class ConnectionSchema(Schema):
@@ -58,14 +56,12 @@ class AttendeeSchema(Schema):
 @blueprint.route("/session/<string:meeting_link_id>/attendees", methods=["GET"])
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(AttendeeArgs, location="query")
-@blueprint.response(200, AttendeeSchema(many=True))
-@blueprint.paged
-@blueprint.doc(operationId=f"{TAG}.getAttendeesList", tags=[TAG])
+@blueprint.response(200, AttendeeSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendeesList")
 def list_attendees(args: dict[str, Any], meeting_link_id: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """List the attendees of a meeting by first join, each with all their connections."""
-    active = {"true": True, "false": False}.get(args["active"])
     parts = services()
-    meeting, attendees = parts.meetings.attendees(caller(), meeting_link_id, active=active)
+    meeting, attendees = parts.meetings.attendees(caller(), meeting_link_id, active=args["active"])
     headers = {}
     if (page := args["page"]) is not None:
         page_size = args["page_size"]

@@ -8,13 +8,14 @@ from typing import Any
 from flask import Response, request, url_for
 
 from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import Blueprint, PageArgs, page_headers
+from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, PageArgs, page_headers
 from videoconf.api.meeting_schemas import (
     MeetingTokenSchema,
     NewMeetingSchema,
     TokenWishSchema,
     VideoChatSessionPartialSchema,
 )
+from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.errors import NotAcceptable
@@ -22,17 +23,16 @@ from videoconf.meetings.models import Meeting
 from videoconf.meetings.operations import IssuedToken, NewMeeting, TokenWish
 from videoconf.providers import Role
 
-TAG = "VideoChatSessionController"
-blueprint = Blueprint("meetings", __name__, description="Meetings.")
+blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
 
 EDITABLE = ("is_scheduled", "schedule_time", "ext_id", "ext_metadata")
 
 
 @blueprint.route("/session", methods=["POST"])
 @requires(Permission.CREATE_MEETING_SESSION)
-@blueprint.arguments(NewMeetingSchema, required=False)
+@blueprint.arguments(NewMeetingSchema)
 @blueprint.response(200, {"type": "string"}, content_type="text/plain", example='"pX3mJ5v0Qy2cZ1tB7kLw9A"')
-@blueprint.doc(operationId=f"{TAG}.getMeetingLink", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingLink")
 def create_meeting(new: dict[str, Any]) -> Response:
     """Create a meeting; the answer is its link id as a JSON string.
 
@@ -40,7 +40,8 @@ def create_meeting(new: dict[str, Any]) -> Response:
     `application/json`; the body is the same.
     """
     # The choice is made before anything is created: an answer that cannot be given must not leave a meeting behind.
-    content_type = request.accept_mimetypes.best_match(["text/plain", "application/json"])
+    offered = ["text/plain", "application/json"]
+    content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
     if content_type is None:
         raise NotAcceptable
     link = services().meetings.create(caller(), NewMeeting(**new))
@@ -52,9 +53,8 @@ def create_meeting(new: dict[str, Any]) -> Response:
 @blueprint.route("/session", methods=["GET"])
 @requires(Permission.GET_MEETINGS)
 @blueprint.arguments(PageArgs, location="query")
-@blueprint.response(200, VideoChatSessionPartialSchema(many=True))
-@blueprint.paged
-@blueprint.doc(operationId=f"{TAG}.getMeetings", tags=[TAG])
+@blueprint.response(200, VideoChatSessionPartialSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetings")
 def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
     """List meetings, newest first, without deleted ones."""
     page, page_size = args["page"], args["page_size"]
@@ -65,7 +65,7 @@ def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
 @blueprint.route("/session/<string:meeting_link_id>", methods=["GET"])
 @requires(Permission.GET_MEETINGS)
 @blueprint.response(200, VideoChatSessionPartialSchema)
-@blueprint.doc(operationId=f"{TAG}.getMeeting", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeeting")
 def get_meeting(meeting_link_id: str) -> Meeting:
     """Read a meeting, a deleted one included."""
     return services().meetings.get(caller(), meeting_link_id)
@@ -73,9 +73,9 @@ def get_meeting(meeting_link_id: str) -> Meeting:
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["PATCH"])
 @requires(Permission.EDIT_MEETING)
-@blueprint.arguments(VideoChatSessionPartialSchema(partial=True), required=False)
+@blueprint.arguments(VideoChatSessionPartialSchema(partial=True))
 @blueprint.response(204)
-@blueprint.doc(operationId=f"{TAG}.editMeeting", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.editMeeting")
 def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
     """Change what is sent of `isScheduled`, `scheduleTime`, `extId` and `extMetadata`.
 
@@ -88,7 +88,7 @@ def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
 @blueprint.route("/session/<string:meeting_link_id>", methods=["DELETE"])
 @requires(Permission.DELETE_MEETING)
 @blueprint.response(204)
-@blueprint.doc(operationId=f"{TAG}.deleteMeeting", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.deleteMeeting")
 def delete_meeting(meeting_link_id: str) -> None:
     """Delete a meeting softly; one that runs is ended first."""
     services().meetings.delete(caller(), meeting_link_id)
@@ -97,7 +97,7 @@ def delete_meeting(meeting_link_id: str) -> None:
 @blueprint.route("/session/<string:meeting_link_id>/end", methods=["PATCH"])
 @requires(Permission.STOP_MEETING)
 @blueprint.response(204)
-@blueprint.doc(operationId=f"{TAG}.endSession", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.endSession")
 def end_meeting(meeting_link_id: str) -> None:
     """End a meeting for everybody, at the provider too. Of any number of calls exactly one succeeds."""
     services().meetings.end(caller(), meeting_link_id)
@@ -105,9 +105,9 @@ def end_meeting(meeting_link_id: str) -> None:
 
 @blueprint.route("/session/<string:meeting_link_id>/token", methods=["POST"])
 @requires(Permission.GENERATE_MEETING_TOKEN)
-@blueprint.arguments(TokenWishSchema, required=False)
+@blueprint.arguments(TokenWishSchema)
 @blueprint.response(200, MeetingTokenSchema)
-@blueprint.doc(operationId=f"{TAG}.getMeetingToken", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingToken")
 def create_token(wish: dict[str, Any], meeting_link_id: str) -> IssuedToken:
     """Give one person a token to join a meeting with."""
     role = Role(wish.pop("role"))

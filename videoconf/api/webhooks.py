@@ -6,20 +6,20 @@ from flask import Response, request
 
 from videoconf.api.auth import public
 from videoconf.api.blueprint import Blueprint
-from videoconf.api.requests import WEBHOOK_BODY_BYTES, raw_body
+from videoconf.api.openapi import Tag
+from videoconf.api.requests import raw_body
 from videoconf.api.services import services
 from videoconf.errors import ProviderNotFound
 from videoconf.inbox.receive import receive
 from videoconf.providers import Provider, WebhookRequest
 
-TAG = "VideoChatSessionController"
-blueprint = Blueprint("webhooks", __name__, description="Webhooks of providers.")
+blueprint = Blueprint("webhooks", __name__, tag=Tag.SESSIONS)
 
 
 @blueprint.route("/webhooks/session", methods=["POST"])
 @public("the default provider's signature")
 @blueprint.response(204)
-@blueprint.doc(operationId=f"{TAG}.checkWebhookPayload", tags=[TAG])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.checkWebhookPayload")
 def receive_session_webhook() -> Response:
     """Take a session webhook of the default provider; the success is 204 whatever the provider."""
     return _receive(services().providers.default, "session", success_status=204)
@@ -28,7 +28,7 @@ def receive_session_webhook() -> Response:
 @blueprint.route("/webhooks/<string:provider>/<string:channel>", methods=["POST"])
 @public("that provider's signature")
 @blueprint.response(204)
-@blueprint.doc(operationId="WebhookController.receive", tags=["WebhookController"])
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.receiveWebhook")
 def receive_webhook(provider: str, channel: str) -> Response:
     """Take a webhook of a provider. The success is the status that the provider takes for one."""
     found = services().providers.find(provider)
@@ -45,7 +45,7 @@ def _receive(provider: Provider, channel: str, *, success_status: int) -> Respon
         method=request.method,
         url=f"{parts.settings.public_url}{request.path}{query}",
         headers={name.lower(): value for name, value in request.headers},
-        body=raw_body(WEBHOOK_BODY_BYTES),
+        body=raw_body(),
         received_at=parts.clock(),
     )
     reply = receive(provider, webhook)
