@@ -1,0 +1,174 @@
+"""What every test may use, and what no test may do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import jwt
+import pytest
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+pytest_plugins = ["tests.databases"]
+
+# Settings of whoever runs the tests must not decide how they end. Gone before any fixture, for subprocesses too.
+for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:
+    del os.environ[name]
+
+# Examples follow from the test itself, so that a failure is there again at the next run; `long` goes looking for more:
+# pytest --hypothesis-profile=long
+hypothesis.settings.register_profile("default", derandomize=True, deadline=None, max_examples=60)
+hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=3000)
+hypothesis.settings.load_profile("default")
+
+JWT_SECRET = "tests-sign-bearer-tokens-with-this-secret"
+FAKE_SETTINGS = {
+    "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
+    "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",
+}
+
+
+# --- guards ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that connects to anything but this machine, also where the code under test swallows the refusal."""
+    attempts: list[str] = []
+
+    def check(address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else None
+        if host is not None and host != "localhost" and host != "::1" and not str(host).startswith("127."):
+            attempts.append(str(host))
+            raise OSError(f"a test tried to reach {host}")
+
+    for name in ("connect", "connect_ex"):
+        original = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, original: Callable[..., Any] = original) -> Any:
+            check(address)
+            return original(self, address)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+    yield
+    assert not attempts, f"the test tried to reach {attempts}"
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_environment() -> Iterator[None]:
+    """Fail a test that leaves an environment variable changed; the next one would run under other settings."""
+    before = dict(os.environ)
+    yield
+    after = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    before.pop("PYTEST_CURRENT_TEST", None)
+    if after != before:
+        os.environ.clear()
+        os.environ.update(before)
+    assert after == before
+
+
+# --- the application ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Configure the fake provider with secrets that are the same in every run; give its variables."""
+    for name, value in FAKE_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return FAKE_SETTINGS
+
+
+@pytest.fixture
+def make_app(database_url: str, fake_settings: dict[str, str]) -> Iterator[Callable[..., Flask]]:
+    """Give a function that makes an app with the fake provider on this test's database.
+
+    Keywords are settings of the core, and those of ``create_app`` (``plugins``, ``clock``, ``serving``). Several apps
+    of one test share the database, as nodes do.
+    """
+    # Not at the top, so that unit tests load neither Flask nor the database.
+    from videoconf.app import create_app
+    from videoconf.database import db
+    from videoconf.settings import Secret, Settings
+
+    made: list[Flask] = []
+
+    def make(*, plugins: Any = None, serving: bool = True, clock: Any = None, **settings: Any) -> Flask:
+        values: dict[str, Any] = {
+            "providers": ("fake",),
+            "database_url": Secret(database_url),
+            "jwt_secrets": (Secret(JWT_SECRET),),
+            "embedded_workers": 0,
+        }
+        wiring = {"plugins": plugins, "serving": serving} | ({} if clock is None else {"clock": clock})
+        app = create_app(Settings(**values | settings), **wiring)
+        app.testing = True
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+ALL_PERMISSIONS = (
+    "CreateMeetingSession",
+    "GetMeetings",
+    "EditMeeting",
+    "StopMeeting",
+    "DeleteMeeting",
+    "GenerateMeetingToken",
+    "GetMeetingAttendees",
+    "ModerateMeeting",
+    "GetAuditEntries",
+    "GetMeetingArchives",
+    "DeleteMeetingArchive",
+    "StartMeetingArchive",
+    "StopMeetingArchive",
+    "SetMeetingUploadTarget",
+    "GetProviders",
+)
+
+
+@pytest.fixture(scope="session")
+def headers() -> Callable[..., dict[str, str]]:
+    """Give a function that makes request headers with a bearer token; by default it carries every permission.
+
+    Further keywords are claims of the token; a claim of None is left out.
+    """
+
+    def make(
+        permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "tester", **claims: Any
+    ) -> dict[str, str]:
+        now = int(time.time())
+        payload: dict[str, Any] = {
+            "sub": subject,
+            "iat": now,
+            "exp": now + 3600,
+            "iss": "videoconf",
+            "aud": "videoconf",
+            "permissions": [permissions] if isinstance(permissions, str) else list(permissions),
+            "tenant": tenant,
+        } | claims
+        payload = {name: value for name, value in payload.items() if value is not None}
+        return {"Authorization": f"Bearer {jwt.encode(payload, JWT_SECRET, 'HS256')}"}
+
+    return make

@@ -1,0 +1,161 @@
+"""The schema's history leads to what the models say, both ways, on both databases, whoever else migrates meanwhile."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import check, downgrade, upgrade
+from videoconf_migrations import FOLDER
+
+from videoconf.app import create_app
+from videoconf.database import db
+from videoconf.settings import Secret, Settings
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ScriptDirectory(FOLDER)
+REVISIONS = len(list(SCRIPTS.walk_revisions()))
+
+
+@pytest.fixture
+def migrating(empty_database_url: str) -> Iterator[Flask]:
+    """Enter the context of an app on an empty database. No provider of it works: a migration needs none."""
+    app = create_app(Settings(database_url=Secret(empty_database_url), providers=("none",)), serving=False)
+    with app.app_context():
+        yield app
+        db.engine.dispose()
+
+
+def tables() -> set[str]:
+    return set(sa.inspect(db.engine).get_table_names())
+
+
+def start_upgrade(url: str, folder: str = FOLDER) -> "subprocess.Popen[str]":
+    """Start ``flask db upgrade`` as an operator does: with the database's URL and nothing else."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "videoconf.app", "db", "upgrade", "--directory", folder],
+        cwd=ROOT,
+        env={**os.environ, "VIDEOCONF_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> "History":
+    return History(tmp_path / "migrations")
+
+
+class History:
+    """A copy of the migrations folder that goes on with revisions of a test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(shutil.copytree(FOLDER, folder))
+
+    def add(self, upgrade: str) -> None:
+        head = ScriptDirectory(self.folder).get_current_head()
+        header = (
+            f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = 'after_{head}', {head!r}\n"
+        )
+        body = textwrap.indent(textwrap.dedent(upgrade), "    ")
+        Path(self.folder, "versions", f"after_{head}.py").write_text(f"{header}\ndef upgrade():\n{body}\n")
+
+
+def test_there_is_one_head() -> None:
+    assert len(SCRIPTS.get_heads()) == 1
+
+
+def test_the_newest_revision_is_what_the_models_say(migrating: Flask) -> None:
+    upgrade()
+    check()  # exits when they differ
+    assert tables() == {*db.metadata.tables, "alembic_version"}
+
+
+def test_a_column_that_no_revision_made_is_noticed(migrating: Flask) -> None:
+    upgrade()
+    with db.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE meeting ADD COLUMN surplus INTEGER"))
+    with pytest.raises(SystemExit):
+        check()
+
+
+def test_down_and_up_again(migrating: Flask) -> None:
+    upgrade()
+    downgrade(revision="base")
+    assert tables() == {"alembic_version"}
+    upgrade()
+    check()
+
+
+def test_a_migration_that_fails_leaves_nothing(migrating: Flask, history: History) -> None:
+    history.add("op.execute('no such statement')")
+    with pytest.raises(sa.exc.DatabaseError):
+        upgrade(directory=history.folder)
+    assert tables() == set()
+
+
+def test_rows_survive_the_replacement_of_the_table_they_refer_to(migrating: Flask, history: History) -> None:
+    """On SQLite a batch operation drops the old table; with foreign keys on, that deletes the rows below it."""
+    history.add("""
+        op.create_table("parent", sa.Column("id", sa.Integer, primary_key=True))
+        op.create_table("child", sa.Column("id", sa.Integer, sa.ForeignKey("parent.id", ondelete="CASCADE")))
+        op.execute("INSERT INTO parent VALUES (1)")
+        op.execute("INSERT INTO child VALUES (1)")
+    """)
+    upgrade(directory=history.folder)
+    history.add("""
+        with op.batch_alter_table("parent", recreate="auto") as batch:
+            batch.alter_column("id", type_=sa.BigInteger)
+    """)
+    upgrade(directory=history.folder)
+    with db.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM child")) == 1
+
+
+def test_nodes_migrate_at_once(empty_database_url: str, history: History) -> None:
+    """All succeed, and each revision is applied once."""
+    history.add("import time; time.sleep(1)  # long enough for the others to arrive meanwhile")
+    nodes = [start_upgrade(empty_database_url, history.folder) for _ in range(3)]
+    outputs = [node.communicate(timeout=60)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0, 0], outputs
+    assert "".join(outputs).count("Running upgrade") == REVISIONS + 1, outputs
+
+
+def test_a_node_waits_for_another_however_long(create_postgresql: Callable[..., str]) -> None:
+    url = create_postgresql()
+    # Longer than the statement and lock timeouts of an ordinary connection.
+    has_waited = (
+        "SELECT clock_timestamp() - query_start > interval '3.5 s' FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'"
+    )
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(x'766964656F636F6E'::bigint)")  # as in env.py
+        with start_upgrade(url) as node:
+            while other.execute(has_waited).fetchone() != (True,):
+                assert node.poll() is None, node.communicate()[0]
+                time.sleep(0.05)
+            other.execute("SELECT pg_advisory_unlock_all()")
+            assert node.communicate(timeout=60)[0].count("Running upgrade") == REVISIONS
+            assert node.returncode == 0
+
+
+@pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+def test_a_change_gives_up_soon_on_a_table_in_use(migrating: Flask, history: History) -> None:
+    """All queries that come after a change that waits for a table's lock wait behind it."""
+    upgrade()
+    history.add("op.add_column('meeting', sa.Column('surplus', sa.Integer))")
+    with db.engine.connect() as reader:
+        reader.execute(sa.text("SELECT count(*) FROM meeting"))
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            upgrade(directory=history.folder)
+    check()

@@ -1,0 +1,102 @@
+"""``flask videoconf dev``: everything that a first try needs, in one command.
+
+It serves with the fake provider on SQLite. What it makes, it keeps in the folder ``instance``: the database, the fake
+provider's rooms, and ``dev.env`` with the settings, so that another shell can act on the same service:
+``flask --env-file instance/dev.env --app videoconf.app videoconf fake list``. Variables of the environment win.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+import click
+from dotenv import dotenv_values
+from flask.cli import ScriptInfo
+from flask_migrate import upgrade
+
+from videoconf.api.auth import mint_token
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+from videoconf.database import db
+
+TOKEN_TTL_SECONDS = 30 * 86400
+
+BANNER = """
+  videoconf serves at {url}. Ctrl-C stops it.
+
+  documentation  {url}/docs
+  bearer token   {token}
+                 (every permission, for 30 days; also in the file below)
+
+  Make a meeting:
+    curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
+  Act as its people, from another shell:
+    {flask} --env-file {env_path} --app videoconf.app videoconf fake --help
+"""
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, envvar="PORT")
+@click.pass_context
+def dev(ctx: click.Context, port: int) -> None:
+    """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
+    folder = Path("instance").absolute()
+    folder.mkdir(exist_ok=True)
+    environment = _environment(folder, port)
+    lines = (f"{name}='{value}'\n" for name, value in environment.items())
+    _write_private(folder / "dev.env", "".join(lines))
+    os.environ.update({**environment, **os.environ})
+
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+    settings = services(app).settings
+    token = mint_token(settings, subject="developer", permissions=list(Permission), ttl_seconds=TOKEN_TTL_SECONDS)
+    _write_private(folder / "dev-token", token)
+    click.echo(
+        BANNER.format(
+            url=f"http://127.0.0.1:{port}{settings.path_prefix}",
+            token=token,
+            token_path=shlex.quote(str(folder / "dev-token")),
+            env_path=shlex.quote(str(folder / "dev.env")),
+            flask=shlex.quote(str(Path(sys.executable).with_name("flask"))),
+        )
+    )
+    shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108
+    gunicorn = (sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--no-control-socket", *shared_memory)
+    serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "videoconf.app:create_app()")
+    # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
+    os.execv(sys.executable, [*gunicorn, *serving])  # noqa: S606
+
+
+def _environment(folder: Path, port: int) -> dict[str, str]:
+    """Return the settings of this run; secrets are made once and then kept."""
+    made = {
+        "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),
+        "VIDEOCONF_FAKE_TOKEN_SECRET": secrets.token_urlsafe(48),
+        "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
+    }
+    kept = dotenv_values(folder / "dev.env", interpolate=False)
+    return {
+        "VIDEOCONF_DEVELOPMENT": "true",
+        "VIDEOCONF_PROVIDERS": "fake",
+        "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
+        "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
+        "VIDEOCONF_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "VIDEOCONF_FAKE_WEBHOOK_URL": f"http://127.0.0.1:{port}",
+        **{name: kept.get(name) or secret for name, secret in made.items()},
+    }
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read at any moment."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
