@@ -1,0 +1,157 @@
+"""The control surface: people and recordings do things at the made-up vendor, and its webhooks are delivered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import urllib3
+
+from videoconf.errors import ProviderRejected
+from videoconf.providers import ArchiveState, ArchiveStatus, Role, RosterConnection
+from videoconf_fake import rooms
+from videoconf_fake.outbox import QueuedEvent
+from videoconf_fake.provider import FakeProvider
+from videoconf_fake.tokens import Claims, read_token
+from videoconf_fake.webhooks import sign
+
+TIMEOUT_SECONDS = 10.0
+WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One signed attempt to deliver one event."""
+
+    event_id: str
+    channel: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What came of delivering all that waited."""
+
+    delivered: int
+    waiting: int
+    problem: str | None = None
+    """Why something still waits."""
+
+
+Post = Callable[[Delivery], int]
+"""Sends a delivery and returns the status of the answer, or raises :class:`OSError`: nobody answers."""
+
+
+class FakeControl:
+    """Drives a fake provider as people, networks and its operator would. Thread-safe.
+
+    Every method that changes something queues its webhooks; :meth:`deliver` sends what is queued, also by other
+    processes on the same state. All raise the errors of :mod:`videoconf_fake.rooms` and
+    :mod:`videoconf_fake.recorder`.
+    """
+
+    def __init__(self, provider: FakeProvider) -> None:
+        self._provider = provider
+        self._rooms = provider.rooms
+        self._recorder = provider.recorder
+        self._outbox = provider.outbox
+
+    def join(self, token: str) -> str:
+        """Connect with a join token, as a client does, and return the connection's id."""
+        claims = read_token(token, self._provider.settings.token_secret, now=self._provider.context.clock())
+        return self._rooms.join(claims, with_token=True)
+
+    def join_anonymously(self, session_id: str) -> str:
+        """Connect somebody unknown, without a token, and return the connection's id."""
+        return self._rooms.join(Claims(session_id, Role.PUBLISHER), with_token=False)
+
+    def leave(self, connection_id: str, reason: str = rooms.LEFT) -> None:
+        """End a connection because its user does."""
+        self._rooms.leave(connection_id, _word(reason))
+
+    def drop(self, connection_id: str) -> None:
+        """End a connection because its network does."""
+        self._rooms.leave(connection_id, rooms.NETWORK)
+
+    def publish(self, connection_id: str, stream_id: str = "camera") -> None:
+        self._rooms.publish(connection_id, _word(stream_id))
+
+    def unpublish(self, connection_id: str, stream_id: str = "camera") -> None:
+        self._rooms.unpublish(connection_id, _word(stream_id))
+
+    def close_session(self, session_id: str) -> None:
+        """Close the run of a session; those who were in it are told of by the closing alone."""
+        self._rooms.close(session_id)
+
+    def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
+        """Move an archive on: paused, started again, stopped, available, uploaded, expired, failed, deleted."""
+        return self._recorder.change(archive_id, status, None if reason is None else _word(reason))
+
+    def list_sessions(self) -> Sequence[str]:
+        return self._rooms.list_sessions()
+
+    def list_connections(self, session_id: str) -> Sequence[RosterConnection]:
+        return self._rooms.list_connections(session_id)
+
+    def list_archives(self, session_id: str) -> Sequence[ArchiveState]:
+        return self._recorder.list_archives(session_id)
+
+    def list_events(self, *, waiting: bool = False) -> list[QueuedEvent]:
+        """List all events, or those not delivered yet, oldest first."""
+        return self._outbox.list_events(waiting=waiting)
+
+    def signed(self, event: QueuedEvent) -> Delivery:
+        """Sign an event as of now, with the first secret. May be done any number of times, in any order."""
+        return Delivery(
+            event.event_id,
+            event.channel,
+            f"{self._provider.settings.webhook_url.rstrip('/')}/webhooks/{self._provider.key}/{event.channel}",
+            sign(self._provider.signers[0], event.event_id, event.body, self._provider.context.clock()),
+            event.body,
+        )
+
+    def deliver(self, post: Post | None = None) -> Delivered:
+        """Post what waits, oldest first. What is not answered with 2xx stays and is posted again next time.
+
+        An event that is refused does not hold up those behind it; where nobody answers, the rest is not tried. At
+        least once: two processes that deliver at the same time may both post an event.
+        """
+        post = post or post_over_http
+        delivered, problem = 0, None
+        for event in self._outbox.list_events(waiting=True):
+            delivery = self.signed(event)
+            try:
+                status = post(delivery)
+            except OSError as error:
+                problem = f"{delivery.url} does not answer ({type(error).__name__})"
+                break
+            if 200 <= status <= 299:
+                self._outbox.mark_delivered(event.event_id)
+                delivered += 1
+            else:
+                problem = f"{delivery.url} answered {status}"
+        return Delivered(delivered, len(self._outbox.list_events(waiting=True)), problem)
+
+
+def post_over_http(delivery: Delivery) -> int:
+    """Post one delivery, in one attempt and without following redirects."""
+    timeout = urllib3.Timeout(total=TIMEOUT_SECONDS)
+    try:
+        with urllib3.PoolManager(timeout=timeout, retries=False) as pool:
+            answer = pool.request("POST", delivery.url, body=delivery.body, headers=delivery.headers)
+            return answer.status
+    except urllib3.exceptions.HTTPError as error:
+        raise ConnectionError(type(error).__name__) from error
+
+
+def _word(text: str) -> str:
+    """Check what somebody typed.
+
+    :raises ProviderRejected: it is no short plain word.
+    """
+    if not WORD.fullmatch(text):
+        raise ProviderRejected("A stream's id and a reason are 1 to 64 of A-Z a-z 0-9 _ . -")
+    return text
