@@ -1,0 +1,45 @@
+# On a fresh machine with Python 3.11 or newer, `make run` serves and `make test` tests. Each installs what it needs.
+
+PYTHON ?= python3
+PORT ?= 8000
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: help run test check constraints clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
+	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+
+test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
+	$(BIN)/pytest --numprocesses $(WORKERS) $(TESTS)
+
+check: $(VENV)/installed-for-work ## Lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+constraints: ## Pin the newest releases that setup.cfg allows
+	$(PYTHON) -m venv --clear build/newest
+	build/newest/bin/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	build/newest/bin/pip freeze --exclude-editable > constraints.txt
+	rm -r build/newest
+
+clean: ## Remove all that was made, the development database too
+	rm -rf $(VENV) build dist instance .*_cache .hypothesis .coverage* *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+# The environment is made anew only when what decides on its contents has changed.
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/installed-for-work: $(VENV)/installed
+	$(INSTALL) '.[test,check]'
+	@touch $@
