@@ -13,8 +13,7 @@ A resource is a module with one blueprint and plain functions::
     @requires(Permission.GET_MEETINGS)
     @blueprint.doc(operationId="VideoChatSessionController.getMeetings")
     @blueprint.arguments(MeetingQuery, location="query")
-    @blueprint.response(200, MeetingSchema(many=True))
-    @blueprint.paged
+    @blueprint.response(200, MeetingSchema(many=True), headers=PAGE_HEADERS)
     def get_meetings(query: dict[str, Any]) -> Any:
         """List the meetings, newest first."""
         found, total = services().meetings.list(caller(), query["page"], query["page_size"])
@@ -38,7 +37,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -48,19 +46,21 @@ import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import MODIFIERS, resolve_schema_instance
 from flask import Request
+from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
+from werkzeug.routing import Rule
 
-from videoconf.api.auth import View, access_of
+from videoconf.api.auth import access_of
+from videoconf.api.fields import camel_case
 from videoconf.api.paging import PAGE_HEADERS, PageArgs, page_headers
 from videoconf.api.problems import CONTENT_TYPE, ProblemSchema, validation_failed
 from videoconf.api.requests import json_body
 
-__all__ = ["Api", "Blueprint", "PageArgs", "StrictParser", "page_headers"]
+__all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page_headers"]
 
 SECURITY_SCHEME = "bearerAuth"
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_PAGED = "videoconf_paged"
 
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Blueprint(_Blueprint):
 
     def __init__(self, name: str, import_name: str, *, tag: str | None = None, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
-        self._tag = tag or name
+        self._tag = str(tag or name)
 
     def arguments(
         self, schema: Any, *, location: str = "json", required: bool | None = None, **kwargs: Any
@@ -141,12 +141,6 @@ class Blueprint(_Blueprint):
         if required is None:
             required = any(field.required for field in instance.load_fields.values())
         return super().arguments(instance, location=location, required=required, **kwargs)
-
-    @staticmethod
-    def paged(view: View) -> View:
-        """Document that a view's successful answer has the headers of :func:`page_headers`."""
-        setattr(view, _PAGED, True)
-        return view
 
     def add_url_rule(
         self,
@@ -194,12 +188,20 @@ def _document(documented: dict[str, Any], rule: str, view: Callable[..., Any]) -
         ]
     if "<" in rule:
         statuses.append(HTTPStatus.NOT_FOUND)
-    if getattr(view, _PAGED, False):
-        for response in documented["response"]["responses"][HTTPStatus.OK]:
-            response["headers"] = deepcopy(PAGE_HEADERS)  # flask-smorest writes into it
     own: Mapping[Any, Any] = documented.get("response", {}).get("responses", {})
     errors = {status.value: status.name for status in statuses if status.value not in own}
     manual["responses"] = errors | manual.get("responses", {})
+
+
+class _PathPlugin(FlaskPlugin):  # type: ignore[misc]
+    """Documents a path's parameters in the wire's spelling; their names are Python's only in the routes."""
+
+    def rule_to_params(self, rule: Rule) -> list[dict[str, Any]]:
+        return [{**parameter, "name": camel_case(parameter["name"])} for parameter in super().rule_to_params(rule)]
+
+    def path_helper(self, rule: Rule, *args: Any, **kwargs: Any) -> str:
+        path: str = super().path_helper(rule, *args, **kwargs)
+        return re.sub(r"{(\w+)}", lambda match: f"{{{camel_case(match[1])}}}", path)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
@@ -208,6 +210,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     ERROR_SCHEMA = ProblemSchema
 
     def _init_spec(self, **options: Any) -> None:
+        options.setdefault("flask_plugin", _PathPlugin())
         options.setdefault("marshmallow_plugin", MarshmallowPlugin(schema_name_resolver=schema_name))  # type: ignore[arg-type]
         super()._init_spec(**options)
 

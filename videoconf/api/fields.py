@@ -19,6 +19,12 @@ _RFC3339 = re.compile(
 _YEARS = range(1970, 2201)
 
 
+def camel_case(name: str) -> str:
+    """Spell one of our names as the wire does: ``meeting_link_id`` is ``meetingLinkId``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 class Schema(marshmallow.Schema):
     """The base of all schemas: unknown members are refused by name; ``snake_case`` fields are ``camelCase`` outside."""
 
@@ -27,8 +33,7 @@ class Schema(marshmallow.Schema):
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         if field_obj.data_key is None:
-            first, *rest = field_name.split("_")
-            field_obj.data_key = first + "".join(word.capitalize() for word in rest)
+            field_obj.data_key = camel_case(field_name)
 
 
 class Text(fields.String):
@@ -87,15 +92,6 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise ValidationError("Must be true or false.")
         return value
-
-
-class QueryBoolean(fields.Boolean):
-    """A query parameter that is ``true`` or ``false``."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if value not in ("true", "false"):
-            raise ValidationError("Must be true or false.")
-        return bool(value == "true")
 
 
 class StrictInteger(fields.Integer):

@@ -12,18 +12,16 @@ from videoconf.api.blueprint import SECURITY_SCHEME
 
 
 class Tag(StrEnum):
-    """What groups operations. The first two are the documented ones, and the others follow their pattern."""
+    """What groups operations. The first two are the documented ones; the third follows their pattern."""
 
     SESSIONS = "VideoChatSessionController"
     ARCHIVES = "VideoChatArchiveController"
-    WEBHOOKS = "WebhookController"
     OPERATIONS = "OperationsController"
 
 
 _TAGS = {
-    Tag.SESSIONS: "Meetings: creating, joining, editing and ending them, and who attends.",
+    Tag.SESSIONS: "Meetings: creating, joining, editing and ending them; who attends; what providers report.",
     Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
-    Tag.WEBHOOKS: "What providers tell the service, under their own signatures.",
     Tag.OPERATIONS: "Running the service: health, providers and the audit trail.",
 }
 

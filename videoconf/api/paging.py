@@ -46,7 +46,7 @@ PAGE_HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
     },
 }
-"""What is documented of a paged list."""
+"""What ``@blueprint.response(200, …, headers=PAGE_HEADERS)`` documents of a paged list."""
 
 
 def page_headers(page: int, page_size: int, total: int) -> dict[str, str]:

@@ -117,8 +117,8 @@ def validation_failed(messages: Any) -> ValidationFailed:
     """Make the error of marshmallow's messages, each under its JSON path (``schedule.0``, ``extMetadata.a``)."""
     errors: dict[str, list[str]] = {}
     _flatten(messages, "", errors)
-    first = next(iter(errors.items()), ("$", ["Not valid."]))
-    return ValidationFailed(f"{first[0]}: {first[1][0]}", errors=errors)
+    first = next((f"{path}: {message}" for path, listed in errors.items() for message in listed), None)
+    return ValidationFailed(first, errors=errors)
 
 
 def _flatten(messages: Any, path: str, into: dict[str, list[str]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 from uuid import uuid4
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.routing import UnicodeConverter
 
@@ -28,6 +28,7 @@ MAX_PATH_PART_LENGTH = 255
 _REQUEST_ID = "videoconf.request_id"
 _SANE_REQUEST_ID = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.ASCII | re.IGNORECASE)
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -72,7 +73,9 @@ def raw_body(limit_bytes: int = WEBHOOK_BODY_LIMIT_BYTES) -> bytes:
         body = request.get_data()
     except RequestEntityTooLarge as error:
         raise _too_large(limit_bytes) from error
-    except OSError as error:  # the server reads the socket here: time-out, reset, broken chunks
+    except HTTPException:
+        raise
+    except Exception as error:  # the server reads the socket here, and of broken chunks raises what only it knows
         raise MalformedRequest("The body cannot be read.") from error
     if len(body) > limit_bytes:
         raise _too_large(limit_bytes)
@@ -90,7 +93,7 @@ def json_body() -> Any:
     if not body:
         return {}
     media_type, options = parse_options_header(request.headers.get("Content-Type"))
-    if not (media_type == "application/json" or re.fullmatch(r"application/[\w.+-]+\+json", media_type, re.ASCII)):
+    if not _JSON_TYPE.fullmatch(media_type):
         raise UnsupportedMediaType("Send the body as application/json.")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("JSON is sent in UTF-8.")
