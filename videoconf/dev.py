@@ -46,10 +46,11 @@ BANNER = """
 def dev(ctx: click.Context, port: int) -> None:
     """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
     folder = Path("instance").absolute()
+    os.umask(0o077)  # what is made here holds secrets
     folder.mkdir(exist_ok=True)
     environment = _environment(folder, port)
     lines = (f"{name}='{value}'\n" for name, value in environment.items())
-    _write_private(folder / "dev.env", "".join(lines))
+    (folder / "dev.env").write_text("".join(lines))
     os.environ.update({**environment, **os.environ})
 
     app = ctx.ensure_object(ScriptInfo).load_app()
@@ -59,7 +60,7 @@ def dev(ctx: click.Context, port: int) -> None:
 
     settings = services(app).settings
     token = mint_token(settings, subject="developer", permissions=list(Permission), ttl_seconds=TOKEN_TTL_SECONDS)
-    _write_private(folder / "dev-token", token)
+    (folder / "dev-token").write_text(token)
     click.echo(
         BANNER.format(
             url=f"http://127.0.0.1:{port}{settings.path_prefix}",
@@ -93,10 +94,3 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "VIDEOCONF_FAKE_WEBHOOK_URL": f"http://127.0.0.1:{port}",
         **{name: kept.get(name) or secret for name, secret in made.items()},
     }
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else can read at any moment."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
