@@ -5,9 +5,10 @@ PORT ?= 8000
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test check constraints clean
+.PHONY: help run test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -18,11 +19,16 @@ run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
 	$(BIN)/pytest --numprocesses $(WORKERS) $(TESTS)
 
-check: $(VENV)/installed-for-work ## Lint, format, types, import rules
+check: $(VENV)/installed-for-work ## Lint, format, types, import rules, documentation that the code contradicts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/cog --check --diff -I docs $(GENERATED)
+
+docs: $(VENV)/installed-for-work ## Write the documentation's tables and openapi.json from the code
+	$(BIN)/cog -r -I docs $(GENERATED)
+	$(BIN)/flask --app videoconf.app videoconf openapi > docs/openapi.json
 
 constraints: ## Pin the newest releases that setup.cfg allows
 	$(PYTHON) -m venv --clear build/newest

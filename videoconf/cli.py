@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from typing import Any
@@ -12,7 +11,7 @@ from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 
 from videoconf.api.auth import mint_token
-from videoconf.api.openapi import openapi_document
+from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
 from videoconf.dev import dev
@@ -113,7 +112,7 @@ def worker(ctx: click.Context, threads: int, once: bool) -> None:
 @click.pass_context
 def openapi(ctx: click.Context) -> None:
     """Print the OpenAPI document."""
-    click.echo(json.dumps(openapi_document(_app(ctx)), indent=2, ensure_ascii=False))
+    click.echo(openapi_json(_app(ctx)), nl=False)
 
 
 def _app(ctx: click.Context) -> Flask:

@@ -1,0 +1,96 @@
+"""The tables of the documentation, made from the code: ``make docs`` writes them, ``make check`` compares them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+
+import cog
+
+from videoconf import errors
+from videoconf.api.openapi import openapi_document
+from videoconf.app import create_app
+from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
+from videoconf.providers import Capability
+from videoconf.settings import Declared, Secret, Settings, declared
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def settings() -> None:
+    """The core's settings, and those of each provider in the tree."""
+    table(("variable", "default", "what it is"), (setting_row(row) for row in declared(Settings)))
+    for key, registered in sorted(build_registry(load_plugins()).providers.items()):
+        rows = declared(registered.cls.Settings, settings_prefix(key))
+        cog.outl(f"\nProvider `{key}` ({registered.cls.label}):\n")
+        table(("variable", "default", "what it is"), (setting_row(row) for row in rows))
+
+
+def setting_row(row: Declared) -> tuple[str, str, str]:
+    default = "required" if row.required else shown(row.default)
+    choices = f" One of {', '.join(f'`{choice}`' for choice in row.choices)}." if row.choices else ""
+    return f"`{row.variable}`", default, f"{row.help}{choices}{' *Secret.*' if row.secret else ''}"
+
+
+def shown(default: object) -> str:
+    if isinstance(default, Secret):
+        default = default.reveal()
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    if isinstance(default, bool):
+        default = str(default).lower()
+    return f"`{default}`" if default != "" else ""
+
+
+def endpoints() -> None:
+    """Every operation of the OpenAPI document."""
+    paths = openapi_document(create_app(Settings(), serving=False))["paths"]
+    rows = (
+        (f"`{method.upper()} {path}`", operation["summary"].rstrip("."), permission(operation))
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method in METHODS
+    )
+    table(("operation", "what it does", "permission"), rows)
+
+
+def permission(operation: dict[str, str]) -> str:
+    return f"`{operation['x-permission']}`" if "x-permission" in operation else ""
+
+
+def error_codes() -> None:
+    """Every code that an answer can carry, by status."""
+    classes = sorted(subclasses(errors.VideoconfError), key=lambda cls: (cls.status, cls.code))
+    table(("status", "code", "meaning"), ((str(cls.status), f"`{cls.code}`", first_line(cls)) for cls in classes))
+
+
+def subclasses(cls: type[errors.VideoconfError]) -> Iterator[type[errors.VideoconfError]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def hooks() -> None:
+    """Each hook with its signature."""
+    for name, function in inspect.getmembers(spec, inspect.isfunction):
+        if name.startswith("videoconf_"):
+            cog.outl(f"### `{name}{inspect.signature(function)}`\n\n{inspect.getdoc(function)}\n")
+
+
+def capabilities() -> None:
+    """Each capability with what it means."""
+    source = inspect.getsource(Capability)
+    rows = []
+    for member in Capability:
+        after = source.split(f'{member.name} = "{member.value}"', 1)[1]
+        rows.append((f"`{member.value}`", " ".join(after.split('"""')[1].split())))
+    table(("capability", "meaning"), rows)
+
+
+def first_line(cls: type) -> str:
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    for row in (head, ("---",) * len(head), *rows):
+        cog.outl("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")

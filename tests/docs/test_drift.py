@@ -1,0 +1,46 @@
+"""What the documentation says of the code, held against the code. The tables of the READMEs are `make check`'s."""
+
+import json
+import re
+from pathlib import Path
+
+from videoconf import errors
+from videoconf.api.openapi import openapi_json
+from videoconf.app import create_app
+from videoconf.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def all_errors(cls=errors.VideoconfError):
+    for child in cls.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from all_errors(child)
+
+
+def test_the_committed_openapi_document_is_the_one_that_is_served():
+    served = openapi_json(create_app(Settings(), serving=False))
+    assert json.loads(served) == json.loads((ROOT / "docs/openapi.json").read_text()), "run `make docs`"
+
+
+def test_the_tree_of_errors_names_every_error_with_its_status_and_code():
+    tree = errors.__doc__ or ""
+    for cls in all_errors():
+        if "code" in vars(cls) and not cls.__subclasses__():
+            assert re.search(rf"{cls.__name__}\s+{cls.status} {cls.code}\b", tree), cls.__name__
+
+
+def test_the_tree_of_errors_names_no_error_that_is_none():
+    classes = {cls.__name__: cls for cls in all_errors()}
+    for name, status, code in re.findall(r"─ (\w+)\s+(\d{3}) (\w+)", errors.__doc__ or ""):
+        assert (classes[name].status, classes[name].code) == (int(status), code)
+
+
+def test_every_error_has_a_code_of_its_own():
+    codes = [cls.code for cls in all_errors()]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_error_is_explained():
+    assert all(vars(cls).get("__doc__") for cls in all_errors())
