@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any
+from typing import cast
 
 import click
 from flask import Flask
@@ -116,8 +116,7 @@ def openapi(ctx: click.Context) -> None:
 
 
 def _app(ctx: click.Context) -> Flask:
-    app: Any = ctx.ensure_object(ScriptInfo).load_app()
-    return app
+    return cast("Flask", ctx.ensure_object(ScriptInfo).load_app())
 
 
 def _configured(app: Flask) -> Services:

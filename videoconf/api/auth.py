@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -274,10 +274,10 @@ def mint_token(
     settings: Settings,
     *,
     subject: str,
-    permissions: list[str],
+    permissions: Sequence[str],
     tenant: str | None = None,
     ttl_seconds: int,
-    meeting_roles: list[str] | None = None,
+    meeting_roles: Sequence[str] | None = None,
 ) -> str:
     """Make a bearer token with the first shared secret.
 
