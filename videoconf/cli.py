@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import cast
 
 import click
 from flask import Flask
@@ -116,7 +115,7 @@ def openapi(ctx: click.Context) -> None:
 
 
 def _app(ctx: click.Context) -> Flask:
-    return cast("Flask", ctx.ensure_object(ScriptInfo).load_app())
+    return ctx.ensure_object(ScriptInfo).load_app()
 
 
 def _configured(app: Flask) -> Services:
