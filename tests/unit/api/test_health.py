@@ -1,0 +1,100 @@
+"""Liveness asks nothing; readiness asks the database, briefly and seldom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from videoconf.api import health
+from videoconf.api.services import EXTENSION
+from videoconf.database import db
+from videoconf.settings import Settings
+
+
+@pytest.fixture
+def app(app: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
+    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/test.db"
+    db.init_app(app)
+    app.extensions[EXTENSION] = SimpleNamespace(settings=settings, providers=SimpleNamespace(find={}.get))
+    app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr(health.time, "monotonic", lambda: clock.seconds)
+    return clock
+
+
+def stamp(app: Flask, revision: str | None) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("DELETE FROM alembic_version"))
+        if revision:
+            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
+
+
+def test_the_process_answers_whatever_is_down(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "read", lambda: 1 / 0)
+    response = client.get("/healthz")
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+
+
+def test_ready_with_this_releases_schema(app: Flask, client: FlaskClient) -> None:
+    stamp(app, health.code_head())
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.get_json() == {
+        "status": "ok",
+        "checks": {"database": "ok", "schema": "ok"},
+        "providers": {"vonage": "unavailable"},
+    }
+
+
+@pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0000", "revision 0000")])
+def test_not_ready_with_another_schema(app: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
+    stamp(app, revision)
+    response = client.get("/readyz")
+    assert (response.status_code, response.content_type) == (503, "application/json")
+    body = response.get_json()
+    assert (body["status"], body["checks"]["database"]) == ("unavailable", "ok")
+    assert body["checks"]["schema"].startswith(named)
+    assert str(health.code_head()) in body["checks"]["schema"]
+
+
+def test_not_ready_without_any_schema(client: FlaskClient) -> None:
+    body = client.get("/readyz").get_json()
+    assert body["checks"]["schema"].startswith("none")
+
+
+def test_not_ready_without_a_database(app: Flask, tmp_path: Any) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = "unused"
+    with app.app_context():
+        db.engines[None].dispose()
+    (tmp_path / "test.db").mkdir()
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 503
+    assert response.get_json()["checks"] == {"database": "database_unavailable", "schema": "unknown"}
+
+
+def test_the_database_is_asked_once_in_two_seconds(app: Flask, client: FlaskClient, now: SimpleNamespace) -> None:
+    stamp(app, health.code_head())
+    assert client.get("/readyz").status_code == 200
+    stamp(app, None)
+    now.seconds += 1.9
+    assert client.get("/readyz").status_code == 200
+    now.seconds += 0.2
+    assert client.get("/readyz").status_code == 503
+    stamp(app, health.code_head())
+    now.seconds += 2
+    assert client.get("/readyz").status_code == 200
