@@ -1,0 +1,249 @@
+"""The breaker's states, by an injected clock."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
+from videoconf.providers.breaker import Breaker, BreakerState, Verdict
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock):
+    return Breaker(clock)
+
+
+def call(breaker, verdict, times=1):
+    for _ in range(times):
+        breaker.leave(breaker.enter(), verdict)
+
+
+def state(breaker):
+    return breaker.read()[0]
+
+
+def opened(breaker, clock):
+    call(breaker, Verdict.FAILED, 5)
+    assert state(breaker) is BreakerState.OPEN
+
+
+def half_opened(breaker, clock):
+    opened(breaker, clock)
+    clock.now += 12
+    assert state(breaker) is BreakerState.HALF_OPEN
+
+
+def test_it_opens_at_the_fifth_failure(breaker):
+    call(breaker, Verdict.FAILED, 4)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.FAILED)
+    assert state(breaker) is BreakerState.OPEN
+    with pytest.raises(ProviderUnavailable):
+        breaker.enter()
+
+
+def test_it_stays_closed_while_most_calls_are_answered(breaker):
+    call(breaker, Verdict.ANSWERED, 6)
+    call(breaker, Verdict.FAILED, 5)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.FAILED)  # 6 of 12
+    assert state(breaker) is BreakerState.OPEN
+
+
+def test_failures_are_forgotten_after_the_window(breaker, clock):
+    call(breaker, Verdict.FAILED, 4)
+    clock.now += 31
+    call(breaker, Verdict.FAILED, 4)
+    assert state(breaker) is BreakerState.CLOSED
+
+
+def test_successes_are_forgotten_after_the_window(breaker, clock):
+    call(breaker, Verdict.SUCCEEDED, 100)
+    clock.now += 31
+    call(breaker, Verdict.FAILED, 5)
+    assert state(breaker) is BreakerState.OPEN
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ANSWERED, Verdict.SUCCEEDED, None])
+def test_only_failures_open_it(breaker, verdict):
+    call(breaker, verdict, 50)
+    assert state(breaker) is BreakerState.CLOSED
+
+
+def test_it_tells_the_rest_of_its_open_time_which_is_spread(clock):
+    rests = set()
+    for _ in range(50):
+        breaker = Breaker(clock)
+        opened(breaker, clock)
+        with pytest.raises(ProviderUnavailable) as refusal:
+            breaker.check()
+        rests.add(refusal.value.retry_after_seconds)
+    assert len(rests) > 10
+    assert 8 <= min(rests) < max(rests) <= 12
+    clock.now += 5
+    with pytest.raises(ProviderUnavailable) as refusal:
+        breaker.check()
+    assert 3 <= refusal.value.retry_after_seconds <= 7
+
+
+def test_half_open_lets_one_probe_through_at_a_time(breaker, clock):
+    half_opened(breaker, clock)
+    ticket = breaker.enter()
+    with pytest.raises(ProviderUnavailable):
+        breaker.enter()
+    breaker.leave(ticket, Verdict.SUCCEEDED)
+    assert state(breaker) is BreakerState.CLOSED
+    breaker.enter()
+    breaker.enter()
+
+
+def test_a_failed_probe_opens_it_again(breaker, clock):
+    half_opened(breaker, clock)
+    call(breaker, Verdict.FAILED)
+    assert state(breaker) is BreakerState.OPEN
+
+
+def test_a_probe_that_is_answered_closes_it(breaker, clock):
+    half_opened(breaker, clock)
+    call(breaker, Verdict.ANSWERED)
+    assert state(breaker) is BreakerState.CLOSED
+
+
+def test_a_probe_that_says_nothing_makes_room_for_another(breaker, clock):
+    half_opened(breaker, clock)
+    call(breaker, None)
+    assert state(breaker) is BreakerState.HALF_OPEN
+    breaker.enter()
+
+
+def test_checking_claims_no_probe(breaker, clock):
+    half_opened(breaker, clock)
+    breaker.check()
+    breaker.check()
+    breaker.enter()
+
+
+def test_a_call_from_before_it_opened_does_not_close_it(breaker, clock):
+    early, other = breaker.enter(), breaker.enter()
+    half_opened(breaker, clock)
+    breaker.leave(early, Verdict.SUCCEEDED)
+    assert state(breaker) is BreakerState.HALF_OPEN
+    breaker.leave(other, Verdict.FAILED)
+    assert state(breaker) is BreakerState.HALF_OPEN
+
+
+def test_the_first_refusal_of_unproven_credentials_stops_calls_for_a_minute(breaker, clock):
+    call(breaker, Verdict.REFUSED)
+    assert state(breaker) is BreakerState.MISCONFIGURED
+    with pytest.raises(ProviderAuthFailed):
+        breaker.enter()
+    clock.now += 59.9
+    with pytest.raises(ProviderAuthFailed):
+        breaker.enter()
+    clock.now += 0.1
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.REFUSED)
+    assert state(breaker) is BreakerState.MISCONFIGURED
+
+
+def test_one_refusal_after_a_success_stops_nobody(breaker, clock):
+    call(breaker, Verdict.SUCCEEDED)
+    call(breaker, Verdict.REFUSED, 2)
+    call(breaker, Verdict.SUCCEEDED)
+    call(breaker, Verdict.REFUSED, 2)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.REFUSED)
+    assert state(breaker) is BreakerState.MISCONFIGURED
+    clock.now += 60
+    call(breaker, Verdict.REFUSED)  # no longer proven
+    assert state(breaker) is BreakerState.MISCONFIGURED
+
+
+def test_a_success_under_way_clears_misconfigured(breaker):
+    under_way = breaker.enter()
+    call(breaker, Verdict.REFUSED)
+    breaker.leave(under_way, Verdict.SUCCEEDED)
+    assert state(breaker) is BreakerState.CLOSED
+
+
+def test_a_refusal_under_way_does_not_prolong_misconfigured(breaker, clock):
+    under_way = breaker.enter()
+    call(breaker, Verdict.REFUSED)
+    clock.now += 30
+    breaker.leave(under_way, Verdict.REFUSED)
+    clock.now += 30
+    assert state(breaker) is BreakerState.CLOSED
+
+
+def test_a_refused_probe_says_that_the_provider_is_back(breaker, clock):
+    half_opened(breaker, clock)
+    call(breaker, Verdict.REFUSED)
+    assert state(breaker) is BreakerState.MISCONFIGURED
+
+
+def test_since_is_when_the_state_began(breaker, clock):
+    closed_since = breaker.read()[1]
+    opened(breaker, clock)
+    assert breaker.read()[1] > closed_since
+    assert breaker.read() == breaker.read()
+
+
+def test_threads_share_one_probe(breaker, clock):
+    half_opened(breaker, clock)
+    gate = threading.Barrier(8)
+    entered, refused = [], []
+
+    def probe():
+        gate.wait()
+        try:
+            entered.append(breaker.enter())
+        except ProviderUnavailable:
+            refused.append(1)
+
+    threads = [threading.Thread(target=probe) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(entered), len(refused)) == (1, 7)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*Verdict, None]), st.floats(0, 40), st.booleans()), max_size=60),
+)
+def test_it_never_locks_up(steps):
+    """Whatever happens in whatever order: after a quiet while a call gets through, and a success closes it."""
+    clock = Clock()
+    breaker = Breaker(clock)
+    under_way = []
+    for verdict, seconds, finishes_late in steps:
+        clock.now += seconds
+        try:
+            ticket = breaker.enter()
+        except (ProviderUnavailable, ProviderAuthFailed):
+            continue
+        finally:
+            if under_way and finishes_late:
+                breaker.leave(under_way.pop(0), verdict)
+        under_way.append(ticket)
+    for ticket in under_way:
+        breaker.leave(ticket, None)
+    clock.now += 61
+    call(breaker, Verdict.SUCCEEDED)
+    assert state(breaker) is BreakerState.CLOSED
