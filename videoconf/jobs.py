@@ -3,6 +3,10 @@
 A job is written in the transaction of the change that needs it. Any number of workers on any number of nodes claim due
 jobs; a worker that dies loses its lease and another takes over, so a handler runs at least once and must be idempotent.
 A job that keeps failing is kept as ``dead`` where an operator sees it and can retry it.
+
+Work that comes round again is declared once, where the parts are wired, and needs no clock of its own::
+
+    jobs.every("prune_inbox", 3600, inbox.prune)
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, Text, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.database import Model, utc_in, utc_now, write
@@ -49,6 +54,8 @@ class Job(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
+    key: Mapped[str | None] = mapped_column(unique=True)
+    """The kind, where the job recurs: it has one row, which is never done and never dead."""
     payload: Mapped[dict[str, Any]]
     """What the handler needs: ids, never a secret."""
     state: Mapped[str] = mapped_column(default=JobState.PENDING)
@@ -74,6 +81,7 @@ class ClaimedJob:
     payload: Mapping[str, Any]
     attempts: int
     owner: str
+    recurs: bool = False
 
 
 class Jobs:
@@ -81,10 +89,22 @@ class Jobs:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._periods_seconds: dict[str, float] = {}
+        self._planted = False
 
     def register(self, kind: str, handler: Handler) -> None:
         """Name the handler of a kind. It is called outside any transaction and must be idempotent."""
         self._handlers[kind] = handler
+
+    def every(self, kind: str, seconds: float, handler: Callable[[], None]) -> None:
+        """Run a handler about every so many seconds, by one worker of all nodes, from the first period's end on.
+
+        The next run is due so many seconds after one has succeeded; one that failed is repeated with back-off for
+        ever, and stays visible as ``last_error``. A run should end within :data:`LEASE_SECONDS`, since another worker
+        may begin the next one then: a handler takes a bounded batch and leaves the rest to the next run.
+        """
+        self.register(kind, lambda payload: handler())
+        self._periods_seconds[kind] = seconds
 
     def enqueue(self, session: Session, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
         """Add a job to the running transaction; return its id."""
@@ -120,12 +140,14 @@ class Jobs:
             update(Job)
             .where(Job.id == due.scalar_subquery())
             .values(lease_owner=owner, lease_until=utc_in(LEASE_SECONDS), attempts=Job.attempts + 1)
-            .returning(Job.id, Job.kind, Job.payload, Job.attempts)
+            .returning(Job.id, Job.kind, Job.payload, Job.attempts, Job.key)
             .execution_options(synchronize_session=False)
         )
         with write() as session:
             row = session.execute(taken).one_or_none()
-        return None if row is None else ClaimedJob(row.id, row.kind, row.payload, row.attempts, owner)
+        if row is None:
+            return None
+        return ClaimedJob(row.id, row.kind, row.payload, row.attempts, owner, recurs=row.key is not None)
 
     def run(self, job: ClaimedJob) -> bool:
         """Run a claimed job now and store how it ended; return whether it is done. Raises nothing of the handler's."""
@@ -143,11 +165,14 @@ class Jobs:
         except Exception as error:
             logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
             return self._failed(job, type(error).__name__, retryable=True)
-        self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
+        if job.recurs:
+            self._finish(job, attempts=0, due_at=utc_in(self._periods_seconds[job.kind]), last_error=None)
+        else:
+            self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
         return True
 
     def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> bool:
-        if retryable and job.attempts < MAX_ATTEMPTS:
+        if job.recurs or (retryable and job.attempts < MAX_ATTEMPTS):
             self._finish(job, due_at=utc_in(_delay_seconds(job.attempts)), last_error=reason)
         else:
             self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
@@ -165,11 +190,23 @@ class Jobs:
 
     def run_due(self) -> int:
         """Run all that is due; return how many jobs were tried."""
+        self._plant()
         tried = 0
         while (job := self.claim()) is not None:
             self.run(job)
             tried += 1
         return tried
+
+    def _plant(self) -> None:
+        """Add the rows of recurring jobs, once for each process; other nodes may have added them before."""
+        if self._planted:
+            return
+        with write() as session:
+            insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+            for kind, seconds in sorted(self._periods_seconds.items()):
+                row = insert_once(Job).values(kind=kind, key=kind, payload={}, due_at=utc_in(seconds))
+                session.execute(row.on_conflict_do_nothing(index_elements=[Job.key]))
+        self._planted = True
 
     def retry(self, job_id: int) -> bool:
         """Make a dead job due again with all its attempts; return whether there was one."""
@@ -221,5 +258,6 @@ def _new_owner() -> str:
 
 def _delay_seconds(attempts: int) -> float:
     """Return how long to wait after so many attempts: doubling, with a jitter that keeps jobs of one outage apart."""
-    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempts - 1))
+    # A recurring job has no last attempt, and 2.0 ** 1024 is an error.
+    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(attempts - 1, MAX_ATTEMPTS))
     return delay * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,123 @@
+"""Jobs that come round again: one row for all nodes, run when due, never done and never dead."""
+
+import threading
+
+import pytest
+from sqlalchemy import select, update
+
+from videoconf.database import db, utc_in, write
+from videoconf.errors import ProviderAuthFailed
+from videoconf.jobs import MAX_ATTEMPTS, Job, Jobs, JobState
+
+KIND = "sweep"
+
+
+@pytest.fixture(autouse=True)
+def context(app):
+    with app.app_context():
+        yield
+
+
+def rows():
+    with write() as session:
+        return list(session.execute(select(Job).where(Job.kind == KIND)).scalars())
+
+
+def make_due():
+    with write() as session:
+        session.execute(update(Job).where(Job.kind == KIND).values(due_at=utc_in(-1)))
+
+
+def seconds_until_due():
+    with write() as session:
+        due_at, now = session.execute(select(Job.due_at, utc_in(0)).where(Job.kind == KIND)).one()
+    return (due_at - now).total_seconds()
+
+
+def test_it_runs_when_a_period_has_passed_and_is_then_due_after_another():
+    runs = []
+    jobs = Jobs()
+    jobs.every(KIND, 600, lambda: runs.append(1))
+    assert jobs.run_due() == 0, "the first run is a period away"
+    assert 595 < seconds_until_due() <= 600
+    make_due()
+    assert jobs.run_due() == 1
+    assert runs == [1]
+    assert 595 < seconds_until_due() <= 600
+    [row] = rows()
+    assert (row.state, row.attempts, row.lease_owner) == (JobState.PENDING, 0, None)
+    assert jobs.run_due() == 0
+
+
+def test_nodes_that_start_together_share_one_row(app):
+    start, failures = threading.Barrier(4), []
+
+    def node():
+        jobs = Jobs()
+        jobs.every(KIND, 600, lambda: None)
+        with app.app_context():
+            start.wait()
+            try:
+                jobs.run_due()
+            except Exception as error:  # told by the assertion below
+                failures.append(error)
+
+    threads = [threading.Thread(target=node) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert failures == []
+    assert len(rows()) == 1
+
+
+def test_a_node_that_starts_later_does_not_put_the_next_run_off():
+    jobs = Jobs()
+    jobs.every(KIND, 600, lambda: None)
+    jobs.run_due()
+    with write() as session:
+        session.execute(update(Job).values(due_at=utc_in(60)))
+    later = Jobs()
+    later.every(KIND, 600, lambda: None)
+    later.run_due()
+    assert seconds_until_due() <= 60
+
+
+@pytest.mark.parametrize("error", [ProviderAuthFailed(), RuntimeError("a bug")])
+def test_one_that_fails_is_never_dead(error):
+    def fail():
+        raise error
+
+    jobs = Jobs()
+    jobs.every(KIND, 600, fail)
+    jobs.run_due()
+    with write() as session:
+        session.execute(update(Job).values(attempts=2000, due_at=utc_in(-1)))
+    jobs.run_due()
+    [row] = rows()
+    assert row.state == JobState.PENDING
+    assert row.last_error
+    assert 0 < seconds_until_due() <= 900
+
+
+def test_a_node_that_does_not_know_the_kind_leaves_it_to_others():
+    """An old node during a rolling upgrade."""
+    jobs = Jobs()
+    jobs.every(KIND, 600, lambda: None)
+    jobs.run_due()
+    with write() as session:
+        session.execute(update(Job).values(attempts=MAX_ATTEMPTS, due_at=utc_in(-1)))
+    Jobs().run_due()
+    assert [row.state for row in rows()] == [JobState.PENDING]
+
+
+def test_an_ordinary_job_is_done_once():
+    jobs = Jobs()
+    jobs.register("once", lambda payload: None)
+    with write() as session:
+        jobs.enqueue(session, "once", {})
+        jobs.enqueue(session, "once", {})
+    assert jobs.run_due() == 2
+    with write() as session:
+        assert session.execute(select(Job.state, Job.key)).all() == [(JobState.DONE, None)] * 2
+    db.session.remove()
