@@ -199,10 +199,14 @@ class Meetings:
         with read() as session:
             return self._get(session, caller, link, undefer(Meeting.archive_id))
 
-    def _get(self, session: Session, caller: Caller, link: str, *options: ExecutableOption) -> Meeting:
+    def _get(
+        self, session: Session, caller: Caller, link: str, *options: ExecutableOption, lock: bool = False
+    ) -> Meeting:
         statement = select(Meeting).where(
             Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant)
         )
+        if lock:  # SQLite has no such clause and needs none: there is one writer
+            statement = statement.with_for_update()
         meeting = session.execute(statement.options(*options)).scalar_one_or_none()
         if meeting is None:
             raise MeetingNotFound
@@ -231,25 +235,22 @@ class Meetings:
         :raises ValidationFailed: the schedule would be contradictory, or a new time is past.
         """
         with write() as session:
-            meeting = self._get(session, caller, link)
+            # Locked: of two edits at once, each would otherwise write its half of a schedule upon the other's.
+            meeting = self._get(session, caller, link, lock=True)
+            if meeting.end_time is not None or meeting.deleted:
+                raise MeetingEnded
             values = {**changes, **self._new_schedule(meeting, changes)}
             changed = {name: value for name, value in values.items() if getattr(meeting, name) != value}
-            done = session.execute(
+            if not changed:
+                return
+            before = {name: getattr(meeting, name) for name in changed}
+            session.execute(
                 update(Meeting)
-                .where(Meeting.id == meeting.id, Meeting.end_time.is_(None), Meeting.deleted.is_(False))
-                .values(
-                    **changed, modified_on=utc_now() if changed else Meeting.modified_on, modified_by=caller.subject
-                )
-                .returning(Meeting.id)
+                .where(Meeting.id == meeting.id)
+                .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
                 .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if done is None:
-                raise MeetingEnded
-            if changed:
-                before = {name: getattr(meeting, name) for name in changed}
-                record(
-                    session, caller, "meeting.edited", meeting_link=link, before=_plain(before), after=_plain(changed)
-                )
+            )
+            record(session, caller, "meeting.edited", meeting_link=link, before=_plain(before), after=_plain(changed))
 
     def _new_schedule(self, meeting: Meeting, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the schedule after the changes. One that stays as it was is valid whatever the time is now."""

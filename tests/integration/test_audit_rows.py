@@ -1,0 +1,113 @@
+"""The audit trail: every change has one entry that says who, what, when, from what and to what; no refusal has any."""
+
+import pytest
+from sqlalchemy import select
+
+from tests.service import SteppedClock, at_once, plugins_with, service_of
+from videoconf.audit import AuditEntry
+from videoconf.database import read
+from videoconf.errors import ProviderUnavailable
+from videoconf_fake.provider import FakeProvider
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+@pytest.fixture
+def app(make_app, clock):
+    return make_app(clock=clock)
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
+
+
+def entries(app):
+    with app.app_context(), read() as session:
+        return list(session.execute(select(AuditEntry).order_by(AuditEntry.id)).scalars())
+
+
+def test_the_life_of_a_meeting_is_told(service, app, clock):
+    def by(subject):
+        return service.caller_with(subject=subject, tenant="acme")
+
+    link = by("maker")("POST", "/session", {"extId": "a", "enableArchiving": True}, X_Request_ID="request-1").json
+    by("editor")("PATCH", f"/session/{link}", {"extId": "b", "isScheduled": True, "scheduleTime": clock.text(hours=1)})
+    by("host")("PATCH", f"/session/{link}/end", X_Request_ID="request-3")
+    by("cleaner")("DELETE", f"/session/{link}")
+
+    told = entries(app)
+    assert [(one.actor, one.action) for one in told] == [
+        ("maker", "meeting.created"),
+        ("editor", "meeting.edited"),
+        ("host", "meeting.ended"),
+        ("cleaner", "meeting.deleted"),
+    ]
+    assert {(one.tenant, one.meeting_link) for one in told} == {("acme", link)}
+    assert [one.at for one in told] == sorted(one.at for one in told)
+    assert (told[0].request_id, told[2].request_id) == ("request-1", "request-3")
+    created, edited, ended, _ = told
+    assert created.before is None
+    assert created.after == {"ext_id": "a", "enable_archiving": True, "provider": "fake"}
+    assert edited.before == {"ext_id": "a", "is_scheduled": False, "schedule_time": None}
+    assert edited.after.keys() == edited.before.keys()
+    assert (edited.after["ext_id"], edited.after["is_scheduled"]) == ("b", True)
+    assert ended.after.keys() == {"end_time"}
+
+
+def test_the_delete_of_a_running_meeting_tells_its_end_too(service, app):
+    service.api("DELETE", f"/session/{service.api.create()}")
+    assert [one.action for one in entries(app)] == ["meeting.created", "meeting.ended", "meeting.deleted"]
+
+
+def test_what_changes_nothing_is_not_told(service, app, clock):
+    api = service.api
+    link, ended, deleted = api.create(extId="a"), api.create(), api.create()
+    api("PATCH", f"/session/{ended}/end")
+    api("DELETE", f"/session/{deleted}")
+    before = [one.id for one in entries(app)]
+
+    api("PATCH", f"/session/{link}", {"extId": "a"})
+    api("PATCH", f"/session/{link}", api.read(link))
+    for path in ("", "/token", "/attendees"):
+        api("GET", f"/session/{link}{path}")
+    api.token(link)
+    refused = [
+        api("POST", "/session", {"isScheduled": True}),
+        api("PATCH", f"/session/{link}", {"isScheduled": True}),
+        api("PATCH", f"/session/{ended}", {"extId": "b"}),
+        api("PATCH", f"/session/{ended}/end"),
+        api("DELETE", f"/session/{deleted}"),
+        service.caller_with("GetMeetings")("PATCH", f"/session/{link}/end"),
+        service.caller_with(tenant="other")("DELETE", f"/session/{link}"),
+        service.stranger("POST", "/session"),
+    ]
+    assert all(answer.status >= 400 for answer in refused)
+    assert [one.id for one in entries(app)] == before
+
+
+def test_a_create_that_fails_is_not_told(make_app, headers):
+    class Failing(FakeProvider):
+        def ensure_session(self, request):
+            raise ProviderUnavailable
+
+    app = make_app(plugins=plugins_with(Failing))
+    assert service_of(app, headers).api("POST", "/session").status == 503
+    assert entries(app) == []
+
+
+def test_one_change_of_many_calls_is_told_once(service, app):
+    link = service.api.create()
+    at_once([lambda: service.api("PATCH", f"/session/{link}/end")] * 6)
+    assert [one.action for one in entries(app)] == ["meeting.created", "meeting.ended"]
+
+
+def test_no_token_is_in_the_trail(service, app):
+    link = service.api.create()
+    token = service.api.token(link, attendee="ann")["token"]
+    service.api("PATCH", f"/session/{link}/end")
+    assert token not in str([vars(one) for one in entries(app)])
+    assert "ann" not in str([vars(one) for one in entries(app)])

@@ -1,0 +1,311 @@
+"""Jobs: an end that the provider did not take at once is neither lost nor slow, and no job runs twice at a time."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.faulty_server import FaultyServer, hang
+from tests.service import ON_SQLITE, at_once, plugins_with, service_of
+from videoconf.api.services import services
+from videoconf.cli import commands
+from videoconf.database import read, utc_in, write
+from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeout, ProviderUnavailable
+from videoconf.jobs import MAX_ATTEMPTS, Job, JobState, Worker
+from videoconf_fake.provider import FakeProvider
+
+
+class Ending(FakeProvider):
+    """Ends sessions as the test says: ``behaviour`` runs before the real end."""
+
+    def behaviour(self):
+        pass
+
+    def end_session(self, session, connections):
+        self.behaviour()
+        super().end_session(session, connections)
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(plugins=plugins_with(Ending))
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
+
+
+def failing(error):
+    def behaviour():
+        raise error
+
+    return behaviour
+
+
+def jobs_of(app):
+    with app.app_context(), read() as session:
+        return list(session.execute(select(Job).order_by(Job.id)).scalars())
+
+
+def only_job(app):
+    [job] = jobs_of(app)
+    return job
+
+
+def run_due(app):
+    with app.app_context():
+        return services(app).jobs.run_due()
+
+
+def make_due(app, **values):
+    """Let time pass for the jobs."""
+    with app.app_context(), write() as session:
+        session.execute(update(Job).values(due_at=utc_in(-1), **values))
+
+
+@contextmanager
+def bounded(seconds):
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < seconds
+
+
+def people_of(service, link):
+    return service.fake.list_connections(service.api.read(link)["sessionId"])
+
+
+# --- an end that the provider does not take -------------------------------------------------------------------------
+
+
+def test_an_end_that_the_provider_takes_leaves_nothing_to_do(service, app):
+    link = service.api.create()
+    assert service.api("PATCH", f"/session/{link}/end").status == 204
+    job = only_job(app)
+    assert (job.state, job.attempts, job.lease_owner, job.last_error) == ("done", 1, None, None)
+    assert job.finished_on is not None
+    assert run_due(app) == 0
+
+
+@pytest.mark.parametrize("operation", ["end", "delete"])
+@pytest.mark.parametrize(
+    "error",
+    [ProviderUnavailable(), ProviderTimeout(), ProviderAuthFailed(), RuntimeError("tops3cret")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_end_is_finished_by_a_worker_when_the_provider_is_back(service, app, operation, error):
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    service.provider.behaviour = failing(error)
+
+    method, path = ("PATCH", f"/session/{link}/end") if operation == "end" else ("DELETE", f"/session/{link}")
+    assert service.api(method, path).status == 204
+    meeting = service.api.read(link)
+    assert meeting["endTime"] is not None
+    assert service.api("POST", f"/session/{link}/token").status == 409
+    assert len(people_of(service, link)) == 1, "the provider did not hear of it"
+    job = only_job(app)
+    assert (job.state, job.attempts, job.lease_owner) == ("pending", 1, None)
+    assert "tops3cret" not in job.last_error
+    assert run_due(app) == 0, "it waits a while before it comes again"
+
+    make_due(app)
+    assert run_due(app) == 1
+    assert (only_job(app).state, only_job(app).attempts) == ("pending", 2), "the provider is still down"
+
+    del service.provider.behaviour
+    make_due(app)
+    assert run_due(app) == 1
+    assert (only_job(app).state, only_job(app).last_error) == ("done", None)
+    assert people_of(service, link) == []
+    assert service.api.read(link) == meeting
+
+
+@ON_SQLITE
+def test_a_provider_that_hangs_delays_an_end_by_no_more_than_its_one_attempt(service, app):
+    """The call goes out as a real plugin's does, through the client that the core gives it."""
+    with FaultyServer() as server:
+        server.on("/end", hang())
+
+        def ask():
+            http = service.provider.context.http("account")
+            http.request("POST", server.url("/end"), operation="session.end", idempotent=True)
+
+        service.provider.behaviour = ask
+        link = service.api.create()
+        with bounded(3.0):
+            assert service.api("PATCH", f"/session/{link}/end").status == 204
+        assert server.count("/end") == 1, "one attempt"
+    assert service.api.read(link)["endTime"] is not None
+    job = only_job(app)
+    assert (job.state, job.last_error.split(":")[0]) == ("pending", "provider_timeout")
+
+
+def test_other_meetings_go_on_while_a_provider_hangs(service, app):
+    """No transaction is open and no connection is held during the call."""
+    called, release = threading.Event(), threading.Event()
+
+    def hang_until_released():
+        called.set()
+        assert release.wait(20)
+
+    slow, other = service.api.create(), service.api.create()
+    service.provider.behaviour = hang_until_released
+    ending = threading.Thread(target=lambda: service.api("PATCH", f"/session/{slow}/end"))
+    ending.start()
+    try:
+        assert called.wait(10)
+        with bounded(3.0):
+            assert service.api.read(slow)["status"] == "ended", "it was committed before the provider was called"
+            assert service.api("PATCH", f"/session/{slow}/end").status == 409
+            assert service.api("PATCH", f"/session/{other}", {"extId": "edited"}).status == 204
+            assert run_due(app) == 0, "the job is leased to the request that tries it"
+    finally:
+        release.set()
+        ending.join(20)
+    assert only_job(app).state == "done"
+
+
+# --- leases, attempts, death ----------------------------------------------------------------------------------------
+
+
+def test_a_job_of_a_process_that_died_is_taken_over_when_its_lease_is_over(service, app, make_app):
+    link = service.api.create()
+    service.join(link)
+
+    def die():
+        raise KeyboardInterrupt  # as a worker that is killed: nothing after the commit runs
+
+    service.provider.behaviour = die
+    with pytest.raises(KeyboardInterrupt):
+        service.api("PATCH", f"/session/{link}/end")
+    del service.provider.behaviour
+    assert service.api.read(link)["status"] == "ended"
+    assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
+    assert only_job(app).lease_owner is not None
+    assert run_due(app) == 0
+
+    make_due(app, lease_until=utc_in(-1))
+    assert run_due(app) == 1
+    assert (only_job(app).state, only_job(app).attempts) == ("done", 2)
+    assert people_of(service, link) == []
+
+
+def test_who_lost_its_lease_changes_nothing(service, app):
+    link = service.api.create()
+    service.provider.behaviour = failing(ProviderUnavailable())
+    service.api("PATCH", f"/session/{link}/end")
+    make_due(app)
+    with app.app_context():
+        jobs = services(app).jobs
+        late = jobs.claim()
+        make_due(app, lease_until=utc_in(-1))
+        del service.provider.behaviour
+        assert jobs.run_due() == 1
+        assert only_job(app).state == "done"
+        service.provider.behaviour = failing(ProviderUnavailable())
+        assert jobs.run(late) is False
+    assert (only_job(app).state, only_job(app).last_error) == ("done", None)
+
+
+def test_many_workers_claim_each_job_once(service, app):
+    service.provider.behaviour = failing(ProviderUnavailable())
+    for _ in range(12):
+        service.api("PATCH", f"/session/{service.api.create()}/end")
+    make_due(app)
+    running, twice = set(), []
+    guard = threading.Lock()
+
+    def take_all():
+        claimed = []
+        with app.app_context():
+            while (job := services(app).jobs.claim()) is not None:
+                with guard:
+                    twice.extend([job.id] if job.id in running else [])
+                    running.add(job.id)
+                claimed.append(job.id)
+        return claimed
+
+    claimed = at_once([take_all] * 6)
+    assert twice == []
+    assert sorted(id for ids in claimed for id in ids) == [job.id for job in jobs_of(app)]
+
+
+@ON_SQLITE
+def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
+    link = service.api.create()
+    service.join(link)
+    service.provider.behaviour = failing(ProviderUnavailable())
+    service.api("PATCH", f"/session/{link}/end")
+    make_due(app, attempts=MAX_ATTEMPTS - 2)
+    assert run_due(app) == 1
+    assert only_job(app).state == "pending"
+    make_due(app)
+    assert run_due(app) == 1
+    job = only_job(app)
+    assert (job.state, job.attempts) == (JobState.DEAD, MAX_ATTEMPTS)
+    assert job.last_error.startswith("provider_unavailable")
+    assert job.finished_on is not None
+    make_due(app)
+    assert run_due(app) == 0
+
+    del service.provider.behaviour
+    with app.app_context():
+        assert services(app).jobs.retry(job.id) is True
+        assert services(app).jobs.retry(job.id) is False, "it is no longer dead"
+    assert run_due(app) == 1
+    assert only_job(app).state == "done"
+    assert people_of(service, link) == []
+
+
+@ON_SQLITE
+def test_what_no_repetition_can_mend_is_dead_at_once(service, app):
+    service.provider.behaviour = failing(ProviderRejected())
+    assert service.api("PATCH", f"/session/{service.api.create()}/end").status == 204
+    assert only_job(app).state == "dead"
+
+
+@ON_SQLITE
+def test_a_job_of_a_kind_that_this_release_does_not_know_is_kept(app):
+    with app.app_context():
+        with write() as session:
+            services(app).jobs.enqueue(session, "from_the_future", {"a": 1})
+        assert services(app).jobs.run_due() == 1
+    assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
+
+
+# --- workers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_runs_what_is_due_and_lets_it_finish_when_it_stops(service, app):
+    service.provider.behaviour = failing(ProviderUnavailable())
+    link = service.api.create()
+    service.join(link)
+    service.api("PATCH", f"/session/{link}/end")
+    make_due(app)
+    begun, release = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert release.wait(20)
+
+    service.provider.behaviour = slow
+    worker = Worker(services(app).jobs, app.app_context)
+    worker.start()
+    assert begun.wait(10)
+    threading.Timer(0.1, release.set).start()
+    worker.stop(20)
+    assert only_job(app).state == "done"
+    assert people_of(service, link) == []
+
+
+def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
+    service.provider.behaviour = failing(ProviderUnavailable())
+    service.api("PATCH", f"/session/{service.api.create()}/end")
+    make_due(app)
+    del service.provider.behaviour
+    result = app.test_cli_runner().invoke(commands, ["worker", "--once"])
+    assert (result.exit_code, result.output) == (0, "1 jobs tried\n"), result.output
+    assert only_job(app).state == "done"

@@ -1,0 +1,117 @@
+"""Providers that lack, refuse, fail or confuse something when a meeting is made."""
+
+import pytest
+
+from tests.service import ON_SQLITE, count_meetings, plugins_with, service_of
+from videoconf.errors import (
+    ProviderAuthFailed,
+    ProviderBadResponse,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from videoconf.providers import Capabilities, Capability, Role, SessionCreation, SessionRef
+from videoconf_fake.provider import FakeProvider
+
+
+@pytest.fixture
+def with_provider(make_app, headers):
+    """Give a function that makes a service whose provider is this class."""
+    return lambda cls: service_of(make_app(plugins=plugins_with(cls)), headers)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("option", "feature"),
+    [
+        ("enableArchiving", Capability.AUTOMATIC_ARCHIVING),
+        ("endToEndEncryption", Capability.END_TO_END_ENCRYPTION),
+    ],
+)
+def test_an_option_that_the_provider_lacks_is_refused_before_it_is_asked(with_provider, option, feature):
+    class Poor(FakeProvider):
+        capabilities = Capabilities(features=frozenset(Capability) - {feature})
+
+    service = with_provider(Poor)
+    answer = service.api("POST", "/session", {option: True})
+    assert answer.problem == (422, "capability_unsupported")
+    assert answer.wrong == [option]
+    assert service.api("GET", "/session").json == []
+    assert service.fake.list_sessions() == []
+
+
+@ON_SQLITE
+def test_a_provider_that_takes_no_options_refuses_them(with_provider):
+    class Plain(FakeProvider):
+        options_schema = None
+
+    assert with_provider(Plain).api("POST", "/session", {"providerOptions": {"a": 1}}).wrong == ["providerOptions"]
+
+
+FAILURES = [
+    (ProviderUnavailable(retry_after_seconds=5), 503, "provider_unavailable"),
+    (ProviderRateLimited(), 503, "provider_rate_limited"),
+    (ProviderTimeout(), 504, "provider_timeout"),
+    (ProviderBadResponse(), 502, "provider_bad_response"),
+    (ProviderAuthFailed(provider_message="our key is tops3cret"), 502, "provider_auth_failed"),
+    (ProviderRejected(), 422, "provider_rejected"),
+    (RuntimeError("tops3cret"), 502, "provider_plugin_error"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code"), FAILURES, ids=lambda value: getattr(value, "code", None))
+def test_a_provider_that_fails_at_the_create_leaves_no_meeting(make_app, headers, error, status, code):
+    class Failing(FakeProvider):
+        def ensure_session(self, request):
+            raise error
+
+    app = make_app(plugins=plugins_with(Failing))
+    answer = service_of(app, headers).api("POST", "/session")
+    assert answer.problem == (status, code)
+    assert b"tops3cret" not in answer.body
+    assert ("Retry-After" in answer.headers) == (code == "provider_unavailable")
+    assert count_meetings(app) == 0
+
+
+@pytest.mark.parametrize("session_id", ["", None, 7, "x" * 256, "a\nb", "a\x00b", "ä"])
+def test_a_session_id_that_cannot_be_used_is_the_providers_bad_answer(make_app, headers, session_id):
+    class Odd(FakeProvider):
+        def ensure_session(self, request):
+            return SessionRef(self.account, session_id)
+
+    app = make_app(plugins=plugins_with(Odd))
+    assert service_of(app, headers).api("POST", "/session").problem == (502, "provider_bad_response")
+    assert count_meetings(app) == 0
+
+
+def test_one_session_is_never_two_meetings(with_provider):
+    class Confused(FakeProvider):
+        def ensure_session(self, request):
+            return SessionRef(self.account, "always-the-same")
+
+    api = with_provider(Confused).api
+    link = api.create()
+    assert api("POST", "/session").problem == (502, "provider_bad_response")
+    assert [meeting["meetingLink"] for meeting in api("GET", "/session").json] == [link]
+
+
+def test_rooms_that_exist_just_in_time_are_made_with_the_first_token(with_provider):
+    class JustInTime(FakeProvider):
+        capabilities = Capabilities(
+            features=frozenset(Capability), roles=frozenset(Role), session_creation=SessionCreation.JUST_IN_TIME
+        )
+
+    service = with_provider(JustInTime)
+    api = service.api
+    link = api.create()
+    assert api.read(link)["sessionId"] is None
+    assert api.attendees(link) == []
+    assert service.fake.list_sessions() == []
+
+    tokens = [api.token(link), api.token(link)]
+    [session_id] = service.fake.list_sessions()
+    assert {token["sessionId"] for token in tokens} == {api.read(link)["sessionId"]} == {session_id}
+    unused = api.create()
+    assert api("PATCH", f"/session/{unused}/end").status == 204
+    assert service.fake.list_sessions() == [session_id]

@@ -1,0 +1,101 @@
+"""Tenants: each sees its own meetings and nothing of another's, by any operation."""
+
+import json
+
+import pytest
+
+from tests.service import ON_SQLITE, service_of
+
+ON_A_MEETING = [
+    ("GET", "", None),
+    ("PATCH", "", {"extId": "theirs now"}),
+    ("POST", "/token", {"role": "moderator"}),
+    ("GET", "/attendees", None),
+    ("GET", "/attendees?active=true", None),
+    ("PATCH", "/end", None),
+    ("DELETE", "", None),
+]
+"""Method, path below the meeting, body."""
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
+
+
+def same(answer):
+    """What tells one answer from another, but for the id of its request."""
+    body = answer.json
+    assert body.pop("requestId") == answer.headers["X-Request-ID"]
+    return answer.status, sorted(answer.headers.keys()), answer.headers["Content-Type"], body
+
+
+def test_another_tenants_meeting_answers_exactly_what_an_unknown_one_answers(service):
+    ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
+    link = ours.create(extId="ours")
+    ours.token(link)
+    before = ours.read(link)
+    unknown = "A" * len(link)
+    for method, path, body in ON_A_MEETING:
+        answer = theirs(method, f"/session/{link}{path}", body)
+        assert answer.problem == (404, "meeting_not_found")
+        assert same(answer) == same(theirs(method, f"/session/{unknown}{path}", body)), (method, path)
+    assert ours.read(link) == before, "nothing of it was changed"
+
+
+@ON_SQLITE
+def test_the_state_of_another_tenants_meeting_does_not_show_either(service):
+    ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
+    ended, deleted = ours.create(), ours.create()
+    assert ours("PATCH", f"/session/{ended}/end").status == 204
+    assert ours("DELETE", f"/session/{deleted}").status == 204
+    for link in (ended, deleted):
+        for method, path, body in ON_A_MEETING:
+            assert theirs(method, f"/session/{link}{path}", body).problem == (404, "meeting_not_found")
+
+
+def test_a_list_holds_the_callers_meetings_alone(service):
+    callers = {tenant: service.caller_with(tenant=tenant) for tenant in ("ours", "theirs")}
+    links = {tenant: [caller.create() for _ in range(3)] for tenant, caller in callers.items()}
+    for tenant, caller in callers.items():
+        answer = caller("GET", "/session")
+        assert [meeting["meetingLink"] for meeting in answer.json] == links[tenant][::-1]
+        assert json.loads(answer.headers["X-Pagination"])["total"] == 3
+
+
+@ON_SQLITE
+def test_a_token_that_names_no_tenant_is_the_default_tenants(make_app, headers):
+    service = service_of(make_app(default_tenant="main"), headers)
+    link = service.caller_with(tenant=None).create()
+    assert service.caller_with(tenant="main").read(link)["meetingLink"] == link
+    assert service.caller_with(tenant="default")("GET", f"/session/{link}").problem == (404, "meeting_not_found")
+
+
+@ON_SQLITE
+def test_the_claim_that_names_the_tenant_is_a_setting(make_app, headers):
+    service = service_of(make_app(jwt_tenant_claim="org"), headers)
+    link = service.caller_with(org="acme").create()
+    assert service.caller_with(org="acme", tenant="other").read(link)["meetingLink"] == link
+    assert service.caller_with(tenant="acme")("GET", f"/session/{link}").status == 404
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("tenant", ["", 7, ["ours"], {"id": "ours"}, True, "a\u0000b", "x" * 256])
+def test_a_tenant_that_is_no_name_is_no_token(service, tenant):
+    assert service.caller_with(tenant=tenant)("GET", "/session").problem == (401, "unauthenticated")
+
+
+@ON_SQLITE
+def test_tenants_that_look_alike_are_different(service):
+    link = service.caller_with(tenant="ours").create()
+    for tenant in ("Ours", "ours ", " ours", "our", "ours'--", "%", "o_rs"):
+        assert service.caller_with(tenant=tenant)("GET", f"/session/{link}").status == 404
+
+
+def test_a_webhook_finds_its_meeting_whosever_it_is(service):
+    ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
+    link, other = ours.create(), theirs.create()
+    service.fake.join(ours.token(link, attendee="ann")["token"])
+    service.deliver()
+    assert [person["attendee"] for person in ours.attendees(link)] == ["ann"]
+    assert theirs.attendees(other) == []
