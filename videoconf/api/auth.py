@@ -125,7 +125,6 @@ def init_auth(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def authorise() -> None:
-        g.pop("caller", None)  # of an earlier request, where a context was pushed before it
         rule = request.url_rule
         if rule is None or (request.method == "OPTIONS" and rule.provide_automatic_options):  # type: ignore[attr-defined]
             return
