@@ -7,12 +7,14 @@ clocks agree; provider times come from the provider.
 
 from __future__ import annotations
 
+import select as select_module
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     JSON,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     MetaData,
+    Pool,
     String,
     TypeDecorator,
     event,
@@ -259,7 +262,6 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": 1,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {
             "connect_timeout": 2,
@@ -290,6 +292,20 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+@event.listens_for(Pool, "checkout")
+def _refuse_closed(connection: Any, record: Any, proxy: Any) -> None:
+    """Have the pool open another connection in place of one that the server closed while it lay idle.
+
+    An idle connection has nothing to say: one that can be read is at its end. Asking the kernel costs microseconds; a
+    query for each checkout (SQLAlchemy's pre-ping) costs a round trip of every request.
+    """
+    if isinstance(connection, psycopg.Connection):
+        poll = select_module.poll()
+        poll.register(connection.fileno(), select_module.POLLIN)
+        if poll.poll(0):
+            raise exc.DisconnectionError
 
 
 @event.listens_for(Engine, "begin")

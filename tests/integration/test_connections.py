@@ -1,0 +1,26 @@
+"""Database connections that break while nobody uses them."""
+
+import pytest
+from sqlalchemy import text
+
+from videoconf.database import db
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def end_all_connections_but_ones_own(app):
+    with app.app_context(), db.engine.connect() as connection:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ended = connection.execute(text(f"SELECT count(pg_terminate_backend(pid)) {others}")).scalar_one()
+        while connection.execute(text(f"SELECT count(*) {others}")).scalar_one():
+            connection.rollback()
+        return ended
+
+
+def test_a_request_does_not_meet_a_connection_that_the_server_closed(make_app, headers):
+    served, other = make_app(), make_app()
+    client = served.test_client()
+    assert client.get("/session", headers=headers()).status_code == 200
+    assert end_all_connections_but_ones_own(other) >= 1
+
+    assert client.get("/session", headers=headers()).status_code == 200
