@@ -72,9 +72,11 @@ def dev(ctx: click.Context, port: int) -> None:
     )
     shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108
     gunicorn = (sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--no-control-socket", *shared_memory)
-    serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "videoconf.app:create_app()")
+    # A worker can hang at Ctrl-C: if gunicorn is handing a request to a thread at that moment, its signal handler waits
+    # for the lock that the interrupted code holds. After this time it is killed. (SIGTERM, as in production, is safe.)
+    serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "--graceful-timeout=3")
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
-    os.execv(sys.executable, [*gunicorn, *serving])  # noqa: S606
+    os.execv(sys.executable, [*gunicorn, *serving, "videoconf.app:create_app()"])  # noqa: S606
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
