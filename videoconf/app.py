@@ -23,6 +23,7 @@ from videoconf.database import db, driver_url, engine_options
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs import Jobs, Worker
+from videoconf.meetings.joining import Joining
 from videoconf.meetings.operations import Meetings
 from videoconf.providers import Clock, GuardedClient, ProviderContext
 from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
@@ -82,7 +83,8 @@ def create_app(
         registry=registry,
         providers=providers,
         jobs=jobs,
-        meetings=Meetings(providers, jobs, settings, clock),
+        meetings=Meetings(providers, jobs, clock),
+        joining=Joining(providers, settings, clock),
         clock=clock,
         faults=tuple(faults),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy.orm import InstrumentedAttribute
 
 
@@ -19,6 +19,11 @@ class Caller:
     """Roles that the caller may give in meeting tokens; None: any."""
     request_id: str | None = None
 
+    @property
+    def scope(self) -> dict[str, str]:
+        """The parameter of :func:`visible_to_bound`."""
+        return {"tenant": self.tenant}
+
 
 def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the condition that keeps a query to the caller's tenant.
@@ -26,3 +31,8 @@ def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElem
     :param tenant: the column of the model that holds its rows' tenant.
     """
     return tenant == caller.tenant
+
+
+def visible_to_bound(tenant: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the same for a statement that is built once; it does not run without :attr:`Caller.scope`."""
+    return tenant == bindparam("tenant")

@@ -19,8 +19,9 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.errors import NotAcceptable
+from videoconf.meetings.joining import IssuedToken, TokenWish
 from videoconf.meetings.models import Meeting
-from videoconf.meetings.operations import IssuedToken, NewMeeting, TokenWish
+from videoconf.meetings.operations import NewMeeting
 from videoconf.providers import Role
 
 blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
@@ -111,4 +112,4 @@ def end_meeting(meeting_link_id: str) -> None:
 def create_token(wish: dict[str, Any], meeting_link_id: str) -> IssuedToken:
     """Give one person a token to join a meeting with."""
     role = Role(wish.pop("role"))
-    return services().meetings.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))
+    return services().joining.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))

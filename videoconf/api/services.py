@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
+from videoconf.meetings.joining import Joining
 from videoconf.meetings.operations import Meetings
 from videoconf.providers import Clock
 from videoconf.settings import Settings
@@ -25,6 +26,7 @@ class Services:
     providers: Providers
     jobs: Jobs
     meetings: Meetings
+    joining: Joining
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

@@ -1,4 +1,4 @@
-"""What can be done with a meeting: create, read, edit, join, end, delete.
+"""What can be done with a meeting: create, read, edit, end, delete. Joining has a module of its own.
 
 Each operation is row first, then the provider with no transaction open and no connection held, then the row again.
 Every change of state is one conditional UPDATE whose result decides, so of any number of callers one wins.
@@ -6,11 +6,10 @@ Every change of state is one conditional UPDATE whose result decides, so of any 
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, exc, func, insert, select, update
@@ -25,35 +24,29 @@ from videoconf.errors import (
     CapabilityUnsupported,
     MeetingEnded,
     MeetingNotFound,
-    MeetingNotOpen,
     ProviderBadResponse,
     ProviderError,
-    RoleForbidden,
     ValidationFailed,
 )
 from videoconf.hooks import Providers, contained
 from videoconf.inbox.receive import bind_session
 from videoconf.jobs import ClaimedJob, Jobs
 from videoconf.meetings.models import Meeting
+from videoconf.meetings.sessions import ensure_session
 from videoconf.providers import (
     Capability,
     Clock,
-    JoinToken,
     Provider,
-    Role,
     SessionCreation,
     SessionRef,
     SessionRequest,
-    TokenRequest,
     provider_deadline,
 )
-from videoconf.settings import Settings
 from videoconf.tenancy import Caller, visible_to
 
 END_ATTEMPT_SECONDS = 2.0
 """How long the request that ends a meeting waits for the provider; what is left is a job's."""
 END_SESSION = "end_session"
-SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
 ENCRYPTION_EXCLUDES_ARCHIVING = "An end-to-end encrypted meeting cannot be archived."
 
 
@@ -71,34 +64,12 @@ class NewMeeting:
     ext_metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class TokenWish:
-    """A token that a caller asks for, for one person."""
-
-    role: Role = Role.PUBLISHER
-    expires_at: datetime | None = None
-    attendee: str | None = None
-    name: str | None = None
-    data: str | None = None
-
-
-@dataclass(frozen=True)
-class IssuedToken:
-    """A token that was given, and for what."""
-
-    session_id: str
-    provider: str
-    role: Role
-    join: JoinToken
-
-
 class Meetings:
     """The operations. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, jobs: Jobs, settings: Settings, clock: Clock) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, clock: Clock) -> None:
         self._providers = providers
         self._jobs = jobs
-        self._settings = settings
         self._clock = clock
         jobs.register(END_SESSION, self._end_at_provider)
 
@@ -166,7 +137,7 @@ class Meetings:
         """Ask the provider for the session of a new meeting's row; take the row back when there is none."""
         request = SessionRequest(link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
         try:
-            ref = self._ensure_session(provider, request)
+            ref = ensure_session(provider, request)
             with write() as session:
                 if not bind_session(session, meeting_id, provider.key, ref):
                     raise MeetingNotFound  # somebody took the row away meanwhile
@@ -177,13 +148,6 @@ class Meetings:
         except ProviderError:
             self._forget(meeting_id)
             raise
-
-    def _ensure_session(self, provider: Provider, request: SessionRequest) -> SessionRef:
-        with provider_deadline():
-            ref = contained(provider.ensure_session)(request)
-        if not isinstance(ref.session_id, str) or not SESSION_ID.fullmatch(ref.session_id):
-            raise ProviderBadResponse("The provider gave a session without a usable id.")
-        return ref
 
     def _forget(self, meeting_id: int) -> None:
         with write() as session:
@@ -263,82 +227,6 @@ class Meetings:
         elif (is_scheduled, time) != (meeting.is_scheduled, meeting.schedule_time):
             self._check_schedule_time(time)
         return {"is_scheduled": is_scheduled, "schedule_time": time}
-
-    # --- join ---------------------------------------------------------------------------------------------------
-
-    def issue_token(self, caller: Caller, link: str, wish: TokenWish) -> IssuedToken:
-        """Give one person a token to join.
-
-        :raises RoleForbidden: the caller may not give this role.
-        :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
-        :raises ValidationFailed: the expiry, the role or the data is not one that the provider takes.
-        """
-        if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
-            raise RoleForbidden
-        with read() as session:
-            meeting = self._get(session, caller, link)
-        self._check_open(meeting)
-        provider = self._providers.get(meeting.provider)
-        request = self._token_request(provider, wish)
-        ref = self._session_of(provider, meeting)
-        with provider_deadline():
-            join = contained(provider.issue_token)(ref, request)
-        if meeting.start_time is None:
-            self._start(meeting)
-        return IssuedToken(ref.session_id, provider.key, wish.role, join)
-
-    def _check_open(self, meeting: Meeting) -> None:
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded
-        if meeting.is_scheduled and meeting.schedule_time is not None:
-            opens = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
-            if self._clock() < opens:
-                raise MeetingNotOpen(extra={"opensOn": opens.isoformat().replace("+00:00", "Z")})
-
-    def _token_request(self, provider: Provider, wish: TokenWish) -> TokenRequest:
-        can = provider.capabilities
-        if wish.role not in can.roles:
-            raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(can.roles))}."]})
-        now = self._clock()
-        latest = now + can.max_token_ttl
-        expires_at = wish.expires_at or min(latest, now + timedelta(seconds=self._settings.token_ttl_seconds))
-        if expires_at <= now:
-            raise ValidationFailed(errors={"expireTime": ["Must be in the future."]})
-        if expires_at > latest:
-            raise ValidationFailed(
-                errors={"expireTime": [f"Must be within {can.max_token_ttl.total_seconds():.0f} seconds."]}
-            )
-        if len(wish.data or "") > can.max_data_characters:
-            raise ValidationFailed(errors={"data": [f"Must not be longer than {can.max_data_characters} characters."]})
-        # With data alone the data names the person, as integrators of this API expect.
-        return TokenRequest(wish.role, expires_at, wish.attendee or wish.data, wish.name, wish.data)
-
-    def _session_of(self, provider: Provider, meeting: Meeting) -> SessionRef:
-        """Return the meeting's session; make it now where the provider's rooms exist just in time."""
-        if meeting.session_id is not None:
-            return SessionRef(meeting.account, meeting.session_id)
-        request = SessionRequest(
-            meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options
-        )
-        ref = self._ensure_session(provider, request)
-        with write() as session:
-            if bind_session(session, meeting.id, provider.key, ref):
-                return ref
-            winner = session.execute(select(Meeting.account, Meeting.session_id).where(Meeting.id == meeting.id)).one()
-        return SessionRef(winner.account, winner.session_id)
-
-    def _start(self, meeting: Meeting) -> None:
-        """Set the start, once. A meeting that ended in this moment gives no token."""
-        with write() as session:
-            started = session.execute(
-                update(Meeting)
-                .where(Meeting.id == meeting.id, Meeting.end_time.is_(None))
-                .values(start_time=func.coalesce(Meeting.start_time, utc_now()))
-                .returning(Meeting.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-        if started is None:
-            raise MeetingEnded
 
     # --- end and delete -----------------------------------------------------------------------------------------
 
