@@ -16,13 +16,17 @@ In a test module::
 * ``standin.received``: every API request so far (``method``, ``path``, ``query``, ``headers``, ``body``).
 * ``standin.advance(seconds)``: let time pass; the clock stands still otherwise. Tokens are checked by
   ``credential_clock``, the wall clock unless given.
-* ``standin.finish_archive(id, "ready" | "failed" | "upload_failed")``; ``standin.archives.target`` is the storage target.
+* ``standin.finish_archive(id, "ready" | "failed" | "upload_failed")``; ``standin.archives.target`` is the storage
+  target.
 * ``standin.callbacks.register(session_url, archive_url, secret=…)``; then ``standin.deliver()`` posts what is due, also
-  ``deliver(shuffle=Random(1), times=2)``, or ``deliver(post=…)`` without HTTP. ``standin.callbacks.request_of(callback)``
-  gives body and headers; ``.policy`` is "current" or "legacy"; ``.sent`` is all that there was to tell.
+  ``deliver(shuffle=Random(1), times=2)``, or ``deliver(post=…)`` without HTTP. In ``standin.callbacks``,
+  ``request_of(callback)`` gives body and headers, ``policy`` is "current" or "legacy", ``sent`` is all that there was
+  to tell.
 * ``standin.faults.add("POST", "/archive$", faults.reset_after_processing())``: befalls the next matching request; see
   :mod:`~tests.vonage_standin.faults`.
 * ``standin.switches``: whatever no public source settles, both ways; see :mod:`~tests.vonage_standin.switches`.
+
+``python -m tests.vonage_standin --help`` runs it by itself, steered over HTTP (:mod:`~tests.vonage_standin.admin`).
 """
 
 from tests.vonage_standin import faults

@@ -310,7 +310,7 @@ class Api:
             if self.switches.list_count_over_1000 == "refuse":
                 raise Refused(400, "count is over 1000")
             count = MOST_ARCHIVES_PER_PAGE
-        found = self.archives.list(query.get("sessionId"))
+        found = self.archives.newest_first(query.get("sessionId"))
         page = found[offset : offset + count]
         total = len(found) if self.switches.list_count_is == "total" else len(page)
         return as_json({"count": total, "items": [self.archives.body(one) for one in page]})

@@ -16,6 +16,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from tests.vonage_standin.storage import Target
@@ -28,6 +29,8 @@ ALONE_SECONDS = 60
 """All clients gone, or nobody ever published: the archive stops after this."""
 PAUSED_SECONDS = 60 * 60
 RECORDED_SECONDS = 4 * 3600
+LASTING_SECONDS = 12 * 3600
+"""Recorded and paused."""
 KEPT_SECONDS = 72 * 3600
 URL_SECONDS = 600
 
@@ -63,7 +66,10 @@ class Archive:
     selected: dict[str, dict[str, Any]] = field(default_factory=dict)
     changes: int = 0
     """Counts what happened to it; a timer that was set at another count is void."""
-    stopped_ms: int = 0
+    resumed_ms: int = 0
+    """When it was last started or went on."""
+    recorded_ms: int = 0
+    """What was recorded before that."""
 
 
 class Archives:
@@ -89,7 +95,7 @@ class Archives:
         except KeyError:
             raise Refused(404, "Archive not found") from None
 
-    def list(self, session_id: str | None) -> list[Archive]:
+    def newest_first(self, session_id: str | None) -> list[Archive]:
         """Return those that are not deleted, newest first (Vonage API reference: list archives)."""
         found = [one for one in reversed(self._by_id.values()) if one.status != "deleted"]
         return [one for one in found if session_id in (None, one.session.session_id)]
@@ -130,10 +136,10 @@ class Archives:
         )
         self._by_id[archive.archive_id] = archive
         self._announce(archive)
-        # Every limit below: Vonage guide: archiving.
-        self.world.clock.after(RECORDED_SECONDS, lambda: self._reach_limit(archive))
+        self._run(archive)
+        self.world.clock.after(LASTING_SECONDS, partial(self._reach_limit, archive))
         if not session.streams:
-            self._later(archive, ALONE_SECONDS, lambda: self._stop(archive, "session ended"))
+            self._later(archive, ALONE_SECONDS, partial(self._stop, archive, "session ended"))
         return archive
 
     def stop(self, archive: Archive) -> Archive:
@@ -175,7 +181,7 @@ class Archives:
 
     def on_connected(self, session: Session) -> None:
         """Begin the archive of a session that is always archived."""
-        if session.always_archived and len(session.connections) == 1:
+        if session.always_archived and not any(one.status in RUNNING for one in self._of(session)):
             wanted = {"name": session.archive_name, "resolution": session.archive_resolution}
             self.start(session, wanted, automatic=True)
 
@@ -184,6 +190,7 @@ class Archives:
         for archive in self._of(session):
             if archive.status == "paused":
                 self._turn(archive, "started")
+                self._run(archive)
             elif archive.status == "started":
                 archive.changes += 1  # somebody publishes: it no longer stops for want of it
 
@@ -191,23 +198,26 @@ class Archives:
         """Nobody publishes: pause."""
         for archive in self._of(session):
             if archive.status == "started":
+                self._hold(archive)
                 self._turn(archive, "paused")
-                self._later(archive, PAUSED_SECONDS, lambda one=archive: self._stop(one, "session ended"))
+                self._later(archive, PAUSED_SECONDS, partial(self._stop, archive, "session ended"))
 
     def on_emptied(self, session: Session) -> None:
         """Nobody is there: pause, and stop after a minute."""
         self.on_silence(session)
         for archive in self._of(session):
             if archive.status == "paused":
-                self._later(archive, ALONE_SECONDS, lambda one=archive: self._stop_if_empty(one))
+                self._later(archive, ALONE_SECONDS, partial(self._stop_if_empty, archive))
 
     # --- what the vendor does ---------------------------------------------------------------------------------------
 
     def finish(self, archive: Archive, outcome: Outcome | None = None) -> None:
         """Process what was recorded: ``uploaded`` with a storage target, else ``available`` for 72 hours."""
         outcome = outcome or self.next_outcome
+        if archive.status != "stopped":
+            raise Refused(409, f"An archive that is {archive.status} is not finished")
         if outcome == "failed":
-            self._fail(archive, "failure")
+            self.fail(archive, "failure")
             return
         self._make_file(archive)
         if self.target is None:
@@ -216,13 +226,15 @@ class Archives:
         if outcome != "upload_failed" and self._uploaded(archive, self.target):
             self._turn(archive, "uploaded")
         elif self.target.fallback == "none":
-            self._fail(archive, "system failure")  # own choice: the guide tells of an e-mail to the owner, no more
+            self.fail(archive, "system failure")  # own choice: the guide tells of an e-mail to the owner, no more
         else:
             self._become_available(archive)
 
     def fail(self, archive: Archive, reason: str = "system failure") -> None:
-        """Break a recording, from any state before it is ready (Vonage guide: service disruption)."""
-        self._fail(archive, reason)
+        """Break a recording, from any state before it is ready (Vonage guide: service disruption callbacks)."""
+        if archive.status not in (*RUNNING, "stopped"):
+            raise Refused(409, f"An archive that is {archive.status} cannot fail")
+        self._turn(archive, "failed", reason)
 
     def object_key(self, archive: Archive) -> str:
         """Return where the file is in the storage target (Vonage guide: archiving)."""
@@ -307,25 +319,37 @@ class Archives:
         self.world.clock.after(seconds, act)
 
     def _stop(self, archive: Archive, reason: str) -> None:
-        archive.stopped_ms = self.world.clock.now_ms()
+        if archive.status == "started":
+            self._hold(archive)
         self._turn(archive, "stopped", reason)
-        self._later(archive, self.processing_seconds, lambda: self.finish(archive))
+        self._later(archive, self.processing_seconds, partial(self.finish, archive))
 
     def _stop_if_empty(self, archive: Archive) -> None:
         if not archive.session.connections:
             self._stop(archive, "session ended")
 
     def _reach_limit(self, archive: Archive) -> None:
-        """After four hours: stop; an automatic archive goes on in a new one."""
-        if archive.status not in RUNNING:
+        """Stop what was recorded for four hours or lasted twelve; an automatic archive goes on in a new one."""
+        now = self.world.clock.now_ms()
+        recorded = archive.recorded_ms + (now - archive.resumed_ms if archive.status == "started" else 0)
+        reached = recorded >= RECORDED_SECONDS * 1000 or now - archive.created_ms >= LASTING_SECONDS * 1000
+        if archive.status not in RUNNING or not reached:
             return
         self._stop(archive, "maximum duration exceeded")
         if archive.automatic and archive.session.connections:
             wanted = {"name": archive.name, "resolution": archive.resolution}
             self.start(archive.session, wanted, automatic=True)
 
+    def _run(self, archive: Archive) -> None:
+        archive.resumed_ms = self.world.clock.now_ms()
+        left = RECORDED_SECONDS - archive.recorded_ms / 1000
+        self.world.clock.after(left, partial(self._reach_limit, archive))
+
+    def _hold(self, archive: Archive) -> None:
+        archive.recorded_ms += self.world.clock.now_ms() - archive.resumed_ms
+
     def _make_file(self, archive: Archive) -> None:
-        archive.duration_seconds = max(1, (archive.stopped_ms - archive.created_ms) // 1000)
+        archive.duration_seconds = max(1, archive.recorded_ms // 1000)
         # Own choice: no video, but bytes that tell two archives apart.
         archive.content = f"archive {archive.archive_id}\n".encode() * 64
         archive.size_bytes = len(archive.content)
@@ -343,16 +367,11 @@ class Archives:
 
     def _become_available(self, archive: Archive) -> None:
         self._turn(archive, "available")
-        self._later(archive, KEPT_SECONDS, lambda: self._expire(archive))
+        self._later(archive, KEPT_SECONDS, partial(self._expire, archive))
 
     def _expire(self, archive: Archive) -> None:
         archive.content = b""
         self._turn(archive, "expired")
-
-    def _fail(self, archive: Archive, reason: str) -> None:
-        if archive.status not in (*RUNNING, "stopped"):
-            raise Refused(409, f"An archive that is {archive.status} cannot fail")
-        self._turn(archive, "failed", reason)
 
     def _url(self, archive: Archive) -> str | None:
         """Null for an uploaded one (opentok-node issue 148); for an available one a new URL with every reading."""

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,8 +30,11 @@ UNIFIED_DEFAULT_SECONDS = 15 * 60
 CLIENT_LIFETIME_SECONDS = 30 * 86400
 DATA_LIMIT = 1000
 ROLES = ("subscriber", "publisher", "publisheronly", "moderator")
-NO_CHECKS = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False, "verify_iss": False}
+SIGNATURE_ALONE: Any = {f"verify_{name}": False for name in ("exp", "iat", "nbf", "aud", "iss", "sub", "jti")}
 """PyJWT knows only the wall clock, and its messages are its own."""
+
+
+UNCHECKED: Any = {**SIGNATURE_ALONE, "verify_signature": False}
 
 
 class Unauthorized(Exception):
@@ -59,14 +63,15 @@ class Credentials:
             self.account = "47123456"
             self.secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"
             """Of the length of a real one."""
+            self._verifying_key: Any = self.secret
         else:
             self.account = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            key = _application_key()
             self.secret = key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             ).decode()
             """The private key, PEM."""
-            self._public_key = key.public_key()
+            self._verifying_key = key.public_key()
 
     # --- server requests --------------------------------------------------------------------------------------------
 
@@ -95,7 +100,7 @@ class Credentials:
             raise Unauthorized(403, "Invalid issuer format")  # opentok-node issue 232
         if issuer != self.account:
             raise Unauthorized(403, "Issuer not found")  # recorded traffic of the Ruby SDK
-        if header.get("alg") != "HS256" or not _is_signed(token, self.secret, "HS256"):
+        if header.get("alg") != "HS256" or not _is_signed(token, self._verifying_key, "HS256"):
             raise Unauthorized(403, "Invalid signature")  # opentok-node issue 191
         # The Ruby SDK puts it into the header, and the service takes that (opentok-ruby source).
         if "project" not in (claims.get("ist"), header.get("ist")):
@@ -123,7 +128,7 @@ class Credentials:
         issued_at, expires_at = claims.get("iat"), claims.get("exp")
         if scheme.lower() != "bearer" or header.get("alg") != "RS256":
             raise Unauthorized(401, "You did not provide correct credentials.")
-        if claims.get("application_id") != self.account or not _is_signed(token.strip(), self._public_key, "RS256"):
+        if claims.get("application_id") != self.account or not _is_signed(token.strip(), self._verifying_key, "RS256"):
             raise Unauthorized(401, "You did not provide correct credentials.")
         if not claims.get("jti") or not isinstance(issued_at, int | float) or issued_at > self._now():
             raise Unauthorized(401, "You did not provide correct credentials.")
@@ -142,10 +147,7 @@ class Credentials:
 
         :raises Unauthorized: it does not let anybody in.
         """
-        if token.startswith("T1=="):
-            claims = self._read_t1(token)
-        else:
-            claims = self._read_client_jwt(token)
+        claims = self._read_t1(token) if token.startswith("T1==") else self._read_client_jwt(token)
         issued_at, expires_at = int(claims["iat"]), int(claims["exp"])
         if issued_at > self._now() or expires_at <= self._now():
             raise Unauthorized(403, "Token expired")
@@ -166,10 +168,10 @@ class Credentials:
         except jwt.InvalidTokenError:
             raise Unauthorized(403, "Invalid token format") from None
         if self.environment == "opentok":
-            algorithm, key, account = "HS256", self.secret, claims.get("iss")
+            algorithm, key, account = "HS256", self._verifying_key, claims.get("iss")
             typed = claims.get("ist") == "project"
         else:
-            algorithm, key, account = "RS256", self._public_key, claims.get("application_id")
+            algorithm, key, account = "RS256", self._verifying_key, claims.get("application_id")
             typed = "/session/**" in ((claims.get("acl") or {}).get("paths") or {})
         if account != self.account or header.get("alg") != algorithm or not _is_signed(token, key, algorithm):
             raise Unauthorized(403, "Invalid signature")
@@ -196,14 +198,20 @@ class Credentials:
         return self.now() + self.skew_seconds
 
 
+@cache
+def _application_key() -> rsa.RSAPrivateKey:
+    """Return the application's key: one in each run, since making one takes a while."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    parts = jwt.decode_complete(token, options={"verify_signature": False, **NO_CHECKS})
+    parts = jwt.decode_complete(token, options=UNCHECKED)
     return parts["header"], parts["payload"]
 
 
 def _is_signed(token: str, key: Any, algorithm: str) -> bool:
     try:
-        jwt.decode(token, key, algorithms=[algorithm], options=dict(NO_CHECKS))
+        jwt.decode(token, key, algorithms=[algorithm], options=SIGNATURE_ALONE)
     except jwt.InvalidTokenError:
         return False
     return True

@@ -74,7 +74,7 @@ class Callback:
 
 
 class Callbacks:
-    """The vendor's callback service. Not thread-safe: the server holds one lock around it but while posting."""
+    """The vendor's callback service. Not thread-safe; the stand-in holds a lock around each of its methods."""
 
     def __init__(self, account: str, environment: str, clock: Clock, switches: Switches) -> None:
         self.registered: dict[str, Registered] = {}

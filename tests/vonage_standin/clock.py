@@ -28,7 +28,7 @@ class Clock:
 
     def now_ms(self) -> int:
         """Return the present in milliseconds."""
-        return int(self.now() * 1000)
+        return round(self.now() * 1000)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Run the action when that much time has passed, in the thread that moves the clock."""

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tests.faulty_server import Behaviour, Exchange, drip_body, hang, raw, reply, reset
+from tests.faulty_server import Behaviour, hang, raw, reply, reset
 from tests.vonage_standin.answers import Answer
 
-__all__ = ["Fault", "Faults", "drip", "garbage", "hang", "html", "huge", "latency", "redirect", "reset"]
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Fault:
     processed: bool = True
     wait_seconds: float = 0.0
     """Before anything else."""
-    change: Callable[[Answer], Answer] | None = None
+    change: Callable[[Answer], Answer] = lambda answer: answer
     """Applied to the answer."""
+    drip_seconds: float = 0.0
+    """Between the bytes of the answer's body."""
     behaviour: Behaviour | None = None
     """Takes the place of sending the answer."""
 
@@ -48,7 +50,7 @@ def silence() -> Fault:
 
 def drip(interval_seconds: float = 0.05) -> Fault:
     """The thing is done, and its answer comes a byte at a time."""
-    return Fault(behaviour=drip_body(interval_seconds))
+    return Fault(drip_seconds=interval_seconds)
 
 
 def rate_limited(retry_after: str = "1") -> Fault:
@@ -92,9 +94,6 @@ def huge(size_bytes: int = 32 << 20) -> Fault:
     return Fault(change=lambda answer: replace(answer, body=answer.body.ljust(size_bytes)))
 
 
-_JSON = {"Content-Type": "application/json"}
-
-
 class Faults:
     """Faults that wait for their request. Thread-safe."""
 
@@ -115,9 +114,3 @@ class Faults:
                     self._waiting.remove(waiting)
                     return waiting[2]
         return None
-
-
-def befall(fault: Fault, exchange: Exchange) -> bool:
-    """Do what the fault's behaviour does to the connection; say whether it may be used again."""
-    assert fault.behaviour is not None
-    return fault.behaviour(exchange)

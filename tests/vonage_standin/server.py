@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from tests.faulty_server import Exchange, Received
+from tests.vonage_standin.admin import ADMIN_PREFIX
 from tests.vonage_standin.answers import Answer, video_error
 from tests.vonage_standin.api import Request
+from tests.vonage_standin.faults import Fault
 from tests.vonage_standin.world import Refused
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Server:
 
     def __init__(self, standin: VonageStandin, host: str = "127.0.0.1", port: int = 0) -> None:
         self.received: list[Request] = []
-        """Every request for the API, in order."""
+        """Every request, in order; also those that a fault befell before anything was done."""
         self.stopping = threading.Event()
         self._standin = standin
         self._http = ThreadingHTTPServer((host, port), self._handler(), bind_and_activate=True)
@@ -50,26 +52,29 @@ class Server:
     def serve(self, request: Request, connection: BaseHTTPRequestHandler) -> bool:
         """Answer one request, or let its fault befall it; say whether the connection may be used again."""
         standin = self._standin
-        fault = standin.faults.take(request.method, request.path)
-        if fault is not None:
-            self.stopping.wait(fault.wait_seconds)
-        answer = self._answer(request) if fault is None or fault.processed else None
-        if fault is not None and fault.behaviour is not None:
-            query = (request.method, request.path, request.query, request.headers, request.body)
-            return fault.behaviour(Exchange(Received(*query), connection.connection, self.stopping))
-        assert answer is not None
-        if fault is not None and fault.change is not None:
-            answer = fault.change(answer)
-        _send(connection, answer)
-        return True
+        fault = standin.faults.take(request.method, request.path) or Fault()
+        self.stopping.wait(fault.wait_seconds)
+        answer = None
+        with standin.lock:
+            if not request.path.startswith(ADMIN_PREFIX):
+                self.received.append(request)
+            if fault.processed:
+                answer = fault.change(self._answer(request))
+        received = Received(request.method, request.path, request.query, request.headers, request.body)
+        exchange = Exchange(received, connection.connection, self.stopping)
+        if fault.behaviour is not None or answer is None:
+            return fault.behaviour is not None and fault.behaviour(exchange)
+        _send_head(connection, answer)
+        if fault.drip_seconds:
+            return exchange.drip(answer.body, fault.drip_seconds)
+        return exchange.send(answer.body)
 
     def _answer(self, request: Request) -> Answer:
-        with self._standin.lock:
-            download = DOWNLOAD.fullmatch(request.path)
-            if download is not None:
-                return self._download(download["archive_id"], request)
-            self.received.append(request)
-            return self._standin.api.answer(request)
+        if (download := DOWNLOAD.fullmatch(request.path)) is not None:
+            return self._download(download["archive_id"], request)
+        if request.path.startswith(ADMIN_PREFIX):
+            return self._standin.admin.answer(request)
+        return self._standin.api.answer(request)
 
     def _download(self, archive_id: str, request: Request) -> Answer:
         try:
@@ -84,6 +89,7 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = IDLE_SECONDS
+            disable_nagle_algorithm = True  # head and body go out apart, and the second would wait for the first's ACK
 
             def handle_one_request(self) -> None:
                 try:
@@ -106,11 +112,9 @@ class Server:
         return Handler
 
 
-def _send(connection: BaseHTTPRequestHandler, answer: Answer) -> None:
+def _send_head(connection: BaseHTTPRequestHandler, answer: Answer) -> None:
     connection.send_response(answer.status)
     if answer.status != 204:
         connection.send_header("Content-Type", answer.content_type)
         connection.send_header("Content-Length", str(len(answer.body)))
     connection.end_headers()
-    if answer.status != 204:
-        connection.wfile.write(answer.body)

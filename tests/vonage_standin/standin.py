@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from tests.vonage_standin.admin import Admin
 from tests.vonage_standin.api import Api, Request
 from tests.vonage_standin.archives import Archives
 from tests.vonage_standin.auth import Credentials
@@ -50,10 +51,12 @@ class VonageStandin:
         self.world = World(environment, self.account, self.clock, self.switches, self.callbacks.emit)
         self.archives = Archives(self.world)
         self.api = Api(self.world, self.archives, self.credentials, self.switches)
+        self.admin = Admin(self)
         self.faults = Faults()
         self.server = Server(self, host, port)
         self.url = f"http://{host}:{self.server.port}"
         self.archives.url_prefix = self.url
+        self._delivering = threading.Lock()
         self._running = ExitStack()
 
     def __enter__(self) -> VonageStandin:
@@ -65,7 +68,7 @@ class VonageStandin:
 
     @property
     def received(self) -> list[Request]:
-        """Every request for the API, in order."""
+        """Every request, in order; also those that a fault befell before anything was done."""
         with self.lock:
             return list(self.server.received)
 
@@ -117,5 +120,9 @@ class VonageStandin:
             self.archives.finish(self.archives.get(archive_id), outcome)
 
     def deliver(self, **how: Any) -> list[Callback]:
-        """Post the callbacks that are due; see :meth:`Callbacks.deliver`. The lock is not held meanwhile."""
-        return self.callbacks.deliver(**how)
+        """Post the callbacks that are due; see :meth:`Callbacks.deliver`. One delivery at a time.
+
+        The world goes on meanwhile: who receives a callback may call the API before answering.
+        """
+        with self._delivering:
+            return self.callbacks.deliver(**how)

@@ -51,7 +51,8 @@ class Switches:
     """The limit of 1000 on connection data: the SDK counts characters, the server may count bytes."""
 
     mute_accepts: Literal["both", "excludedStreamIds"] = "both"
-    """The Python and Ruby SDKs send ``excludedStreams``, all others ``excludedStreamIds``: the former may be ignored."""
+    """The Python and Ruby SDKs send ``excludedStreams``, all others ``excludedStreamIds``: the former may be
+    ignored."""
 
     session_events: bool = True
     """``sessionCreated`` and ``sessionDestroyed``: sent by the newer callback service only."""

@@ -7,6 +7,7 @@ Sources are named as "opentok-python 3.15 source", "recorded traffic of the Ruby
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import uuid
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.vonage_standin.switches import Switches
 if TYPE_CHECKING:
     from tests.vonage_standin.archives import Archives
 
+SESSION_ID = re.compile(r"[12]_[A-Za-z0-9_-]{1,253}")
 Environment = Literal["opentok", "unified"]
 Emit = Callable[[str, dict[str, Any]], None]
 """Takes a callback's name, as the application API spells it (``connection_created``), and its body."""
@@ -98,11 +100,10 @@ class World:
         return session
 
     def get_session(self, session_id: str) -> Session:
-        """Return a session, or refuse with 404."""
-        try:
+        """Return a session; refuse an unknown one with 404, and with 400 what is no session id at all."""
+        if session_id in self.sessions:
             return self.sessions[session_id]
-        except KeyError:
-            raise Refused(404, "Session not found") from None
+        raise Refused(*((404, "Session not found") if SESSION_ID.fullmatch(session_id) else (400, "Invalid sessionId")))
 
     def get_connection(self, connection_id: str) -> Connection:
         """Return somebody who is connected, whatever the session, or refuse with 404."""
@@ -136,15 +137,9 @@ class World:
         :param reason: ``clientDisconnected``, ``forceDisconnected``, ``networkDisconnected``
             (Vonage guide: session monitoring).
         """
-        session = connection.session
-        for stream in [one for one in session.streams.values() if one.connection is connection]:
-            self.unpublish(stream, reason)
-        del session.connections[connection.connection_id]
-        self._monitor("connection_destroyed", session, connection=_connection_body(connection), reason=reason)
-        if not session.connections:
-            self.archives.on_emptied(session)
-            if self.switches.session_events:
-                self._session_event("session_destroyed", session, reason=reason)
+        self._remove(connection, reason)
+        if not connection.session.connections:
+            self._end_run(connection.session, reason)
 
     def publish(self, connection: Connection, *, video_type: str | None = "camera", name: str = "") -> Stream:
         """Start a stream."""
@@ -157,7 +152,7 @@ class World:
         self.archives.on_published(session, stream)
         return stream
 
-    def unpublish(self, stream: Stream, reason: str = "clientDisconnected") -> None:
+    def unpublish(self, stream: Stream, reason: str = "clientDisconnected", *, silently: bool = False) -> None:
         """End a stream.
 
         :param reason: ``clientDisconnected``, ``forceDisconnected``, ``forceUnpublished``, ``mediaStopped``,
@@ -165,7 +160,8 @@ class World:
         """
         session = stream.connection.session
         del session.streams[stream.stream_id]
-        self._monitor("stream_destroyed", session, stream=_stream_body(stream), reason=reason)
+        if not silently:
+            self._monitor("stream_destroyed", session, stream=_stream_body(stream), reason=reason)
         if not session.streams:
             self.archives.on_silence(session)
 
@@ -180,18 +176,33 @@ class World:
 
     def notify_rotation(self, session: Session) -> None:
         """Announce that the server goes away soon (Vonage guide: session migration)."""
-        self._session_event("session_notification", session, reason="serverRotation")
+        if self.switches.session_events:
+            self._session_event("session_notification", session, reason="serverRotation")
 
-    def rotate(self, session: Session) -> None:
-        """Put everybody out because the server goes away; archives do not survive it (Vonage guide: migration)."""
+    def break_off(self, session: Session, reason: str = "serverRotation", *, silently: bool = False) -> None:
+        """Put everybody out because their server goes away.
+
+        :param reason: ``serverRotation`` (Vonage guide: session migration), ``forceDisconnected`` (Vonage guide:
+            service disruption callbacks).
+        :param silently: the session's end is told, but not that of its connections (own choice: nothing promises it).
+        """
         for connection in list(session.connections.values()):
-            for stream in [one for one in session.streams.values() if one.connection is connection]:
-                self.unpublish(stream, "networkDisconnected")
-            del session.connections[connection.connection_id]
-            body = _connection_body(connection)
-            self._monitor("connection_destroyed", session, connection=body, reason="networkDisconnected")
+            self._remove(connection, "forceDisconnected", silently=silently)
+        self._end_run(session, reason)
+
+    def _remove(self, connection: Connection, reason: str, *, silently: bool = False) -> None:
+        session = connection.session
+        for stream in [one for one in session.streams.values() if one.connection is connection]:
+            self.unpublish(stream, reason, silently=silently)
+        del session.connections[connection.connection_id]
+        connection.state = "Disconnected"
+        if not silently:
+            self._monitor("connection_destroyed", session, connection=_connection_body(connection), reason=reason)
+
+    def _end_run(self, session: Session, reason: str) -> None:
         self.archives.on_emptied(session)
-        self._session_event("session_destroyed", session, reason="serverRotation")
+        if self.switches.session_events:
+            self._session_event("session_destroyed", session, reason=reason)
 
     # --- callbacks --------------------------------------------------------------------------------------------------
 
