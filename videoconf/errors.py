@@ -10,12 +10,20 @@
     │   │   └── RoleForbidden       403 role_forbidden
     │   ├── NotFound                404 not_found
     │   │   ├── MeetingNotFound     404 meeting_not_found
+    │   │   ├── ArchiveNotFound     404 archive_not_found
     │   │   └── ProviderNotFound    404 provider_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
     │   │   ├── MeetingEnded        409 meeting_ended
-    │   │   └── MeetingNotOpen      409 meeting_not_open
+    │   │   ├── MeetingNotOpen      409 meeting_not_open
+    │   │   ├── ArchiveNoConnections     409 archive_no_connections
+    │   │   ├── ArchiveAlreadyRunning    409 archive_already_running
+    │   │   ├── ArchiveSessionRelayed    409 archive_session_relayed
+    │   │   ├── ArchiveSessionEncrypted  409 archive_session_encrypted
+    │   │   ├── ArchiveOnHold            409 archive_on_hold
+    │   │   ├── ArchiveNotDeletable      409 archive_not_deletable
+    │   │   └── ArchiveDeleting          409 archive_deleting
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   └── ValidationFailed        422 validation_failed
@@ -145,6 +153,13 @@ class MeetingNotFound(NotFound):
     title = "No such meeting"
 
 
+class ArchiveNotFound(NotFound):
+    """No archive of the caller's tenant has this id, or it is deleted."""
+
+    code = "archive_not_found"
+    title = "No such archive"
+
+
 class ProviderNotFound(NotFound):
     """No enabled provider has this key."""
 
@@ -188,6 +203,55 @@ class MeetingNotOpen(Conflict):
 
     code = "meeting_not_open"
     title = "The meeting is not open yet"
+
+
+class ArchiveNoConnections(Conflict):
+    """Nobody is connected to the meeting, so there is nothing to record."""
+
+    code = "archive_no_connections"
+    title = "Nobody is connected to the meeting"
+
+
+class ArchiveAlreadyRunning(Conflict):
+    """The meeting is being recorded already."""
+
+    code = "archive_already_running"
+    title = "The meeting is being recorded already"
+
+
+class ArchiveSessionRelayed(Conflict):
+    """Media of the meeting go from client to client, past the provider, which cannot record them."""
+
+    code = "archive_session_relayed"
+    title = "The meeting's media do not pass through the provider"
+
+
+class ArchiveSessionEncrypted(Conflict):
+    """Media of the meeting are encrypted end to end: the provider cannot record them."""
+
+    code = "archive_session_encrypted"
+    title = "The meeting is encrypted end to end"
+
+
+class ArchiveOnHold(Conflict):
+    """The archive has a legal hold. It is not deleted before the hold is taken off."""
+
+    code = "archive_on_hold"
+    title = "The archive has a legal hold"
+
+
+class ArchiveNotDeletable(Conflict):
+    """The provider does not delete the archive yet: it is still being recorded or made."""
+
+    code = "archive_not_deletable"
+    title = "The archive cannot be deleted yet"
+
+
+class ArchiveDeleting(Conflict):
+    """The archive is being deleted; it is too late for anything else."""
+
+    code = "archive_deleting"
+    title = "The archive is being deleted"
 
 
 class PayloadTooLarge(RequestError):

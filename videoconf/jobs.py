@@ -151,32 +151,45 @@ class Jobs:
 
     def run(self, job: ClaimedJob) -> bool:
         """Run a claimed job now and store how it ended; return whether it is done. Raises nothing of the handler's."""
+        return self._run(job) is None
+
+    def attempt(self, job: ClaimedJob) -> None:
+        """Run a claimed job now and store how it ended, as :meth:`run` does; then raise what the handler raised.
+
+        For a caller that is told how the first attempt went, while the job stays for the next.
+        """
+        if (error := self._run(job)) is not None:
+            raise error
+
+    def _run(self, job: ClaimedJob) -> Exception | None:
         try:
             handler = self._handlers[job.kind]
-        except KeyError:
+        except KeyError as error:
             logger.error("no handler for job %s of kind %s", job.id, job.kind)  # noqa: TRY400  # the trace says nothing
-            return self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
+            self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
+            return error
         try:
             handler(job.payload)
         except VideoconfError as error:
             logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
-            return self._failed(job, f"{error.code}: {error.title}", retryable=retryable)
+            self._failed(job, f"{error.code}: {error.title}", retryable=retryable)
+            return error
         except Exception as error:
             logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
-            return self._failed(job, type(error).__name__, retryable=True)
+            self._failed(job, type(error).__name__, retryable=True)
+            return error
         if job.recurs:
             self._finish(job, attempts=0, due_at=utc_in(self._periods_seconds[job.kind]), last_error=None)
         else:
             self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
-        return True
+        return None
 
-    def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> bool:
+    def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> None:
         if job.recurs or (retryable and job.attempts < MAX_ATTEMPTS):
             self._finish(job, due_at=utc_in(_delay_seconds(job.attempts)), last_error=reason)
         else:
             self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
-        return False
 
     def _finish(self, job: ClaimedJob, **values: Any) -> None:
         """Give the lease back. Whoever lost it meanwhile changes nothing."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, case
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from videoconf.archives.lifecycle import DELETING
 from videoconf.database import Model, utc_now
+
+if TYPE_CHECKING:
+    from videoconf.meetings.models import Meeting
 
 
 class StorageTargetRow(Model):
@@ -30,13 +35,19 @@ class StorageTargetRow(Model):
 
 
 class Archive(Model):
-    """A recording. The provider is the source of truth; this row is what it said last, and what we mean to do."""
+    """A recording. The provider is the source of truth; this row is what it said, and what we mean to do.
+
+    What it said is merged by :mod:`videoconf.archives.lifecycle`. What we mean to do is in the two times of deletion:
+    an archive with ``deleted_on`` exists for no caller any more, and one with ``deleting_since`` may still have a copy
+    somewhere. Either may be set without the other.
+    """
 
     __tablename__ = "archive"
     __table_args__ = (
         UniqueConstraint("provider", "account", "archive_id"),
         Index(None, "meeting_id", "created_on", "id"),
         Index(None, "tenant", "created_on", "id"),
+        Index(None, "check_due_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -47,7 +58,9 @@ class Archive(Model):
     archive_id: Mapped[str]
     name: Mapped[str | None]
     status: Mapped[str]
+    """The highest that the provider said; see :attr:`shown_status` for what callers are told."""
     provider_status: Mapped[str]
+    """The provider's own word."""
     provider_updated_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
     duration_seconds: Mapped[int | None]
@@ -58,5 +71,21 @@ class Archive(Model):
     meta_data: Mapped[dict[str, Any]]
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     modified_on: Mapped[datetime] = mapped_column(default=utc_now())
+    check_due_at: Mapped[datetime | None]
+    """When the reconciler is to ask the provider, or to go on with the deletion, if nothing happens until then."""
+    deleting_since: Mapped[datetime | None]
+    """Since when its copies are being deleted; None again when they are gone, or when the provider refused."""
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
+    """Who asked for the deletion; None where the provider deleted it."""
+    meeting: Mapped[Meeting] = relationship(lazy="raise", viewonly=True)
+
+    @hybrid_property
+    def shown_status(self) -> str:
+        """The status for callers: the provider's, or ``deleting``."""
+        return self.status if self.deleting_since is None else DELETING
+
+    @shown_status.inplace.expression
+    @classmethod
+    def _shown_status(cls) -> ColumnElement[str]:
+        return case((cls.deleting_since.is_(None), cls.status), else_=DELETING)
