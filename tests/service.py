@@ -31,6 +31,8 @@ from videoconf_fake.webhooks import sign
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what no database has a part in."""
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""For tests of what SQLite, with its one writer, cannot get wrong."""
 
 
 @dataclass(frozen=True)

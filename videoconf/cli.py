@@ -50,7 +50,11 @@ commands.add_command(dev)
 
 @commands.command()
 @click.option(
-    "--permission", "permissions", multiple=True, type=click.Choice(list(Permission)), help="May be repeated."
+    "--permission",
+    "permissions",
+    multiple=True,
+    type=click.Choice([permission.value for permission in Permission]),  # of an enum, click would take the names
+    help="May be repeated.",
 )
 @click.option("--all", "every", is_flag=True, help="Every permission.")
 @click.option("--subject", default="operator", show_default=True, help="Who the bearer is, for the audit trail.")

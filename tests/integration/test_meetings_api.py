@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.service import ON_SQLITE, SteppedClock, at_once, count_meetings, service_of
+from tests.service import ON_POSTGRESQL, ON_SQLITE, SteppedClock, at_once, count_meetings, service_of
 
 DOCUMENTED = {
     "deleted",
@@ -450,7 +450,7 @@ def test_a_delete_of_an_ended_meeting_keeps_its_end(api):
 # --- two edits at once ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_two_edits_at_once_never_mix_their_schedules(service, clock):
     """Each edit would be right alone: one moves the scheduled meeting, the other makes it unscheduled."""
     api = service.api

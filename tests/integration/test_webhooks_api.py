@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, select
 
-from tests.service import ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
+from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
 from videoconf.database import read
 from videoconf.errors import ProviderTimeout
 from videoconf.inbox.models import WebhookEvent
@@ -312,7 +312,7 @@ def test_the_answer_to_the_list_holds_no_raw_payload(service):
         "connections",
     }
     [one] = person["connections"]
-    assert one.keys() == {"id", "joined", "left", "reason", "inferred"}
+    assert one.keys() == {"id", "joined", "left", "reason", "inferred", "joinInferred"}
 
 
 @ON_SQLITE
@@ -341,7 +341,7 @@ FORBIDDEN = {"ensure_session", "end_session", "issue_token", "check", "list_conn
 # --- our own storage fails ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_a_webhook_that_cannot_be_stored_is_asked_for_again(service, app, database_url):
     link = service.api.create()
     service.join(link, attendee="ann")

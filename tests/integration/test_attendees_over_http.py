@@ -1,0 +1,206 @@
+"""Who is at a meeting, over HTTP: people with several tabs who leave and come back, told of in any order, and twice.
+
+What must be shown is worked out here anew, from the webhooks that have arrived so far, whatever their order.
+"""
+
+import json
+import random
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pytest
+
+from tests.service import service_at
+
+
+@pytest.fixture
+def service(gunicorn_server, tmp_path, headers):
+    server = gunicorn_server(workers=2)
+    with service_at(server.url, tmp_path / "fake.sqlite", headers) as service:
+        yield service
+
+
+def act(service, link):
+    """Let people come and go; yield after each step. Their webhooks wait."""
+    session = service.api.read(link)["sessionId"]
+    tab = service.join(link, attendee="ann", name="Ann")
+    yield
+    service.join(link, attendee="ann", name="Ann")
+    yield
+    bob = service.join(link, attendee="bob", name="Bob")
+    yield
+    nobody = service.fake.join_anonymously(session)
+    yield
+    service.fake.publish(tab)
+    yield
+    service.fake.leave(tab)
+    yield
+    service.fake.drop(bob)
+    yield
+    service.fake.join_anonymously(session)
+    yield
+    service.fake.leave(nobody)
+    yield
+    service.join(link, attendee="bob", name="Bob")
+    yield
+
+
+def shown(items: list[dict]) -> list[dict]:
+    """Make a list comparable: times as times, without the duration, which goes on while somebody is there."""
+
+    def comparable(value):
+        if isinstance(value, dict):
+            return {key: comparable(item) for key, item in value.items() if key != "durationSeconds"}
+        if isinstance(value, list):
+            return [comparable(item) for item in value]
+        return time(value) if isinstance(value, str) and value.endswith("Z") else value
+
+    return comparable(items)
+
+
+def expected(session: str, bodies: Iterable[bytes]) -> list[dict]:
+    """Say what must be shown once these webhooks have arrived."""
+    connections = {}
+    evidence = {}
+    for event in map(json.loads, bodies):
+        about = event["connection"]
+        one = connections.setdefault(
+            about["id"],
+            {"id": about["id"], "joined": time(about["created_at"]), "left": None, "reason": None, "inferred": False},
+        )
+        if event["type"] == "connection.destroyed":
+            one |= {"left": time(event["at"]), "reason": event["reason"]}
+        key = about["attendee"] or about["id"]
+        evidence.setdefault(key, []).append((time(event["at"]), about))
+
+    items = []
+    for events in evidence.values():
+        about = events[0][1]
+        ids = {about["id"] for _, about in events}
+        theirs = sorted((connections[id] for id in ids), key=lambda one: one["joined"])
+        active = any(one["left"] is None for one in theirs)
+        items.append(
+            {
+                "attendee": about["attendee"],
+                "name": about["name"],
+                "sessionId": session,
+                "isDeleted": not active,
+                "active": active,
+                "createdOn": theirs[0]["joined"],
+                "modifiedOn": max(at for at, _ in events),
+                "connections": theirs,
+            }
+        )
+    return sorted(items, key=lambda item: item["createdOn"])
+
+
+def time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def check(service, link, bodies):
+    everybody = expected(service.api.read(link)["sessionId"], bodies)
+    assert shown(service.api.attendees(link)) == everybody
+    for active in (True, False):
+        some = shown(service.api.attendees(link, active=str(active).lower()))
+        assert some == [item for item in everybody if item["active"] is active]
+
+
+def test_the_lists_are_right_after_each_step_of_the_people(service):
+    """Each step's webhook comes among repetitions of all that came before."""
+    link = service.api.create()
+    check(service, link, [])
+    chance = random.Random(1)
+    told = []
+    for _ in act(service, link):
+        deliveries = service.waiting()
+        assert len(deliveries) == len(told) + 1
+        chance.shuffle(deliveries)
+        for delivery in [*deliveries, *deliveries[:3]]:
+            assert service.post(delivery).status == 204
+        told = [delivery.body for delivery in deliveries]
+        check(service, link, told)
+
+    ann, bob, gone, there = service.api.attendees(link)
+    assert [len(person["connections"]) for person in (ann, bob, gone, there)] == [2, 2, 1, 1]
+    assert [person["active"] for person in (ann, bob, gone, there)] == [True, True, False, True]
+    assert [connection["reason"] for connection in bob["connections"]] == ["network", None]
+    assert (gone["attendee"], there["attendee"]) == (None, None), "anonymous people are never merged"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_lists_are_right_after_each_webhook_in_any_order(service, seed):
+    link = service.api.create()
+    for _ in act(service, link):
+        pass
+    deliveries = service.waiting() * 2
+    random.Random(seed).shuffle(deliveries)
+    told = []
+    for delivery in deliveries:
+        assert service.post(delivery).status == 204
+        told.append(delivery.body)
+        check(service, link, told)
+
+
+def test_the_lists_are_right_when_all_comes_at_once(service):
+    links = [service.api.create() for _ in range(4)]
+    for link in links:
+        for _ in act(service, link):
+            pass
+    deliveries = service.waiting() * 2
+    random.Random(5).shuffle(deliveries)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(service.post, deliveries))
+    assert {answer.status for answer in answers} == {204}
+    for link in links:
+        session = service.api.read(link)["sessionId"]
+        check(service, link, [one.body for one in deliveries if session.encode() in one.body])
+
+
+def test_an_end_closes_what_is_open_and_a_late_word_corrects_it(service):
+    api = service.api
+    link = api.create()
+    for _ in act(service, link):
+        pass
+    *all_but_last, last = service.waiting()
+    for delivery in all_but_last:
+        assert service.post(delivery).status == 204
+    late = api.token(link, attendee="eve")["token"]
+
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    end = api.read(link)["endTime"]
+    assert api.attendees(link, active="true") == []
+    assert all(one["left"] is not None for person in api.attendees(link) for one in person["connections"])
+    assert {one["left"] for person in api.attendees(link) for one in person["connections"] if one["inferred"]} == {end}
+
+    for delivery in [last, *service.waiting()]:  # bob's return, and then that everybody was disconnected
+        assert service.post(delivery).status == 204
+    people = api.attendees(link)
+    assert [len(person["connections"]) for person in people] == [2, 2, 1, 1]
+    assert not any(one["inferred"] for person in people for one in person["connections"])
+    assert api.attendees(link, active="true") == []
+
+    service.fake.join(late)  # the vendor's tokens outlive the meeting
+    for delivery in service.waiting():
+        assert service.post(delivery).status == 204
+    assert [person["attendee"] for person in api.attendees(link, active="true")] == ["eve"], "truth before tidiness"
+
+
+def test_the_close_of_the_room_is_a_leave_of_all_and_not_the_end(service):
+    api = service.api
+    link = api.create()
+    for _ in act(service, link):
+        pass
+    service.fake.close_session(api.read(link)["sessionId"])
+    *before, closed = service.waiting()
+    for delivery in [closed, *before]:  # the close comes first
+        assert service.post(delivery).status == 204
+    assert api.attendees(link, active="true") == []
+    assert len(api.attendees(link, active="false")) == 4
+    assert api.read(link)["status"] == "open"
+
+    service.join(link, attendee="ann", name="Ann")
+    for delivery in service.waiting():
+        assert service.post(delivery).status == 204
+    assert [person["attendee"] for person in api.attendees(link, active="true")] == ["ann"]
