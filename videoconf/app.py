@@ -19,6 +19,7 @@ from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
+from videoconf.attendance.operations import Attendance
 from videoconf.database import db, driver_url, engine_options
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
@@ -84,6 +85,7 @@ def create_app(
         providers=providers,
         jobs=jobs,
         meetings=Meetings(providers, jobs, clock),
+        attendance=Attendance(settings, clock),
         joining=Joining(providers, settings, clock),
         clock=clock,
         faults=tuple(faults),

@@ -150,6 +150,23 @@ def _extreme_sqlite(element: GenericFunction[Any], compiler: SQLCompiler, **kw: 
     return f"coalesce({'max' if isinstance(element, greatest) else 'min'}({a}, {b}), {a}, {b})"
 
 
+class by_code_point(FunctionElement[str]):
+    """A text that is compared and sorted by its code points, as Python does, and not by a language's rules."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(by_code_point, "postgresql")
+def _by_code_point_postgresql(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)}) COLLATE "C"'
+
+
+@compiles(by_code_point, "sqlite")
+def _by_code_point_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)  # as it is by default
+
+
 # --- transactions -----------------------------------------------------------------------------------------------
 
 
@@ -197,6 +214,26 @@ def read() -> Iterator[Session]:
     try:
         if db.engine.dialect.name == "postgresql":
             session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+    except exc.SQLAlchemyError as error:
+        _raise_translated(error)
+        raise
+    finally:
+        session.close()
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """Reads that all see one moment, with rows that come as they are asked for (``yield_per``), not all at once.
+
+    The connection is held until the block ends, so nothing in it waits for anybody else.
+
+    :raises DatabaseUnavailable: it cannot be reached or is busy.
+    """
+    session = db.session()
+    try:
+        if db.engine.dialect.name == "postgresql":
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session
     except exc.SQLAlchemyError as error:
         _raise_translated(error)

@@ -143,6 +143,20 @@ class Settings:
     join_early_minutes: int = setting(
         "How early before its `scheduleTime` a scheduled meeting gives tokens.", default=15, minimum=0, maximum=10080
     )
+    connection_cap_hours: int = setting(
+        "How long a connection counts as there after its last sign of life, where nothing tells that it left.",
+        default=24,
+        minimum=1,
+    )
+    roster_seconds: int = setting(
+        "How often providers that can tell are asked who is connected, to find lost webhooks. 0: never.",
+        default=60,
+        minimum=0,
+    )
+    webhook_body_hours: int = setting("How long the raw bodies of webhooks are kept.", default=24, minimum=0)
+    webhook_retention_days: int = setting(
+        "How long webhooks are remembered, to know repetitions and for inspection.", default=14, minimum=7
+    )
     embedded_workers: int = setting(
         "Job threads inside each server process. 0 where `flask videoconf worker` runs beside it.",
         default=1,

@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
 from videoconf.meetings.joining import Joining
@@ -26,6 +27,7 @@ class Services:
     providers: Providers
     jobs: Jobs
     meetings: Meetings
+    attendance: Attendance
     joining: Joining
     clock: Clock
     faults: tuple[str, ...]

@@ -9,45 +9,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_
+from sqlalchemy import Insert, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.database import greatest, least
+from videoconf.database import by_code_point, greatest, least
 from videoconf.providers import EventKind, ProviderEvent
 
 
 def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
-    """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = AttendeeConnection
-    statement = insert(row).values(meeting_id=meeting_id, connection_id=event.connection_id, **_columns(event))
-    new = statement.excluded
-    later_leave = or_(
-        row.last_leave.is_(None),
-        new.last_leave > row.last_leave,
-        and_(
-            new.last_leave == row.last_leave, func.coalesce(new.leave_reason, "") < func.coalesce(row.leave_reason, "")
-        ),
-    )
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[row.meeting_id, row.connection_id],
-            set_={
-                **_earliest(row, new, "attendee"),
-                **_earliest(row, new, "name"),
-                "first_join": least(row.first_join, new.first_join),
-                "last_join": greatest(row.last_join, new.last_join),
-                "last_leave": greatest(row.last_leave, new.last_leave),
-                "leave_reason": case(
-                    (and_(new.last_leave.is_not(None), later_leave), new.leave_reason), else_=row.leave_reason
-                ),
-                "first_activity": least(row.first_activity, new.first_activity),
-                "last_evidence": greatest(row.last_evidence, new.last_evidence),
-            },
-        )
-    )
+    """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row.
+
+    :raises ValueError: the event has no time.
+    """
+    statement = _MERGE[session.get_bind().dialect.name]
+    session.execute(statement, {"meeting_id": meeting_id, "connection_id": event.connection_id, **_columns(event)})
 
 
 def _columns(event: ProviderEvent) -> dict[str, Any]:
@@ -74,18 +51,55 @@ def _columns(event: ProviderEvent) -> dict[str, Any]:
     return columns
 
 
-def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:
-    """Keep the value of the earliest evidence, the smaller of two at one moment, so that order decides nothing."""
-    at = f"{column}_at"
-    ours, theirs, ours_at, theirs_at = getattr(row, column), new[column], getattr(row, at), new[at]
-    earlier = and_(
-        theirs.is_not(None),
-        or_(ours.is_(None), theirs_at < ours_at, and_(theirs_at == ours_at, theirs < ours)),
-    )
-    return {column: case((earlier, theirs), else_=ours), at: case((earlier, theirs_at), else_=ours_at)}
-
-
 def _required(at: datetime | None) -> datetime:
     if at is None:
         raise ValueError("an event without a time is no evidence")
     return at
+
+
+def _merge_statement(statement: Any) -> Insert:
+    row, new = AttendeeConnection.__table__.c, statement.excluded
+    later_leave = or_(
+        row.last_leave.is_(None),
+        new.last_leave > row.last_leave,
+        and_(
+            new.last_leave == row.last_leave,
+            by_code_point(func.coalesce(new.leave_reason, "")) < by_code_point(func.coalesce(row.leave_reason, "")),
+        ),
+    )
+    merged: Insert = statement.on_conflict_do_update(
+        index_elements=[row.meeting_id, row.connection_id],
+        set_={
+            **_earliest(row, new, "attendee"),
+            **_earliest(row, new, "name"),
+            "first_join": least(row.first_join, new.first_join),
+            "last_join": greatest(row.last_join, new.last_join),
+            "last_leave": greatest(row.last_leave, new.last_leave),
+            "leave_reason": case(
+                (and_(new.last_leave.is_not(None), later_leave), new.leave_reason), else_=row.leave_reason
+            ),
+            "first_activity": least(row.first_activity, new.first_activity),
+            "last_evidence": greatest(row.last_evidence, new.last_evidence),
+        },
+    )
+    return merged
+
+
+def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:
+    """Keep the value of the earliest evidence, the smaller of two at one moment, so that order decides nothing."""
+    at = f"{column}_at"
+    ours, theirs, ours_at, theirs_at = row[column], new[column], row[at], new[at]
+    earlier = and_(
+        theirs.is_not(None),
+        row.erased_on.is_(None),
+        or_(
+            ours.is_(None), theirs_at < ours_at, and_(theirs_at == ours_at, by_code_point(theirs) < by_code_point(ours))
+        ),
+    )
+    return {column: case((earlier, theirs), else_=ours), at: case((earlier, theirs_at), else_=ours_at)}
+
+
+_MERGE = {
+    name: _merge_statement(dialect.insert(AttendeeConnection.__table__))
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}

@@ -1,27 +1,117 @@
-"""Reading the attendees of a meeting."""
+"""Reading the attendees of a meeting: in order, as a page or as a stream, so that memory does not grow with a meeting.
+
+What evidence means is said in :mod:`videoconf.attendance.reducer`. SQL has to know three of its laws, because it sorts
+and pages: who is one person (:data:`PERSON`), when somebody joined (:data:`JOINED`), and whether they have left
+(:func:`has_left`). Tests hold the two against each other over generated histories.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.attendance.reducer import Attendee, reduce_attendees
-from videoconf.meetings.models import Meeting
+from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
+from videoconf.database import UTCDateTime, by_code_point
+
+c = AttendeeConnection.__table__.c
+
+ANONYMOUS = case((c.attendee.is_(None), c.connection_id))
+"""The connection of somebody anonymous, each of whom is a person of their own."""
+PERSON = (c.attendee, ANONYMOUS)
+
+JOINED = func.coalesce(
+    c.first_join, case((or_(c.last_leave.is_(None), c.first_activity <= c.last_leave), c.first_activity))
+)
+
+LOADED_AT_ONCE = 1000
+"""Connections of a meeting up to which its list is simply loaded; beyond, rows come as they are asked for."""
 
 
-def list_attendees(session: Session, meeting: Meeting, *, active: bool | None = None) -> list[Attendee]:
-    """Return a meeting's attendees by first join; with ``active``, only those who are, or are not, connected now."""
-    table = AttendeeConnection.__table__
-    rows = session.execute(select(table).where(table.c.meeting_id == meeting.id)).all()
-    ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
-    attendees = reduce_attendees(rows, max(ends, default=None))
-    return [attendee for attendee in attendees if active is None or attendee.active is active]
+def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnElement[bool]:
+    """Return the condition of a connection that has left, by the laws.
+
+    :param closed_at: C; may be NULL.
+    :param silent_since: now − cap.
+    """
+    return or_(
+        and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave)),
+        func.coalesce(c.last_join, c.first_activity) <= closed_at,
+        c.absent_on >= c.last_evidence,
+        c.last_evidence <= silent_since,
+    )
 
 
-def open_connections(session: Session, meeting: Meeting) -> list[str]:
+# Anonymous ones first among equals: NULLs sort differently in the two databases, an empty text does not.
+_BY_ID = (by_code_point(func.coalesce(c.attendee, "")), by_code_point(func.coalesce(ANONYMOUS, "")))
+_FIRST_JOIN, _LAST_EVIDENCE = func.min(JOINED), func.max(c.last_evidence)
+
+_IN_ORDER: Select[Any] = (
+    select(
+        c.connection_id,
+        c.attendee,
+        c.name,
+        c.name_at,
+        c.first_join,
+        c.last_join,
+        c.last_leave,
+        c.leave_reason,
+        c.first_activity,
+        c.last_evidence,
+        c.absent_on,
+    )
+    .where(c.meeting_id == bindparam("meeting_id"))
+    .order_by(
+        func.coalesce(_FIRST_JOIN.over(partition_by=PERSON), _LAST_EVIDENCE.over(partition_by=PERSON)),
+        *_BY_ID,
+    )
+)
+"""Connections by the first join of their person, those of one person together."""
+
+
+def list_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Sequence[Attendee] | None:
+    """Return a meeting's attendees by first join, ties by id; None where they are too many to be loaded at once."""
+    statement = _IN_ORDER.limit(LOADED_AT_ONCE + 1)
+    rows = session.execute(statement, {"meeting_id": meeting_id}).all()
+    return None if len(rows) > LOADED_AT_ONCE else list(reduce_attendees(rows, bounds))
+
+
+def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
+    """Give a meeting's attendees by first join, ties by id, as the rows come. Within a :func:`snapshot`."""
+    rows = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
+    return reduce_attendees(rows, bounds)
+
+
+def page_of_attendees(
+    session: Session, meeting_id: int, bounds: Bounds, *, active: bool | None, limit: int, offset: int
+) -> tuple[list[Attendee], int]:
+    """Return some of a meeting's attendees by first join, ties by id, and how many there are.
+
+    Within a :func:`snapshot`. Only the connections of these attendees are loaded. With ``active``, only those who are,
+    or are not, there now.
+    """
+    people = select(*PERSON, func.count().over().label("total")).where(c.meeting_id == meeting_id).group_by(*PERSON)
+    if active is not None:
+        gone = func.min(case((has_left(literal(bounds.closed_at, UTCDateTime()), bounds.now - bounds.cap), 1), else_=0))
+        people = people.having(gone == (0 if active else 1))
+    first = people.order_by(func.coalesce(_FIRST_JOIN, _LAST_EVIDENCE), *_BY_ID)
+    found = session.execute(first.limit(limit).offset(offset)).all()
+    if not found:
+        beyond = session.execute(select(func.count()).select_from(people.subquery())).scalar_one() if offset else 0
+        return [], beyond
+    attendees = [attendee for attendee, _, _ in found if attendee is not None]
+    anonymous = [connection_id for _, connection_id, _ in found if connection_id is not None]
+    theirs = _IN_ORDER.where(or_(c.attendee.in_(attendees), and_(c.attendee.is_(None), c.connection_id.in_(anonymous))))
+    rows = session.execute(theirs, {"meeting_id": meeting_id})
+    return list(reduce_attendees(rows, bounds)), found[0].total
+
+
+def open_connections(session: Session, meeting_id: int) -> list[str]:
     """Return the ids of connections that joined and did not leave, whatever the meeting's own end says."""
-    table = AttendeeConnection.__table__
-    gone = table.c.last_leave.is_not(None) & (table.c.last_join.is_(None) | (table.c.last_leave >= table.c.last_join))
-    statement = select(table.c.connection_id).where(table.c.meeting_id == meeting.id, ~gone)
+    gone = c.last_leave.is_not(None) & (c.last_join.is_(None) | (c.last_leave >= c.last_join))
+    statement = select(c.connection_id).where(c.meeting_id == meeting_id, ~gone)
     return list(session.execute(statement).scalars())

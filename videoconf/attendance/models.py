@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.database import Model
 
+# Only the roster's job looks for them, and they are few beside all that ever were.
+_only_open: dict[str, Any] = {
+    f"{dialect}_where": text("last_leave IS NULL OR last_join > last_leave") for dialect in ("postgresql", "sqlite")
+}
+
 
 class AttendeeConnection(Model):
-    """One continuous presence at a meeting. All times are the provider's.
+    """One continuous presence at a meeting. All times are the provider's but where it says otherwise.
 
     ``first_…`` columns only shrink and ``last_…`` columns only grow, whatever arrives in whatever order.
     """
 
     __tablename__ = "attendee_connection"
-    # A person's rows across meetings are found by equality alone, and ids may be longer than a B-tree takes.
-    __table_args__ = (Index(None, "attendee", postgresql_using="hash"),)
+    __table_args__ = (
+        # A person's rows across meetings are found by equality alone, and ids may be longer than a B-tree takes.
+        Index(None, "attendee", postgresql_using="hash"),
+        Index("ix_attendee_connection_open", "last_evidence", **_only_open),
+    )
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"), primary_key=True)
     connection_id: Mapped[str] = mapped_column(primary_key=True)
@@ -33,3 +42,9 @@ class AttendeeConnection(Model):
     leave_reason: Mapped[str | None]
     first_activity: Mapped[datetime | None]
     last_evidence: Mapped[datetime]
+    missed_on: Mapped[datetime | None]
+    """By our clock: when the latest roster did not have it, after one that may have had it."""
+    absent_on: Mapped[datetime | None]
+    """By our clock: the first of two rosters in a row that did not have it."""
+    erased_on: Mapped[datetime | None]
+    """When the person's id and name were erased; evidence that comes later does not bring them back."""

@@ -1,22 +1,30 @@
-"""From merged evidence to who was there: pure functions, the only place that says what evidence means.
+"""From merged evidence to who was there: pure functions, the one place that says what evidence means.
 
-Laws, for one connection with J = last join, L = last leave, A = first activity, and C = the later of the room's closing
-and the meeting's end:
+Laws, for one connection with J = last join, L = last leave, A = first activity and E = last evidence:
 
 1. It has left at L when L is known and no join is later than L. A tie counts as left.
-2. Otherwise it has left at C, *inferred*, when it was there (J, else A) at or before C.
+2. Otherwise it has left, *inferred*, at the earliest of these that holds:
+
+   * C, the later of the room's closing and the meeting's end, if it was there (J, else A) at or before C;
+   * R, when the provider's roster first lacked it, twice in a row, if no evidence is later than R;
+   * K = E + the cap for connections without evidence, once K has passed.
+
 3. Otherwise it is there now. In particular a join after the end shows: truth before tidiness.
-4. It joined at the first join, else the first activity; a leave alone leaves that unknown.
+4. It joined at the first join; else, *inferred*, at A, if that is not after it left. A leave alone leaves it unknown.
 
 They hold for any order and repetition of the events, because the evidence itself is the same for all of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Protocol
+
+RECONCILED = "reconciled"
+"""The reason of a leave that follows from the provider's roster."""
 
 
 class Evidence(Protocol):
@@ -42,17 +50,45 @@ class Evidence(Protocol):
     def first_activity(self) -> datetime | None: ...
     @property
     def last_evidence(self) -> datetime: ...
+    @property
+    def absent_on(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What bounds every connection of a meeting."""
+
+    now: datetime
+    cap: timedelta
+    """How long a connection without a leave counts as there after its last evidence."""
+    closed_at: datetime | None = None
+    """The later of the room's closing and the meeting's end."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One presence. ``left`` None: there now. ``inferred``: the leave follows from the room's or meeting's end."""
+    """One presence. ``left`` None: there now."""
 
     id: str
     joined: datetime | None
     left: datetime | None
     reason: str | None
     inferred: bool
+    """The leave was not told: it follows from the room's or meeting's end, the roster, or long silence."""
+    join_inferred: bool
+    """The join was not told: this is the first sign of presence."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time without a gap during which somebody was there."""
+
+    joined: datetime
+    left: datetime
+    """The present, where they are still there."""
+    open: bool
+    join_inferred: bool
+    leave_inferred: bool
 
 
 @dataclass(frozen=True)
@@ -71,47 +107,79 @@ class Attendee:
     def active(self) -> bool:
         return any(connection.left is None for connection in self.connections)
 
+    @property
+    def last_leave(self) -> datetime | None:
+        """When they were last gone; None while they are there."""
+        return None if self.active else max(one.left for one in self.connections if one.left is not None)
+
+    def spans(self, now: datetime) -> list[Span]:
+        """Return when they were there, in order; connections that overlap or touch are one span."""
+        spans: list[Span] = []
+        known = [(one.joined, one.left or now, one) for one in self.connections if one.joined is not None]
+        for joined, left, one in sorted(known, key=lambda item: item[:2]):
+            new = Span(joined, left, one.left is None, one.join_inferred, one.inferred)
+            if left < joined:  # there now, by a clock ahead of ours
+                continue
+            if not spans or joined > spans[-1].left:
+                spans.append(new)
+            else:
+                last = spans[-1]
+                end = max(last, new, key=lambda span: (span.left, span.open, not span.leave_inferred))
+                spans[-1] = Span(last.joined, end.left, end.open, last.join_inferred, end.leave_inferred)
+        return spans
+
     def duration_seconds(self, now: datetime) -> int:
         """Return the time that they were there, overlapping connections counted once, whole seconds rounded down."""
-        total, end = 0.0, None
-        spans = sorted((c.joined, c.left or now) for c in self.connections if c.joined is not None)
-        for joined, left in spans:
-            begin = joined if end is None else max(joined, end)
-            if left > begin:
-                total += (left - begin).total_seconds()
-            end = left if end is None else max(end, left)
-        return int(total)
+        return length(self.spans(now)) // timedelta(seconds=1)
 
 
-def reduce_connection(evidence: Evidence, closed_at: datetime | None) -> Connection:
-    """Say what the evidence of one connection means, by the laws above.
+def length(spans: Iterable[Span]) -> timedelta:
+    """Return how long the spans are together."""
+    return sum((span.left - span.joined for span in spans), timedelta())
 
-    :param closed_at: the later of the room's closing and the meeting's end, or None.
-    """
-    joined = evidence.first_join or evidence.first_activity
+
+def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
+    """Say what the evidence of one connection means, by the laws above."""
     left, reason, inferred = None, None, False
-    present = evidence.last_join or evidence.first_activity
     if evidence.last_leave is not None and not (evidence.last_join and evidence.last_join > evidence.last_leave):
         left, reason = evidence.last_leave, evidence.leave_reason
-    elif closed_at is not None and present is not None and closed_at >= present:
-        left, inferred = closed_at, True
-    return Connection(evidence.connection_id, joined, left, reason, inferred)
+    elif ends := _inferred_ends(evidence, bounds):
+        (left, reason), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
+    joined = evidence.first_join
+    activity = evidence.first_activity
+    join_inferred = joined is None and activity is not None and (left is None or activity <= left)
+    return Connection(
+        evidence.connection_id, activity if join_inferred else joined, left, reason, inferred, join_inferred
+    )
 
 
-def reduce_attendees(rows: Iterable[Evidence], closed_at: datetime | None) -> list[Attendee]:
-    """Gather connections into attendees, by first join, ties by attendee and connection. Anonymous ones never merge."""
-    by_person: dict[tuple[str, str], list[Evidence]] = {}
-    for row in rows:
-        key = ("", row.connection_id) if row.attendee is None else (row.attendee, "")
-        by_person.setdefault(key, []).append(row)
-    attendees = [(key, _attendee(rows_of_one, closed_at)) for key, rows_of_one in by_person.items()]
-    attendees.sort(key=lambda pair: (pair[1].created_on or pair[1].modified_on, pair[0]))
-    return [attendee for _, attendee in attendees]
+def _inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, str | None]]:
+    """Return C, R and K as far as they hold, each with its reason."""
+    ends: list[tuple[datetime, str | None]] = []
+    present = evidence.last_join or evidence.first_activity
+    if bounds.closed_at is not None and present is not None and present <= bounds.closed_at:
+        ends.append((bounds.closed_at, None))
+    if evidence.absent_on is not None and evidence.absent_on >= evidence.last_evidence:
+        ends.append((evidence.absent_on, RECONCILED))
+    if evidence.last_evidence <= bounds.now - bounds.cap:
+        ends.append((evidence.last_evidence + bounds.cap, None))
+    return ends
 
 
-def _attendee(rows: list[Evidence], closed_at: datetime | None) -> Attendee:
+def person(row: Evidence) -> tuple[str, str]:
+    """Return whose connection it is: all of one attendee are one person's, anonymous ones never merge."""
+    return ("", row.connection_id) if row.attendee is None else (row.attendee, "")
+
+
+def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Attendee]:
+    """Gather connections into attendees, in the order of the rows, which holds the rows of one person together."""
+    for _, rows_of_one in groupby(rows, key=person):
+        yield _attendee(list(rows_of_one), bounds)
+
+
+def _attendee(rows: list[Evidence], bounds: Bounds) -> Attendee:
     connections = sorted(
-        ((row, reduce_connection(row, closed_at)) for row in rows),
+        ((row, reduce_connection(row, bounds)) for row in rows),
         key=lambda pair: (pair[1].joined or pair[0].last_evidence, pair[1].id),
     )
     names = [(row.name_at, row.name) for row in rows if row.name is not None and row.name_at is not None]

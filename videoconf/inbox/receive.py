@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import Insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -70,8 +71,8 @@ def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionR
         WebhookEvent.status == EventStatus.ORPHAN,
     )
     for orphan in session.execute(select(WebhookEvent).where(*same_session).order_by(WebhookEvent.id)).scalars():
-        _apply(session, meeting_id, event_from_json(orphan.event or {}))
-        orphan.status, orphan.event = EventStatus.APPLIED, None
+        event = event_from_json(orphan.event or {})
+        orphan.status, orphan.event = _apply_if_credible(session, meeting_id, bound.created_on, event), None
     session.flush()
     return True
 
@@ -97,35 +98,40 @@ def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
 
 def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> None:
     """Store one event and apply it, unless it was stored before."""
-    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    unreadable = event.dedupe_key.startswith("unreadable:")
-    statement = (
-        insert_once(WebhookEvent)
-        .values(
-            provider=provider.key,
-            account=provider.account,
-            channel=request.channel,
-            dedupe_key=event.dedupe_key,
-            kind=event.kind,
-            status=EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED,
-            session_id=event.session_id,
-            received_at=request.received_at,
-            body=request.body,
-        )
-        .on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
-        .returning(WebhookEvent.id)  # rowcount is -1 under psycopg here: only a returned row tells new from known
-    )
-    event_id = session.execute(statement).scalar_one_or_none()
-    if event_id is None or event.kind is EventKind.IGNORED or event.session_id is None:
+    expected = EventStatus.APPLIED
+    if event.kind is EventKind.IGNORED or event.session_id is None:
+        unreadable = event.dedupe_key.startswith("unreadable:")
+        expected = EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED
+    row = {
+        "provider": provider.key,
+        "account": provider.account,
+        "channel": request.channel,
+        "dedupe_key": event.dedupe_key,
+        "kind": event.kind,
+        "status": expected,
+        "session_id": event.session_id,
+        "received_at": request.received_at,
+        "body": request.body,
+    }
+    event_id = session.execute(_STORE_ONCE[session.get_bind().dialect.name], row).scalar_one_or_none()
+    if event_id is None or expected is not EventStatus.APPLIED:
         return
     status = _settle(session, provider, request.received_at, event)
-    values = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
-    session.execute(
-        update(WebhookEvent)
-        .where(WebhookEvent.id == event_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+    if status is not expected:
+        found = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
+        session.execute(update(INBOX).where(INBOX.c.id == event_id).values(found))
+
+
+def _store_once(statement: Any) -> Insert:
+    # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
+    once: Insert = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    return once.returning(INBOX.c.id)
+
+
+INBOX: Any = WebhookEvent.__table__
+_STORE_ONCE = {
+    name: _store_once(dialect.insert(INBOX)) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
 
 
 def _settle(session: Session, provider: Provider, received_at: datetime, event: ProviderEvent) -> EventStatus:
@@ -143,9 +149,14 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
         meeting = session.execute(find).one_or_none()
     if meeting is None:
         return EventStatus.ORPHAN
-    if event.at is not None and event.at < meeting.created_on - BEFORE_MEETING_TOLERANCE:
+    return _apply_if_credible(session, meeting.id, meeting.created_on, event)
+
+
+def _apply_if_credible(session: Session, meeting_id: int, created_on: datetime, event: ProviderEvent) -> EventStatus:
+    """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
+    if event.at is not None and event.at < created_on - BEFORE_MEETING_TOLERANCE:
         return EventStatus.QUARANTINED
-    return _apply(session, meeting.id, event)
+    return _apply(session, meeting_id, event)
 
 
 def _apply(session: Session, meeting_id: int, event: ProviderEvent) -> EventStatus:

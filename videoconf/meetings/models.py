@@ -30,6 +30,7 @@ class Meeting(Model):
         UniqueConstraint("meeting_link"),
         UniqueConstraint("provider", "account", "session_id"),
         Index(None, "tenant", "id"),
+        Index(None, "start_time"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -55,6 +56,8 @@ class Meeting(Model):
     """When the meeting was ended. Set once."""
     closed_at: Mapped[datetime | None]
     """The provider's latest word that the room closed and everybody is gone. Only grows."""
+    roster_on: Mapped[datetime | None]
+    """When the provider was last asked who is connected."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     created_by: Mapped[str]
     modified_on: Mapped[datetime] = mapped_column(default=utc_now())

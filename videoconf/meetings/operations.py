@@ -16,8 +16,7 @@ from sqlalchemy import delete, exc, func, insert, select, update
 from sqlalchemy.orm import Session, undefer
 from sqlalchemy.sql.base import ExecutableOption
 
-from videoconf.attendance.listing import list_attendees, open_connections
-from videoconf.attendance.reducer import Attendee
+from videoconf.attendance.listing import open_connections
 from videoconf.audit import record
 from videoconf.database import read, utc_now, write
 from videoconf.errors import (
@@ -184,12 +183,6 @@ class Meetings:
             statement = select(Meeting).where(*mine).order_by(Meeting.id.desc()).options(undefer(Meeting.archive_id))
             return list(session.execute(statement.limit(page_size).offset((page - 1) * page_size)).scalars()), total
 
-    def attendees(self, caller: Caller, link: str, *, active: bool | None) -> tuple[Meeting, list[Attendee]]:
-        """Return a meeting and its attendees by first join; with ``active``, only those who are (not) there now."""
-        with read() as session:
-            meeting = self._get(session, caller, link)
-            return meeting, list_attendees(session, meeting, active=active)
-
     # --- edit ---------------------------------------------------------------------------------------------------
 
     def edit(self, caller: Caller, link: str, changes: Mapping[str, Any]) -> None:
@@ -293,7 +286,7 @@ class Meetings:
             meeting = session.execute(select(Meeting).where(Meeting.id == payload["meeting_id"])).scalar_one_or_none()
             if meeting is None or meeting.session_id is None:
                 return
-            connections = open_connections(session, meeting)
+            connections = open_connections(session, meeting.id)
         provider = self._providers.get(meeting.provider)
         with provider_deadline():
             contained(provider.end_session)(SessionRef(meeting.account, meeting.session_id), connections)

@@ -1,0 +1,115 @@
+"""What can be asked about a meeting's attendance: the list of attendees, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from videoconf.attendance.listing import list_attendees, page_of_attendees, stream_attendees
+from videoconf.attendance.reducer import Attendee, Bounds
+from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
+from videoconf.database import read, snapshot
+from videoconf.errors import MeetingNotFound
+from videoconf.meetings.models import Meeting
+from videoconf.providers import Clock
+from videoconf.settings import Settings
+from videoconf.tenancy import Caller, visible_to
+
+_COLUMNS = (Meeting.id, Meeting.session_id, Meeting.closed_at, Meeting.end_time)
+
+
+@dataclass(frozen=True)
+class AttendeeList:
+    """Attendees of a meeting, by first join, ties by id. Those of a large one can be gone through once."""
+
+    session_id: str | None
+    bounds: Bounds
+    attendees: Iterable[Attendee]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The attendance of a meeting. The rows can be gone through once."""
+
+    session_id: str | None
+    bounds: Bounds
+    totals: MeetingTotals
+    rows: Iterator[Row]
+
+
+class Attendance:
+    """The questions. One instance serves all threads."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._cap = timedelta(hours=settings.connection_cap_hours)
+        self._clock = clock
+
+    def page(
+        self, caller: Caller, link: str, *, active: bool | None, page: int, page_size: int
+    ) -> tuple[AttendeeList, int]:
+        """Return one page of a meeting's attendees, and how many there are.
+
+        With ``active``, only those who are, or are not, there now.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        with snapshot() as session:
+            meeting, bounds = self._get(session, caller, link)
+            attendees, total = page_of_attendees(
+                session, meeting.id, bounds, active=active, limit=page_size, offset=(page - 1) * page_size
+            )
+            return AttendeeList(meeting.session_id, bounds, attendees), total
+
+    @contextmanager
+    def whole(self, caller: Caller, link: str, *, active: bool | None) -> Iterator[AttendeeList]:
+        """Give all of a meeting's attendees, in bounded memory; to be gone through within the block.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        with read() as session:
+            meeting, bounds = self._get(session, caller, link)
+            few = list_attendees(session, meeting.id, bounds)
+        if few is not None:
+            yield AttendeeList(meeting.session_id, bounds, _those(few, active))
+            return
+        with snapshot() as session:
+            meeting, bounds = self._get(session, caller, link)
+            many = stream_attendees(session, meeting.id, bounds)
+            yield AttendeeList(meeting.session_id, bounds, _those(many, active))
+
+    @contextmanager
+    def report(self, caller: Caller, link: str, rule: PresenceRule) -> Iterator[Report]:
+        """Give a meeting's report, in bounded memory; its rows are to be gone through within the block.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        with snapshot() as session:  # gone through twice, for the totals and for the rows, which must agree
+            meeting, bounds = self._get(session, caller, link)
+            totals = reduce_totals(stream_attendees(session, meeting.id, bounds), bounds.now)
+            rows = (
+                reduce_row(attendee, rule, totals, bounds.now)
+                for attendee in stream_attendees(session, meeting.id, bounds)
+            )
+            yield Report(meeting.session_id, bounds, totals, rows)
+
+    def _get(self, session: Session, caller: Caller, link: str) -> tuple[Any, Bounds]:
+        statement = select(*_COLUMNS).where(
+            Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant)
+        )
+        meeting = session.execute(statement).one_or_none()
+        if meeting is None:
+            raise MeetingNotFound
+        ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
+        return meeting, Bounds(self._clock(), self._cap, max(ends, default=None))
+
+
+def _those(attendees: Iterable[Attendee], active: bool | None) -> Iterable[Attendee]:
+    if active is None:
+        return attendees
+    return (attendee for attendee in attendees if attendee.active is active)
