@@ -79,7 +79,7 @@ def enable_providers(
             continue
         cls = registry.providers[key].cls
         try:
-            provider = cls(load(cls.Settings, settings_prefix(key)), context_of(key))
+            provider = cls.create(load(cls.Settings, settings_prefix(key)), context_of(key))
             if wrong := undeclared_capabilities(provider):
                 raise ConfigurationError(
                     f"The provider {key!r} declares and implements differently: {', '.join(wrong)}."

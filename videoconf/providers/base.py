@@ -64,6 +64,11 @@ class Provider(ABC):
         self.settings = settings
         self.context = context
 
+    @classmethod
+    def create(cls, settings: Any, context: ProviderContext) -> Provider:
+        """Make the instance that serves: of this class, or of a subclass where the settings decide what it can do."""
+        return cls(settings, context)
+
     @property
     @abstractmethod
     def account(self) -> str:
