@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from datetime import UTC, datetime
-from functools import partial
 
 import click
 from flask import Flask
 from flask_migrate import Migrate
 from videoconf_migrations import FOLDER as MIGRATIONS
 
-from videoconf.api import attendees, docs, health, meetings, webhooks
+from videoconf.api import attendees, audit, docs, health, meetings, moderation, webhooks
+from videoconf.api import providers as providers_api
 from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
 from videoconf.api.blueprint import Api
 from videoconf.api.openapi import configure_openapi
@@ -25,8 +25,10 @@ from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs import Jobs, Worker
 from videoconf.meetings.joining import Joining
+from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
-from videoconf.providers import Clock, GuardedClient, ProviderContext
+from videoconf.providers import Clock, ProviderContext
+from videoconf.providers.clients import Clients
 from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
 
 logger = logging.getLogger(__name__)
@@ -59,9 +61,11 @@ def create_app(
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     # 2. Providers: only those that are listed.
+    clients: dict[str, Clients] = {}
+
     def context_of(provider: str) -> ProviderContext:
-        http = partial(GuardedClient, provider=provider, slots=settings.provider_call_slots)
-        return ProviderContext(clock, lambda account: http(account=account), settings.development)
+        clients[provider] = Clients(provider, settings.provider_call_slots)
+        return ProviderContext(clock, clients[provider], settings.development)
 
     providers = enable_providers(registry, settings.providers, context_of)
     faults += [*auth_faults(settings), *providers.faults]
@@ -87,6 +91,8 @@ def create_app(
         meetings=Meetings(providers, jobs, clock),
         attendance=Attendance(settings, clock),
         joining=Joining(providers, settings, clock),
+        moderation=Moderation(providers),
+        clients=clients,
         clock=clock,
         faults=tuple(faults),
     )
@@ -98,7 +104,7 @@ def create_app(
     configure_openapi(app)
     api = Api(app)
     prefix = settings.path_prefix or None
-    for module in (meetings, attendees, webhooks, health):
+    for module in (meetings, attendees, moderation, webhooks, audit, providers_api, health):
         api.register_blueprint(module.blueprint, url_prefix=prefix)
     app.register_blueprint(docs.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.database import Model, utc_now
-from videoconf.tenancy import Caller
+from videoconf.database import Model, read, utc_now
+from videoconf.tenancy import Caller, visible_to
 
 
 class AuditEntry(Model):
@@ -55,3 +55,32 @@ def record(
             request_id=caller.request_id,
         )
     )
+
+
+def list_entries(
+    caller: Caller,
+    *,
+    meeting_link: str | None,
+    actor: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    page: int,
+    page_size: int,
+) -> tuple[list[AuditEntry], int]:
+    """Return one page of the tenant's entries, newest first, and how many match; what is None does not filter.
+
+    :param since: inclusive; ``until`` is exclusive.
+    """
+    wanted = [visible_to(caller, AuditEntry.tenant)]
+    if meeting_link is not None:
+        wanted.append(AuditEntry.meeting_link == meeting_link)
+    if actor is not None:
+        wanted.append(AuditEntry.actor == actor)
+    if since is not None:
+        wanted.append(AuditEntry.at >= since)
+    if until is not None:
+        wanted.append(AuditEntry.at < until)
+    with read() as session:
+        total = session.execute(select(func.count()).select_from(AuditEntry).where(*wanted)).scalar_one()
+        newest = select(AuditEntry).where(*wanted).order_by(AuditEntry.id.desc())
+        return list(session.execute(newest.limit(page_size).offset((page - 1) * page_size)).scalars()), total

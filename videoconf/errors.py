@@ -10,6 +10,7 @@
     │   │   └── RoleForbidden       403 role_forbidden
     │   ├── NotFound                404 not_found
     │   │   ├── MeetingNotFound     404 meeting_not_found
+    │   │   ├── ConnectionNotFound  404 connection_not_found
     │   │   ├── ArchiveNotFound     404 archive_not_found
     │   │   └── ProviderNotFound    404 provider_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
@@ -151,6 +152,13 @@ class MeetingNotFound(NotFound):
 
     code = "meeting_not_found"
     title = "No such meeting"
+
+
+class ConnectionNotFound(NotFound):
+    """Nobody was ever connected to the meeting under this id."""
+
+    code = "connection_not_found"
+    title = "No such connection"
 
 
 class ArchiveNotFound(NotFound):

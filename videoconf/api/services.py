@@ -11,8 +11,10 @@ from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
 from videoconf.meetings.joining import Joining
+from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
 from videoconf.providers import Clock
+from videoconf.providers.clients import Clients
 from videoconf.settings import Settings
 
 EXTENSION = "videoconf"
@@ -29,6 +31,9 @@ class Services:
     meetings: Meetings
     attendance: Attendance
     joining: Joining
+    moderation: Moderation
+    clients: dict[str, Clients]
+    """The HTTP clients of each enabled provider."""
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

@@ -1,0 +1,109 @@
+"""Reading the audit trail: by meeting, actor and time, newest first, and nobody else's."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from tests.service import ON_SQLITE, service_of
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
+
+
+@pytest.fixture
+def api(service):
+    return service.api
+
+
+def read(api, **query):
+    answer = api("GET", "/audit?" + "&".join(f"{name}={value}" for name, value in query.items()))
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def test_a_change_is_told_as_the_wire_spells_it(service):
+    maker = service.caller_with(subject="maker")
+    link = maker("POST", "/session", {"extId": "a"}, X_Request_ID="request-1").json
+    maker("PATCH", f"/session/{link}", {"extId": "b", "extMetadata": {"inner_key": 1}}, X_Request_ID="request-2")
+    edited, created = read(service.api, meetingLink=link)
+    assert created == {
+        "at": created["at"],
+        "actor": "maker",
+        "action": "meeting.created",
+        "meetingLink": link,
+        "target": None,
+        "before": None,
+        "after": {"extId": "a", "provider": "fake"},
+        "requestId": "request-1",
+    }
+    assert edited["before"] == {"extId": "a", "extMetadata": None}
+    assert edited["after"] == {"extId": "b", "extMetadata": {"inner_key": 1}}, "what is yours stays as you spell it"
+    assert created["at"].endswith("Z")
+    assert datetime.fromisoformat(created["at"]) <= datetime.fromisoformat(edited["at"])
+
+
+def test_filters_go_together(service):
+    ann, bob = (service.caller_with(subject=name) for name in ("ann", "bob"))
+    first, second = ann.create(), bob.create()
+    bob("PATCH", f"/session/{first}/end")
+
+    def found(**query):
+        return [(entry["actor"], entry["meetingLink"], entry["action"]) for entry in read(service.api, **query)]
+
+    of_first = [("bob", first, "meeting.ended"), ("ann", first, "meeting.created")]
+    assert found(meetingLink=first) == of_first
+    assert found(actor="ann") == of_first[1:]
+    assert found(actor="bob", meetingLink=first) == of_first[:1]
+    assert found() == [of_first[0], ("bob", second, "meeting.created"), of_first[1]]
+    assert found(actor="nobody") == []
+
+
+def test_times_bound_it_from_the_start_inclusive_to_the_end_exclusive(api):
+    links = [api.create() for _ in range(3)]
+    times = [read(api, meetingLink=link)[0]["at"] for link in links]
+    if len(set(times)) < 3:
+        pytest.skip("the database's clock gave two changes one time")
+
+    def found(**query):
+        return [entry["meetingLink"] for entry in read(api, **query)]
+
+    assert found(since=times[1]) == [links[2], links[1]]
+    assert found(until=times[1]) == [links[0]]
+    assert found(since=times[1], until=times[2]) == [links[1]]
+    in_another_zone = datetime.fromisoformat(times[1]).isoformat().replace("+00:00", "%2B00:00")
+    assert found(since=in_another_zone) == [links[2], links[1]]
+
+
+def test_it_is_paged_newest_first(api):
+    links = [api.create() for _ in range(5)]
+    answer = api("GET", "/audit?pageSize=2&page=2")
+    assert [entry["meetingLink"] for entry in answer.json] == [links[2], links[1]]
+    assert json.loads(answer.headers["X-Pagination"])["total"] == 5
+    assert 'rel="next"' in answer.headers["Link"]
+
+
+def test_another_tenants_changes_are_not_seen(service):
+    link = service.caller_with(tenant="acme").create()
+    assert read(service.api) == []
+    assert read(service.api, meetingLink=link) == []
+    assert [entry["meetingLink"] for entry in read(service.caller_with(tenant="acme"))] == [link]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("since=yesterday", "since"),
+        ("until=2026-01-01T00:00:00", "until"),
+        ("actor=" + "x" * 256, "actor"),
+        ("page=0", "page"),
+        ("action=meeting.created", "action"),
+        ("meeting_link=x", "meeting_link"),
+        ("actor=a&actor=b", "actor"),
+    ],
+)
+def test_a_filter_that_is_none_is_refused_by_name(api, query, wrong):
+    assert api("GET", f"/audit?{query}").wrong == [wrong]

@@ -1,0 +1,58 @@
+"""``/audit``: who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
+
+from videoconf.api.auth import caller, requires
+from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.fields import Schema, Text, UtcTime, camel_case
+from videoconf.api.meeting_schemas import LINK_EXAMPLE, documented
+from videoconf.api.openapi import Tag
+from videoconf.api.permissions import Permission
+from videoconf.audit import AuditEntry, list_entries
+
+blueprint = Blueprint("audit", __name__, tag=Tag.OPERATIONS)
+
+
+class AuditArgs(PageArgs):
+    """Which entries, and which page of them."""
+
+    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Of this meeting."))
+    actor = Text(max_length=255, load_default=None, metadata=documented("By this actor."))
+    since = UtcTime(load_default=None, metadata=documented("At this time or later."))
+    until = UtcTime(load_default=None, metadata=documented("Before this time."))
+
+
+class Changed(fields.Dict):
+    """The values that changed, spelt as everywhere on the wire."""
+
+    def _serialize(self, value: Mapping[str, Any] | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else {camel_case(name): one for name, one in value.items()}
+
+
+class AuditEntrySchema(Schema):
+    """One change."""
+
+    at = UtcTime(metadata=documented("When."))
+    actor = fields.String(metadata=documented("Who: the `sub` of the bearer token.", "backend"))
+    action = fields.String(metadata=documented("What.", "meeting.ended"))
+    meeting_link = fields.String(allow_none=True, metadata=documented("Of which meeting.", LINK_EXAMPLE))
+    target = fields.String(allow_none=True, metadata=documented("What was changed, where it is not the meeting."))
+    before = Changed(allow_none=True, metadata=documented("What changed, as it was."))
+    after = Changed(allow_none=True, metadata=documented("What changed, as it is since."))
+    request_id = fields.String(allow_none=True, metadata=documented("The request that did it."))
+
+
+@blueprint.route("/audit", methods=["GET"])
+@requires(Permission.GET_AUDIT_ENTRIES)
+@blueprint.arguments(AuditArgs, location="query")
+@blueprint.response(200, AuditEntrySchema(many=True), headers=PAGE_HEADERS)
+@blueprint.doc(operationId=f"{Tag.OPERATIONS}.getAuditEntries")
+def list_audit_entries(args: dict[str, Any]) -> tuple[list[AuditEntry], dict[str, str]]:
+    """List who changed what, newest first."""
+    found, total = list_entries(caller(), **args)
+    return found, page_headers(args["page"], args["page_size"], total)

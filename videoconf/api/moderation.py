@@ -1,0 +1,41 @@
+"""Removing and muting people at a meeting."""
+
+from __future__ import annotations
+
+from videoconf.api.auth import caller, requires
+from videoconf.api.blueprint import Blueprint
+from videoconf.api.openapi import Tag
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+
+blueprint = Blueprint("moderation", __name__, tag=Tag.SESSIONS)
+
+
+@blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>", methods=["DELETE"])
+@requires(Permission.MODERATE_MEETING)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.disconnectAttendee")
+def disconnect_attendee(meeting_link_id: str, connection_id: str) -> None:
+    """Disconnect one connection of an attendee. One that has left is success.
+
+    They may come back with a token that is still valid.
+    """
+    services().moderation.disconnect(caller(), meeting_link_id, connection_id)
+
+
+@blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>/mute", methods=["POST"])
+@requires(Permission.MODERATE_MEETING)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.muteAttendee")
+def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
+    """Mute what one connection of an attendee sends."""
+    services().moderation.mute(caller(), meeting_link_id, connection_id)
+
+
+@blueprint.route("/session/<string:meeting_link_id>/mute", methods=["POST"])
+@requires(Permission.MODERATE_MEETING)
+@blueprint.response(204)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.muteMeeting")
+def mute_meeting(meeting_link_id: str) -> None:
+    """Mute what everybody sends at this moment; they can unmute themselves."""
+    services().moderation.mute(caller(), meeting_link_id)

@@ -1,0 +1,122 @@
+"""``/providers``: what is installed, what it can do, and whether it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from marshmallow import fields
+
+from videoconf.api.auth import requires
+from videoconf.api.blueprint import Blueprint
+from videoconf.api.fields import Schema, UtcTime
+from videoconf.api.meeting_schemas import documented
+from videoconf.api.openapi import Tag
+from videoconf.api.permissions import Permission
+from videoconf.api.services import Services, services
+from videoconf.providers import Capabilities
+
+blueprint = Blueprint("providers", __name__, tag=Tag.OPERATIONS)
+
+
+class CapabilitiesSchema(Schema):
+    """What a provider can do with its settings."""
+
+    features = fields.List(fields.String(), metadata=documented("Capabilities by name.", ["archiving", "moderation"]))
+    roles = fields.List(fields.String(), metadata=documented("Roles that a token can carry."))
+    session_creation = fields.String(metadata=documented("When a room is made: `eager`, `just_in_time`."))
+    idempotent_create = fields.Boolean(metadata=documented("A create that is repeated makes no second room."))
+    max_token_ttl_seconds = fields.Integer(metadata=documented("Longest life of a meeting token."))
+    max_data_characters = fields.Integer(metadata=documented("Longest `data` of a meeting token."))
+    webhook_authentication = fields.String(metadata=documented("`signed`, `shared_secret`, `none`."))
+    webhook_channels = fields.List(fields.String(), metadata=documented("Webhooks to register."))
+    event_ids = fields.Boolean(metadata=documented("Webhooks carry ids of the provider's own."))
+    retry_horizon_seconds = fields.Integer(metadata=documented("How long a webhook that was not taken is repeated."))
+    storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
+    storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
+
+
+class ProviderStateSchema(Schema):
+    """Whether calls to a provider go through, as this process sees it."""
+
+    breaker = fields.String(metadata=documented("`closed`: they do.", "closed"))
+    since = UtcTime(metadata=documented("Since when that is so."))
+    last_error_code = fields.String(allow_none=True, metadata=documented("Why the latest call failed, if it did."))
+
+
+class ProviderSchema(Schema):
+    """An installed provider."""
+
+    key = fields.String(metadata=documented("Its name in settings and requests.", "fake"))
+    label = fields.String(metadata=documented("Its name for people."))
+    distribution = fields.String(metadata=documented("What it was installed with."))
+    enabled = fields.Boolean(metadata=documented("It serves meetings."))
+    default = fields.Boolean(metadata=documented("It serves meetings that name none."))
+    capabilities = fields.Nested(CapabilitiesSchema, allow_none=True, metadata=documented("Null unless it is enabled."))
+    state = fields.Nested(
+        ProviderStateSchema, allow_none=True, metadata=documented("Null where it was never called over HTTP.")
+    )
+
+
+class PluginFailureSchema(Schema):
+    """A plugin that could not be loaded. The log says more."""
+
+    plugin = fields.String()
+    distribution = fields.String()
+    reason = fields.String(metadata=documented("The kind of the error.", "ImportError"))
+
+
+class ProvidersSchema(Schema):
+    """All providers, in the order of the settings, then those that are not enabled."""
+
+    items = fields.List(fields.Nested(ProviderSchema))
+    failures = fields.List(fields.Nested(PluginFailureSchema))
+
+
+@blueprint.route("/providers", methods=["GET"])
+@requires(Permission.GET_PROVIDERS)
+@blueprint.response(200, ProvidersSchema)
+@blueprint.doc(operationId=f"{Tag.OPERATIONS}.getProviders")
+def list_providers() -> dict[str, Any]:
+    """List the installed providers, what each can do, and whether it works."""
+    return describe_providers(services())
+
+
+def describe_providers(parts: Services) -> dict[str, Any]:
+    """Describe what is installed, as :class:`ProvidersSchema` dumps it."""
+    failures = [
+        {
+            "plugin": failure.origin.name,
+            "distribution": failure.origin.distribution,
+            "reason": failure.reason.partition(":")[0],  # the rest is the plugin's own words, which may say anything
+        }
+        for failure in parts.registry.failures
+    ]
+    return {"items": list(_describe(parts)), "failures": failures}
+
+
+def _describe(parts: Services) -> Iterator[dict[str, Any]]:
+    enabled = list(parts.providers.by_key)
+    for key in [*enabled, *sorted(parts.registry.providers.keys() - set(enabled))]:
+        registered = parts.registry.providers[key]
+        provider = parts.providers.find(key)
+        yield {
+            "key": key,
+            "label": registered.cls.label,
+            "distribution": registered.origin.distribution,
+            "enabled": provider is not None,
+            "default": [key] == enabled[:1],
+            "capabilities": provider and _facts(provider.capabilities),
+            "state": parts.clients[key].find_state() if provider else None,
+        }
+
+
+def _facts(can: Capabilities) -> dict[str, Any]:
+    return {
+        **vars(can),
+        "features": sorted(can.features),
+        "roles": sorted(can.roles),
+        "storage_kinds": sorted(can.storage_kinds),
+        "max_token_ttl_seconds": int(can.max_token_ttl.total_seconds()),
+        "retry_horizon_seconds": int(can.retry_horizon.total_seconds()),
+    }

@@ -1,0 +1,36 @@
+"""The HTTP clients of one provider, and what they say of it."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from videoconf.providers.breaker import BreakerState
+from videoconf.providers.http import ClientState, GuardedClient
+
+
+class Clients:
+    """Gives the client for an account: always the same one, so that its breaker and slots are the account's.
+
+    Thread-safe.
+
+    :param slots: for each client.
+    """
+
+    def __init__(self, provider: str, slots: int) -> None:
+        self._provider = provider
+        self._slots = slots
+        self._lock = Lock()
+        self._by_account: dict[str, GuardedClient] = {}
+
+    def __call__(self, account: str) -> GuardedClient:
+        """Return the client for an account."""
+        with self._lock:
+            if account not in self._by_account:
+                self._by_account[account] = GuardedClient(provider=self._provider, account=account, slots=self._slots)
+            return self._by_account[account]
+
+    def find_state(self) -> ClientState | None:
+        """Return whether calls go through, of several accounts the worst; None where no client was asked for yet."""
+        with self._lock:
+            states = [client.state for client in self._by_account.values()]
+        return max(states, key=lambda state: (state.breaker is not BreakerState.CLOSED, state.since), default=None)
