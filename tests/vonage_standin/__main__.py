@@ -1,6 +1,6 @@
 """Run the stand-in by itself, or around a command that is to find it.
 
-``python -m tests.vonage_standin --service http://127.0.0.1:8000 -- make-or-flask-command …`` starts the command with the
+``python -m tests.vonage_standin --service http://127.0.0.1:8000 -- command …`` starts the command with the
 ``VIDEOCONF_VONAGE_…`` settings of the stand-in in its environment, and ends with it. Without a command it prints the
 settings as a shell reads them, and runs until it is interrupted. Time goes on by itself; callbacks are sent at once.
 """
@@ -49,7 +49,6 @@ def keep_going(standin: VonageStandin, stopping: threading.Event) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run; return an exit code."""
-    own, _, command = _split(arguments)
     parser = argparse.ArgumentParser(prog="python -m tests.vonage_standin", description="A stand-in for Vonage Video.")
     parser.add_argument("--environment", choices=("opentok", "unified"), default="opentok")
     parser.add_argument("--host", default="127.0.0.1")
@@ -60,7 +59,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--unsigned", action="store_true", help="do not sign callbacks")
     parser.add_argument("--policy", choices=("current", "legacy"), default="current", help="of trying callbacks again")
     parser.add_argument("--processing-seconds", type=float, default=2.0, help="from stopped to available or uploaded")
-    given = parser.parse_args(own)
+    parser.add_argument("command", nargs="*", help="after --: what is to find the stand-in")
+    given = parser.parse_args(arguments)
 
     signature_secret = None if given.unsigned else secrets.token_urlsafe(32)
     clock = Clock(running=True)
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         worker.start()
         settings = settings_of(standin, signature_secret, given.service)
         try:
-            return _run(command, settings, standin)
+            return _run(given.command, settings, standin)
         except KeyboardInterrupt:
             return 0
         finally:
@@ -93,13 +93,6 @@ def _run(command: list[str], settings: dict[str, str], standin: VonageStandin) -
     sys.stdout.flush()
     threading.Event().wait()
     return 0
-
-
-def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
-    if "--" not in arguments:
-        return arguments, "", []
-    at = arguments.index("--")
-    return arguments[:at], "--", arguments[at + 1 :]
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Server:
         self._http.daemon_threads = True
         self.port = self._http.server_port
         self._thread = threading.Thread(
-            target=self._http.serve_forever, args=(0.05,), name="vonage-standin", daemon=True
+            target=self._http.serve_forever, args=(0.01,), name="vonage-standin", daemon=True
         )
 
     def __enter__(self) -> Server:

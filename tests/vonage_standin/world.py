@@ -211,7 +211,7 @@ class World:
             more["session"] = {"id": session.session_id, "createdAt": session.created_ms}
         self._monitor(name, session, **more)
 
-    def _monitor(self, name: str, session: Session, **more: Any) -> None:
+    def _monitor(self, name: str, session: Session, /, **more: Any) -> None:
         """Send a session monitoring callback; ``projectId`` is text here (Vonage guide: session monitoring)."""
         account = self.switches.unified_account_field if self.environment == "unified" else "projectId"
         first, _, second = name.partition("_")
