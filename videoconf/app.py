@@ -20,9 +20,11 @@ from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
 from videoconf.attendance.operations import Attendance
+from videoconf.attendance.roster import RosterReconciler
 from videoconf.database import db, driver_url, engine_options
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
+from videoconf.inbox.retention import InboxRetention
 from videoconf.jobs import Jobs, Worker
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
@@ -96,6 +98,10 @@ def create_app(
         clock=clock,
         faults=tuple(faults),
     )
+
+    jobs.every("prune_inbox", 3600, InboxRetention(settings, clock).run)
+    if settings.roster_seconds:
+        jobs.every("reconcile_rosters", settings.roster_seconds, RosterReconciler(providers, settings, clock).run)
 
     # 5. The edge: who calls, what may be sent, how errors look.
     init_auth(app, settings)

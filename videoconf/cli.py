@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 
@@ -13,11 +14,13 @@ from videoconf.api.auth import mint_token
 from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
+from videoconf.attendance.persons import erase_person, export_person
 from videoconf.dev import dev
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
 from videoconf.jobs import Worker
 from videoconf.providers import Provider
+from videoconf.tenancy import Caller
 
 
 class CommandGroup(AppGroup):
@@ -111,11 +114,48 @@ def worker(ctx: click.Context, threads: int, once: bool) -> None:
         one.stop()
 
 
+@commands.group()
+def person() -> None:
+    """Give out, or erase, what is stored of one person across all meetings of a tenant."""
+
+
+of_tenant = click.option("--tenant", help="The person's tenant; the default tenant when absent.")
+by_operator = click.option("--actor", default="operator", show_default=True, help="Who does it, for the audit trail.")
+
+
+@person.command()
+@click.argument("attendee")
+@of_tenant
+@by_operator
+@click.pass_context
+def export(ctx: click.Context, attendee: str, tenant: str | None, actor: str) -> None:
+    """Print what is stored under a person's id, as JSON."""
+    app = _app(ctx)
+    with app.app_context():
+        click.echo(json.dumps(export_person(_operator(app, actor, tenant), attendee), indent=2))
+
+
+@person.command()
+@click.argument("attendee")
+@of_tenant
+@by_operator
+@click.pass_context
+def erase(ctx: click.Context, attendee: str, tenant: str | None, actor: str) -> None:
+    """Take a person's id and name off all their connections. There is no way back."""
+    app = _app(ctx)
+    with app.app_context():
+        click.echo(f"{erase_person(_operator(app, actor, tenant), attendee)} connections are anonymous now")
+
+
 @commands.command()
 @click.pass_context
 def openapi(ctx: click.Context) -> None:
     """Print the OpenAPI document."""
     click.echo(openapi_json(_app(ctx)), nl=False)
+
+
+def _operator(app: Flask, actor: str, tenant: str | None) -> Caller:
+    return Caller(actor, tenant or services(app).settings.default_tenant)
 
 
 def _app(ctx: click.Context) -> Flask:

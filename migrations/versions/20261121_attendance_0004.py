@@ -1,4 +1,4 @@
-"""attendance: rosters, erased people.
+"""attendance: rosters, erased people, webhooks forgotten by age.
 
 Revision: 0004
 Follows: 0003
@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 OPEN = sa.text("last_leave IS NULL OR last_join > last_leave")
+WITH_BODY = sa.text("body IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -26,9 +27,17 @@ def upgrade() -> None:
     with op.batch_alter_table("meeting") as batch_op:
         batch_op.add_column(sa.Column("roster_on", sa.DateTime(timezone=True), nullable=True))
         batch_op.create_index(batch_op.f("ix_meeting_start_time"), ["start_time"])
+    with op.batch_alter_table("webhook_event") as batch_op:
+        batch_op.drop_index(batch_op.f("ix_webhook_event_received_at"))
+        batch_op.create_index(
+            "ix_webhook_event_body", ["received_at"], postgresql_where=WITH_BODY, sqlite_where=WITH_BODY
+        )
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("webhook_event") as batch_op:
+        batch_op.drop_index("ix_webhook_event_body", postgresql_where=WITH_BODY, sqlite_where=WITH_BODY)
+        batch_op.create_index(batch_op.f("ix_webhook_event_received_at"), ["received_at"])
     with op.batch_alter_table("meeting") as batch_op:
         batch_op.drop_index(batch_op.f("ix_meeting_start_time"))
         batch_op.drop_column("roster_on")

@@ -6,6 +6,7 @@ is commutative, associative and idempotent: order, repetition and races between 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +24,22 @@ def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
 
     :raises ValueError: the event has no time.
     """
-    statement = _MERGE[session.get_bind().dialect.name]
-    session.execute(statement, {"meeting_id": meeting_id, "connection_id": event.connection_id, **_columns(event)})
+    _merge(session, meeting_id, event, _columns(event))
+
+
+def see(session: Session, meeting_id: int, sighting: ProviderEvent) -> None:
+    """Merge that a connection was seen at ``at`` in the provider's own list: a sign of presence since ``connected_at``.
+
+    No event has told of a join, so there is none: the joining stays an inference.
+    """
+    since = sighting.connected_at or sighting.at
+    columns = _columns(replace(sighting, kind=EventKind.ACTIVITY, connected_at=None))
+    _merge(session, meeting_id, sighting, {**columns, "first_activity": since})
+
+
+def _merge(session: Session, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> None:
+    row = {"meeting_id": meeting_id, "connection_id": event.connection_id, **columns}
+    session.execute(_MERGE[session.get_bind().dialect.name], row)
 
 
 def _columns(event: ProviderEvent) -> dict[str, Any]:

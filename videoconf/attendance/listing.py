@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
@@ -38,12 +38,10 @@ def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnEle
     :param closed_at: C; may be NULL.
     :param silent_since: now − cap.
     """
-    return or_(
-        and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave)),
-        func.coalesce(c.last_join, c.first_activity) <= closed_at,
-        c.absent_on >= c.last_evidence,
-        c.last_evidence <= silent_since,
-    )
+    told = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))
+    closed = func.coalesce(c.last_join, c.first_activity) <= closed_at
+    absent, silent = c.absent_on >= c.last_evidence, c.last_evidence <= silent_since
+    return func.coalesce(or_(told, closed, absent, silent), false())  # NULL where a time is not known
 
 
 # Anonymous ones first among equals: NULLs sort differently in the two databases, an empty text does not.

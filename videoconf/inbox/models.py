@@ -26,6 +26,7 @@ class EventStatus(StrEnum):
 
 # Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
 _only_orphans: dict[str, Any] = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
+_only_with_body: dict[str, Any] = {f"{dialect}_where": text("body IS NOT NULL") for dialect in ("postgresql", "sqlite")}
 
 
 class WebhookEvent(Model):
@@ -35,7 +36,7 @@ class WebhookEvent(Model):
     __table_args__ = (
         UniqueConstraint("provider", "account", "dedupe_key"),
         Index("ix_webhook_event_orphan", "provider", "account", "session_id", **_only_orphans),
-        Index(None, "received_at"),
+        Index("ix_webhook_event_body", "received_at", **_only_with_body),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,0 +1,83 @@
+"""What is stored of one person, by their stable id, across all meetings of a tenant: given out, or erased."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.audit import record
+from videoconf.database import utc_now, write
+from videoconf.inbox.models import WebhookEvent
+from videoconf.meetings.models import Meeting
+from videoconf.tenancy import Caller, visible_to
+
+_ROWS: Any = AttendeeConnection.__table__
+_INBOX: Any = WebhookEvent.__table__
+_GIVEN = (
+    "connection_id",
+    "name",
+    "first_join",
+    "last_join",
+    "last_leave",
+    "leave_reason",
+    "first_activity",
+    "last_evidence",
+)
+
+
+def export_person(caller: Caller, attendee: str) -> dict[str, Any]:
+    """Return what is stored under a person's id, as evidence and in JSON's types. Noted in the audit trail."""
+    columns = [_ROWS.c[name] for name in _GIVEN]
+    statement = (
+        select(Meeting.meeting_link, Meeting.session_id, *columns)
+        .join(_ROWS, _ROWS.c.meeting_id == Meeting.id)
+        .where(_ROWS.c.attendee == attendee, visible_to(caller, Meeting.tenant))
+        .order_by(Meeting.id, _ROWS.c.connection_id)
+    )
+    with write() as session:
+        rows = session.execute(statement).mappings().all()
+        _note(session, caller, "person.exported", attendee, len(rows))
+    connections = [{_camel(name): _plain(value) for name, value in row.items()} for row in rows]
+    return {"attendee": attendee, "tenant": caller.tenant, "connections": connections}
+
+
+def erase_person(caller: Caller, attendee: str) -> int:
+    """Take a person's id and name off all their connections; return how many there were. Noted in the audit trail.
+
+    When somebody was there stays, so that reports of a meeting still add up, and nothing says who. Webhooks that come
+    late do not bring the person back to these connections; the raw bodies of these meetings' webhooks go at once.
+    """
+    with write() as session:
+        of_tenant = select(Meeting.id).where(visible_to(caller, Meeting.tenant))
+        erased = session.execute(
+            update(_ROWS)
+            .where(_ROWS.c.attendee == attendee, _ROWS.c.meeting_id.in_(of_tenant))
+            .values(attendee=None, attendee_at=None, name=None, name_at=None, erased_on=utc_now())
+            .returning(_ROWS.c.meeting_id)
+        ).scalars()
+        meetings = list(erased)
+        sessions = select(Meeting.session_id).where(Meeting.id.in_(set(meetings)))
+        session.execute(
+            update(_INBOX).where(_INBOX.c.body.is_not(None), _INBOX.c.session_id.in_(sessions)).values(body=None)
+        )
+        _note(session, caller, "person.erased", attendee, len(meetings))
+    return len(meetings)
+
+
+def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
+    # The trail outlives what was erased, so it holds a digest: enough to answer whether a given person was.
+    digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
+    record(session, caller, action, target=f"sha256:{digest}", after={"connections": connections})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value

@@ -1,0 +1,169 @@
+"""Finding lost webhooks: the evidence is compared with the provider's own list of who is connected.
+
+Somebody whom the list shows and no webhook told of is there since the list says, marked as inferred. Somebody whom two
+lists in a row do not show has left at the first of them, inferred: one list is not enough, since such lists lag behind.
+A list that may miss somebody only ever adds. Webhooks that come late have the last word: see the laws in
+:mod:`videoconf.attendance.reducer`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, literal, not_, or_, select, union, update
+from sqlalchemy.orm import Session
+
+from videoconf.attendance import evidence
+from videoconf.attendance.listing import c, has_left
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.database import UTCDateTime, greatest, read, utc_now, write
+from videoconf.errors import ProviderError
+from videoconf.hooks import Providers, contained
+from videoconf.inbox.wire import cleaned
+from videoconf.meetings.models import Meeting
+from videoconf.providers import (
+    Capability,
+    Clock,
+    EventKind,
+    HasRoster,
+    ProviderEvent,
+    Roster,
+    RosterConnection,
+    SessionRef,
+    provider_deadline,
+)
+from videoconf.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MEETINGS_PER_RUN = 500
+RUN_SECONDS = 30.0
+"""How long one run may take; those who wait longest for their turn have it in the next."""
+
+_ROWS: Any = AttendeeConnection.__table__
+_MEETINGS: Any = Meeting.__table__
+_CLOSED_AT = greatest(Meeting.closed_at, Meeting.end_time)
+
+
+class RosterReconciler:
+    """The recurring job. Idempotent, but a second run at once would count one list as two."""
+
+    def __init__(self, providers: Providers, settings: Settings, clock: Clock) -> None:
+        self._providers = providers
+        self._cap = timedelta(hours=settings.connection_cap_hours)
+        self._clock = clock
+
+    def run(self) -> None:
+        """Ask about the meetings at which somebody may be, the longest unasked first. A provider that fails is left."""
+        until = time.monotonic() + RUN_SECONDS
+        failed: set[str] = set()
+        for meeting in self._due():
+            if time.monotonic() > until:
+                break
+            if meeting.provider in failed:
+                continue
+            try:
+                self._reconcile(meeting)
+            except ProviderError as error:
+                logger.warning("the roster of %s cannot be read: %s", meeting.provider, error.code)
+                if error.retryable:
+                    failed.add(meeting.provider)
+
+    def _due(self) -> list[Any]:
+        """Return meetings with somebody there, and those that began lately: their first join may be what is lost."""
+        keys = [provider.key for provider in self._providers if Capability.ROSTER in provider.capabilities]
+        silent_since = self._clock() - self._cap
+        somebody_there = (
+            select(c.meeting_id)
+            .join(Meeting, Meeting.id == c.meeting_id)
+            .where(_is_open(), c.last_evidence > silent_since, not_(has_left(_CLOSED_AT, silent_since)))
+        )
+        begun = select(Meeting.id).where(Meeting.start_time > silent_since, Meeting.end_time.is_(None))
+        due: Select[Any] = (
+            select(Meeting.id, Meeting.provider, Meeting.account, Meeting.session_id, _CLOSED_AT.label("closed_at"))
+            .where(
+                Meeting.id.in_(union(somebody_there, begun)),
+                Meeting.provider.in_(keys),
+                Meeting.session_id.is_not(None),
+            )
+            .order_by(Meeting.roster_on.asc().nulls_first(), Meeting.id)
+            .limit(MEETINGS_PER_RUN)
+        )
+        with read() as session:
+            return list(session.execute(due).all())
+
+    def _reconcile(self, meeting: Any) -> None:
+        provider = self._providers.get(meeting.provider)
+        if not isinstance(provider, HasRoster) or provider.account != meeting.account:
+            return
+        observed_on = self._clock()
+        try:
+            with provider_deadline():
+                roster = contained(provider.list_connections)(SessionRef(meeting.account, meeting.session_id))
+        except ProviderError:
+            self._note_asked(meeting.id)  # or it would be the first in every run, and block the others
+            raise
+        with write() as session:
+            self.apply(session, meeting, roster, observed_on)
+        self._note_asked(meeting.id)
+
+    def _note_asked(self, meeting_id: int) -> None:
+        with write() as session:
+            session.execute(update(_MEETINGS).where(_MEETINGS.c.id == meeting_id).values(roster_on=utc_now()))
+
+    def apply(self, session: Session, meeting: Any, roster: Roster, observed_on: datetime) -> None:
+        """Merge one list into what is known of a meeting.
+
+        :param meeting: its ``id`` and ``closed_at``.
+        :param observed_on: our clock before the list was asked for; what happened later it cannot know.
+        """
+        gone = has_left(literal(meeting.closed_at, UTCDateTime()), observed_on - self._cap)
+        known = select(c.connection_id, c.last_evidence, c.missed_on).where(c.meeting_id == meeting.id, not_(gone))
+        there = {row.connection_id: row for row in session.execute(known)}
+        listed = {one.connection_id: one for one in roster.connections}
+        found_again = [id for id, row in there.items() if id in listed and row.missed_on is not None]
+        _update(session, meeting.id, found_again, observed_on, missed_on=None)
+        for id, one in listed.items():
+            # What a list repeats is no news, until the connection would be given up for its silence.
+            if id not in there or id in found_again or there[id].last_evidence < observed_on - self._cap / 2:
+                _see(session, meeting.id, one, observed_on)
+        if roster.complete:
+            missing = [row for id, row in there.items() if id not in listed]
+            again = [row.connection_id for row in missing if row.missed_on is not None]
+            first = [row.connection_id for row in missing if row.missed_on is None]
+            _update(session, meeting.id, again, observed_on, absent_on=c.missed_on, missed_on=None)
+            _update(session, meeting.id, first, observed_on, missed_on=observed_on)
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Return the condition of the index of this name, which finds the few connections that no leave has ended."""
+    return or_(c.last_leave.is_(None), c.last_join > c.last_leave)
+
+
+def _see(session: Session, meeting_id: int, one: RosterConnection, observed_on: datetime) -> None:
+    sighting = ProviderEvent(
+        EventKind.ACTIVITY,
+        dedupe_key="",
+        connection_id=one.connection_id,
+        attendee=one.attendee,
+        name=one.name,
+        at=observed_on,
+        connected_at=one.connected_at,
+    )
+    try:
+        evidence.see(session, meeting_id, cleaned(sighting))
+    except ValueError as error:
+        logger.warning("a connection of a roster is left out: %s", error)
+
+
+def _update(
+    session: Session, meeting_id: int, connection_ids: Collection[str], observed_on: datetime, **values: Any
+) -> None:
+    """Change these connections, but those of which a webhook has told meanwhile."""
+    if connection_ids:
+        theirs = and_(c.meeting_id == meeting_id, c.connection_id.in_(connection_ids), c.last_evidence < observed_on)
+        session.execute(update(_ROWS).where(theirs).values(values))
