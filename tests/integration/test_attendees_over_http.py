@@ -8,10 +8,11 @@ import random
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import permutations
 
 import pytest
 
-from tests.service import service_at
+from tests.service import now_text, service_at
 
 
 @pytest.fixture
@@ -67,7 +68,14 @@ def expected(session: str, bodies: Iterable[bytes]) -> list[dict]:
         about = event["connection"]
         one = connections.setdefault(
             about["id"],
-            {"id": about["id"], "joined": time(about["created_at"]), "left": None, "reason": None, "inferred": False},
+            {
+                "id": about["id"],
+                "joined": time(about["created_at"]),
+                "joinInferred": False,
+                "left": None,
+                "reason": None,
+                "inferred": False,
+            },
         )
         if event["type"] == "connection.destroyed":
             one |= {"left": time(event["at"]), "reason": event["reason"]}
@@ -156,6 +164,25 @@ def test_the_lists_are_right_when_all_comes_at_once(service):
     for link in links:
         session = service.api.read(link)["sessionId"]
         check(service, link, [one.body for one in deliveries if session.encode() in one.body])
+
+
+def test_a_connection_that_comes_back_under_its_id_is_there_whatever_order_its_webhooks_took(service):
+    api = service.api
+    for order in permutations(range(3)):
+        link = api.create()
+        session = api.read(link)["sessionId"]
+        joined, left, again = (now_text(minutes=minutes) for minutes in (-30, -20, -10))
+        about = {"id": "connection-1", "attendee": "ann"}
+        told = [
+            service.made_up("connection.created", session, at=joined, connection={**about, "created_at": joined}),
+            service.made_up("connection.destroyed", session, at=left, connection={**about, "created_at": joined}),
+            service.made_up("connection.created", session, at=again, connection={**about, "created_at": again}),
+        ]
+        for index in order:
+            assert service.post(told[index]).status == 204
+        [person] = api.attendees(link, active="true")
+        assert [(one["joined"], one["left"]) for one in person["connections"]] == [(joined, None)], order
+        assert person["modifiedOn"] == again
 
 
 def test_an_end_closes_what_is_open_and_a_late_word_corrects_it(service):
