@@ -1,16 +1,383 @@
-"""The Vonage provider. So far only its settings are declared."""
+"""The Vonage provider: what the core asks for, in terms of Vonage's two environments."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, ParamSpec, TypeVar
 
-from videoconf.providers import Provider
-from videoconf_vonage.settings import VonageSettings
+from marshmallow import Schema, fields, validate
+
+from videoconf.errors import (
+    CapabilityUnsupported,
+    ConfigurationError,
+    ProviderAuthFailed,
+    ProviderBadResponse,
+    ProviderConflict,
+    ProviderError,
+    ProviderNotFoundThere,
+    ProviderRejected,
+    ValidationFailed,
+    WebhookRejected,
+)
+from videoconf.providers import (
+    ArchiveRequest,
+    ArchiveState,
+    ArchiveStatus,
+    Archiving,
+    Capabilities,
+    Capability,
+    HasRoster,
+    JoinToken,
+    Moderation,
+    Provider,
+    ProviderContext,
+    ProviderEvent,
+    Roster,
+    RosterConnection,
+    SessionRef,
+    SessionRequest,
+    StorageScope,
+    StoresArchives,
+    TokenRequest,
+    WebhookAuthentication,
+    WebhookRequest,
+)
+from videoconf_vonage import webhooks
+from videoconf_vonage.archives import find_time, read_archive
+from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
+from videoconf_vonage.rest import VonageRest
+from videoconf_vonage.settings import PREFIX, VonageSettings
+from videoconf_vonage.storage import storage_body
+from videoconf_vonage.tokens import Credentials, OpenTokCredentials, UnifiedCredentials
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_TOKEN_TTL = timedelta(days=30)
+RETRY_HORIZON = timedelta(hours=24)
+LEAST_SECRET_CHARACTERS = 32
+RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
+FILELESS = (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED, ArchiveStatus.FAILED)
+"""Archives of which Vonage has nothing that could be deleted."""
+START_CONFLICTS = {"15001": "already_recording", "15008": "session_relayed"}
 
 
-class VonageProvider(Provider):
-    """Vonage Video."""
+class Options(Schema):
+    """What ``providerOptions`` may hold."""
 
-    key: ClassVar[str] = "vonage"
-    label: ClassVar[str] = "Vonage Video"
+    mediaMode = fields.String(validate=validate.OneOf(("routed", "relayed")))
+    """``routed`` (default): media pass through Vonage. ``relayed``: from client to client where the network allows."""
+    location = fields.IPv4()
+    """An IPv4 address near which Vonage is to place the session."""
+
+
+class VonageProvider(Provider, Archiving, HasRoster, Moderation):
+    """Vonage Video in the unified environment; :class:`OpenTokProvider` is the other one.
+
+    :raises ConfigurationError: the private key cannot be used, or nothing proves where a callback comes from.
+    """
+
+    key = "vonage"
+    label = "Vonage Video"
     Settings = VonageSettings
+    options_schema = Options
+
+    @classmethod
+    def create(cls, settings: VonageSettings, context: ProviderContext) -> Provider:
+        return (OpenTokProvider if settings.api_key else VonageProvider)(settings, context)
+
+    def __init__(self, settings: VonageSettings, context: ProviderContext) -> None:
+        super().__init__(settings, context)
+        _check_webhook_secrets(settings, development=context.development)
+        self._credentials: Credentials = (
+            OpenTokCredentials(settings.api_key, settings.api_secret)
+            if settings.api_key
+            else UnifiedCredentials(settings.application_id, settings.private_key)
+        )
+        self._http = context.http(self.account)
+        self._rest = VonageRest(self._credentials, settings.api_url or self._credentials.api_url, self._http)
+
+    @property
+    def account(self) -> str:
+        return self._credentials.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            features=frozenset(Capability) - {Capability.STORES_ARCHIVES},
+            max_token_ttl=MAX_TOKEN_TTL,
+            max_data_characters=MAX_CHARACTERS,
+            webhook_authentication=self._webhook_authentication(),
+            webhook_success_status=200,
+            webhook_channels=("session", "archive"),
+            retry_horizon=RETRY_HORIZON,
+        )
+
+    def _webhook_authentication(self) -> WebhookAuthentication:
+        """Give the weakest that is accepted."""
+        if self.settings.webhook_token:
+            return WebhookAuthentication.SHARED_SECRET
+        return WebhookAuthentication.SIGNED if self.settings.signature_secrets else WebhookAuthentication.NONE
+
+    # --- sessions and tokens ----------------------------------------------------------------------------------------
+
+    def ensure_session(self, request: SessionRequest) -> SessionRef:
+        """Make a session. Vonage has no way to find a former one again, so this is never repeated once it was sent."""
+        relayed = request.options.get("mediaMode") == "relayed"
+        if relayed and (request.archiving or request.end_to_end_encryption):
+            message = "Only routed media can be archived or encrypted end to end by Vonage."
+            raise ProviderRejected(message, errors={"providerOptions.mediaMode": [message]})
+        if request.archiving and request.end_to_end_encryption:
+            raise ProviderRejected("Vonage does not archive what is encrypted end to end.")
+        form = {
+            "p2p.preference": "enabled" if relayed else "disabled",
+            "archiveMode": "always" if request.archiving else "manual",
+            "e2ee": "true" if request.end_to_end_encryption else "false",
+        }
+        if location := request.options.get("location"):
+            form["location"] = str(location)
+        return SessionRef(self.account, self._rest.create_session(form))
+
+    def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
+        """Disconnect everybody that the webhooks or Vonage's list know, and stop what is being recorded.
+
+        All of it is tried, whatever fails. An automatic archive cannot be stopped; it stops when nobody is left.
+        """
+        session_id = self._own(session)
+        failures: list[ProviderError] = []
+
+        def attempt(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return call(*args, **kwargs)
+            except (ProviderNotFoundThere, ProviderConflict):
+                return None  # gone already, or not ours to stop
+            except ProviderError as error:
+                failures.append(error)
+                return None
+
+        listed, _ = attempt(self._rest.list_connections, session_id) or ([], 0)
+        for connection_id in dict.fromkeys([*connections, *_connected(listed)]):
+            attempt(self._rest.disconnect, session_id, connection_id)
+        for archive in attempt(self.list_archives, session) or ():
+            if archive.status in RUNNING:
+                attempt(self._rest.stop_archive, archive.archive_id)
+        if failures:
+            raise failures[0]
+
+    def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
+        """Sign a token. No call. ``data`` travels as described in :mod:`videoconf_vonage.connection_data`."""
+        session_id, data = self._own(session), pack(request)
+        if len(data) > MAX_CHARACTERS:
+            message = f"Attendee, name and data together take {len(data)} of {MAX_CHARACTERS} characters as packed."
+            raise ValidationFailed(errors={"data": [message]})
+        token = self._credentials.client_token(session_id, request.role, request.expires_at, data)
+        return JoinToken(
+            token=token,
+            expires_at=datetime.fromtimestamp(int(request.expires_at.timestamp()), UTC),
+            connect={self._credentials.connect_name: self.account},
+        )
+
+    # --- webhooks ---------------------------------------------------------------------------------------------------
+
+    def verify_webhook(self, request: WebhookRequest) -> None:
+        """Check a callback's signature, where it has one; else the token in its URL.
+
+        A signature is never ignored: a bad one is not made good by a token.
+        """
+        settings = self.settings
+        if settings.signature_secrets and (not settings.webhook_token or "authorization" in request.headers):
+            webhooks.verify_signature(
+                request,
+                settings.signature_secrets,
+                is_ours=self._credentials.signs_for_us,
+                max_age_seconds=settings.signature_max_age_seconds,
+                covers=settings.payload_hash,
+            )
+        elif settings.webhook_token:
+            webhooks.verify_token(request, settings.webhook_token)
+        elif not self.context.development:
+            raise WebhookRejected("No secret is configured.")
+
+    def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
+        return webhooks.parse(request, self.account)
+
+    # --- archives ---------------------------------------------------------------------------------------------------
+
+    def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
+        body: dict[str, Any] = {"sessionId": self._own(session)}
+        if request.name is not None:
+            body["name"] = request.name
+        if request.output is not None:
+            body["outputMode"] = request.output
+        if request.layout is not None:
+            body["layout"] = {"type": request.layout}
+        try:
+            return _archive(self._rest.start_archive(body))
+        except (ProviderConflict, ProviderNotFoundThere, ProviderRejected) as error:
+            raise _start_error(error) from error
+
+    def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
+        try:
+            return _archive(self._rest.stop_archive(archive_id))
+        except ProviderConflict:
+            archive = self.get_archive(archive_id)
+            if archive.status in RUNNING:
+                raise  # an automatic archive
+            return archive
+
+    def get_archive(self, archive_id: str) -> ArchiveState:
+        return _archive(self._rest.get_archive(archive_id))
+
+    def list_archives(self, session: SessionRef) -> Sequence[ArchiveState]:
+        return [_archive(found) for found in self._rest.list_archives(self._own(session))]
+
+    def delete_archive(self, archive_id: str) -> None:
+        try:
+            self._rest.delete_archive(archive_id)
+        except ProviderNotFoundThere:
+            return
+        except ProviderConflict:
+            try:
+                if self.get_archive(archive_id).status not in FILELESS:
+                    raise
+            except ProviderNotFoundThere:
+                return
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def list_connections(self, session: SessionRef) -> Roster:
+        """List who is connected, silent viewers included; Vonage does not say who they are."""
+        try:
+            listed, count = self._rest.list_connections(self._own(session))
+        except ProviderNotFoundThere:
+            return Roster([], complete=True)  # it never ran
+        there = [
+            RosterConnection(connection_id, connected_at=find_time(found.get("createdAt")))
+            for connection_id, found in _connected(listed).items()
+        ]
+        return Roster(there, complete=count == len(listed))
+
+    def disconnect(self, session: SessionRef, connection_id: str) -> None:
+        session_id = self._own(session)
+        try:
+            self._rest.disconnect(session_id, connection_id)
+        except ProviderNotFoundThere:
+            return
+
+    def mute(self, session: SessionRef, connection_id: str | None) -> None:
+        """Mute everybody; streams that are published later begin muted, and clients may unmute themselves.
+
+        :raises CapabilityUnsupported: one connection alone is asked for. Vonage mutes streams, and its REST API does
+            not tell whose a stream is.
+        """
+        session_id = self._own(session)
+        if connection_id is not None:
+            raise CapabilityUnsupported("Vonage mutes everybody or nobody. Mute the meeting, or disconnect this one.")
+        try:
+            self._rest.mute_session(session_id)
+        except ProviderNotFoundThere:
+            return  # it never ran
+
+    # --- the account ------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Ask for one archive. A refusal says how far the clocks are apart, since that looks like a wrong secret."""
+        answer = self._rest.probe(accept=(401, 403))
+        if answer.status in (401, 403):
+            apart = _seconds_ahead(answer.headers.get("date"), self.context.clock())
+            hint = f" This machine's clock is {apart:+.0f} s off Vonage's." if apart and abs(apart) > 30 else ""
+            raise ProviderAuthFailed(f"Vonage refuses these credentials.{hint}", provider_status=answer.status)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _own(self, session: SessionRef) -> str:
+        """Return a session's id; refuse another account's, whose sessions would all seem to be gone."""
+        if session.account != self.account:
+            raise ProviderAuthFailed("The session belongs to another Vonage account than the one that is configured.")
+        return session.session_id
+
+
+class OpenTokProvider(VonageProvider, StoresArchives):
+    """Vonage Video in the OpenTok environment, where the storage target is set by API."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        unified = super().capabilities
+        return Capabilities(
+            **{
+                **vars(unified),
+                "features": unified.features | {Capability.STORES_ARCHIVES},
+                "storage_scope": StorageScope.ACCOUNT,
+                "storage_kinds": frozenset({"s3", "azure"}),
+            }
+        )
+
+    def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
+        self._rest.set_storage(storage_body(kind, configuration))
+
+    def clear_storage(self) -> None:
+        self._rest.clear_storage()
+
+
+def _check_webhook_secrets(settings: VonageSettings, *, development: bool) -> None:
+    if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
+        logger.warning(
+            "%sSIGNATURE_SECRETS: one is shorter than %d characters and can be guessed from a callback",
+            PREFIX,
+            LEAST_SECRET_CHARACTERS,
+        )
+    if settings.signature_secrets or settings.webhook_token:
+        return
+    if not development:
+        raise ConfigurationError(
+            f"Nothing proves that a callback is Vonage's: set {PREFIX}SIGNATURE_SECRETS to the signature secrets of the"
+            f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
+        )
+    logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
+
+
+def _archive(found: dict[str, Any]) -> ArchiveState:
+    try:
+        return read_archive(found)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ProviderBadResponse("Vonage's answer is no archive.") from error
+
+
+def _connected(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the connections that are not over, by their ids."""
+    return {
+        found["connectionId"]: found
+        for found in listed
+        if isinstance(found.get("connectionId"), str) and found.get("connectionState") != "Disconnected"
+    }
+
+
+def _start_error(error: ProviderError) -> ProviderError:
+    """Say why an archive was not started, in the core's words.
+
+    That nobody is connected is a 404 today and was a 400; nothing but its message tells it from a session that is
+    unknown or an input that is refused.
+    """
+    reason = START_CONFLICTS.get(error.provider_code or "")
+    if not isinstance(error, ProviderConflict):
+        nobody = "clients" in (error.provider_message or "").lower()
+        reason = "no_connections" if nobody else None
+    if reason is None:
+        return error
+    return ProviderConflict(
+        provider_status=error.provider_status, provider_code=reason, provider_message=error.provider_message
+    )
+
+
+def _seconds_ahead(date: str | None, now: datetime) -> float | None:
+    """Return how far our clock is ahead of an answer's; None where the answer does not tell."""
+    try:
+        return (now - parsedate_to_datetime(date or "")).total_seconds()
+    except (ValueError, TypeError):
+        return None

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from videoconf.errors import ConfigurationError
 from videoconf.providers import Secret, setting
+
+PREFIX = "VIDEOCONF_VONAGE_"
+API_KEY = re.compile(r"[0-9]{1,20}")
+APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+MIN_WEBHOOK_TOKEN_CHARACTERS = 16
+
+NEEDS_CREDENTIALS = (
+    f"Vonage needs the credentials of one environment: {PREFIX}API_KEY and {PREFIX}API_SECRET (OpenTok), or "
+    f"{PREFIX}APPLICATION_ID and {PREFIX}PRIVATE_KEY (unified). "
+    "To try videoconf without an account, set VIDEOCONF_PROVIDERS=fake."
+)
 
 
 @dataclass(frozen=True)
@@ -15,15 +28,58 @@ class VonageSettings:
     api_key: str = setting("OpenTok environment: the project's API key (digits).", default="")
     api_secret: Secret = setting("OpenTok environment: the project's API secret.", default=Secret(""))
     application_id: str = setting("Unified environment: the application's id (a UUID).", default="")
-    private_key: Secret = setting("Unified environment: the application's private key, PEM text.", default=Secret(""))
+    private_key: Secret = setting(
+        "Unified environment: the application's private key, as PEM text or as the path of a PEM file.",
+        default=Secret(""),
+    )
+    api_url: str = setting("Base URL of Vonage's REST API. Empty: that of the environment.", default="")
+    signature_secrets: tuple[Secret, ...] = setting(
+        "Secrets with which Vonage signs its callbacks; each is accepted, so that every callback URL may have its own"
+        " and there are two during a rotation. Choose 32 characters or more.",
+        default=(),
+    )
+    signature_max_age_seconds: int = setting(
+        "How old the signature of a callback may be. Vonage repeats a callback for 24 hours and does not say whether it"
+        " signs it anew: with less, what happened during an outage of yours may be refused afterwards.",
+        default=24 * 3600 + 300,
+        minimum=60,
+        maximum=7 * 24 * 3600,
+    )
+    payload_hash: str = setting(
+        "What the hash in a callback's signature covers: `raw`, the body's bytes as they came, or `compact`, the body"
+        " without whitespace. Vonage describes both, and sends bodies in which they are the same.",
+        default="raw",
+        choices=("raw", "compact"),
+    )
+    webhook_token: Secret = setting(
+        "For callbacks that Vonage does not sign: a secret of 16 characters or more that the registered callback URLs"
+        " end with, as `?token=…`.",
+        default=Secret(""),
+    )
 
     def __post_init__(self) -> None:
         opentok = (bool(self.api_key), bool(self.api_secret))
         unified = (bool(self.application_id), bool(self.private_key))
         if (any(opentok) and any(unified)) or not (all(opentok) or all(unified)):
-            raise ConfigurationError(
-                "Vonage needs the credentials of one environment: VIDEOCONF_VONAGE_API_KEY and "
-                "VIDEOCONF_VONAGE_API_SECRET (OpenTok), or VIDEOCONF_VONAGE_APPLICATION_ID and "
-                "VIDEOCONF_VONAGE_PRIVATE_KEY (unified). "
-                "To try videoconf without an account, set VIDEOCONF_PROVIDERS=fake."
-            )
+            raise ConfigurationError(NEEDS_CREDENTIALS)
+        faults = []
+        if self.api_key and not API_KEY.fullmatch(self.api_key):
+            faults.append(f"{PREFIX}API_KEY: an API key consists of digits.")
+        if self.application_id and not APPLICATION_ID.fullmatch(self.application_id):
+            faults.append(f"{PREFIX}APPLICATION_ID: an application's id is a UUID.")
+        if self.api_url and not _is_base_url(self.api_url):
+            faults.append(f"{PREFIX}API_URL: it is http:// or https:// and a host, without user, query or fragment.")
+        if self.webhook_token and len(self.webhook_token.reveal()) < MIN_WEBHOOK_TOKEN_CHARACTERS:
+            faults.append(f"{PREFIX}WEBHOOK_TOKEN: {MIN_WEBHOOK_TOKEN_CHARACTERS} characters or more are needed.")
+        if faults:
+            raise ConfigurationError(faults)
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # raises where it is no number
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain

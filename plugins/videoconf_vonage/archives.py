@@ -1,0 +1,70 @@
+"""Vonage's archive object, the same in answers and callbacks: read leniently, since its numbers are texts at times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from videoconf.providers import ArchiveState, ArchiveStatus
+
+METADATA = (
+    "outputMode",
+    "streamMode",
+    "resolution",
+    "hasAudio",
+    "hasVideo",
+    "hasTranscription",
+    "multiArchiveTag",
+    "maxBitrate",
+    "quantizationParameter",
+    "sha256sum",
+)
+"""What is kept of the rest. Its ``url`` reads the recording and its ``password`` opens it: neither is."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_archive(document: Mapping[str, Any]) -> ArchiveState:
+    """Read an archive object.
+
+    :raises ValueError: it has no id or status, or is no object (any other error of reading it means the same).
+    """
+    archive_id, status = document["id"], document["status"]
+    if not (isinstance(archive_id, str) and archive_id and isinstance(status, str) and status):
+        raise ValueError("an archive lacks its id or its status")
+    return ArchiveState(
+        archive_id=archive_id,
+        session_id=str(document.get("sessionId") or ""),
+        provider_status=status,
+        status=ArchiveStatus(status) if status in set(ArchiveStatus) else None,
+        name=_find_text(document.get("name")),
+        created_at=find_time(document.get("createdAt")),
+        updated_at=find_time(document.get("updatedAt")),
+        duration_seconds=find_count(document.get("duration")),
+        size_bytes=find_count(document.get("size")),
+        reason=_find_text(document.get("reason")),
+        metadata={name: document[name] for name in METADATA if document.get(name) not in (None, "")},
+    )
+
+
+def find_time(milliseconds: object) -> datetime | None:
+    """Read a time in milliseconds since 1970; None where there is none."""
+    count = find_count(milliseconds)
+    try:
+        return None if count is None else _EPOCH + timedelta(milliseconds=count)
+    except OverflowError:
+        return None
+
+
+def find_count(value: object) -> int | None:
+    """Read a number that is not negative, or a text that is one; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _find_text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,35 @@
+"""Where Vonage puts finished archives: the body of the storage setting of an OpenTok project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from videoconf.errors import ProviderRejected
+
+
+def storage_body(kind: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body for a storage kind's configuration.
+
+    ``fallback`` is always sent: sources differ on what leaving it out means.
+
+    :raises ProviderRejected: Vonage cannot do what the configuration says.
+    """
+    if configuration.get("prefix"):
+        message = "Vonage puts archives at the top of the bucket and takes no prefix."
+        raise ProviderRejected(message, errors={"prefix": [message]})
+    if kind == "s3":
+        config = {name: configuration[key] for name, key in S3.items()}
+        # Vonage has no field for the region; without an endpoint it would take the oldest region's.
+        config["endpoint"] = configuration.get("endpoint") or f"https://s3.{configuration['region']}.amazonaws.com"
+    elif kind == "azure":
+        config = {name: configuration[key] for name, key in AZURE.items()}
+        if configuration.get("domain"):
+            config["domain"] = configuration["domain"]
+    else:
+        raise ProviderRejected("Vonage puts archives into S3 or Azure alone.")
+    return {"type": kind, "config": config, "fallback": "opentok" if configuration.get("fallback") else "none"}
+
+
+S3 = {"accessKey": "access_key", "secretKey": "secret_key", "bucket": "bucket"}
+AZURE = {"accountName": "account_name", "accountKey": "account_key", "container": "container"}
