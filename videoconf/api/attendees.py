@@ -20,7 +20,7 @@ from marshmallow.validate import Range
 
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
-from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, UtcTime
+from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime
 from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
 from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
@@ -96,7 +96,7 @@ def list_attendees(args: dict[str, Any], meeting_link_id: str) -> Response:
 class ReportArgs(Schema):
     """What counts as having been present."""
 
-    minimum_share = fields.Float(
+    minimum_share = StrictNumber(
         validate=Range(0, 1), load_default=None, metadata=documented("Present: there for this part of the meeting.")
     )
     minimum_seconds = StrictInteger(

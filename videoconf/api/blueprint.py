@@ -61,6 +61,7 @@ __all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page
 SECURITY_SCHEME = "bearerAuth"
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ else:
 class StrictParser(FlaskParser):
     """webargs on our own JSON. A query parameter that is unknown or repeated is refused like an unknown member.
 
-    The query has only texts; those of an integer or boolean field become what they spell, so that one kind of field
+    The query has only texts; those of a number's or boolean's field become what they spell, so that one kind of field
     serves for both and a body's ``"1"`` is still no integer.
     """
 
@@ -115,6 +116,8 @@ def _spelt(value: Any, field: marshmallow.fields.Field[Any] | None) -> Any:
         return {"true": True, "false": False}.get(value, value)
     if isinstance(field, marshmallow.fields.Integer) and _INTEGER.fullmatch(value):
         return int(value)
+    if isinstance(field, marshmallow.fields.Float) and _NUMBER.fullmatch(value):
+        return float(value)
     return value
 
 

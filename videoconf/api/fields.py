@@ -103,6 +103,15 @@ class StrictInteger(fields.Integer):
         return value
 
 
+class StrictNumber(fields.Float):
+    """A finite number, and no text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValidationError("Must be a number.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class JsonObject(fields.Dict):
     """Any JSON object, bounded in its size as compact UTF-8. That its content can be stored, the parser has seen to."""
 

@@ -45,6 +45,8 @@ def init_requests(app: Flask) -> None:
 
     To be called before routes are added, since a route takes its converters when it is added.
     """
+    # An empty id, as in /session//end, would else be redirected to the path without it, which is another operation's.
+    app.url_map.merge_slashes = False
     app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
     app.after_request(_finish)
 
