@@ -26,6 +26,7 @@ from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention
 from videoconf.jobs import Jobs, Worker
+from videoconf.meetings.creation import Creation
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
@@ -90,6 +91,7 @@ def create_app(
         registry=registry,
         providers=providers,
         jobs=jobs,
+        creation=Creation(providers, jobs, clock),
         meetings=Meetings(providers, jobs, clock),
         attendance=Attendance(settings, clock),
         joining=Joining(providers, settings, clock),

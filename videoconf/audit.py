@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Index, func, select
@@ -55,6 +56,14 @@ def record(
             request_id=caller.request_id,
         )
     )
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a change as JSON has them."""
+    return {
+        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
 
 
 def list_entries(

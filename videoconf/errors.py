@@ -5,6 +5,7 @@
     VideoconfError
     ├── RequestError                    the caller's request, or the state it meets
     │   ├── MalformedRequest        400 malformed_request
+    │   ├── IdempotencyKeyInvalid   400 idempotency_key_invalid
     │   ├── Unauthenticated         401 unauthenticated
     │   ├── Forbidden               403 forbidden
     │   │   └── RoleForbidden       403 role_forbidden
@@ -16,6 +17,7 @@
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
+    │   │   ├── IdempotencyInProgress  409 idempotency_in_progress
     │   │   ├── MeetingEnded        409 meeting_ended
     │   │   ├── MeetingNotOpen      409 meeting_not_open
     │   │   ├── ArchiveNoConnections     409 archive_no_connections
@@ -28,7 +30,8 @@
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   └── ValidationFailed        422 validation_failed
-    │       └── CapabilityUnsupported  422 capability_unsupported
+    │       ├── CapabilityUnsupported  422 capability_unsupported
+    │       └── IdempotencyKeyReused   422 idempotency_key_reused
     ├── ProviderError               502 provider_error
     │   ├── ProviderUnavailable     503 provider_unavailable      not executed
     │   ├── ProviderBusy            503 provider_busy             not executed
@@ -116,6 +119,13 @@ class MalformedRequest(RequestError):
     title = "The request cannot be parsed"
 
 
+class IdempotencyKeyInvalid(RequestError):
+    """The ``Idempotency-Key`` is not 1 to 255 visible ASCII characters without a comma."""
+
+    code = "idempotency_key_invalid"
+    title = "The Idempotency-Key is not valid"
+
+
 class Unauthenticated(RequestError):
     """No bearer token, or one that does not verify."""
 
@@ -197,6 +207,13 @@ class Conflict(RequestError):
     code = "conflict"
     status = 409
     title = "The state of the resource forbids this"
+
+
+class IdempotencyInProgress(Conflict):
+    """The first request with this ``Idempotency-Key`` is still at work; its answer can be had a moment later."""
+
+    code = "idempotency_in_progress"
+    title = "A request with this Idempotency-Key is at work"
 
 
 class MeetingEnded(Conflict):
@@ -291,6 +308,13 @@ class CapabilityUnsupported(ValidationFailed):
 
     code = "capability_unsupported"
     title = "The provider does not support this"
+
+
+class IdempotencyKeyReused(ValidationFailed):
+    """The ``Idempotency-Key`` was sent with another request before."""
+
+    code = "idempotency_key_reused"
+    title = "The Idempotency-Key stands for another request"
 
 
 # --- the provider -----------------------------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from videoconf.api.meeting_schemas import (
 )
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
+from videoconf.api.requests import idempotency_key
 from videoconf.api.services import services
 from videoconf.errors import NotAcceptable
+from videoconf.meetings.creation import NewMeeting
 from videoconf.meetings.joining import IssuedToken, TokenWish
 from videoconf.meetings.models import Meeting
-from videoconf.meetings.operations import NewMeeting
 from videoconf.providers import Role
 
 blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
@@ -29,11 +30,20 @@ blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
 EDITABLE = ("is_scheduled", "schedule_time", "ext_id", "ext_metadata")
 
 
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same body gives the same meeting for at least 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
 @blueprint.route("/session", methods=["POST"])
 @requires(Permission.CREATE_MEETING_SESSION)
 @blueprint.arguments(NewMeetingSchema)
+@blueprint.alt_response(409, "CONFLICT")
 @blueprint.response(200, {"type": "string"}, content_type="text/plain", example='"pX3mJ5v0Qy2cZ1tB7kLw9A"')
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingLink")
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingLink", parameters=[IDEMPOTENCY_KEY])
 def create_meeting(new: dict[str, Any]) -> Response:
     """Create a meeting; the answer is its link id as a JSON string.
 
@@ -45,7 +55,7 @@ def create_meeting(new: dict[str, Any]) -> Response:
     content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
     if content_type is None:
         raise NotAcceptable
-    link = services().meetings.create(caller(), NewMeeting(**new))
+    link = services().creation.create(caller(), NewMeeting(**new), idempotency_key())
     response = Response(json.dumps(link), content_type=content_type)
     response.headers["Location"] = url_for("meetings.get_meeting", meeting_link_id=link)
     return response

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.routing import UnicodeConverter
 
-from videoconf.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from videoconf.errors import IdempotencyKeyInvalid, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 
 API_BODY_LIMIT_BYTES = 64 * 1024
 WEBHOOK_BODY_LIMIT_BYTES = 256 * 1024
@@ -27,6 +27,7 @@ MAX_PATH_PART_LENGTH = 255
 
 _REQUEST_ID = "videoconf.request_id"
 _SANE_REQUEST_ID = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.ASCII | re.IGNORECASE)
 _INTEGERS = range(-(2**63), 2**63)
@@ -61,6 +62,17 @@ def request_id() -> str:
         sent = request.headers.get("X-Request-ID", "")
         found = request.environ[_REQUEST_ID] = sent if _SANE_REQUEST_ID.fullmatch(sent) else uuid4().hex
     return cast("str", found)
+
+
+def idempotency_key() -> str | None:
+    """Return the request's ``Idempotency-Key``, or None where it sends none.
+
+    :raises IdempotencyKeyInvalid: it cannot be kept as it is, or there are two: a server joins them by a comma.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise IdempotencyKeyInvalid
+    return key
 
 
 def raw_body(limit_bytes: int = WEBHOOK_BODY_LIMIT_BYTES) -> bytes:

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
+from videoconf.meetings.creation import Creation
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
@@ -28,6 +29,7 @@ class Services:
     registry: Registry
     providers: Providers
     jobs: Jobs
+    creation: Creation
     meetings: Meetings
     attendance: Attendance
     joining: Joining

@@ -1,4 +1,4 @@
-"""What can be done with a meeting: create, read, edit, end, delete. Joining has a module of its own.
+"""What can be done with a meeting: read, edit, end, delete. Creating and joining have modules of their own.
 
 Each operation is row first, then the provider with no transaction open and no connection held, then the row again.
 Every change of state is one conditional UPDATE whose result decides, so of any number of callers one wins.
@@ -6,61 +6,27 @@ Every change of state is one conditional UPDATE whose result decides, so of any 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, exc, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, undefer
 from sqlalchemy.sql.base import ExecutableOption
 
 from videoconf.attendance.listing import open_connections
-from videoconf.audit import record
+from videoconf.audit import plain, record
 from videoconf.database import read, utc_now, write
-from videoconf.errors import (
-    CapabilityUnsupported,
-    MeetingEnded,
-    MeetingNotFound,
-    ProviderBadResponse,
-    ProviderError,
-    ValidationFailed,
-)
+from videoconf.errors import MeetingEnded, MeetingNotFound, ValidationFailed
 from videoconf.hooks import Providers, contained
-from videoconf.inbox.receive import bind_session
 from videoconf.jobs import ClaimedJob, Jobs
 from videoconf.meetings.models import Meeting
-from videoconf.meetings.sessions import ensure_session
-from videoconf.providers import (
-    Capability,
-    Clock,
-    Provider,
-    SessionCreation,
-    SessionRef,
-    SessionRequest,
-    provider_deadline,
-)
+from videoconf.meetings.schedule import check_schedule_time
+from videoconf.providers import Clock, SessionRef, provider_deadline
 from videoconf.tenancy import Caller, visible_to
 
 END_ATTEMPT_SECONDS = 2.0
 """How long the request that ends a meeting waits for the provider; what is left is a job's."""
 END_SESSION = "end_session"
-ENCRYPTION_EXCLUDES_ARCHIVING = "An end-to-end encrypted meeting cannot be archived."
-
-
-@dataclass(frozen=True)
-class NewMeeting:
-    """A meeting to be created, as the caller asked for it."""
-
-    is_scheduled: bool = False
-    schedule_time: datetime | None = None
-    enable_archiving: bool = False
-    end_to_end_encryption: bool = False
-    provider: str | None = None
-    provider_options: Mapping[str, Any] = field(default_factory=dict)
-    ext_id: str | None = None
-    ext_metadata: dict[str, Any] | None = None
 
 
 class Meetings:
@@ -71,86 +37,6 @@ class Meetings:
         self._jobs = jobs
         self._clock = clock
         jobs.register(END_SESSION, self._end_at_provider)
-
-    # --- create -------------------------------------------------------------------------------------------------
-
-    def create(self, caller: Caller, new: NewMeeting) -> str:
-        """Create a meeting and, for providers whose rooms last, its session; return the meeting link id.
-
-        :raises ValidationFailed: what was asked for is contradictory, or the provider cannot do it; nothing was done.
-        :raises ProviderError: no meeting was made. With ``outcome_unknown`` an unused session may be left there.
-        """
-        provider = self._providers.choose(new.provider)
-        self._check_new(provider, new)
-        eager = provider.capabilities.session_creation is SessionCreation.EAGER
-        link = secrets.token_urlsafe(16)
-        with write() as session:
-            meeting_id = session.execute(
-                insert(Meeting)
-                .values(
-                    meeting_link=link,
-                    tenant=caller.tenant,
-                    is_ready=not eager,
-                    provider=provider.key,
-                    account=provider.account,
-                    is_scheduled=new.is_scheduled,
-                    schedule_time=new.schedule_time,
-                    is_archived=new.enable_archiving,
-                    end_to_end_encryption=new.end_to_end_encryption,
-                    provider_options=dict(new.provider_options),
-                    ext_id=new.ext_id,
-                    ext_metadata=new.ext_metadata,
-                    created_by=caller.subject,
-                    modified_by=caller.subject,
-                )
-                .returning(Meeting.id)
-            ).scalar_one()
-            if not eager:
-                record(session, caller, "meeting.created", meeting_link=link, after=_created(provider, new))
-        if eager:
-            self._open_session(caller, provider, meeting_id, link, new)
-        return link
-
-    def _check_new(self, provider: Provider, new: NewMeeting) -> None:
-        if new.is_scheduled:
-            self._check_schedule_time(new.schedule_time)
-        elif new.schedule_time is not None:
-            raise ValidationFailed(errors={"scheduleTime": ["Needs isScheduled to be true."]})
-        if new.enable_archiving and new.end_to_end_encryption:
-            raise ValidationFailed(
-                ENCRYPTION_EXCLUDES_ARCHIVING, errors={"enableArchiving": [ENCRYPTION_EXCLUDES_ARCHIVING]}
-            )
-        if new.enable_archiving:
-            _need(provider, Capability.AUTOMATIC_ARCHIVING, "enableArchiving")
-        if new.end_to_end_encryption:
-            _need(provider, Capability.END_TO_END_ENCRYPTION, "endToEndEncryption")
-        _check_options(provider, new.provider_options)
-
-    def _check_schedule_time(self, time: datetime | None) -> None:
-        if time is None:
-            raise ValidationFailed(errors={"scheduleTime": ["A scheduled meeting needs a time."]})
-        if time < self._clock():
-            raise ValidationFailed(errors={"scheduleTime": ["Must be in the future."]})
-
-    def _open_session(self, caller: Caller, provider: Provider, meeting_id: int, link: str, new: NewMeeting) -> None:
-        """Ask the provider for the session of a new meeting's row; take the row back when there is none."""
-        request = SessionRequest(link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
-        try:
-            ref = ensure_session(provider, request)
-            with write() as session:
-                if not bind_session(session, meeting_id, provider.key, ref):
-                    raise MeetingNotFound  # somebody took the row away meanwhile
-                record(session, caller, "meeting.created", meeting_link=link, after=_created(provider, new))
-        except exc.IntegrityError as error:
-            self._forget(meeting_id)
-            raise ProviderBadResponse("The provider gave one session to two meetings.") from error
-        except ProviderError:
-            self._forget(meeting_id)
-            raise
-
-    def _forget(self, meeting_id: int) -> None:
-        with write() as session:
-            session.execute(delete(Meeting).where(Meeting.id == meeting_id, Meeting.is_ready.is_(False)))
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -207,7 +93,7 @@ class Meetings:
                 .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
                 .execution_options(synchronize_session=False)
             )
-            record(session, caller, "meeting.edited", meeting_link=link, before=_plain(before), after=_plain(changed))
+            record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))
 
     def _new_schedule(self, meeting: Meeting, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the schedule after the changes. One that stays as it was is valid whatever the time is now."""
@@ -218,7 +104,7 @@ class Meetings:
                 raise ValidationFailed(errors={"scheduleTime": ["Needs isScheduled to be true."]})
             time = None
         elif (is_scheduled, time) != (meeting.is_scheduled, meeting.schedule_time):
-            self._check_schedule_time(time)
+            check_schedule_time(time, self._clock)
         return {"is_scheduled": is_scheduled, "schedule_time": time}
 
     # --- end and delete -----------------------------------------------------------------------------------------
@@ -271,9 +157,7 @@ class Meetings:
         ).one_or_none()
         if ended is None:
             return False
-        record(
-            session, caller, "meeting.ended", meeting_link=meeting.meeting_link, after=_plain({"end_time": ended[0]})
-        )
+        record(session, caller, "meeting.ended", meeting_link=meeting.meeting_link, after=plain({"end_time": ended[0]}))
         return True
 
     def _attempt(self, job: ClaimedJob) -> None:
@@ -290,34 +174,3 @@ class Meetings:
         provider = self._providers.get(meeting.provider)
         with provider_deadline():
             contained(provider.end_session)(SessionRef(meeting.account, meeting.session_id), connections)
-
-
-def _need(provider: Provider, capability: Capability, field: str) -> None:
-    if capability not in provider.capabilities:
-        raise CapabilityUnsupported(
-            f"The provider {provider.key!r} lacks the capability {capability.value!r}.",
-            errors={field: ["Not supported by the provider."]},
-        )
-
-
-def _check_options(provider: Provider, options: Mapping[str, Any]) -> None:
-    if not options:
-        return
-    if provider.options_schema is None:
-        raise ValidationFailed(errors={"providerOptions": ["The provider takes no options."]})
-    wrong: Any = provider.options_schema().validate(dict(options))
-    if wrong:
-        raise ValidationFailed(errors={f"providerOptions.{name}": messages for name, messages in wrong.items()})
-
-
-def _created(provider: Provider, new: NewMeeting) -> dict[str, Any]:
-    asked = {name: value for name, value in vars(new).items() if value not in (None, False, {})}
-    return _plain({**asked, "provider": provider.key})
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values as JSON has them."""
-    return {
-        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }

@@ -1,0 +1,279 @@
+"""``Idempotency-Key`` on ``POST /session``: one key, one meeting, whatever crashes, races or is repeated."""
+
+import json
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select, text, update
+
+from videoconf import idempotency
+from videoconf.api.services import services
+from videoconf.database import read, utc_in, write
+from videoconf.errors import ProviderRejected, ProviderTimeout, ProviderUnavailable
+from videoconf.idempotency import IdempotencyKey
+from videoconf.inbox import receive
+from videoconf.meetings import creation
+from videoconf.meetings.models import Meeting
+
+
+class Crash(BaseException):
+    """The process died here: nothing that was not committed is left."""
+
+
+@pytest.fixture
+def create(client, headers):
+    def post(key=None, body=None, **options):
+        sent = {**headers(**options), **({} if key is None else {"Idempotency-Key": key})}
+        return client.post("/session", headers=sent, json=body or {})
+
+    return post
+
+
+def meetings_of(app):
+    with app.app_context(), read() as session:
+        return session.execute(select(Meeting)).scalars().all()
+
+
+def expire_leases(app):
+    with app.app_context(), write() as session:
+        session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
+
+
+def failing(error, *, after=False):
+    """Make a stand-in for ``ensure_session`` that fails once, before or after it was carried out."""
+    real, calls = creation.ensure_session, []
+
+    def ensure(provider, request):
+        calls.append(request.meeting_id)
+        if len(calls) > 1:
+            return real(provider, request)
+        if after:
+            real(provider, request)
+        raise error
+
+    return ensure, calls
+
+
+def test_the_same_key_gives_the_same_answer_byte_for_byte(app, create):
+    first, second = create("k-1", {"extId": "7"}), create("k-1", {"extId": "7"})
+    assert (first.status_code, first.data) == (second.status_code, second.data)
+    assert first.status_code == 200
+    assert len(meetings_of(app)) == 1
+
+
+def test_without_a_key_each_request_makes_a_meeting(app, create):
+    assert create().data != create().data
+    assert len(meetings_of(app)) == 2
+
+
+def test_a_key_belongs_to_its_tenant(app, create):
+    assert create("k", tenant="a").data != create("k", tenant="b").data
+
+
+def test_a_key_does_not_stand_for_another_request(app, create):
+    create("k", {"extId": "7"})
+    again = create("k", {"extId": "8"})
+    assert (again.status_code, again.json["code"]) == (422, "idempotency_key_reused")
+    assert len(meetings_of(app)) == 1
+
+
+def test_the_order_of_members_makes_no_other_request(create):
+    first = create("k", {"extId": "7", "extMetadata": {"a": 1, "b": 2}})
+    assert create("k", {"extMetadata": {"b": 2, "a": 1}, "extId": "7"}).data == first.data
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "two words", "a,b", "é", "tab\t"])
+def test_a_key_that_cannot_be_kept_is_refused(app, create, key):
+    answer = create(key.encode().decode("latin-1"))
+    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_invalid")
+    assert meetings_of(app) == []
+
+
+def test_what_is_not_valid_takes_no_key(create):
+    assert create("k", {"isScheduled": True}).status_code == 422
+    assert create("k", {"extId": "x"}).status_code == 200
+
+
+def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(app, create, monkeypatch):
+    begun, go_on, real = threading.Event(), threading.Event(), creation.ensure_session
+
+    def slow(provider, request):
+        begun.set()
+        assert go_on.wait(10)
+        return real(provider, request)
+
+    monkeypatch.setattr(creation, "ensure_session", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(create, "k")
+        assert begun.wait(10)
+        waiting = create("k")
+        go_on.set()
+        assert first.result().status_code == 200
+    assert (waiting.status_code, waiting.json["code"]) == (409, "idempotency_in_progress")
+    assert waiting.headers["Retry-After"]
+    assert create("k").data == first.result().data
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_unknown_outcome_is_resumed_by_the_next_request(app, create, monkeypatch, after):
+    ensure, calls = failing(ProviderTimeout(), after=after)
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    assert create("k").status_code == 504
+    answer = create("k")
+    assert answer.status_code == 200
+    link = json.loads(answer.data)
+    assert calls == [link, link], "the provider is asked for the same meeting again"
+    assert [meeting.meeting_link for meeting in meetings_of(app)] == [link]
+
+
+def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, monkeypatch):
+    ensure, _ = failing(ProviderUnavailable())
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    assert create("k").status_code == 503
+    assert meetings_of(app) == []
+    assert create("k", {"extId": "another request"}).status_code == 200
+
+
+def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, monkeypatch):
+    ensure, calls = failing(ProviderRejected("no"))
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    first, second = create("k"), create("k")
+    assert (first.status_code, second.status_code) == (422, 422)
+    assert {**first.json, "requestId": 0} == {**second.json, "requestId": 0}
+    assert len(calls) == 1
+    assert meetings_of(app) == []
+
+
+def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, monkeypatch):
+    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    for key in ("k", None):
+        with pytest.raises(Crash):
+            create(key)
+    assert len(meetings_of(app)) == 2
+    take_back = services(app).creation.complete_abandoned
+    with app.app_context():
+        take_back()
+        assert len(meetings_of(app)) == 2, "their clients may still come"
+        with write() as session:
+            session.execute(update(Meeting).values(created_on=utc_in(-creation.ABANDONED_SECONDS - 1)))
+        take_back()
+        assert len(meetings_of(app)) == 1, "one is under a lease that lasts"
+        expire_leases(app)
+        take_back()
+    assert meetings_of(app) == []
+    monkeypatch.undo()
+
+
+def test_a_finished_creation_is_never_taken_back(app, create):
+    create("k")
+    expire_leases(app)
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Meeting).values(created_on=utc_in(-1e6)))
+        services(app).creation.complete_abandoned()
+    assert len(meetings_of(app)) == 1
+
+
+def test_keys_are_forgotten_after_their_time(app, create):
+    first = create("k")
+    with app.app_context():
+        idempotency.reap()
+        assert create("k").data == first.data
+        with write() as session:
+            session.execute(update(IdempotencyKey).values(created_on=utc_in(-idempotency.RETENTION_SECONDS - 1)))
+        idempotency.reap()
+    assert create("k").data != first.data
+
+
+def crash_in(function):
+    def crash(*args, **kwargs):
+        function(*args, **kwargs)
+        raise Crash
+
+    return crash
+
+
+def test_120_keys_4_clients_and_a_crash_at_every_step(app, headers, monkeypatch):
+    """I-7 and I-8: per key one meeting, one session and one answer; no session serves two meetings."""
+    dice, guard = random.Random(20261121), threading.Lock()
+    asked = []
+
+    def maybe(step):
+        with guard:
+            crashes = dice.random() < 0.15
+        if crashes:
+            raise Crash(step)
+
+    def around(module, name, *, before, after):
+        real = getattr(module, name)
+
+        def call(*args, **kwargs):
+            maybe(before)
+            result = real(*args, **kwargs)
+            maybe(after)
+            return result
+
+        monkeypatch.setattr(module, name, call)
+
+    real = creation.ensure_session
+
+    def ensure(provider, request):
+        with guard:
+            asked.append(request.meeting_id)
+            outcome = dice.random()
+        if outcome < 0.08:
+            raise ProviderTimeout
+        ref = real(provider, request)
+        if outcome < 0.16:
+            raise ProviderTimeout
+        return ref
+
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    around(creation, "ensure_session", before="committed row", after="provider answered")
+    around(idempotency, "claim", before="nothing", after="claimed")
+    around(receive, "_apply", before="orphans", after="orphans")
+    around(creation, "bind_session", before="bound", after="uncommitted session")
+    around(idempotency, "finish", before="unfinished", after="uncommitted answer")
+    around(idempotency, "release", before="kept lease", after="released")
+
+    clients = [app.test_client() for _ in range(4)]
+    keys = [f"key-{number}" for number in range(120)]
+    answers = {key: [] for key in keys}
+
+    def run(client, seed):
+        order = random.Random(seed).sample(keys, len(keys))
+        for key in order:
+            for _ in range(3):
+                try:
+                    answer = client.post("/session", headers={**headers(), "Idempotency-Key": key}, json={"extId": key})
+                except Crash:
+                    continue
+                with guard:
+                    answers[key].append((answer.status_code, answer.data))
+
+    threads = [threading.Thread(target=run, args=(client, seed)) for seed, client in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    expire_leases(app)
+    for key in keys:  # every client comes again once the faults are over
+        answer = clients[0].post("/session", headers={**headers(), "Idempotency-Key": key}, json={"extId": key})
+        answers[key].append((answer.status_code, answer.data))
+
+    assert {status for given in answers.values() for status, _ in given} <= {200, 409, 503, 504}
+    made = meetings_of(app)
+    assert len(made) == len(keys)
+    assert len({meeting.session_id for meeting in made}) == len(keys)
+    assert all(meeting.is_ready for meeting in made)
+    links = {meeting.ext_id: meeting.meeting_link for meeting in made}
+    for key, given in answers.items():
+        told = {data for status, data in given if status == 200}
+        assert told == {json.dumps(links[key]).encode()}
+    assert set(asked) <= set(links.values()), "the provider was asked for a meeting that is nobody's"
+    with app.app_context(), read() as session:
+        created = "SELECT count(*) FROM audit_entry WHERE action = 'meeting.created'"
+        assert session.execute(text(created)).scalar_one() == len(keys)

@@ -1,0 +1,169 @@
+"""Idempotent creation: one ``Idempotency-Key`` of a tenant makes one thing, whatever crashes or is repeated.
+
+A row per key says who is at work (a lease, given by the database's clock) and, when it is done, what was answered. Its
+owner's name is a fence: whoever lost the lease to another can no longer finish. Between the two lies a provider call,
+outside any transaction; with an unknown outcome the lease is given back, and the next request of the key resumes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from videoconf.database import Model, utc_in, utc_now, write
+from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
+
+LEASE_SECONDS = 30.0
+"""Longer than any request may take."""
+RETENTION_SECONDS = 86_400.0
+"""How long a key is remembered at least; then it makes something new."""
+BATCH = 1000
+
+
+class KeyState(StrEnum):
+    """``busy`` until there is an answer that a repetition gets again."""
+
+    BUSY = "busy"
+    DONE = "done"
+
+
+class IdempotencyKey(Model):
+    """One key of one tenant."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index(None, "created_on"), Index(None, "target"))
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    state: Mapped[str] = mapped_column(default=KeyState.BUSY)
+    owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    target: Mapped[str | None]
+    """The id of what is being made."""
+    answer: Mapped[dict[str, Any] | None]
+    created_on: Mapped[datetime] = mapped_column(default=utc_now())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a key. ``target`` None: nobody has begun before."""
+
+    tenant: str
+    key: str
+    owner: str
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was answered to the key before."""
+
+    answer: dict[str, Any]
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """Return what tells two requests of one key apart: a digest of the canonical, validated body."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done:
+    """Take a key, resume it where its owner is gone, or return what it was answered.
+
+    :param request: the :func:`fingerprint`.
+    :raises IdempotencyKeyReused: the key stands for another request.
+    :raises IdempotencyInProgress: somebody is at work on it.
+    """
+    owner = secrets.token_hex(8)
+    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    lease = {"owner": owner, "lease_until": utc_in(LEASE_SECONDS)}
+    row = insert_once(IdempotencyKey).values(tenant=tenant, key=key, fingerprint=request, **lease)
+    statement = row.on_conflict_do_nothing().returning(IdempotencyKey.key)
+    if session.execute(statement).scalar_one_or_none() is not None:
+        return Claim(tenant, key, owner, None)
+    known = session.execute(select(IdempotencyKey).where(*_is(tenant, key)).with_for_update()).scalar_one_or_none()
+    if known is None:  # given up between the two statements
+        raise IdempotencyInProgress(retry_after_seconds=1)
+    if known.fingerprint != request:
+        raise IdempotencyKeyReused
+    if known.state == KeyState.DONE:
+        return Done(known.answer or {})
+    taken = session.execute(
+        update(IdempotencyKey)
+        .where(*_is(tenant, key), or_(IdempotencyKey.owner.is_(None), IdempotencyKey.lease_until < utc_now()))
+        .values(**lease)
+        .returning(IdempotencyKey.target)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if taken is None:
+        raise IdempotencyInProgress(retry_after_seconds=1)
+    return Claim(tenant, key, owner, taken.target)
+
+
+def aim(session: Session, claim: Claim, target: str) -> None:
+    """Note what is being made, in the transaction that begins it."""
+    session.execute(_own(claim).values(target=target))
+
+
+def finish(session: Session, claim: Claim, answer: dict[str, Any]) -> bool:
+    """Store the answer, in the transaction of what it tells; False when the lease was lost: then nothing may change."""
+    finished = _own(claim).values(state=KeyState.DONE, owner=None, lease_until=None, answer=answer)
+    return session.execute(finished.returning(IdempotencyKey.key)).one_or_none() is not None
+
+
+def release(claim: Claim) -> None:
+    """Give the lease back with the outcome unknown: the next request of the key resumes."""
+    with write() as session:
+        session.execute(_own(claim).values(owner=None, lease_until=None))
+
+
+def forget(session: Session, claim: Claim) -> bool:
+    """Give the key up, since nothing was made; False when the lease was lost."""
+    statement = delete(IdempotencyKey).where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)
+    gone = session.execute(statement.returning(IdempotencyKey.key).execution_options(synchronize_session=False))
+    return gone.one_or_none() is not None
+
+
+def abandon(session: Session, target: str) -> bool:
+    """Give up the key that aims at a target; False when somebody is at work on it under a lease that lasts."""
+    aimed = IdempotencyKey.target == target
+    held = select(IdempotencyKey.key).where(aimed, IdempotencyKey.lease_until >= utc_now())
+    if session.execute(held).first() is not None:
+        return False
+    session.execute(delete(IdempotencyKey).where(aimed, IdempotencyKey.state == KeyState.BUSY))
+    return True
+
+
+def reap() -> None:
+    """Delete a batch of keys whose time is over."""
+    with write() as session:
+        old = (
+            select(IdempotencyKey.tenant, IdempotencyKey.key)
+            .where(IdempotencyKey.created_on < utc_in(-RETENTION_SECONDS))
+            .order_by(IdempotencyKey.created_on)
+            .limit(BATCH)
+        )
+        for row in session.execute(old).all():
+            session.execute(delete(IdempotencyKey).where(*_is(row.tenant, row.key)))
+
+
+def _is(tenant: str, key: str) -> tuple[Any, ...]:
+    return IdempotencyKey.tenant == tenant, IdempotencyKey.key == key
+
+
+def _own(claim: Claim) -> Any:
+    return (
+        update(IdempotencyKey)
+        .where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)
+        .execution_options(synchronize_session=False)
+    )

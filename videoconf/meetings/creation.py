@@ -1,0 +1,298 @@
+"""Creating a meeting: our row first, then the provider's session outside any transaction, then the row again.
+
+A request that names an ``Idempotency-Key`` makes one meeting however often it is sent and wherever a process dies;
+:mod:`videoconf.idempotency` has the protocol. A provider that certainly did not act is replaced by the next that can.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, exc, insert, select, update
+from sqlalchemy.orm import Session
+
+from videoconf import idempotency
+from videoconf.audit import plain, record
+from videoconf.database import utc_in, write
+from videoconf.errors import (
+    CapabilityUnsupported,
+    IdempotencyInProgress,
+    ProviderAuthFailed,
+    ProviderBadResponse,
+    ProviderBusy,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderUnavailable,
+    ValidationFailed,
+)
+from videoconf.hooks import Providers
+from videoconf.inbox.receive import bind_session
+from videoconf.jobs import Jobs
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.schedule import check_schedule_time
+from videoconf.meetings.sessions import ensure_session
+from videoconf.providers import Capability, Clock, Provider, SessionCreation, SessionRef, SessionRequest
+from videoconf.tenancy import Caller
+
+logger = logging.getLogger(__name__)
+
+ENCRYPTION_EXCLUDES_ARCHIVING = "An end-to-end encrypted meeting cannot be archived."
+NOT_EXECUTED = (ProviderUnavailable, ProviderBusy, ProviderRateLimited, ProviderAuthFailed)
+"""Failures after which there certainly is no session, so that another provider may be asked."""
+ABANDONED_SECONDS = 300.0
+"""How long the client of a creation that was cut off has to come again, before it is completed or taken back."""
+COMPLETE_EVERY_SECONDS = 60.0
+REAP_EVERY_SECONDS = 600.0
+BATCH = 20
+
+
+@dataclass(frozen=True)
+class NewMeeting:
+    """A meeting to be created, as the caller asked for it."""
+
+    is_scheduled: bool = False
+    schedule_time: datetime | None = None
+    enable_archiving: bool = False
+    end_to_end_encryption: bool = False
+    provider: str | None = None
+    provider_options: Mapping[str, Any] = field(default_factory=dict)
+    ext_id: str | None = None
+    ext_metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A meeting whose row is committed and whose session is not known yet."""
+
+    id: int
+    link: str
+    caller: Caller
+    claim: idempotency.Claim | None
+    failed_over: tuple[tuple[str, str], ...] = ()
+    """Providers that were asked in vain, each with the error's code."""
+
+
+class Creation:
+    """Creates meetings. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, jobs: Jobs, clock: Clock) -> None:
+        self._providers = providers
+        self._clock = clock
+        jobs.every("complete_creations", COMPLETE_EVERY_SECONDS, self.complete_abandoned)
+        jobs.every("reap_idempotency_keys", REAP_EVERY_SECONDS, idempotency.reap)
+
+    def create(self, caller: Caller, new: NewMeeting, key: str | None = None) -> str:
+        """Create a meeting and, for providers whose rooms last, its session; return the meeting link id.
+
+        :param key: the caller's ``Idempotency-Key``: the same key with the same request gives the same link.
+        :raises ValidationFailed: what was asked for is contradictory, or the provider cannot do it; nothing was done.
+        :raises IdempotencyKeyReused: the key stands for another request; :class:`IdempotencyInProgress`: the first
+            request of the key is still at work.
+        :raises ProviderError: no meeting was made. With ``outcome_unknown`` an unused session may be left there, and
+            a repetition with the key resumes.
+        """
+        candidates = self._candidates(new)
+        began = self._begin(caller, candidates[0], new, key)
+        if isinstance(began, str):
+            return began
+        if candidates[0].capabilities.session_creation is SessionCreation.EAGER:
+            self._open_session(began, candidates, new)
+        return began.link
+
+    # --- what may be asked of whom ------------------------------------------------------------------------------
+
+    def _candidates(self, new: NewMeeting) -> list[Provider]:
+        """Return the provider to ask and, where the caller left the choice to us, those that could stand in for it."""
+        first = self._providers.choose(new.provider)
+        self._check(first, new)
+        if new.provider is not None or new.provider_options:
+            return [first]
+        others = [other for other in self._providers if other is not first and self._can(other, new)]
+        return [first, *others]
+
+    def _check(self, provider: Provider, new: NewMeeting) -> None:
+        if new.is_scheduled:
+            check_schedule_time(new.schedule_time, self._clock)
+        elif new.schedule_time is not None:
+            raise ValidationFailed(errors={"scheduleTime": ["Needs isScheduled to be true."]})
+        if new.enable_archiving and new.end_to_end_encryption:
+            raise ValidationFailed(
+                ENCRYPTION_EXCLUDES_ARCHIVING, errors={"enableArchiving": [ENCRYPTION_EXCLUDES_ARCHIVING]}
+            )
+        for capability, name in _needed(new):
+            if capability not in provider.capabilities:
+                raise CapabilityUnsupported(
+                    f"The provider {provider.key!r} lacks the capability {capability.value!r}.",
+                    errors={name: ["Not supported by the provider."]},
+                )
+        _check_options(provider, new.provider_options)
+
+    def _can(self, provider: Provider, new: NewMeeting) -> bool:
+        # One whose rooms exist just in time cannot be seen to work now; it is no proof that it would stand in.
+        eager = provider.capabilities.session_creation is SessionCreation.EAGER
+        return eager and all(capability in provider.capabilities for capability, _ in _needed(new))
+
+    # --- the row, the session, the row --------------------------------------------------------------------------
+
+    def _begin(self, caller: Caller, provider: Provider, new: NewMeeting, key: str | None) -> _Begun | str:
+        """Commit the meeting's row, or find the one that the key began; return its link when it is done already."""
+        eager = provider.capabilities.session_creation is SessionCreation.EAGER
+        with write() as session:
+            claim = None
+            if key is not None:
+                claimed = idempotency.claim(session, caller.tenant, key, idempotency.fingerprint(asdict(new)))
+                if isinstance(claimed, idempotency.Done):
+                    return _replayed(claimed.answer)
+                claim = claimed
+                if claim.target is not None:
+                    row = session.execute(select(Meeting.id).where(Meeting.meeting_link == claim.target)).scalar_one()
+                    return _Begun(row, claim.target, caller, claim)
+            link = secrets.token_urlsafe(16)
+            meeting_id = session.execute(
+                insert(Meeting)
+                .values(
+                    meeting_link=link,
+                    tenant=caller.tenant,
+                    is_ready=not eager,
+                    provider=provider.key,
+                    account=provider.account,
+                    is_scheduled=new.is_scheduled,
+                    schedule_time=new.schedule_time,
+                    is_archived=new.enable_archiving,
+                    end_to_end_encryption=new.end_to_end_encryption,
+                    provider_options=dict(new.provider_options),
+                    ext_id=new.ext_id,
+                    ext_metadata=new.ext_metadata,
+                    created_by=caller.subject,
+                    modified_by=caller.subject,
+                )
+                .returning(Meeting.id)
+            ).scalar_one()
+            begun = _Begun(meeting_id, link, caller, claim)
+            if not eager:
+                self._finish(session, begun, provider, new)
+            elif claim is not None:
+                idempotency.aim(session, claim, link)
+        return begun
+
+    def _open_session(self, begun: _Begun, candidates: list[Provider], new: NewMeeting) -> None:
+        """Give a new meeting its session; take its row back when there certainly is none."""
+        request = SessionRequest(begun.link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
+        provider = self._provider_of(begun)  # of a resumed creation, the one that was asked before
+        try:
+            while True:
+                try:
+                    ref = ensure_session(provider, request)
+                    break
+                except NOT_EXECUTED as error:
+                    nexts = candidates[candidates.index(provider) + 1 :] if provider in candidates else []
+                    if not nexts:
+                        raise
+                    logger.warning("%s fails (%s): the meeting goes to %s", provider.key, error.code, nexts[0].key)
+                    begun = replace(begun, failed_over=(*begun.failed_over, (provider.key, error.code)))
+                    provider = nexts[0]
+                    self._move(begun, provider)
+            self._bind(begun, provider, ref, new)
+        except exc.IntegrityError as error:
+            self._give_up(begun)
+            raise ProviderBadResponse("The provider gave one session to two meetings.") from error
+        except ProviderError as error:
+            if error.outcome_unknown and begun.claim is not None:
+                idempotency.release(begun.claim)
+            else:
+                self._give_up(begun, error if isinstance(error, ProviderRejected) else None)
+            raise
+
+    def _provider_of(self, begun: _Begun) -> Provider:
+        with write() as session:
+            key = session.execute(select(Meeting.provider).where(Meeting.id == begun.id)).scalar_one()
+        return self._providers.get(key)
+
+    def _move(self, begun: _Begun, provider: Provider) -> None:
+        with write() as session:
+            session.execute(
+                update(Meeting)
+                .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
+                .values(provider=provider.key, account=provider.account)
+                .execution_options(synchronize_session=False)
+            )
+
+    def _bind(self, begun: _Begun, provider: Provider, ref: SessionRef, new: NewMeeting) -> None:
+        with write() as session:
+            if not bind_session(session, begun.id, provider.key, ref):
+                # Another request of the key was faster; its session is the meeting's, and ours is left unused.
+                logger.warning("session %s of %s is left unused", ref.session_id, provider.key)
+                raise IdempotencyInProgress(retry_after_seconds=1)
+            self._finish(session, begun, provider, new)
+
+    def _finish(self, session: Session, begun: _Begun, provider: Provider, new: NewMeeting) -> None:
+        if begun.claim is not None and not idempotency.finish(session, begun.claim, {"link": begun.link}):
+            raise IdempotencyInProgress(retry_after_seconds=1)  # rolls everything of this block back
+        asked = {name: value for name, value in asdict(new).items() if value not in (None, False, {})}
+        over = {"failed_over": dict(begun.failed_over)} if begun.failed_over else {}
+        after = plain({**asked, "provider": provider.key, **over})
+        record(session, begun.caller, "meeting.created", meeting_link=begun.link, after=after)
+
+    def _give_up(self, begun: _Begun, rejected: ProviderRejected | None = None) -> None:
+        """Take the row back. What the provider refused is kept under the key: it would be refused again."""
+        with write() as session:
+            if begun.claim is not None:
+                answer = {"rejected": rejected.detail, "errors": rejected.errors} if rejected else None
+                still_ours = (
+                    idempotency.finish(session, begun.claim, answer)
+                    if answer is not None
+                    else idempotency.forget(session, begun.claim)
+                )
+                if not still_ours:
+                    return
+            session.execute(delete(Meeting).where(Meeting.id == begun.id, Meeting.is_ready.is_(False)))
+
+    # --- what was cut off ---------------------------------------------------------------------------------------
+
+    def complete_abandoned(self) -> None:
+        """Take back creations that a crash or an unknown outcome left, when their client has not come again.
+
+        The session that may have been made is not referenced by anything. A key that aimed at the meeting is free.
+        """
+        with write() as session:
+            old = (
+                select(Meeting.id, Meeting.meeting_link)
+                .where(Meeting.is_ready.is_(False), Meeting.created_on < utc_in(-ABANDONED_SECONDS))
+                .order_by(Meeting.id)
+                .limit(BATCH)
+                .with_for_update(skip_locked=True)
+            )
+            for row in session.execute(old).all():
+                if idempotency.abandon(session, row.meeting_link):
+                    session.execute(delete(Meeting).where(Meeting.id == row.id, Meeting.is_ready.is_(False)))
+
+
+def _needed(new: NewMeeting) -> list[tuple[Capability, str]]:
+    """List the capabilities that a meeting needs, each with the field that asks for it."""
+    asked = [
+        (new.enable_archiving, Capability.AUTOMATIC_ARCHIVING, "enableArchiving"),
+        (new.end_to_end_encryption, Capability.END_TO_END_ENCRYPTION, "endToEndEncryption"),
+    ]
+    return [(capability, name) for wanted, capability, name in asked if wanted]
+
+
+def _check_options(provider: Provider, options: Mapping[str, Any]) -> None:
+    if not options:
+        return
+    if provider.options_schema is None:
+        raise ValidationFailed(errors={"providerOptions": ["The provider takes no options."]})
+    wrong: Any = provider.options_schema().validate(dict(options))
+    if wrong:
+        raise ValidationFailed(errors={f"providerOptions.{name}": messages for name, messages in wrong.items()})
+
+
+def _replayed(answer: Mapping[str, Any]) -> str:
+    if "link" in answer:
+        return str(answer["link"])
+    raise ProviderRejected(answer["rejected"], errors=answer["errors"])
