@@ -11,7 +11,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from videoconf_migrations import FOLDER as MIGRATIONS
 
-from videoconf.api import attendees, audit, docs, health, meetings, moderation, webhooks
+from videoconf.api import archives, attendees, audit, docs, health, meetings, moderation, webhooks
 from videoconf.api import providers as providers_api
 from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
 from videoconf.api.blueprint import Api
@@ -19,6 +19,9 @@ from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
+from videoconf.archives.deletion import Deletion
+from videoconf.archives.operations import Archives
+from videoconf.archives.reconciler import Reconciler
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.database import db, driver_url, engine_options
@@ -86,6 +89,8 @@ def create_app(
 
     # 4. The domain.
     jobs = Jobs()
+    deletion = Deletion(providers, jobs, settings, delete_stored_copy=lambda archive: False)
+    Reconciler(providers, jobs, deletion.resume)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -96,6 +101,8 @@ def create_app(
         attendance=Attendance(settings, clock),
         joining=Joining(providers, settings, clock),
         moderation=Moderation(providers),
+        archives=Archives(providers, jobs),
+        deletion=deletion,
         clients=clients,
         clock=clock,
         faults=tuple(faults),
@@ -112,7 +119,7 @@ def create_app(
     configure_openapi(app)
     api = Api(app)
     prefix = settings.path_prefix or None
-    for module in (meetings, attendees, moderation, webhooks, audit, providers_api, health):
+    for module in (meetings, archives, attendees, moderation, webhooks, audit, providers_api, health):
         api.register_blueprint(module.blueprint, url_prefix=prefix)
     app.register_blueprint(docs.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):

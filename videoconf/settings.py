@@ -157,6 +157,13 @@ class Settings:
     webhook_retention_days: int = setting(
         "How long webhooks are remembered, to know repetitions and for inspection.", default=14, minimum=7
     )
+    archive_retention_days: int = setting(
+        "Age in days at which an archive is deleted, at the provider and in the storage target, unless it has a legal"
+        " hold. 0 keeps archives for ever.",
+        default=0,
+        minimum=0,
+        maximum=36500,
+    )
     embedded_workers: int = setting(
         "Job threads inside each server process. 0 where `flask videoconf worker` runs beside it.",
         default=1,

@@ -7,6 +7,8 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from videoconf.archives.deletion import Deletion
+from videoconf.archives.operations import Archives
 from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
@@ -34,6 +36,8 @@ class Services:
     attendance: Attendance
     joining: Joining
     moderation: Moderation
+    archives: Archives
+    deletion: Deletion
     clients: dict[str, Clients]
     """The HTTP clients of each enabled provider."""
     clock: Clock

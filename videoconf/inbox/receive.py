@@ -15,6 +15,7 @@ from sqlalchemy import Insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from videoconf.archives.evidence import merge_evidence as merge_archive_evidence
 from videoconf.attendance import evidence
 from videoconf.database import UTCDateTime, greatest, lock, write
 from videoconf.errors import WebhookRejected
@@ -172,6 +173,10 @@ def _apply(session: Session, meeting_id: int, event: ProviderEvent) -> EventStat
             .values(closed_at=greatest(Meeting.closed_at, literal(event.at, UTCDateTime())))
             .execution_options(synchronize_session=False)
         )
+    elif event.kind is EventKind.ARCHIVE:
+        if event.archive is None:
+            return EventStatus.IGNORED
+        merge_archive_evidence(session, meeting_id, event.archive)
     return EventStatus.APPLIED
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
+from videoconf.archives.evidence import cleaned as cleaned_archive
 from videoconf.providers import ArchiveState, ArchiveStatus, EventKind, ProviderEvent
 
 LONGEST_TEXT = 255
@@ -20,7 +21,8 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
     A participant chooses their own name; it must not be able to make a webhook fail, because a sender whose webhooks
     fail repeats them for a day, or stops sending.
 
-    :raises ValueError: an id is too long to be kept whole. Cutting it could make two connections one.
+    :raises ValueError: an id is too long to be kept whole (cutting it could make two connections one), or an archive
+        has none that can be used.
     """
     for name, longest in (
         ("session_id", LONGEST_TEXT),
@@ -34,7 +36,8 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
     }
     texts["attendee"] = _clean(event.attendee, LONGEST_ATTENDEE) or None
     times: dict[str, Any] = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
-    return dataclasses.replace(event, dedupe_key=_clean(event.dedupe_key) or "", **texts, **times)
+    archive = None if event.archive is None else cleaned_archive(event.archive)
+    return dataclasses.replace(event, dedupe_key=_clean(event.dedupe_key) or "", archive=archive, **texts, **times)
 
 
 def _clean(text: str | None, longest: int = LONGEST_TEXT) -> str | None:

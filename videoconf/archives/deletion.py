@@ -1,0 +1,168 @@
+"""Deleting archives everywhere: at the provider and in the storage target, on demand and by age.
+
+It is decided once, in our row (``deleting_since``), together with the job that sees it through. Then each copy is
+deleted; one that is gone already is success. When both are gone the row becomes a tombstone and the audit trail gets a
+receipt. A provider or a target that is down only delays this.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from videoconf.archives.evidence import ERASE_ARCHIVE
+from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
+from videoconf.archives.listing import get_archive
+from videoconf.archives.models import Archive
+from videoconf.archives.recorder import archiving_providers, get_recorder
+from videoconf.audit import record
+from videoconf.database import read, utc_in, utc_now, write
+from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderNotFoundThere
+from videoconf.hooks import Providers
+from videoconf.jobs import Jobs
+from videoconf.settings import Settings
+from videoconf.tenancy import Caller
+
+logger = logging.getLogger(__name__)
+
+EXPIRE_ARCHIVES = "expire_archives"
+RETENTION_SECONDS = 3600.0
+RETENTION_BATCH = 100
+RETENTION = "retention"
+"""The actor of what is deleted by its age."""
+RESUME_SECONDS = 3600.0
+"""After how long without an end a deletion is taken up again, should its job be dead."""
+
+DeleteStoredCopy = Callable[[Archive], bool]
+"""Deletes the copy of an archive in the storage target; returns whether the archive has ever had one there.
+
+Called with no transaction open. Idempotent: one that is gone is success. Raises :class:`StorageError`.
+"""
+
+
+class Deletion:
+    """Deletes archives. One instance serves all threads."""
+
+    def __init__(
+        self, providers: Providers, jobs: Jobs, settings: Settings, delete_stored_copy: DeleteStoredCopy
+    ) -> None:
+        self._providers = providers
+        self._jobs = jobs
+        self._retention_days = settings.archive_retention_days
+        self._delete_stored_copy = delete_stored_copy
+        jobs.register(ERASE_ARCHIVE, self._erase)
+        jobs.every(EXPIRE_ARCHIVES, RETENTION_SECONDS, self.expire)
+
+    def delete(self, caller: Caller, archive_id: str) -> None:
+        """Delete an archive everywhere. Of several calls one does the work; the others find it done or under way.
+
+        :raises ArchiveNotFound: there is none, or it is deleted.
+        :raises ArchiveOnHold: it has a legal hold; :class:`ArchiveNotDeletable`: it is still being recorded.
+        :raises CapabilityUnsupported: its provider deletes nothing by API.
+        :raises ProviderError: or :class:`StorageError`: something may be left. The archive stays ``deleting``, and a
+            job goes on.
+        """
+        with write() as session:
+            archive = get_archive(session, caller, archive_id, lock=True)
+            if archive.deleting_since is not None:
+                return
+            if archive.legal_hold:
+                raise ArchiveOnHold
+            get_recorder(self._providers, archive.provider, archive.account)
+            self._mark(session, archive.id, caller.subject)
+            link = archive.meeting.meeting_link
+            record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
+            job = self._jobs.enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
+        self._jobs.attempt(job)
+        with read() as session:
+            erased = session.execute(select(Archive.deleted_on).where(Archive.id == archive.id)).scalar_one_or_none()
+        if erased is None:
+            raise ArchiveNotDeletable
+
+    def expire(self) -> None:
+        """Begin the deletion of archives beyond their age. The recurring job; takes a batch, and leaves the rest."""
+        if not self._retention_days:
+            return
+        too_old = (
+            select(Archive.id)
+            .where(
+                Archive.created_on < utc_in(-86400.0 * self._retention_days),
+                Archive.deleted_on.is_(None),
+                Archive.deleting_since.is_(None),
+                Archive.legal_hold.is_(False),
+                Archive.status.not_in(UNSETTLED),
+                Archive.provider.in_(archiving_providers(self._providers)),
+            )
+            .order_by(Archive.created_on)
+            .limit(RETENTION_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        with write() as session:
+            for archive_id in session.execute(too_old).scalars().all():
+                self._mark(session, archive_id, RETENTION)
+                self._jobs.enqueue(session, ERASE_ARCHIVE, {"id": archive_id})
+
+    def _mark(self, session: Session, id: int, deleted_by: str) -> None:
+        session.execute(
+            update(Archive)
+            .where(Archive.id == id)
+            .values(deleting_since=utc_now(), deleted_by=deleted_by, check_due_at=utc_in(RESUME_SECONDS))
+            .execution_options(synchronize_session=False)
+        )
+
+    def _erase(self, payload: Mapping[str, Any]) -> None:
+        self.resume(payload["id"])
+
+    def resume(self, id: int) -> None:
+        """Go on with a deletion to its end. Idempotent, also beside another that does the same.
+
+        :raises ProviderError: or :class:`StorageError`: something may be left.
+        """
+        with read() as session:
+            statement = select(Archive).where(Archive.id == id, Archive.deleting_since.is_not(None))
+            archive = session.execute(statement.options(joinedload(Archive.meeting))).scalar_one_or_none()
+        if archive is None:
+            return
+        try:
+            get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
+        except ProviderNotFoundThere:
+            pass
+        except ProviderConflict:
+            if self._take_back(archive):
+                return
+        had_stored_copy = self._delete_stored_copy(archive)
+        with write() as session:
+            finished = session.execute(
+                update(Archive)
+                .where(Archive.id == id, Archive.deleting_since.is_not(None))
+                .values(deleting_since=None, deleted_on=func.coalesce(Archive.deleted_on, utc_now()), check_due_at=None)
+                .returning(Archive.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            if finished is not None:
+                gone = {"provider": "gone", "storageTarget": "gone" if had_stored_copy else "none"}
+                actor = Caller(archive.deleted_by or f"provider:{archive.provider}", archive.tenant)
+                link = archive.meeting.meeting_link
+                record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
+
+    def _take_back(self, archive: Archive) -> bool:
+        """Make an archive what it was, since the provider does not delete it yet; not one that is out of sight."""
+        with write() as session:
+            taken_back = session.execute(
+                update(Archive)
+                .where(Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))
+                .values(deleting_since=None, deleted_by=None, check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
+                .returning(Archive.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            logger.info("the provider does not delete the archive %s yet", archive.archive_id)
+            # Retention asks again every hour; one entry for each attempt would bury the others.
+            if taken_back is not None and archive.deleted_by not in (None, RETENTION):
+                actor = Caller(str(archive.deleted_by), archive.tenant)
+                link = archive.meeting.meeting_link
+                record(session, actor, "archive.deletion_refused", meeting_link=link, target=archive.archive_id)
+        return archive.deleted_on is None
