@@ -11,7 +11,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from videoconf_migrations import FOLDER as MIGRATIONS
 
-from videoconf.api import archives, attendees, audit, docs, health, meetings, moderation, webhooks
+from videoconf.api import archives, attendees, audit, docs, health, meetings, moderation, storage_targets, webhooks
 from videoconf.api import providers as providers_api
 from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
 from videoconf.api.blueprint import Api
@@ -20,8 +20,10 @@ from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
 from videoconf.archives.deletion import Deletion
+from videoconf.archives.encryption import Cipher, key_faults
 from videoconf.archives.operations import Archives
 from videoconf.archives.reconciler import Reconciler
+from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.database import db, driver_url, engine_options
@@ -33,9 +35,10 @@ from videoconf.meetings.creation import Creation
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
-from videoconf.providers import Clock, ProviderContext
+from videoconf.providers import Clock, ProviderContext, StorageDestination
 from videoconf.providers.clients import Clients
 from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
+from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +74,14 @@ def create_app(
 
     def context_of(provider: str) -> ProviderContext:
         clients[provider] = Clients(provider, settings.provider_call_slots)
-        return ProviderContext(clock, clients[provider], settings.development)
+        return ProviderContext(clock, clients[provider], settings.development, open_storage)
+
+    def open_storage(destination: StorageDestination) -> StorageTarget:
+        return targets.open_destination(destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
-    faults += [*auth_faults(settings), *providers.faults]
+    wrong_keys = key_faults(settings.encryption_keys)
+    faults += [*auth_faults(settings), *wrong_keys, *providers.faults]
     serving = _is_serving() if serving is None else serving
     if serving and faults:
         raise ConfigurationError(faults)
@@ -89,7 +96,10 @@ def create_app(
 
     # 4. The domain.
     jobs = Jobs()
-    deletion = Deletion(providers, jobs, settings, delete_stored_copy=lambda archive: False)
+    cipher = Cipher(() if wrong_keys else settings.encryption_keys)
+    guard = EndpointGuard(settings.storage_hosts, development=settings.development)
+    targets = StorageTargets(registry, providers, jobs, settings, cipher, StorageContext(clock, guard))
+    deletion = Deletion(providers, jobs, settings, delete_stored_copy=targets.delete_copy)
     Reconciler(providers, jobs, deletion.resume)
     app.extensions[EXTENSION] = Services(
         settings=settings,
@@ -104,6 +114,7 @@ def create_app(
         archives=Archives(providers, jobs),
         deletion=deletion,
         clients=clients,
+        targets=targets,
         clock=clock,
         faults=tuple(faults),
     )
@@ -119,14 +130,20 @@ def create_app(
     configure_openapi(app)
     api = Api(app)
     prefix = settings.path_prefix or None
-    for module in (meetings, archives, attendees, moderation, webhooks, audit, providers_api, health):
+    for module in (meetings, archives, attendees, moderation, storage_targets, webhooks, audit, providers_api, health):
         api.register_blueprint(module.blueprint, url_prefix=prefix)
+    storage_targets.document_kinds(api, targets.kinds)
     app.register_blueprint(docs.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):
         raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
 
-    # 6. Job threads, in processes that serve.
+    # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
+        with app.app_context():
+            faults = targets.faults()
+            db.engine.dispose()  # a server may fork after this, and a connection is one process's
+        if faults:
+            raise ConfigurationError(faults)
         for _ in range(settings.embedded_workers):
             Worker(jobs, app.app_context).start()
     return app

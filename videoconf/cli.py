@@ -20,6 +20,7 @@ from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
 from videoconf.jobs import Worker
 from videoconf.providers import Provider
+from videoconf.rotation import rotate_keys
 from videoconf.tenancy import Caller
 
 
@@ -49,6 +50,7 @@ def commands(ctx: click.Context) -> None:
 
 
 commands.add_command(dev)
+commands.add_command(rotate_keys)
 
 
 @commands.command()

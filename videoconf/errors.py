@@ -13,11 +13,12 @@
     │   │   ├── MeetingNotFound     404 meeting_not_found
     │   │   ├── ConnectionNotFound  404 connection_not_found
     │   │   ├── ArchiveNotFound     404 archive_not_found
-    │   │   └── ProviderNotFound    404 provider_not_found
+    │   │   ├── ProviderNotFound    404 provider_not_found
+    │   │   └── StorageTargetNotFound  404 storage_target_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
-    │   │   ├── IdempotencyInProgress  409 idempotency_in_progress
+    │   │   ├── IdempotencyInProgress    409 idempotency_in_progress
     │   │   ├── MeetingEnded        409 meeting_ended
     │   │   ├── MeetingNotOpen      409 meeting_not_open
     │   │   ├── ArchiveNoConnections     409 archive_no_connections
@@ -26,12 +27,15 @@
     │   │   ├── ArchiveSessionEncrypted  409 archive_session_encrypted
     │   │   ├── ArchiveOnHold            409 archive_on_hold
     │   │   ├── ArchiveNotDeletable      409 archive_not_deletable
-    │   │   └── ArchiveDeleting          409 archive_deleting
+    │   │   ├── ArchiveDeleting          409 archive_deleting
+    │   │   ├── ArchiveNotDownloadable   409 archive_not_downloadable
+    │   │   └── StorageConflict          409 storage_conflict
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
-    │       └── IdempotencyKeyReused   422 idempotency_key_reused
+    │       ├── IdempotencyKeyReused   422 idempotency_key_reused
+    │       └── StorageTargetRejected  422 storage_target_rejected
     ├── ProviderError               502 provider_error
     │   ├── ProviderUnavailable     503 provider_unavailable      not executed
     │   ├── ProviderBusy            503 provider_busy             not executed
@@ -45,8 +49,13 @@
     │   └── ProviderPluginError     502 provider_plugin_error     outcome unknown
     ├── StorageError                502 storage_error
     │   ├── StoredObjectNotFound    404 stored_object_not_found
+    │   ├── StorageContainerNotFound  502 storage_container_not_found
     │   ├── StorageDenied           422 storage_denied
-    │   └── StorageUnavailable      503 storage_unavailable
+    │   ├── StorageEndpointRefused  422 storage_endpoint_refused
+    │   ├── StorageUnavailable      503 storage_unavailable
+    │   └── StorageTimeout          504 storage_timeout
+    ├── EncryptionNotConfigured     503 encryption_not_configured
+    ├── EncryptionKeyUnknown        503 encryption_key_unknown
     ├── WebhookRejected             401 webhook_rejected
     ├── DatabaseUnavailable         503 database_unavailable
     │   ├── DatabaseBusy            503 database_busy
@@ -185,6 +194,13 @@ class ProviderNotFound(NotFound):
     title = "No such provider"
 
 
+class StorageTargetNotFound(NotFound):
+    """The caller's tenant has no storage target: archives stay with the provider."""
+
+    code = "storage_target_not_found"
+    title = "No storage target is set"
+
+
 class MethodNotAllowed(RequestError):
     """The path exists and does not take this method; ``Allow`` names those it takes."""
 
@@ -279,6 +295,20 @@ class ArchiveDeleting(Conflict):
     title = "The archive is being deleted"
 
 
+class ArchiveNotDownloadable(Conflict):
+    """There is no copy of the archive to read: it is not ready yet, it failed, or it has expired."""
+
+    code = "archive_not_downloadable"
+    title = "The archive cannot be downloaded"
+
+
+class StorageConflict(Conflict):
+    """The storage target is not the caller's to change, or another change of it is under way."""
+
+    code = "storage_conflict"
+    title = "The storage target cannot be changed now or by this tenant"
+
+
 class PayloadTooLarge(RequestError):
     """The body is over the operation's limit."""
 
@@ -308,6 +338,16 @@ class CapabilityUnsupported(ValidationFailed):
 
     code = "capability_unsupported"
     title = "The provider does not support this"
+
+
+class StorageTargetRejected(ValidationFailed):
+    """The storage target does not work with what was sent, or the provider does not take it; ``reason`` says why.
+
+    The target that was in force stays so.
+    """
+
+    code = "storage_target_rejected"
+    title = "The storage target cannot be used"
 
 
 class IdempotencyKeyReused(ValidationFailed):
@@ -457,6 +497,13 @@ class StoredObjectNotFound(StorageError):
     title = "No such stored object"
 
 
+class StorageContainerNotFound(StorageError):
+    """The bucket, container or account of the target does not exist."""
+
+    code = "storage_container_not_found"
+    title = "The storage target's bucket or container does not exist"
+
+
 class StorageDenied(StorageError):
     """The target refuses the credentials, or they may not do this."""
 
@@ -465,12 +512,44 @@ class StorageDenied(StorageError):
     title = "The storage target refuses the credentials"
 
 
+class StorageEndpointRefused(StorageError):
+    """The target's host is none to which this service connects: not allowed, or not a public address."""
+
+    code = "storage_endpoint_refused"
+    status = 422
+    title = "This service does not connect to the storage target's host"
+
+
 class StorageUnavailable(StorageError):
-    """The target cannot be reached in time."""
+    """The target cannot be reached; nothing was done."""
 
     code = "storage_unavailable"
     status = 503
     title = "The storage target cannot be reached"
+
+
+class StorageTimeout(StorageError):
+    """The target did not answer in time: it may have been done."""
+
+    code = "storage_timeout"
+    status = 504
+    title = "The storage target did not answer in time"
+
+
+class EncryptionNotConfigured(VideoconfError):
+    """The service has no key to encrypt credentials with, so it takes none. An operator has to set one."""
+
+    code = "encryption_not_configured"
+    status = 503
+    title = "The service has no encryption key to store credentials with"
+
+
+class EncryptionKeyUnknown(VideoconfError):
+    """Stored credentials were encrypted with a key that the service does not have. Nothing is overwritten."""
+
+    code = "encryption_key_unknown"
+    status = 503
+    title = "The service lacks the key to stored credentials"
 
 
 # --- webhooks and our own database ------------------------------------------------------------------------------

@@ -164,6 +164,26 @@ class Settings:
         minimum=0,
         maximum=36500,
     )
+    encryption_keys: tuple[Secret, ...] = setting(
+        "Fernet keys that encrypt storage credentials in the database; the first encrypts, each decrypts. To change"
+        " one: put the new key first, restart, run `flask videoconf rotate-keys`, then remove the old one.",
+        default=(),
+    )
+    storage_hosts: tuple[str, ...] = setting(
+        "Hosts that storage targets may be on besides those of the vendors themselves, `host` or `host:port`. One with"
+        " `*` (`*.example.com`, or `*` alone) allows public addresses only; one named in full may have a private one.",
+        default=(),
+    )
+    download_ttl_seconds: int = setting(
+        "How long the URL of an archive's download works, where the storage target signs it.",
+        default=600,
+        minimum=10,
+        maximum=604800,
+    )
+    delete_pulled_archives: bool = setting(
+        "Delete the provider's copy of an archive once the service has copied it into the storage target.",
+        default=False,
+    )
     embedded_workers: int = setting(
         "Job threads inside each server process. 0 where `flask videoconf worker` runs beside it.",
         default=1,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import click
 
     from videoconf.providers import Provider
+    from videoconf.storage import StorageTarget
 
 
 @hookimpl
@@ -21,6 +22,13 @@ def videoconf_providers() -> Iterable[type[Provider]]:
     from videoconf_fake.provider import FakeProvider
 
     return [FakeProvider]
+
+
+@hookimpl
+def videoconf_storage_targets() -> Iterable[type[StorageTarget]]:
+    from videoconf_fake.memory import MemoryTarget
+
+    return [MemoryTarget]
 
 
 @hookimpl

@@ -111,6 +111,17 @@ def archive(archive: str, status: str, reason: str | None, as_json: bool) -> Non
 
 
 @fake.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
+def media(port: int) -> None:
+    """Serve archives for download until Ctrl-C; VIDEOCONF_FAKE_MEDIA_URL names this server."""
+    from videoconf_fake.media_server import MediaServer
+
+    with _control() as control, MediaServer(control.provider, port) as server:
+        click.echo(f"Archives are at http://127.0.0.1:{server.server_port}")
+        server.serve_forever()
+
+
+@fake.command()
 @as_json
 def deliver(as_json: bool) -> None:
     """Post the webhooks that wait; fails if some still do."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from io import BufferedReader
 
 import urllib3
 
-from videoconf.errors import ProviderRejected
+from videoconf.errors import ProviderRejected, StorageError
 from videoconf.providers import ArchiveState, ArchiveStatus, Role, RosterConnection
 from videoconf_fake import rooms
+from videoconf_fake.media import CONTENT_TYPE, Media
 from videoconf_fake.outbox import QueuedEvent
 from videoconf_fake.provider import FakeProvider
+from videoconf_fake.recorder import object_key
 from videoconf_fake.tokens import Claims, read_token
 from videoconf_fake.webhooks import sign
 
 TIMEOUT_SECONDS = 10.0
+UPLOAD_FAILED = "upload_failed"
 WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -54,14 +59,14 @@ class FakeControl:
     """
 
     def __init__(self, provider: FakeProvider) -> None:
-        self._provider = provider
+        self.provider = provider
         self._rooms = provider.rooms
         self._recorder = provider.recorder
         self._outbox = provider.outbox
 
     def join(self, token: str) -> str:
         """Connect with a join token, as a client does, and return the connection's id."""
-        claims = read_token(token, self._provider.settings.token_secret, now=self._provider.context.clock())
+        claims = read_token(token, self.provider.settings.token_secret, now=self.provider.context.clock())
         return self._rooms.join(claims, with_token=True)
 
     def join_anonymously(self, session_id: str) -> str:
@@ -87,8 +92,27 @@ class FakeControl:
         self._rooms.close(session_id)
 
     def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
-        """Move an archive on: paused, started again, stopped, available, uploaded, expired, failed, deleted."""
+        """Move an archive on: paused, started again, stopped, available, uploaded, expired, failed, deleted.
+
+        Where the provider is one of a service, ``uploaded`` really uploads, and an upload that fails makes it failed.
+        """
+        if status is ArchiveStatus.UPLOADED and not self._upload(archive_id):
+            return self._recorder.change(archive_id, ArchiveStatus.FAILED, UPLOAD_FAILED)
         return self._recorder.change(archive_id, status, None if reason is None else _word(reason))
+
+    def _upload(self, archive_id: str) -> bool:
+        """Put an archive into its storage with the credentials that came with it; return whether that worked."""
+        open_storage = self.provider.context.open_storage
+        storage = self._recorder.find_storage(archive_id)
+        if open_storage is None or storage is None:
+            return True
+        media = Media(archive_id, self._recorder.get(archive_id).size_bytes or 0)
+        try:
+            with closing(open_storage(storage)) as target:
+                target.put(object_key(archive_id), BufferedReader(media), content_type=CONTENT_TYPE)
+        except StorageError:
+            return False
+        return True
 
     def list_sessions(self) -> Sequence[str]:
         return self._rooms.list_sessions()
@@ -108,8 +132,8 @@ class FakeControl:
         return Delivery(
             event.event_id,
             event.channel,
-            f"{self._provider.settings.webhook_url.rstrip('/')}/webhooks/{self._provider.key}/{event.channel}",
-            sign(self._provider.signers[0], event.event_id, event.body, self._provider.context.clock()),
+            f"{self.provider.settings.webhook_url.rstrip('/')}/webhooks/{self.provider.key}/{event.channel}",
+            sign(self.provider.signers[0], event.event_id, event.body, self.provider.context.clock()),
             event.body,
         )
 

@@ -65,6 +65,7 @@ class Outbox:
             "duration_seconds": archive.duration_seconds,
             "size_bytes": archive.size_bytes,
             "reason": archive.reason,
+            "object_key": archive.object_key,
             "metadata": dict(archive.metadata),
         }
         document = {"session": archive.session_id, "at": at, "archive": about}

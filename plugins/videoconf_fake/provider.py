@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 from standardwebhooks import Webhook
 
-from videoconf.errors import ConfigurationError, ProviderRejected
+from videoconf.errors import ConfigurationError, ProviderConflict, ProviderRejected
 from videoconf.providers import (
     ArchiveRequest,
     ArchiveState,
+    ArchiveStatus,
     Archiving,
     Capabilities,
     Capability,
+    DownloadsArchives,
     HasRoster,
     JoinToken,
     Moderation,
@@ -36,8 +39,10 @@ from videoconf.providers import (
     WebhookRequest,
     setting,
 )
+from videoconf.storage import SignedUrl
 from videoconf_fake import webhooks
 from videoconf_fake.ids import id_deriver
+from videoconf_fake.media import Media, signed_path
 from videoconf_fake.outbox import ARCHIVE_CHANNEL, SESSION_CHANNEL, Outbox
 from videoconf_fake.recorder import Recorder
 from videoconf_fake.rooms import Rooms
@@ -45,6 +50,7 @@ from videoconf_fake.state import State
 from videoconf_fake.tokens import MIN_SECRET_BYTES, Claims, sign_token
 
 PREFIX = "VIDEOCONF_FAKE_"
+URL_LIFE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,16 @@ class FakeSettings:
         "Base URL of the service, path prefix included, to which the control surface posts webhooks.",
         default="http://127.0.0.1:8000",
     )
+    storage_scope: str = setting(
+        "What a storage target is valid for: `archive` (each tenant has its own), `account` (one for all tenants), or"
+        " `none`: the provider uploads nothing, and the service copies its archives.",
+        default="archive",
+        choices=("archive", "account", "none"),
+    )
+    media_url: str = setting(
+        "Base URL of `flask videoconf fake media`, from which archives are downloaded. Empty: they cannot be.",
+        default="",
+    )
 
 
 class Options(Schema):
@@ -74,8 +90,8 @@ class Options(Schema):
     region = fields.String(validate=OneOf(("eu", "us", "ap")))
 
 
-class FakeProvider(Provider, Archiving, StoresArchives, HasRoster, Moderation):
-    """A provider without a network: every call is one transaction on its state.
+class FakeProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation):
+    """A provider without a network: every call is one transaction on its state. It keeps its archives.
 
     It never posts a webhook. What happens is queued, and :class:`videoconf_fake.control.FakeControl` delivers it.
 
@@ -96,6 +112,12 @@ class FakeProvider(Provider, Archiving, StoresArchives, HasRoster, Moderation):
         self.outbox = Outbox(self.state, derive_id)
         self.recorder = Recorder(self.state, self.outbox, derive_id, context.clock)
         self.rooms = Rooms(self.state, self.outbox, self.recorder, derive_id, context.clock)
+
+    @classmethod
+    def create(cls, settings: Any, context: ProviderContext) -> Provider:
+        """Make one that uploads archives, unless the settings or a subclass say otherwise."""
+        pushes = cls is FakeProvider and settings.storage_scope != StorageScope.NONE
+        return (PushingFakeProvider if pushes else cls)(settings, context)
 
     @property
     def account(self) -> str:
@@ -160,13 +182,22 @@ class FakeProvider(Provider, Archiving, StoresArchives, HasRoster, Moderation):
     def delete_archive(self, archive_id: str) -> None:
         self.recorder.delete(archive_id)
 
-    def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
-        if kind not in CAPABILITIES.storage_kinds:
-            raise ProviderRejected("The fake provider does not push to this kind of storage.")
-        self.recorder.set_storage(kind, configuration)
+    def archive_url(self, archive_id: str) -> SignedUrl:
+        self._check_readable(archive_id)
+        if not self.settings.media_url:
+            raise ProviderConflict("VIDEOCONF_FAKE_MEDIA_URL is not set.", provider_code="no_media_url")
+        expires_at = self.context.clock() + URL_LIFE
+        path = signed_path(archive_id, self.settings.token_secret.reveal(), expires_at)
+        return SignedUrl(self.settings.media_url.rstrip("/") + path, expires_at)
 
-    def clear_storage(self) -> None:
-        self.recorder.clear_storage()
+    def open_archive(self, archive_id: str) -> BinaryIO:
+        return BufferedReader(Media(archive_id, self._check_readable(archive_id).size_bytes or 0))
+
+    def _check_readable(self, archive_id: str) -> ArchiveState:
+        archive = self.recorder.get(archive_id)
+        if archive.status is not ArchiveStatus.AVAILABLE:
+            raise ProviderConflict(f"An archive that is {archive.status} is not read.", provider_code="archive_status")
+        return archive
 
     def list_connections(self, session: SessionRef) -> Roster:
         return Roster(self.rooms.list_connections(session.session_id), complete=True)
@@ -178,8 +209,30 @@ class FakeProvider(Provider, Archiving, StoresArchives, HasRoster, Moderation):
         self.rooms.mute(session.session_id, connection_id)
 
 
+class PushingFakeProvider(FakeProvider, StoresArchives):
+    """One that uploads its archives, with the target's credentials."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(
+            CAPABILITIES,
+            features=CAPABILITIES.features | {Capability.STORES_ARCHIVES},
+            storage_scope=StorageScope(self.settings.storage_scope),
+            storage_kinds=frozenset({"memory", "s3", "azure"}),
+        )
+
+    def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
+        if kind not in self.capabilities.storage_kinds:
+            raise ProviderRejected("The fake provider does not push to this kind of storage.")
+        if self.capabilities.storage_scope is StorageScope.ACCOUNT:
+            self.recorder.set_storage(kind, configuration)
+
+    def clear_storage(self) -> None:
+        self.recorder.clear_storage()
+
+
 CAPABILITIES = Capabilities(
-    features=frozenset(Capability),
+    features=frozenset(Capability) - {Capability.STORES_ARCHIVES},
     roles=frozenset(Role),
     idempotent_create=True,
     max_token_ttl=timedelta(days=30),
@@ -188,8 +241,6 @@ CAPABILITIES = Capabilities(
     webhook_channels=(SESSION_CHANNEL, ARCHIVE_CHANNEL),
     event_ids=True,
     retry_horizon=timedelta(hours=24),
-    storage_scope=StorageScope.ARCHIVE,
-    storage_kinds=frozenset({"memory", "s3", "azure"}),
 )
 
 

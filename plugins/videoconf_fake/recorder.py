@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from videoconf.errors import ProviderConflict, ProviderNotFoundThere
-from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, Clock
+from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, Clock, StorageDestination
 from videoconf_fake.ids import DeriveId
 from videoconf_fake.outbox import Outbox
 from videoconf_fake.state import State
@@ -73,6 +73,11 @@ class Recorder:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (number, archive_id, session_id, ArchiveStatus.STARTED, request.name, at, at, json.dumps(metadata)),
         )
+        if request.storage is not None:
+            database.execute(
+                "INSERT INTO archive_storage (archive_id, kind, configuration) VALUES (?, ?, ?)",
+                (archive_id, request.storage.kind, json.dumps(dict(request.storage.configuration))),
+            )
         archive = _state(_get_row(database, archive_id))
         self._outbox.append_archive_event(database, archive, at)
         return archive
@@ -120,7 +125,7 @@ class Recorder:
                 raise ProviderConflict(
                     f"An archive that is {row['status']} does not become {status}.", provider_code="archive_status"
                 )
-            if status is ArchiveStatus.UPLOADED and database.execute("SELECT 1 FROM storage").fetchone() is None:
+            if status is ArchiveStatus.UPLOADED and self._find_storage(database, archive_id) is None:
                 raise ProviderConflict("No storage is set to which to upload.", provider_code="no_storage")
             return self._change(database, row, status, reason)
 
@@ -146,6 +151,21 @@ class Recorder:
         """Forget where archives go."""
         with self._state.write() as database:
             database.execute("DELETE FROM storage")
+
+    def find_session_storage(self, database: sqlite3.Connection, session_id: str) -> StorageDestination | None:
+        """Read where a session's archives go by its own request, inside the caller's transaction."""
+        return _destination(
+            database.execute("SELECT * FROM session_storage WHERE session_id = ?", (session_id,)).fetchone()
+        )
+
+    def find_storage(self, archive_id: str) -> StorageDestination | None:
+        """Return where an archive goes: where its own request said, else where the setting says."""
+        with self._state.read() as database:
+            return self._find_storage(database, archive_id)
+
+    def _find_storage(self, database: sqlite3.Connection, archive_id: str) -> StorageDestination | None:
+        own = database.execute("SELECT * FROM archive_storage WHERE archive_id = ?", (archive_id,)).fetchone()
+        return _destination(own or database.execute("SELECT * FROM storage").fetchone())
 
     def find_storage_kind(self) -> str | None:
         """Return the kind of the storage in force."""
@@ -188,6 +208,15 @@ def _get_row(database: sqlite3.Connection, archive_id: str) -> sqlite3.Row:
     return row
 
 
+def _destination(row: sqlite3.Row | None) -> StorageDestination | None:
+    return None if row is None else StorageDestination(row["kind"], json.loads(row["configuration"]))
+
+
+def object_key(archive_id: str) -> str:
+    """Return where in its storage an archive is put."""
+    return f"fake/{archive_id}/archive.mp4"
+
+
 def _state(row: sqlite3.Row) -> ArchiveState:
     return ArchiveState(
         archive_id=row["archive_id"],
@@ -200,5 +229,6 @@ def _state(row: sqlite3.Row) -> ArchiveState:
         duration_seconds=row["duration_seconds"],
         size_bytes=row["size_bytes"],
         reason=row["reason"],
+        object_key=object_key(row["archive_id"]) if row["status"] == ArchiveStatus.UPLOADED else None,
         metadata=json.loads(row["metadata"]),
     )

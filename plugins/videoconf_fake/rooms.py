@@ -46,6 +46,11 @@ class Rooms:
                     timestamp(self._clock()),
                 ),
             )
+            if request.storage is not None:
+                database.execute(
+                    "INSERT OR IGNORE INTO session_storage (session_id, kind, configuration) VALUES (?, ?, ?)",
+                    (session_id, request.storage.kind, json.dumps(dict(request.storage.configuration))),
+                )
         return session_id
 
     def join(self, claims: Claims, *, with_token: bool) -> str:
@@ -80,7 +85,8 @@ class Rooms:
             connection = self._get_connection(database, connection_id)
             self._outbox.append_connection_event(database, "connection.created", connection, at)
             if session["archiving"] and is_first and not self._recorder.running(database, claims.session):
-                self._recorder.begin(database, claims.session, ArchiveRequest())
+                storage = self._recorder.find_session_storage(database, claims.session)
+                self._recorder.begin(database, claims.session, ArchiveRequest(storage=storage))
         return connection_id
 
     def leave(self, connection_id: str, reason: str) -> None:

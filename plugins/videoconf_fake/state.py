@@ -61,6 +61,16 @@ CREATE TABLE IF NOT EXISTS storage (
     kind TEXT NOT NULL,
     configuration TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS session_storage (
+    session_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    configuration TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS archive_storage (
+    archive_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    configuration TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS event (
     number INTEGER PRIMARY KEY,
     event_id TEXT NOT NULL UNIQUE,

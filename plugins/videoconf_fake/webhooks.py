@@ -145,6 +145,7 @@ def _archive(archive: dict[str, Any], session_id: str) -> ArchiveState:
         duration_seconds=_find_count(archive, "duration_seconds"),
         size_bytes=_find_count(archive, "size_bytes"),
         reason=_find_text(archive, "reason"),
+        object_key=_find_text(archive, "object_key"),
         metadata=metadata,
     )
 

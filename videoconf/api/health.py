@@ -92,7 +92,7 @@ def health() -> dict[str, Any]:
 @blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
 @blueprint.doc(operationId="OperationsController.getReadiness")
 def readiness() -> tuple[dict[str, Any], int]:
-    """Tell whether requests can be served: the database answers, and its schema is this release's.
+    """Tell whether requests can be served: the database answers, and its schema and its encryption are this service's.
 
     Providers are reported and never decide: most operations go on without them.
     """
@@ -123,6 +123,11 @@ def _ask_database() -> dict[str, str]:
     except SQLAlchemyError:  # no such table
         revision = None
     if revision == code_head():
-        return {"database": "ok", "schema": "ok"}
+        return {"database": "ok", "schema": "ok", "encryption": _ask_for_keys()}
     found = f"revision {revision}" if revision else "none"
     return {"database": "ok", "schema": f"{found}; this release needs revision {code_head()}"}
+
+
+def _ask_for_keys() -> str:
+    missing = services().targets.unknown_key_ids()
+    return f"stored credentials need keys that are not configured: {', '.join(missing)}" if missing else "ok"

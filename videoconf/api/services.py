@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from videoconf.archives.deletion import Deletion
 from videoconf.archives.operations import Archives
+from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
@@ -40,6 +41,7 @@ class Services:
     deletion: Deletion
     clients: dict[str, Clients]
     """The HTTP clients of each enabled provider."""
+    targets: StorageTargets
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

@@ -1,4 +1,4 @@
-"""What a provider is: one class of eight mandatory methods, and four small ones for what not every vendor can do.
+"""What a provider is: one class of eight mandatory methods, and five small ones for what not every vendor can do.
 
 One instance serves the whole application and is shared by its threads. It never sees Flask, SQL, or a setting that it
 did not declare. Every error that leaves it is one of :mod:`videoconf.errors`; anything else counts as the plugin's bug
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from marshmallow import Schema
 
@@ -25,10 +25,12 @@ from videoconf.providers.types import (
     Roster,
     SessionRef,
     SessionRequest,
+    StorageDestination,
     TokenRequest,
     WebhookReply,
     WebhookRequest,
 )
+from videoconf.storage import SignedUrl, StorageTarget
 
 CONTRACT_VERSION = 1
 """Version of this interface. It grows when an implementation of an older version would no longer work."""
@@ -42,6 +44,8 @@ class ProviderContext:
     http: Callable[[str], GuardedClient]
     """Gives the HTTP client for an account. Breaker and slots are kept per account."""
     development: bool = False
+    open_storage: Callable[[StorageDestination], StorageTarget] | None = None
+    """Gives the means to write to a destination, for a provider that uploads by itself; None outside a service."""
 
 
 class Provider(ABC):
@@ -167,8 +171,38 @@ class Archiving(ABC):
         """
 
 
+class DownloadsArchives(ABC):
+    """Reading the provider's own copy of an archive: :attr:`Capability.ARCHIVE_DOWNLOADS`."""
+
+    @abstractmethod
+    def archive_url(self, archive_id: str) -> SignedUrl:
+        """Ask for a URL by which anybody can read an archive for a while, by a plain GET and in ranges. Never cached.
+
+        :raises ProviderNotFoundThere: there is no such archive.
+        :raises ProviderConflict: it cannot be read: not yet, or no longer.
+        """
+
+    @abstractmethod
+    def open_archive(self, archive_id: str) -> BinaryIO:
+        """Open an archive to be read once from its beginning; the caller closes it. Memory use is bounded.
+
+        The deadline in force holds until this returns; reading is bounded by the peer's silences alone. An end that
+        comes too early is an error of reading (:class:`ProviderError`), never an end.
+
+        :raises ProviderNotFoundThere: there is no such archive.
+        :raises ProviderConflict: it cannot be read: not yet, or no longer.
+        """
+
+
 class StoresArchives(ABC):
-    """Archives pushed to the operator's bucket: :attr:`Capability.STORES_ARCHIVES`."""
+    """Archives pushed to the operator's bucket: :attr:`Capability.STORES_ARCHIVES`.
+
+    With :attr:`StorageScope.ACCOUNT` the vendor keeps one setting, which these methods change. With
+    :attr:`StorageScope.ARCHIVE` it keeps none: the destination is ``storage`` of each request to record, which alone
+    tells the tenants apart; then ``apply_storage`` only checks what it can, and ``clear_storage`` does nothing.
+
+    What is reported as :attr:`ArchiveStatus.UPLOADED` names the key of the object (``ArchiveState.object_key``).
+    """
 
     @abstractmethod
     def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
@@ -206,6 +240,7 @@ class Moderation(ABC):
 
 INTERFACES: dict[Capability, type[ABC]] = {
     Capability.ARCHIVING: Archiving,
+    Capability.ARCHIVE_DOWNLOADS: DownloadsArchives,
     Capability.STORES_ARCHIVES: StoresArchives,
     Capability.ROSTER: HasRoster,
     Capability.MODERATION: Moderation,

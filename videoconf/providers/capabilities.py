@@ -16,6 +16,8 @@ class Capability(StrEnum):
     """Archives are started, stopped, read and deleted by API: :class:`~videoconf.providers.base.Archiving`."""
     AUTOMATIC_ARCHIVING = "automatic_archiving"
     """A session can be recorded from its start without being asked to."""
+    ARCHIVE_DOWNLOADS = "archive_downloads"
+    """The provider's copy of an archive can be read: :class:`~videoconf.providers.base.DownloadsArchives`."""
     STORES_ARCHIVES = "stores_archives"
     """Archives are pushed to the operator's bucket: :class:`~videoconf.providers.base.StoresArchives`."""
     ROSTER = "roster"
@@ -53,9 +55,9 @@ class StorageScope(StrEnum):
 
     NONE = "none"
     ACCOUNT = "account"
-    """The whole account: only the default tenant may set it."""
+    """The whole account: only the default tenant may set it. It is set by ``apply_storage``."""
     ARCHIVE = "archive"
-    """Each archive: each tenant has its own."""
+    """Each archive: each tenant has its own. It comes with each request to record."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,16 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
+class StorageDestination:
+    """Where an archive is to be put."""
+
+    kind: str
+    """Key of the storage kind; one of ``capabilities.storage_kinds``."""
+    configuration: Mapping[str, Any] = field(repr=False)
+    """As the storage kind's schema loaded it; holds credentials in clear."""
+
+
+@dataclass(frozen=True)
 class SessionRequest:
     """A room to be made, or found again, for a meeting."""
 
@@ -34,6 +44,8 @@ class SessionRequest:
     end_to_end_encryption: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     """The caller's ``providerOptions``, as validated by the provider's own schema."""
+    storage: StorageDestination | None = None
+    """With :attr:`StorageScope.ARCHIVE`: where archives that start by themselves are to be put; None: the vendor's."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,8 @@ class ArchiveState:
     duration_seconds: int | None = None
     size_bytes: int | None = None
     reason: str | None = None
+    object_key: str | None = None
+    """With :attr:`ArchiveStatus.UPLOADED`: under which key the provider has put it, relative to the storage target."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What else it said, JSON values only; never a URL or a secret."""
 
@@ -194,3 +208,5 @@ class ArchiveRequest:
     name: str | None = None
     layout: str | None = None
     output: str | None = None
+    storage: StorageDestination | None = None
+    """With :attr:`StorageScope.ARCHIVE`: where it is to be put; None: the vendor's own storage."""

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
 from typing import Any, BinaryIO, ClassVar
 
 from marshmallow import Schema
 
+from videoconf.errors import StorageError
+from videoconf.storage.guard import EndpointGuard
 from videoconf.storage.types import SignedUrl, StoredObject
 
 CONTRACT_VERSION = 1
 """Version of this interface. It grows when an implementation of an older version would no longer work."""
+
+SHOWN_CHARACTERS = 4
+
+
+@dataclass(frozen=True)
+class StorageContext:
+    """What the core gives to a storage target."""
+
+    clock: Callable[[], datetime]
+    endpoints: EndpointGuard
+    """Decides on every host that a configuration names. A target connects to nothing that it has not allowed."""
 
 
 class StorageTarget(ABC):
     """A kind of storage; an instance is one configured target. Shared by threads.
 
     Keys are relative to the target, of ``[A-Za-z0-9_./-]``, never absolute and without ``..``. Errors are those of
-    :mod:`videoconf.errors`: a missing key is :class:`~videoconf.errors.StoredObjectNotFound` everywhere.
+    :mod:`videoconf.errors`: a missing key is :class:`~videoconf.errors.StoredObjectNotFound` everywhere, a missing
+    bucket :class:`~videoconf.errors.StorageContainerNotFound`, credentials that are refused or may not do this
+    :class:`~videoconf.errors.StorageDenied`, no connection :class:`~videoconf.errors.StorageUnavailable`, no answer
+    in time :class:`~videoconf.errors.StorageTimeout`. None of them repeats what the target or the caller said.
+
+    Every wait is bounded. Credentials are those of the configuration alone, never what the machine, its environment or
+    its cloud offers. Redirects are not followed.
 
     :param configuration: as :attr:`configuration_schema` loaded it; holds credentials in clear.
+    :raises StorageEndpointRefused: the configuration names a host that the guard refuses. Making an instance connects
+        to nothing.
     """
 
     contract_version: ClassVar[int] = CONTRACT_VERSION
@@ -28,24 +55,39 @@ class StorageTarget(ABC):
     wire_name: ClassVar[str]
     """Names the kind in ``PUT /archives/storage-target``: ``AWSS3``, ``AZURE``."""
     label: ClassVar[str]
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Hosts of the vendor itself, which need not be allowed by the settings: ``*.example.com``."""
     configuration_schema: ClassVar[type[Schema]]
     """Validates the body of ``PUT /archives/storage-target`` without its ``name``."""
     secret_fields: ClassVar[frozenset[str]]
-    """Fields of the configuration that are never shown."""
+    """Fields of the configuration that are never shown, by their Python names."""
+    masked_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields of which the last four characters are shown."""
 
-    def __init__(self, configuration: dict[str, Any]) -> None:
+    def __init__(self, configuration: Mapping[str, Any], context: StorageContext) -> None:
         self.configuration = configuration
+        self.context = context
+
+    @classmethod
+    def describe(cls, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what may be shown of a configuration, as JSON, in the wire's spelling."""
+        shown = {name: value for name, value in configuration.items() if name not in cls.secret_fields}
+        for name in cls.masked_fields & shown.keys():
+            shown[name] = masked(shown[name])
+        return dict(cls.configuration_schema().dump(shown))
 
     @abstractmethod
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
         """Store a stream of unknown length under a key, replacing what was there. Memory use is bounded.
 
-        An interrupted put leaves neither an object nor an unfinished upload.
+        What arrives is what was read: the target checks a digest of every part. A put that is interrupted, by an error
+        of the stream too, leaves neither an object nor an unfinished upload; what a process that was killed left
+        unfinished, the next put under the same key removes.
         """
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
-        """Read an object as a stream; the caller closes it."""
+        """Read an object as a stream, in bounded memory; the caller closes it."""
 
     @abstractmethod
     def stat(self, key: str) -> StoredObject:
@@ -53,15 +95,33 @@ class StorageTarget(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Delete an object. Idempotent; one that is gone is success."""
+        """Delete an object. Idempotent; one that is gone is success, and so is one whose bucket is gone."""
 
     @abstractmethod
     def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:
-        """Make a URL that reads one object and expires. Does not check that the object exists."""
+        """Make a URL that reads one object, in ranges too, and expires. Does not check that the object exists."""
 
-    @abstractmethod
+    def close(self) -> None:
+        """Release what the instance holds. May be called twice."""
+        return
+
     def probe(self) -> None:
         """Write a small object, read it back and delete it.
 
-        :raises StorageError: that one of the three does not work; its ``detail`` says which, without a secret.
+        :raises StorageError: that one of the three does not work.
         """
+        key, content = f"videoconf-probe-{secrets.token_hex(8)}", secrets.token_bytes(32)
+        self.put(key, BytesIO(content), content_type="application/octet-stream")
+        try:
+            with closing(self.open(key)) as stream:
+                read_back = stream.read(len(content) + 1)
+        finally:
+            self.delete(key)
+        if read_back != content:
+            raise StorageError("The storage target does not give back what was written to it.")
+
+
+def masked(text: str) -> str:
+    """Return a text's last four characters behind asterisks; nothing of a text that is hardly longer."""
+    shown = text[-SHOWN_CHARACTERS:] if len(text) >= 3 * SHOWN_CHARACTERS else ""
+    return "****" + shown

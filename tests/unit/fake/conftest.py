@@ -32,9 +32,9 @@ def make_provider(clock):
         raise AssertionError("the fake provider has no network")
 
     def make(**settings):
-        settings = {"webhook_secrets": SECRETS, "token_secret": Secret("t" * 32)} | settings
+        settings = {"webhook_secrets": SECRETS, "token_secret": Secret("t" * 32), "storage_scope": "account"} | settings
         context = ProviderContext(clock=settings.pop("clock", clock), http=no_client)
-        made.append(FakeProvider(FakeProvider.Settings(**settings), context))
+        made.append(FakeProvider.create(FakeProvider.Settings(**settings), context))
         return made[-1]
 
     yield make

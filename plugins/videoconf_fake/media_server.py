@@ -1,0 +1,69 @@
+"""An HTTP server for the vendor's archives, as vendors have one: signed URLs that expire, whole or in ranges."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from videoconf.errors import VideoconfError
+from videoconf_fake.media import CONTENT_TYPE, may_read
+
+if TYPE_CHECKING:
+    from videoconf_fake.provider import FakeProvider
+
+RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
+
+
+class MediaServer(ThreadingHTTPServer):
+    """Serves until it is shut down.
+
+    :param port: 0 for a free one; ``server_port`` tells which.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, provider: FakeProvider, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.provider = provider
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: MediaServer
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        archive_id, provider = parts.path.removeprefix("/"), self.server.provider
+        if not may_read(archive_id, parts.query, provider.settings.token_secret.reveal(), provider.context.clock()):
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        try:
+            size_bytes = provider.get_archive(archive_id).size_bytes or 0
+            media = provider.open_archive(archive_id)
+        except VideoconfError:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        wanted = RANGE.fullmatch(self.headers.get("Range", ""))
+        first = int(wanted[1]) if wanted else 0
+        last = min(int(wanted[2]) if wanted and wanted[2] else size_bytes - 1, size_bytes - 1)
+        if wanted and first > last:
+            self.send_error(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+            return
+        self.send_response(HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(last - first + 1))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size_bytes}")
+        self.end_headers()
+        media.seek(first)
+        if wanted:
+            self.wfile.write(media.read(last - first + 1))
+        else:
+            shutil.copyfileobj(media, self.wfile)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: a line would hold a signed URL."""

@@ -1,0 +1,29 @@
+"""``flask videoconf rotate-keys``: encrypt what is stored with the newest key."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import ScriptInfo
+
+from videoconf.api.services import services
+from videoconf.errors import EncryptionKeyUnknown, EncryptionNotConfigured
+
+
+@click.command("rotate-keys")
+@click.pass_context
+def rotate_keys(ctx: click.Context) -> None:
+    """Encrypt stored credentials with the first of VIDEOCONF_ENCRYPTION_KEYS; the others may be removed afterwards."""
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    targets = services(app).targets
+    with app.app_context():
+        try:
+            rotated = targets.rotate()
+        except EncryptionNotConfigured as error:
+            raise click.ClickException("VIDEOCONF_ENCRYPTION_KEYS is not set, or holds no key.") from error
+        except EncryptionKeyUnknown as error:
+            missing = ", ".join(targets.unknown_key_ids()) or "none: a row is damaged, or was moved between tenants"
+            raise click.ClickException(
+                f"A key that stored credentials need is not configured (ids of the missing: {missing}). What comes"
+                " before it is done; nothing was lost."
+            ) from error
+    click.echo(f"Encrypted anew with key {targets.newest_key_id}: {rotated}. No other key is needed any more.")
