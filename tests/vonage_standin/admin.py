@@ -42,6 +42,7 @@ FAULTS: dict[str, Callable[..., faults.Fault]] = {
         faults.drip,
         faults.rate_limited,
         faults.html,
+        faults.error,
         faults.garbage,
         faults.bad_json,
         faults.empty_body,

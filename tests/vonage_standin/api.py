@@ -206,7 +206,10 @@ class Api:
         if not isinstance(items, list):
             raise Refused(400, "items is no list")
         for item in items:
-            self.world.get_stream(session, item.get("id")).layout_classes = list(item.get("layoutClassList", []))
+            classes = item.get("layoutClassList") if isinstance(item, dict) else None
+            if not isinstance(classes, list):
+                raise Refused(400, "layoutClassList is no list")
+            self.world.get_stream(session, str(item.get("id"))).layout_classes = classes
         return self._list_streams(request, session)
 
     def _mute_stream(self, request: Request, session: Session, stream_id: str) -> Answer:
@@ -221,7 +224,7 @@ class Api:
             excluded = excluded or body.get("excludedStreams") or []
         if not isinstance(active, bool) or not isinstance(excluded, list):
             raise Refused(400, "Invalid body")
-        self.world.mute_session(session, active=active, excluded=excluded)
+        self.world.mute_session(session, active=active, excluded=[str(one) for one in excluded])
         return self._project()
 
     def _project(self) -> Answer:

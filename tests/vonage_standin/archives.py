@@ -167,11 +167,11 @@ class Archives:
         """Put a stream in or out of a recording whose ``streamMode`` is manual."""
         if archive.stream_mode != "manual":
             raise Refused(405, "The archive's streamMode is not manual")
-        if stream_id := change.get("addStream"):
+        if isinstance(stream_id := change.get("addStream"), str):
             self.world.get_stream(archive.session, stream_id)
             chosen = {"hasAudio": change.get("hasAudio", True), "hasVideo": change.get("hasVideo", True)}
             archive.selected[stream_id] = {"streamId": stream_id, **chosen}
-        elif stream_id := change.get("removeStream"):
+        elif isinstance(stream_id := change.get("removeStream"), str):
             if archive.selected.pop(stream_id, None) is None:
                 raise Refused(404, "Stream not found")
         else:

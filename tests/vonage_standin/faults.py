@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.faulty_server import Behaviour, hang, raw, reply, reset
-from tests.vonage_standin.answers import Answer
+from tests.vonage_standin.answers import Answer, video_error
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -62,6 +62,12 @@ def html(status: int = 502) -> Fault:
     """An error page of a gateway (opentok-python issue 148)."""
     page = b"<html><head><title>Bad Gateway</title></head><body><hr>nginx</body></html>"
     return Fault(processed=False, behaviour=reply(status, page, headers={"Content-Type": "text/html"}))
+
+
+def error(status: int, message: str = "Request timed out.", code: int = -1) -> Fault:
+    """An error of the video service itself; the message is that of an upstream time-out."""
+    answer = video_error(status, message, code)
+    return Fault(processed=False, behaviour=reply(status, answer.body, headers=_JSON))
 
 
 def garbage() -> Fault:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -32,6 +34,7 @@ class Server:
         """Every request, in order; also those that a fault befell before anything was done."""
         self.stopping = threading.Event()
         self._standin = standin
+        self._connections: set[socket.socket] = set()
         self._http = ThreadingHTTPServer((host, port), self._handler(), bind_and_activate=True)
         self._http.daemon_threads = True
         self.port = self._http.server_port
@@ -48,6 +51,10 @@ class Server:
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+        # Else a connection that is kept alive would still be answered.
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def serve(self, request: Request, connection: BaseHTTPRequestHandler) -> bool:
         """Answer one request, or let its fault befall it; say whether the connection may be used again."""
@@ -90,6 +97,15 @@ class Server:
             protocol_version = "HTTP/1.1"
             timeout = IDLE_SECONDS
             disable_nagle_algorithm = True  # head and body go out apart, and the second would wait for the first's ACK
+
+            def setup(self) -> None:
+                super().setup()
+                server._connections.add(self.connection)
+
+            def finish(self) -> None:
+                server._connections.discard(self.connection)
+                with contextlib.suppress(OSError):
+                    super().finish()
 
             def handle_one_request(self) -> None:
                 try:

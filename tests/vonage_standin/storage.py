@@ -41,7 +41,7 @@ def read_target(raw: bytes, *, any_case: bool, default_fallback: str) -> Target:
     if not isinstance(body, dict):
         raise NotAccepted("Invalid JSON")
     sent = body.get("type")
-    kind = sent.lower() if isinstance(sent, str) and any_case else sent
+    kind = str(sent).lower() if any_case else str(sent)
     problems = [] if kind in REQUIRED else ["type Is not one of the valid set"]
     config = body.get("config")
     if not isinstance(config, dict):
@@ -57,7 +57,7 @@ def read_target(raw: bytes, *, any_case: bool, default_fallback: str) -> Target:
         problems.append("fallback Is not one of the valid set")
     if problems:
         raise NotAccepted(", ".join(problems))
-    return Target(str(kind), dict(config or {}), fallback, {**body, "fallback": fallback})
+    return Target(kind, dict(config or {}), fallback, {**body, "fallback": fallback})
 
 
 def _text(value: object) -> bool:

@@ -234,7 +234,9 @@ def test_stop_and_delete_by_state(vonage_standin: VonageStandin, session: Sessio
     late = call(vonage_standin, "POST", f"{path}/stop")
     assert (late.status, late.json["code"]) == (409, 15002)
     assert "started OR paused OR stopped" in late.json["message"]
+    url = call(vonage_standin, "GET", path).json["url"]
     assert [call(vonage_standin, "DELETE", path).status for _ in range(2)] == [204, 204]
+    assert call(vonage_standin, "GET", url.removeprefix(vonage_standin.url)).status == 403
     assert call(vonage_standin, "GET", path).json["status"] == "deleted"
     assert call(vonage_standin, "GET", "{p}/archive").json == {"count": 0, "items": []}
 

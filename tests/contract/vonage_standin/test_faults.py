@@ -30,6 +30,25 @@ def befall(standin: VonageStandin, *fault: faults.Fault) -> None:
     standin.faults.add("POST", "/session/create$", *fault)
 
 
+def test_error_of_the_service(opentok: VonageStandin) -> None:
+    befall(opentok, faults.error(500), faults.error(409, "HTTP 409 Conflict", 15001))
+    assert create(opentok).json() == {"code": -1, "message": "Request timed out.", "description": "Request timed out."}
+    conflict = create(opentok)
+    assert (conflict.status_code, conflict.json()["code"]) == (409, 15001)
+    assert not opentok.world.sessions
+
+
+def test_nobody_answers_once_it_stopped() -> None:
+    """Not on a connection that was kept alive either."""
+    with requests.Session() as caller:
+        with VonageStandin() as standin:
+            url, headers = f"{standin.url}/session/create", authorization(standin, server_token(standin))
+            assert caller.post(url, headers=headers, timeout=5).status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            caller.post(url, headers=headers, timeout=5)
+    assert len(standin.received) == 1
+
+
 def test_a_fault_befalls_one_request_of_its_kind(opentok: VonageStandin) -> None:
     befall(opentok, faults.html(503), faults.html(502))
     assert call(opentok, "GET", "{p}/archive").status == 200

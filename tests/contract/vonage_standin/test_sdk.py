@@ -110,6 +110,8 @@ def test_muting_a_session_spares_the_excluded_and_holds_for_those_who_come(
     assert sdk.mute_all(session.session_id, [spared.stream_id]).status_code == 200
     late = vonage_standin.publish(vonage_standin.connect_to(session.session_id))
     assert [one.muted for one in session.streams.values()] == [True, False, True]
+    unknown = {"active": True, "excludedStreamIds": ["unknown"]}
+    assert call(vonage_standin, "POST", f"{{p}}/session/{session.session_id}/mute", unknown).status == 404
     sdk.disable_force_mute(session.session_id)
     assert late.muted  # nobody is unmuted by it
     assert not vonage_standin.publish(vonage_standin.connect_to(session.session_id)).muted
