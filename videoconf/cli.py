@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from typing import Any
 
 import click
 from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
+from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.auth import mint_token
 from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
 from videoconf.attendance.persons import erase_person, export_person
+from videoconf.commands.doctor import doctor
+from videoconf.commands.jobs import jobs
+from videoconf.commands.providers import providers
 from videoconf.dev import dev
-from videoconf.errors import ConfigurationError
+from videoconf.errors import ConfigurationError, VideoconfError
 from videoconf.hooks import build_registry, load_plugins
 from videoconf.jobs import Worker
 from videoconf.providers import Provider
@@ -25,7 +30,15 @@ from videoconf.tenancy import Caller
 
 
 class CommandGroup(AppGroup):
-    """Our own commands, and those of the installed plugins."""
+    """Our own commands, and those of the installed plugins. What is wrong is told in sentences, never by a trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, VideoconfError) as error:
+            raise click.ClickException(str(error)) from error
+        except SQLAlchemyError as error:  # its text holds the statement and what was to be stored
+            raise click.ClickException("The database cannot do this. `flask videoconf doctor` says why.") from error
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return super().get_command(ctx, name) or _plugin_commands().get(name)
@@ -49,8 +62,8 @@ def commands(ctx: click.Context) -> None:
     ctx.meta["videoconf.provider"] = provider  # what a plugin's command works on; it never sees Flask
 
 
-commands.add_command(dev)
-commands.add_command(rotate_keys)
+for command in (dev, doctor, jobs, providers, rotate_keys):
+    commands.add_command(command)
 
 
 @commands.command()

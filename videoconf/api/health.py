@@ -108,13 +108,13 @@ def _database_checks() -> dict[str, str]:
     checked = _checked.setdefault(db.engine, _Checked())
     with checked.lock:
         if time.monotonic() >= checked.until:
-            checked.checks = _ask_database()
+            checked.checks = ask_database()
             checked.until = time.monotonic() + CACHE_SECONDS
         return checked.checks
 
 
-def _ask_database() -> dict[str, str]:
-    """Ask for the revision; that the wait is bounded is the engine's doing."""
+def ask_database() -> dict[str, str]:
+    """Say whether the database answers, within the engine's bounds, and has this release's schema."""
     try:
         with read() as session:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))

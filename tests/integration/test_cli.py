@@ -1,0 +1,247 @@
+"""``flask videoconf …``: what operators are told, and what scripts can rely on."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import click
+import jwt
+import pytest
+from click.testing import CliRunner
+from cryptography.fernet import Fernet
+from flask.cli import ScriptInfo
+
+from tests.conftest import JWT_SECRET
+from tests.service import ON_SQLITE, plugins_with, service_of
+from videoconf.cli import commands
+from videoconf.database import read, write
+from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
+from videoconf.hooks import Failure, Origin, Plugins
+from videoconf.jobs import Job, JobState
+from videoconf.settings import Secret
+from videoconf_fake.memory import AREAS
+from videoconf_fake.provider import FakeProvider
+
+
+def run(app, *args):
+    result = CliRunner().invoke(commands, args, obj=ScriptInfo(create_app=lambda: app))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result
+
+
+def run_json(app, *args, exit_code=0):
+    result = run(app, *args, "--json")
+    assert result.exit_code == exit_code, result.output
+    return json.loads(result.stdout)
+
+
+def run_alone(folder, *args, **environment):
+    """Run a command in a process of its own, where nothing is configured but this."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", *args],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# --- doctor ---------------------------------------------------------------------------------------------------------
+
+
+def levels(findings):
+    return {(finding["part"], finding["level"]) for finding in findings}
+
+
+def test_doctor_finds_nothing_wrong_where_nothing_is(make_app):
+    keys = (Secret(Fernet.generate_key().decode()),)
+    plugins = plugins_with(FakeProvider)
+    app = make_app(plugins=plugins, public_url="https://video.example.com", path_prefix="/video", encryption_keys=keys)
+    findings = run_json(app, "doctor")
+    assert {finding["level"] for finding in findings} == {"ok", "note"}
+    assert {finding["part"] for finding in findings} >= {"settings", "database", "schema", "jobs", "provider fake"}
+    notes = [finding["said"] for finding in findings if finding["level"] == "note"]
+    assert [note.split()[-1] for note in notes] == [
+        f"https://video.example.com/video/webhooks/fake/{channel}" for channel in ("session", "archive")
+    ]
+
+
+def test_doctor_works_when_nothing_is_configured(tmp_path):
+    done = run_alone(tmp_path, "doctor")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    for expected in ("VIDEOCONF_JWT_SECRETS", "VIDEOCONF_VONAGE_API_KEY", "db upgrade"):
+        assert expected in done.stdout
+    assert "\x1b" not in done.stdout, "plain when piped"
+
+
+def test_doctor_tells_what_cannot_be_read(tmp_path):
+    done = run_alone(tmp_path, "doctor", "--json", VIDEOCONF_LOG_LEVEL="LOUD", VIDEOCONF_DATABASE_POOL_SIZE="many")
+    assert done.returncode == 1
+    assert [(one["part"], one["level"]) for one in json.loads(done.stdout)] == [("settings", "error")] * 2
+
+
+@ON_SQLITE
+def test_doctor_fails_when_the_database_has_no_schema(make_app, tmp_path):
+    app = make_app(database_url=Secret(f"sqlite:///{tmp_path / 'empty.sqlite'}"))
+    findings = run_json(app, "doctor", exit_code=1)
+    assert {("database", "ok"), ("schema", "error")} <= levels(findings)
+    result = run(app, "jobs", "list")
+    assert result.exit_code == 1
+    assert "doctor" in result.output
+
+
+@ON_SQLITE
+def test_doctor_fails_when_the_database_is_away_and_hides_its_password(make_app):
+    app = make_app(database_url=Secret("postgresql://me:tops3cret@127.0.0.1:1/none"))
+    result = run(app, "doctor")
+    assert result.exit_code == 1
+    assert "error   database: postgresql+psycopg://me:***@127.0.0.1:1/none" in result.output
+    assert "tops3cret" not in result.output
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("error", "level", "exit_code"), [(ProviderAuthFailed(), "error", 1), (ProviderUnavailable(), "warning", 0)]
+)
+def test_doctor_asks_the_provider(make_app, error, level, exit_code):
+    class Failing(FakeProvider):
+        def check(self):
+            raise error
+
+    findings = run_json(make_app(plugins=plugins_with(Failing)), "doctor", exit_code=exit_code)
+    assert ("provider fake", level) in levels(findings)
+
+
+@ON_SQLITE
+def test_doctor_warns_of_what_will_not_work(make_app):
+    plugins = plugins_with(FakeProvider)
+    broken = Failure(Origin("broken", "acme 1.2"), "ImportError: nothing")
+    app = make_app(plugins=Plugins(plugins.manager, plugins.origins, (broken,)))
+    with app.app_context(), write() as session:
+        session.add(Job(kind="gone", payload={}, state=JobState.DEAD))
+        session.add(Job(kind="late", payload={}, due_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    findings = run_json(app, "doctor")
+    assert {("plugins", "warning"), ("jobs", "warning"), ("public URL", "warning")} <= levels(findings)
+    assert sum(finding["part"] == "jobs" for finding in findings) == 2
+    plain = make_app(public_url="http://video.example.com")
+    assert ("public URL", "warning") in levels(run_json(plain, "doctor"))
+    development = make_app(development=True)
+    assert ("settings", "warning") in levels(run_json(development, "doctor"))
+
+
+def test_doctor_probes_storage_targets_and_misses_keys(make_app, headers):
+    keys = tuple(Secret(Fernet.generate_key().decode()) for _ in range(2))
+    app = make_app(encryption_keys=keys[:1])
+    target = {"name": "MEMORY", "area": "doctors", "password": "tops3cret"}
+    assert service_of(app, headers).api("PUT", "/archives/storage-target", target).status == 200
+    part = "storage of tenant default"
+    assert (part, "ok") in levels(run_json(app, "doctor"))
+    AREAS.missing.add("doctors")
+    try:
+        result = run(app, "doctor", "--json")
+    finally:
+        AREAS.missing.clear()
+    assert (part, "warning") in levels(json.loads(result.stdout))
+    assert "tops3cret" not in result.output
+    other = make_app(encryption_keys=keys[1:], serving=False)
+    assert ("encryption", "error") in levels(run_json(other, "doctor", exit_code=1))
+
+
+# --- providers ------------------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_providers_are_listed(make_app):
+    app = make_app()
+    listed = run_json(app, "providers")
+    assert [(item["key"], item["enabled"]) for item in listed["items"]] == [("fake", True), ("vonage", False)]
+    lines = [line.split("\t") for line in run(app, "providers").stdout.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["fake", "Fake (in memory)", "default"],
+        ["vonage", "Vonage Video", "no"],
+    ]
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def test_dead_jobs_are_listed_and_revived(make_app):
+    app = make_app()
+    with app.app_context(), write() as session:
+        rows = [
+            Job(kind="fails", payload={"meeting_id": 1}, state=state, attempts=20, last_error="provider_error: no")
+            for state in (JobState.DEAD, JobState.DEAD, JobState.DONE)
+        ]
+        session.add_all(rows)
+        session.flush()
+        first, second, done = (row.id for row in rows)
+
+    listed = run_json(app, "jobs", "list", "--state", "dead")
+    assert [job["id"] for job in listed] == [second, first]
+    assert listed[0]["lastError"] == "provider_error: no"
+    assert [line.split("\t")[0] for line in run(app, "jobs", "list").stdout.splitlines()] == [
+        str(id) for id in (done, second, first)
+    ]
+
+    assert run(app, "jobs", "retry", str(first)).exit_code == 0
+    refused = run(app, "jobs", "retry", str(first), str(done))
+    assert refused.exit_code == 1
+    assert str(done) in refused.output
+    assert run(app, "jobs", "retry", "--all-dead").output == "1 jobs are due again.\n"
+    assert run(app, "jobs", "retry").exit_code == 2
+    with app.app_context(), read() as session:
+        assert {session.get(Job, id).state for id in (first, second)} == {JobState.PENDING}
+        assert session.get(Job, first).attempts == 0
+
+
+def test_a_worker_does_what_is_due(make_app, headers):
+    app = make_app()
+    service = service_of(app, headers)
+    link = service.api.create()
+    done = []
+    with app.app_context(), write() as session:
+        app.extensions["videoconf"].jobs.register("told", done.append)
+        app.extensions["videoconf"].jobs.enqueue(session, "told", {"link": link})
+    result = run(app, "worker", "--once")
+    assert result.exit_code == 0, result.output
+    assert done == [{"link": link}]
+
+
+# --- token, openapi -------------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_a_token_carries_what_is_asked_for(make_app):
+    args = ("--permission", "GetMeetings", "--subject", "me", "--tenant", "acme", "--role", "publisher", "--ttl", "60")
+    token = run(make_app(), "token", *args).stdout.strip()
+    claims = jwt.decode(token, JWT_SECRET, ["HS256"], audience="videoconf")
+    assert (claims["sub"], claims["tenant"], claims["permissions"]) == ("me", "acme", ["GetMeetings"])
+    assert claims["meetingRoles"] == ["publisher"]
+    assert claims["exp"] - claims["iat"] == 60
+
+
+@ON_SQLITE
+def test_the_document_is_printed_as_it_is_served(make_app):
+    app = make_app()
+    assert json.loads(run(app, "openapi").stdout) == app.test_client().get("/openapi.json").json
+
+
+@ON_SQLITE
+def test_every_command_explains_itself(make_app):
+    app = make_app()
+
+    def walk(command, path):
+        result = run(app, *path, "--help")
+        assert result.exit_code == 0
+        assert command.help, path
+        if isinstance(command, click.Group):
+            with click.Context(command) as context:
+                for name in command.list_commands(context):
+                    walk(command.get_command(context, name), (*path, name))
+
+    walk(commands, ())
