@@ -24,6 +24,7 @@ from videoconf.archives.models import Archive, StorageTargetRow
 from videoconf.audit import record
 from videoconf.database import lock, read, utc_in, write
 from videoconf.errors import (
+    CapabilityUnsupported,
     DatabaseUnavailable,
     ProviderConflict,
     ProviderError,
@@ -103,6 +104,7 @@ class StorageTargets:
 
         :param name: the wire name of a kind.
         :param configuration: as the kind's schema loaded it.
+        :raises CapabilityUnsupported: every enabled provider has its target set elsewhere.
         :raises StorageConflict: the tenant may not, or another change is under way.
         :raises EncryptionNotConfigured: there is no key to store credentials with.
         :raises StorageEndpointRefused: its host is none to connect to.
@@ -110,6 +112,7 @@ class StorageTargets:
             answer; :class:`ProviderError`: a provider does not. What was in force stays so.
         """
         kind = self._kind_of(name)
+        self._check_can_be_set()
         self._check_may_change(caller)
         target = self._make(kind, configuration)
         row_id = self._begin(caller, kind, configuration)
@@ -129,6 +132,11 @@ class StorageTargets:
                 return kind
         names = ", ".join(sorted(kind.wire_name for kind in self.kinds.values()))
         raise ValidationFailed(errors={"name": [f"Must be one of: {names}."]})
+
+    def _check_can_be_set(self) -> None:
+        elsewhere = [provider.capabilities.storage_set_elsewhere for provider in self._providers]
+        if elsewhere and all(elsewhere):
+            raise CapabilityUnsupported(" ".join(str(where) for where in elsewhere))
 
     def _check_may_change(self, caller: Caller) -> None:
         if caller.tenant == self._default_tenant:

@@ -85,6 +85,8 @@ class Capabilities:
     storage_scope: StorageScope = StorageScope.NONE
     storage_kinds: frozenset[str] = field(default=frozenset())
     """Keys of the storage kinds to which the provider can push."""
+    storage_set_elsewhere: str | None = None
+    """Tells people where to set the storage target, where the vendor pushes archives and takes no target by API."""
 
     def __contains__(self, capability: Capability) -> bool:
         return capability in self.features

@@ -81,8 +81,8 @@ class _Connection(HTTPConnection):
 
     def arm(self, deadline: float) -> None:
         self.deadline = deadline
-        if self.sock is not None:
-            self.sock.deadline = deadline
+        if self.wire is not None:
+            self.wire.deadline = deadline
 
     def connect(self) -> None:
         try:
@@ -164,7 +164,7 @@ class Connections:
         self._closed = False
 
     @contextmanager
-    def use(self, origin: Origin, deadline: float) -> Iterator[HTTPConnection]:
+    def use(self, origin: Origin, deadline: float) -> Iterator[_Connection]:
         """Lend a connection, which connects when it is first used. It is kept unless the block raises.
 
         :param deadline: monotonic seconds, at which the request must be over.

@@ -13,7 +13,7 @@ from datetime import datetime
 from http.client import HTTPException
 from json import dumps, loads
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlencode
 
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict
@@ -31,6 +31,7 @@ from videoconf.errors import (
 from videoconf.providers.breaker import Breaker, BreakerState, Verdict
 from videoconf.providers.connection import Connections, Origin
 from videoconf.providers.deadline import seconds_left
+from videoconf.providers.download import open_download
 from videoconf.providers.failures import (
     RETRY_AFTER_SECONDS,
     error_of_exchange,
@@ -213,6 +214,13 @@ class GuardedClient:
                         if pause is None:
                             raise
                     time.sleep(pause)
+
+    def open(self, url: str) -> BinaryIO:
+        """Open something large that is not part of the API, an archive say: see :func:`open_download`.
+
+        Neither a slot nor the breaker is concerned: it is another host, and may take hours.
+        """
+        return open_download(self._connections, url, time.monotonic() + seconds_left())
 
     @contextmanager
     def _recorded(self, request: _Request, operation: str) -> Iterator[_Call]:

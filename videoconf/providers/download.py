@@ -1,0 +1,69 @@
+"""Reading something large from a provider: a stream that is bounded in memory and by silences, not in length."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack, closing
+from http.client import HTTPException
+from io import BufferedReader, RawIOBase
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+
+from videoconf import __version__
+from videoconf.errors import ProviderBadResponse
+from videoconf.providers.connection import Connections, Origin
+from videoconf.providers.failures import error_of_exchange, error_of_status
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+HEADERS = {"User-Agent": f"videoconf/{__version__}", "Accept-Encoding": "identity"}
+
+
+def open_download(connections: Connections, url: str, deadline: float) -> BinaryIO:
+    """Open a URL to be read once from its beginning; the caller closes it. No credentials are sent.
+
+    :param deadline: monotonic seconds, until which it must have begun to answer. After that silences count alone.
+    :raises ProviderError: as for any call; reading raises them too, and a body that ends too early is one.
+    """
+    try:
+        target = parse_url(url)
+        if target.scheme not in ("http", "https") or not target.host:
+            raise ProviderBadResponse("The video provider gave a URL that is none.")
+        origin = Origin(target.scheme, target.host.strip("[]"), target.port)
+        with ExitStack() as stack:
+            connection = stack.enter_context(connections.use(origin, deadline))
+            stack.callback(connection.close)  # what is not read to its end is no connection to be used again
+            connection.request("GET", target.request_uri, headers=HEADERS, preload_content=False)
+            response = stack.enter_context(closing(connection.getresponse()))
+            if response.status != 200:
+                raise error_of_status(response.status, {}, b"", ())
+            connection.arm(math.inf)
+            return cast("BinaryIO", BufferedReader(_Download(response, stack.pop_all())))
+    except (HTTPError, OSError, HTTPException) as failure:
+        raise error_of_exchange(failure) from None  # its text may repeat the URL, which is a secret
+
+
+class _Download(RawIOBase):
+    def __init__(self, response: BaseHTTPResponse, connection: ExitStack) -> None:
+        self._response = response
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        try:
+            data = self._response.read(len(view))
+        except (HTTPError, OSError, HTTPException) as failure:
+            raise error_of_exchange(failure) from None
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
