@@ -25,14 +25,17 @@ METADATA = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_archive(document: Mapping[str, Any]) -> ArchiveState:
+def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
     """Read an archive object.
+
+    Its key in a storage target is nowhere in it, but documented: account, archive and a name by the kind of output.
 
     :raises ValueError: it has no id or status, or is no object (any other error of reading it means the same).
     """
     archive_id, status = document["id"], document["status"]
     if not (isinstance(archive_id, str) and archive_id and isinstance(status, str) and status):
         raise ValueError("an archive lacks its id or its status")
+    suffix = "zip" if document.get("outputMode") == "individual" else "mp4"
     return ArchiveState(
         archive_id=archive_id,
         session_id=str(document.get("sessionId") or ""),
@@ -44,6 +47,7 @@ def read_archive(document: Mapping[str, Any]) -> ArchiveState:
         duration_seconds=find_count(document.get("duration")),
         size_bytes=find_count(document.get("size")),
         reason=_find_text(document.get("reason")),
+        object_key=f"{account}/{archive_id}/archive.{suffix}" if status == ArchiveStatus.UPLOADED else None,
         metadata={name: document[name] for name in METADATA if document.get(name) not in (None, "")},
     )
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from marshmallow import Schema, fields, validate
 
@@ -29,6 +29,7 @@ from videoconf.providers import (
     Archiving,
     Capabilities,
     Capability,
+    DownloadsArchives,
     HasRoster,
     JoinToken,
     Moderation,
@@ -45,6 +46,7 @@ from videoconf.providers import (
     WebhookAuthentication,
     WebhookRequest,
 )
+from videoconf.storage import SignedUrl
 from videoconf_vonage import webhooks
 from videoconf_vonage.archives import find_time, read_archive
 from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
@@ -60,10 +62,15 @@ R = TypeVar("R")
 
 MAX_TOKEN_TTL = timedelta(days=30)
 RETRY_HORIZON = timedelta(hours=24)
+URL_LIFE = timedelta(minutes=10)
 LEAST_SECRET_CHARACTERS = 32
 RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
 FILELESS = (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED, ArchiveStatus.FAILED)
 """Archives of which Vonage has nothing that could be deleted."""
+STORAGE_IN_DASHBOARD = (
+    "Vonage's unified environment takes no storage target by API. Set it in the Vonage dashboard, in the Video settings"
+    " of the application, under the storage of archives."
+)
 START_CONFLICTS = {"15001": "already_recording", "15008": "session_relayed"}
 
 
@@ -76,7 +83,7 @@ class Options(Schema):
     """An IPv4 address near which Vonage is to place the session."""
 
 
-class VonageProvider(Provider, Archiving, HasRoster, Moderation):
+class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation):
     """Vonage Video in the unified environment; :class:`OpenTokProvider` is the other one.
 
     :raises ConfigurationError: the private key cannot be used, or nothing proves where a callback comes from.
@@ -116,6 +123,7 @@ class VonageProvider(Provider, Archiving, HasRoster, Moderation):
             webhook_success_status=200,
             webhook_channels=("session", "archive"),
             retry_horizon=RETRY_HORIZON,
+            storage_set_elsewhere=STORAGE_IN_DASHBOARD,
         )
 
     def _webhook_authentication(self) -> WebhookAuthentication:
@@ -225,13 +233,13 @@ class VonageProvider(Provider, Archiving, HasRoster, Moderation):
         if request.layout is not None:
             body["layout"] = {"type": request.layout}
         try:
-            return _archive(self._rest.start_archive(body))
+            return self._read(self._rest.start_archive(body))
         except (ProviderConflict, ProviderNotFoundThere, ProviderRejected) as error:
             raise _start_error(error) from error
 
     def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
         try:
-            return _archive(self._rest.stop_archive(archive_id))
+            return self._read(self._rest.stop_archive(archive_id))
         except ProviderConflict:
             archive = self.get_archive(archive_id)
             if archive.status in RUNNING:
@@ -239,10 +247,10 @@ class VonageProvider(Provider, Archiving, HasRoster, Moderation):
             return archive
 
     def get_archive(self, archive_id: str) -> ArchiveState:
-        return _archive(self._rest.get_archive(archive_id))
+        return self._read(self._rest.get_archive(archive_id))
 
     def list_archives(self, session: SessionRef) -> Sequence[ArchiveState]:
-        return [_archive(found) for found in self._rest.list_archives(self._own(session))]
+        return [self._read(found) for found in self._rest.list_archives(self._own(session))]
 
     def delete_archive(self, archive_id: str) -> None:
         try:
@@ -255,6 +263,26 @@ class VonageProvider(Provider, Archiving, HasRoster, Moderation):
                     raise
             except ProviderNotFoundThere:
                 return
+
+    def archive_url(self, archive_id: str) -> SignedUrl:
+        """Ask for the URL of Vonage's own copy: there is one while the archive is ``available``, for 10 minutes."""
+        found = self._rest.get_archive(archive_id)
+        url = found.get("url")
+        if found.get("status") != ArchiveStatus.AVAILABLE or not isinstance(url, str) or not url:
+            raise ProviderConflict("Vonage holds no copy of this archive that could be read.")
+        return SignedUrl(url, self.context.clock() + URL_LIFE)
+
+    def open_archive(self, archive_id: str) -> BinaryIO:
+        try:
+            return self._http.open(self.archive_url(archive_id).url)
+        except ProviderAuthFailed as error:  # by the URL, which has none of our credentials
+            raise ProviderConflict("Vonage's copy of this archive can no longer be read.") from error
+
+    def _read(self, found: dict[str, Any]) -> ArchiveState:
+        try:
+            return read_archive(found, self.account)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ProviderBadResponse("Vonage's answer is no archive.") from error
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -278,7 +306,7 @@ class VonageProvider(Provider, Archiving, HasRoster, Moderation):
             return
 
     def mute(self, session: SessionRef, connection_id: str | None) -> None:
-        """Mute everybody; streams that are published later begin muted, and clients may unmute themselves.
+        """Mute what everybody publishes now; clients may unmute themselves.
 
         :raises CapabilityUnsupported: one connection alone is asked for. Vonage mutes streams, and its REST API does
             not tell whose a stream is.
@@ -323,6 +351,7 @@ class OpenTokProvider(VonageProvider, StoresArchives):
                 "features": unified.features | {Capability.STORES_ARCHIVES},
                 "storage_scope": StorageScope.ACCOUNT,
                 "storage_kinds": frozenset({"s3", "azure"}),
+                "storage_set_elsewhere": None,
             }
         )
 
@@ -348,13 +377,6 @@ def _check_webhook_secrets(settings: VonageSettings, *, development: bool) -> No
             f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
         )
     logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
-
-
-def _archive(found: dict[str, Any]) -> ArchiveState:
-    try:
-        return read_archive(found)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ProviderBadResponse("Vonage's answer is no archive.") from error
 
 
 def _connected(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

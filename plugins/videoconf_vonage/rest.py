@@ -55,9 +55,10 @@ class VonageRest:
         self._call("DELETE", path, "connection.delete")
 
     def mute_session(self, session_id: str) -> None:
-        """Mute all streams; those that are published later begin muted."""
-        body = {"active": True, "excludedStreamIds": []}
-        self._call("POST", f"{self._session(session_id)}/mute", "session.mute", json=body)
+        """Mute all streams that there are. Vonage mutes those to come too, until it is told not to."""
+        for active in (True, False):
+            how = {"active": active, "excludedStreamIds": list[str]()}
+            self._call("POST", f"{self._session(session_id)}/mute", "session.mute", json=how)
 
     def start_archive(self, body: Mapping[str, Any]) -> Found:
         """Start recording. Not idempotent: sent once at most."""

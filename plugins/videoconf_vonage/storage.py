@@ -19,17 +19,23 @@ def storage_body(kind: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
         message = "Vonage puts archives at the top of the bucket and takes no prefix."
         raise ProviderRejected(message, errors={"prefix": [message]})
     if kind == "s3":
-        config = {name: configuration[key] for name, key in S3.items()}
+        names = {"accessKey": "access_key", "secretKey": "secret_key", "bucket": "bucket"}
+        config = {name: configuration[ours] for name, ours in names.items()}
         # Vonage has no field for the region; without an endpoint it would take the oldest region's.
-        config["endpoint"] = configuration.get("endpoint") or f"https://s3.{configuration['region']}.amazonaws.com"
+        config["endpoint"] = configuration.get("endpoint") or _s3_endpoint(configuration["region"])
     elif kind == "azure":
-        config = {name: configuration[key] for name, key in AZURE.items()}
+        names = {"accountName": "account_name", "accountKey": "account_key", "container": "container"}
+        config = {name: configuration[ours] for name, ours in names.items()}
         if configuration.get("domain"):
             config["domain"] = configuration["domain"]
     else:
         raise ProviderRejected("Vonage puts archives into S3 or Azure alone.")
-    return {"type": kind, "config": config, "fallback": "opentok" if configuration.get("fallback") else "none"}
+    return {
+        "type": kind,
+        "config": config,
+        "fallback": "opentok" if configuration["fallback"] == "provider" else "none",
+    }
 
 
-S3 = {"accessKey": "access_key", "secretKey": "secret_key", "bucket": "bucket"}
-AZURE = {"accountName": "account_name", "accountKey": "account_key", "container": "container"}
+def _s3_endpoint(region: str) -> str:
+    return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"

@@ -106,7 +106,7 @@ def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
     if kind is EventKind.IGNORED or not _is_about(document, account):
         return [ProviderEvent(EventKind.IGNORED, _digest(document))]
     if kind is EventKind.ARCHIVE:
-        return [_archive_event(document)]
+        return [_archive_event(document, account)]
     session_id, reason, at = _text(document, "sessionId"), _find_text(document, "reason"), _time(document, "timestamp")
     stream = document["stream"] if kind is EventKind.ACTIVITY else {}
     if kind is EventKind.SESSION_CLOSED:
@@ -131,9 +131,9 @@ def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
     ]
 
 
-def _archive_event(document: dict[str, Any]) -> ProviderEvent:
+def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:
     """Say what an archive callback says. It carries no time of its own, and none is made up: states are ordered."""
-    archive = read_archive(document)
+    archive = read_archive(document, account)
     told = [archive.archive_id, archive.provider_status, archive.reason, archive.duration_seconds, archive.size_bytes]
     return ProviderEvent(
         EventKind.ARCHIVE,
