@@ -1,5 +1,7 @@
 """Providers that lack, refuse, fail or confuse something when a meeting is made."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.service import ON_SQLITE, count_meetings, plugins_with, service_of
@@ -11,8 +13,8 @@ from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from videoconf.providers import Capabilities, Capability, Role, SessionCreation, SessionRef
-from videoconf_fake.provider import FakeProvider
+from videoconf.providers import Capability, SessionCreation, SessionRef
+from videoconf_fake.provider import CAPABILITIES, FakeProvider
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def with_provider(make_app, headers):
 )
 def test_an_option_that_the_provider_lacks_is_refused_before_it_is_asked(with_provider, option, feature):
     class Poor(FakeProvider):
-        capabilities = Capabilities(features=frozenset(Capability) - {feature})
+        capabilities = replace(CAPABILITIES, features=CAPABILITIES.features - {feature})
 
     service = with_provider(Poor)
     answer = service.api("POST", "/session", {option: True})
@@ -98,9 +100,7 @@ def test_one_session_is_never_two_meetings(with_provider):
 
 def test_rooms_that_exist_just_in_time_are_made_with_the_first_token(with_provider):
     class JustInTime(FakeProvider):
-        capabilities = Capabilities(
-            features=frozenset(Capability), roles=frozenset(Role), session_creation=SessionCreation.JUST_IN_TIME
-        )
+        capabilities = replace(CAPABILITIES, session_creation=SessionCreation.JUST_IN_TIME)
 
     service = with_provider(JustInTime)
     api = service.api

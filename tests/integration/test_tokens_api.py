@@ -1,5 +1,6 @@
 """Meeting tokens over the API: for whom, as what, for how long, and when."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import jwt
@@ -8,8 +9,8 @@ import pytest
 from tests.conftest import FAKE_SETTINGS
 from tests.service import ON_SQLITE, Caller, SteppedClock, in_process, plugins_with, service_of
 from videoconf.errors import ProviderUnavailable
-from videoconf.providers import Capabilities, Capability, Role
-from videoconf_fake.provider import FakeProvider
+from videoconf.providers import Role
+from videoconf_fake.provider import CAPABILITIES, FakeProvider
 
 
 @pytest.fixture
@@ -157,9 +158,7 @@ def test_an_expiry_is_in_the_future_and_within_the_providers_maximum(api, clock)
 @ON_SQLITE
 def test_the_default_life_is_a_setting_and_the_providers_maximum_bounds_it(make_app, headers, clock):
     class Brief(FakeProvider):
-        capabilities = Capabilities(
-            features=frozenset(Capability), roles=frozenset({Role.PUBLISHER}), max_token_ttl=timedelta(minutes=5)
-        )
+        capabilities = replace(CAPABILITIES, roles=frozenset({Role.PUBLISHER}), max_token_ttl=timedelta(minutes=5))
 
     api = service_of(make_app(clock=clock, token_ttl_seconds=60), headers).api
     assert api.token(api.create())["expireTime"] == clock.text(minutes=1)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from datetime import timedelta
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -12,8 +12,8 @@ from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_te
 from videoconf.database import read
 from videoconf.errors import ProviderTimeout
 from videoconf.inbox.models import WebhookEvent
-from videoconf.providers import Capabilities, Capability, Role, Secret, WebhookReply
-from videoconf_fake.provider import FakeProvider
+from videoconf.providers import Secret, WebhookReply
+from videoconf_fake.provider import CAPABILITIES, FakeProvider
 from videoconf_fake.webhooks import sign, signer
 
 
@@ -162,9 +162,7 @@ def test_a_webhook_is_posted(service):
 @ON_SQLITE
 def test_the_providers_own_route_answers_what_the_provider_takes_for_success(make_app, headers):
     class Picky(FakeProvider):
-        capabilities = Capabilities(
-            features=frozenset(Capability), roles=frozenset(Role), webhook_success_status=200, retry_horizon=timedelta()
-        )
+        capabilities = replace(CAPABILITIES, webhook_success_status=200)
 
     service = service_of(make_app(plugins=plugins_with(Picky)), headers)
     assert service.post(service.made_up("a"), "/webhooks/fake/session").status == 200
