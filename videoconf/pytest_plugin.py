@@ -1,0 +1,34 @@
+"""The pytest plugin. Every session in an environment with videoconf loads it, so it imports next to nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+SCENARIO = re.compile(r"::test_([PWS])(\d\d)_(\w+)")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which scenarios of a conformance kit failed, and what each wants."""
+    failed = [
+        (match, report)
+        for outcome in ("failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+        if (match := SCENARIO.search(report.nodeid))
+    ]
+    if not failed:
+        return
+    passed = sum(bool(SCENARIO.search(report.nodeid)) for report in terminalreporter.stats.get("passed", []))
+    terminalreporter.section(f"videoconf conformance: {passed} scenarios hold, {len(failed)} do not")
+    for match, report in sorted(failed, key=lambda pair: pair[0][0]):
+        kind, number, words = match.groups()
+        terminalreporter.line(f"{kind}-{number} {words.replace('_', ' ')}: {_last_line(report)}")
+
+
+def _last_line(report: Any) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longrepr).strip().splitlines()
+    return lines[0] if lines else ""

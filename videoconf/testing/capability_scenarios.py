@@ -1,0 +1,215 @@
+"""The scenarios of what not every provider can do. What it does not declare is skipped, naming the capability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.providers import (
+    ArchiveRequest,
+    ArchiveState,
+    ArchiveStatus,
+    Capability,
+    Provider,
+    SessionRef,
+)
+from videoconf.testing.driven import Driven
+from videoconf.testing.harness import unwritten, wrong
+from videoconf.testing.operations import issue, session_request
+
+RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
+BLOCK_BYTES = 1 << 16
+
+
+def needs(provider: Provider, capability: Capability) -> Any:
+    """Return the provider as one that has a capability, or skip.
+
+    It is tried where it is declared and implemented; where only one of the two holds, P-03 says so.
+    """
+    if capability not in provider.capabilities:
+        pytest.skip(f"the provider does not declare the capability `{capability}`")
+    return provider
+
+
+class CapabilityScenarios(Driven):
+    """Archives, storage, rosters, moderation."""
+
+    # --- archives ---------------------------------------------------------------------------------------------------
+
+    def test_P30_archive_lives(self, provider: Provider) -> None:
+        """An archive is started, found, stopped, stopped again and deleted; deleted again too, and then gone."""
+        archives = needs(provider, Capability.ARCHIVING)
+        session = self._occupied(provider)
+        started: ArchiveState = archives.start_archive(session, ArchiveRequest(name="kit"))
+        if started.status is not ArchiveStatus.STARTED or started.session_id != session.session_id:
+            wrong(f"start_archive() gives {started}: status `started`, of the session that was asked for")
+        if archives.get_archive(started.archive_id).archive_id != started.archive_id:
+            wrong("get_archive() gives another archive than the one that was asked for")
+        if started.archive_id not in _ids(archives.list_archives(session)):
+            wrong("list_archives() does not name an archive that was started")
+        for attempt in ("stop_archive()", "stop_archive() of an archive that has stopped"):
+            stopped = archives.stop_archive(session, started.archive_id)
+            if stopped.status in (*RUNNING, None):
+                wrong(f"{attempt} leaves the archive {stopped.provider_status}")
+        archives.delete_archive(started.archive_id)
+        archives.delete_archive(started.archive_id)
+        if started.archive_id in _ids(archives.list_archives(session)):
+            wrong("list_archives() names an archive that was deleted")
+
+    def test_P31_nobody_to_record(self, provider: Provider) -> None:
+        """Recording a session where nobody is connected is a conflict."""
+        archives = needs(provider, Capability.ARCHIVING)
+        session = provider.ensure_session(session_request("kit-empty"))
+        with _raises(ProviderConflict, "start_archive() where nobody is connected"):
+            archives.start_archive(session, ArchiveRequest())
+
+    def test_P32_recorded_already(self, provider: Provider) -> None:
+        """Recording a session that is being recorded is a conflict."""
+        archives = needs(provider, Capability.ARCHIVING)
+        session = self._occupied(provider)
+        archives.start_archive(session, ArchiveRequest())
+        with _raises(ProviderConflict, "start_archive() of a session that is being recorded"):
+            archives.start_archive(session, ArchiveRequest())
+
+    def test_P33_unknown_archive(self, provider: Provider) -> None:
+        """An archive that the vendor does not know is not found; deleting it is success."""
+        archives = needs(provider, Capability.ARCHIVING)
+        archives.delete_archive(self.unknown_archive)
+        with _raises(ProviderNotFoundThere, "get_archive() of an unknown id"):
+            archives.get_archive(self.unknown_archive)
+
+    def test_P34_running_archive_stays(self, provider: Provider) -> None:
+        """An archive that is being recorded is not deleted."""
+        archives = needs(provider, Capability.ARCHIVING)
+        session = self._occupied(provider)
+        started = archives.start_archive(session, ArchiveRequest())
+        with _raises(ProviderConflict, "delete_archive() while it is being recorded"):
+            archives.delete_archive(started.archive_id)
+
+    def test_P35_archive_is_read(self, provider: Provider) -> None:
+        """A finished archive is read as a stream, block by block, and by a URL that expires."""
+        archives = needs(provider, Capability.ARCHIVE_DOWNLOADS)
+        archive_id = self._stopped_archive(provider)
+        self.finish_archive(provider, archive_id)
+        size = 0
+        with archives.open_archive(archive_id) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                size += len(block)
+                if len(block) > BLOCK_BYTES:
+                    wrong("open_archive() gives more than was asked for: it holds the archive in memory")
+        stated = archives.get_archive(archive_id).size_bytes
+        if stated is not None and size != stated:
+            wrong(f"open_archive() gives {size} bytes of an archive of {stated}")
+        signed = archives.archive_url(archive_id)
+        now = provider.context.clock()
+        if not (signed.url and now < signed.expires_at <= now + timedelta(days=7)):
+            wrong("archive_url() gives a URL that works for a while, within a week")
+
+    def test_P36_unfinished_archive_is_not_read(self, provider: Provider) -> None:
+        """An archive that is not ready is a conflict to read, an unknown one is not found."""
+        archives = needs(provider, Capability.ARCHIVE_DOWNLOADS)
+        archive_id = self._stopped_archive(provider)
+        for method in (archives.open_archive, archives.archive_url):
+            with _raises(ProviderConflict, f"{method.__name__}() of an archive that is not ready"):
+                method(archive_id)
+            with _raises(ProviderNotFoundThere, f"{method.__name__}() of an unknown id"):
+                method(self.unknown_archive)
+
+    # --- storage ----------------------------------------------------------------------------------------------------
+
+    def test_P40_storage_is_set(self, provider: Provider) -> None:
+        """Where archives go can be set and set again, cleared and cleared again."""
+        stores = needs(provider, Capability.STORES_ARCHIVES)
+        if self.storage is None:
+            unwritten("the attribute `storage`: a StorageDestination of a kind that the provider takes")
+        for _ in range(2):
+            stores.apply_storage(self.storage.kind, dict(self.storage.configuration))
+        for _ in range(2):
+            stores.clear_storage()
+
+    def test_P41_unknown_storage(self, provider: Provider) -> None:
+        """A kind of storage that it does not declare is rejected."""
+        stores = needs(provider, Capability.STORES_ARCHIVES)
+        with _raises(ProviderRejected, "apply_storage() with a kind that is not declared"):
+            stores.apply_storage("kitkind", {})
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def test_P50_roster(self, provider: Provider) -> None:
+        """Somebody who is connected is in the roster, under the connection's id; after the end nobody is."""
+        roster = needs(provider, Capability.ROSTER)
+        session = provider.ensure_session(session_request())
+        connection = self.join(provider, session, issue(provider, session))
+        if connection not in [one.connection_id for one in roster.list_connections(session).connections]:
+            wrong("somebody who is connected is missing from list_connections()")
+        provider.end_session(session, [connection])
+        if roster.list_connections(session).connections:
+            wrong("somebody is in list_connections() after end_session()")
+
+    def test_P51_roster_of_nobody(self, provider: Provider) -> None:
+        """The roster of a session that never ran is empty."""
+        roster = needs(provider, Capability.ROSTER)
+        found = roster.list_connections(provider.ensure_session(session_request("kit-never-ran")))
+        if list(found.connections):
+            wrong("the roster of a session that never ran names somebody")
+
+    def test_P52_disconnect(self, provider: Provider) -> None:
+        """One connection is removed and no other; again too, and so is one that never was."""
+        moderation = needs(provider, Capability.MODERATION)
+        session = provider.ensure_session(session_request())
+        ann = self.join(provider, session, issue(provider, session))
+        bob = self.join(provider, session, issue(provider, session, "kit-bob"))
+        moderation.disconnect(session, ann)
+        moderation.disconnect(session, ann)
+        moderation.disconnect(session, self.unknown_connection)
+        if Capability.ROSTER in provider.capabilities:
+            left = [one.connection_id for one in moderation.list_connections(session).connections]
+            if left != [bob]:
+                wrong(f"after one of two was disconnected, {len(left)} are connected")
+
+    def test_P53_mute(self, provider: Provider) -> None:
+        """One connection is muted, then everybody, whether they send something or not."""
+        moderation = needs(provider, Capability.MODERATION)
+        session = provider.ensure_session(session_request())
+        connection = self.join(provider, session, issue(provider, session))
+        moderation.mute(session, connection)
+        moderation.mute(session, None)
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _occupied(self, provider: Provider) -> SessionRef:
+        session = provider.ensure_session(session_request())
+        self.join(provider, session, issue(provider, session))
+        return session
+
+    def _stopped_archive(self, provider: Provider) -> str:
+        archives: Any = provider
+        session = self._occupied(provider)
+        started: ArchiveState = archives.start_archive(session, ArchiveRequest())
+        archives.stop_archive(session, started.archive_id)
+        return started.archive_id
+
+
+def _ids(archives: Sequence[ArchiveState]) -> list[str]:
+    return [archive.archive_id for archive in archives]
+
+
+class _raises:
+    """Expect an error of the taxonomy, and say in words what was tried."""
+
+    def __init__(self, expected: type[Exception], tried: str) -> None:
+        self._expected, self._tried = expected, tried
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if error is None:
+            wrong(f"{self._tried} succeeds; {self._expected.__name__} is expected")
+        if not isinstance(error, self._expected):
+            wrong(f"{self._tried} raises {type(error).__name__}: {error}; {self._expected.__name__} is expected")
+        return True

@@ -1,0 +1,357 @@
+"""The scenarios of a storage target: what goes in comes out, in bounded memory; failures are told by their class."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any, BinaryIO, ClassVar, cast
+
+import pytest
+import urllib3
+from marshmallow import RAISE
+
+from videoconf.errors import (
+    StorageContainerNotFound,
+    StorageDenied,
+    StorageEndpointRefused,
+    StorageError,
+    StorageTimeout,
+    StorageUnavailable,
+    StoredObjectNotFound,
+)
+from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, StoredObject
+from videoconf.storage.base import CONTRACT_VERSION
+from videoconf.testing.harness import SteppedClock, leaked, logged, unwritten, wrong
+from videoconf.testing.provider_conformance import KEY
+
+LARGE_BYTES = 32 << 20
+MEMORY_BYTES = 20 << 20
+"""What a large object may take of memory on its way: two parts of 8 MiB and some."""
+BLOCK_BYTES = 1 << 20
+LONGEST_SECONDS = 30.0
+OBJECT_KEYS = ("a", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200)
+
+
+class StorageConformance:
+    """What the core relies on in any storage target. Subclass it as ``Test…`` and write the fixtures and methods.
+
+    A scenario writes below a prefix of its own and leaves nothing behind that it was not testing.
+    """
+
+    holds_objects_in_memory: ClassVar[bool] = False
+    """True for a target that is memory: then its memory cannot be bounded."""
+    foreign_configuration: ClassVar[Mapping[str, Any] | None] = None
+    """A configuration that names a host which is not the vendor's; None where a configuration names no host."""
+
+    @pytest.fixture
+    def context(self) -> StorageContext:
+        """Give what the target is made with: this machine is allowed, as in development. Its clock is the real one."""
+        return StorageContext(_RealClock(), EndpointGuard((), development=True))
+
+    @pytest.fixture
+    def target(self, context: StorageContext) -> Iterator[StorageTarget]:
+        """Give a target that works, on an empty bucket or container of a stand-in or emulator; close it afterwards."""
+        unwritten("the fixture `target`: make the target with `context`, on an empty bucket, and yield it")
+
+    def denied(self, context: StorageContext) -> StorageTarget:
+        """Make a target of the same bucket with credentials that are wrong."""
+        unwritten("denied(): make the target with wrong credentials")
+
+    def without_container(self, context: StorageContext) -> StorageTarget:
+        """Make a target of a bucket or container that does not exist."""
+        unwritten("without_container(): make the target with a bucket or container that does not exist")
+
+    def unreachable(self, context: StorageContext) -> StorageTarget | None:
+        """Make a target where nobody listens; None for a target that is reached over no network."""
+        unwritten("unreachable(): make the target with an address where nobody listens, like 127.0.0.1:1")
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    def test_S01_names_and_configuration(self, target: StorageTarget) -> None:
+        """It has a key, names for the wire and for people, and a schema that takes nothing that it does not know."""
+        cls = type(target)
+        if not KEY.fullmatch(getattr(cls, "key", "")):
+            wrong(f"`key` is {getattr(cls, 'key', None)!r}: it must match {KEY.pattern}")
+        if not all(getattr(cls, name, "").strip() for name in ("wire_name", "label")):
+            wrong("`wire_name` and `label` must be texts")
+        if cls.contract_version != CONTRACT_VERSION:
+            wrong(f"`contract_version` is {cls.contract_version}, and this videoconf offers {CONTRACT_VERSION}")
+        schema = cls.configuration_schema()
+        if schema.unknown != RAISE or "kitUnknownField" not in schema.validate({"kitUnknownField": 1}):
+            wrong("`configuration_schema` takes a field that it does not know: a misspelt one would be ignored")
+        if missing := (cls.secret_fields | cls.masked_fields) - schema.fields.keys():
+            wrong(f"`secret_fields` and `masked_fields` name fields of the schema; {sorted(missing)} are none")
+
+    def test_S02_secrets_are_not_shown(self, target: StorageTarget) -> None:
+        """What may be shown of a configuration holds no secret field, nor does the target's repr or its log."""
+        shown = json.dumps(type(target).describe(target.configuration))
+        if leaked(self._secrets(target), shown):
+            wrong("describe() shows a secret field")
+        with logged() as lines:
+            target.put("kit/secret", io.BytesIO(b"x"))
+            target.delete("kit/secret")
+        if leaked(self._secrets(target), repr(target), *lines):
+            wrong("a secret is in the repr of the target or in its log")
+
+    # --- in and out -------------------------------------------------------------------------------------------------
+
+    def test_S03_round_trip(self, target: StorageTarget) -> None:
+        """What was put is what is read, and stat tells its size and type; nothing at all is an object too."""
+        for content in (b"", b"\x00\xff kit", secrets.token_bytes(3 * BLOCK_BYTES + 1)):
+            put = target.put("kit/round", io.BytesIO(content), content_type="video/mp4")
+            for what, said in (("put()", put), ("stat()", target.stat("kit/round"))):
+                if (said.key, said.size_bytes) != ("kit/round", len(content)):
+                    wrong(f"{what} says {said}; it is `kit/round`, of {len(content)} bytes")
+            if target.stat("kit/round").content_type != "video/mp4":
+                wrong("stat() does not tell the content type that was put")
+            if _read(target, "kit/round") != content:
+                wrong(f"an object of {len(content)} bytes comes back changed")
+        target.delete("kit/round")
+
+    def test_S04_bounded_memory(self, target: StorageTarget) -> None:
+        """An object of any size goes in and out in bounded memory."""
+        if self.holds_objects_in_memory:
+            pytest.skip("the target is memory (`holds_objects_in_memory`)")
+        source = _Source(LARGE_BYTES)
+        with _measured("put()"):
+            target.put("kit/large", cast("BinaryIO", source))
+        arrived = hashlib.sha256()
+        with _measured("open()"), closing(target.open("kit/large")) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                arrived.update(block)
+        if arrived.digest() != source.digest.digest():
+            wrong("a large object comes back changed")
+        target.delete("kit/large")
+
+    def test_S05_replacing(self, target: StorageTarget) -> None:
+        """Putting under a key that is taken replaces what was there."""
+        target.put("kit/twice", io.BytesIO(b"first and longer"))
+        target.put("kit/twice", io.BytesIO(b"second"))
+        if _read(target, "kit/twice") != b"second":
+            wrong("the first object is still there after a second put")
+        target.delete("kit/twice")
+
+    def test_S06_missing_key(self, target: StorageTarget) -> None:
+        """A key without an object is StoredObjectNotFound, whoever asks."""
+        for call in (lambda: target.stat("kit/missing"), lambda: _read(target, "kit/missing")):
+            _demand(StoredObjectNotFound, call, "reading a key without an object")
+
+    def test_S07_deleting(self, target: StorageTarget) -> None:
+        """Deleting removes, and deleting what is gone is success."""
+        target.put("kit/gone", io.BytesIO(b"x"))
+        target.put("kit/gone-too", io.BytesIO(b"x"))
+        for _ in range(2):
+            target.delete("kit/gone")
+        try:
+            target.stat("kit/gone")
+        except StoredObjectNotFound:
+            target.stat("kit/gone-too")
+            target.delete("kit/gone-too")
+        else:
+            wrong("delete() leaves the object")
+
+    def test_S08_keys(self, target: StorageTarget) -> None:
+        """Every key that the core makes can be used, and no two of them meet."""
+        for key in OBJECT_KEYS:
+            target.put(key, io.BytesIO(key.encode()))
+        for key in OBJECT_KEYS:
+            if _read(target, key) != key.encode():
+                wrong(f"the key {key[:40]!r} gives another object's content")
+            target.delete(key)
+
+    def test_S09_interrupted_put(self, target: StorageTarget) -> None:
+        """A put whose stream breaks off leaves no object, and the stream's error is told."""
+        for size in (BLOCK_BYTES, 20 * BLOCK_BYTES):
+            try:
+                target.put("kit/broken", cast("BinaryIO", _Source(size, breaks=True)))
+            except (ConnectionAbortedError, StorageError):
+                pass
+            else:
+                wrong("put() of a stream that breaks off succeeds")
+            _demand(StoredObjectNotFound, lambda: target.stat("kit/broken"), "a put that was interrupted, then stat()")
+
+    def test_S10_signed_url(self, target: StorageTarget) -> None:
+        """A signed URL expires when it was asked to and reads the object, in ranges too."""
+        target.put("kit/signed", io.BytesIO(b"0123456789"))
+        before = target.context.clock()
+        signed = target.signed_url("kit/signed", expires_in_seconds=600)
+        life = (signed.expires_at - before).total_seconds()
+        if not 590 <= life <= 610:
+            wrong(f"a URL that was to live 600 s expires after {life:.0f} s")
+        if signed.url.startswith("http"):
+            if _fetch(signed.url) != (200, b"0123456789"):
+                wrong("a signed URL does not read the object")
+            if _fetch(signed.url, Range="bytes=2-4") != (206, b"234"):
+                wrong("a signed URL does not read a range of the object")
+        target.delete("kit/signed")
+
+    def test_S11_signed_url_is_for_one(self, target: StorageTarget) -> None:
+        """A signed URL holds no secret, and two objects' differ."""
+        urls = [target.signed_url(key, expires_in_seconds=60).url for key in ("kit/one", "kit/two")]
+        if leaked(self._secrets(target), *urls):
+            wrong("a signed URL holds a secret of the configuration")
+        if urls[0] == urls[1]:
+            wrong("two objects have one signed URL")
+
+    # --- what goes wrong --------------------------------------------------------------------------------------------
+
+    def test_S12_wrong_credentials(self, context: StorageContext, target: StorageTarget) -> None:
+        """Credentials that are wrong are StorageDenied, in words without a secret."""
+        target.put("kit/denied", io.BytesIO(b"x"))
+        with closing(self.denied(context)) as denied:
+            for call in _calls(denied, "kit/denied"):
+                error = _demand(StorageDenied, call, "wrong credentials")
+                if leaked(self._secrets(denied), error, vars(error)):
+                    wrong("the error of wrong credentials repeats a secret")
+        target.delete("kit/denied")
+
+    def test_S13_no_container(self, context: StorageContext, target: StorageTarget) -> None:
+        """A bucket or container that does not exist is StorageContainerNotFound; deleting from it is success."""
+        with closing(self.without_container(context)) as nowhere:
+            for call in _calls(nowhere, "kit/nowhere"):
+                _demand(StorageContainerNotFound, call, "a bucket that does not exist")
+            nowhere.delete("kit/nowhere")
+
+    def test_S14_unreachable(self, context: StorageContext) -> None:
+        """A target that nobody answers for is StorageUnavailable or StorageTimeout, within half a minute."""
+        target = self.unreachable(context)
+        if target is None:
+            pytest.skip("the target is reached over no network")
+        with closing(target):
+            for call in _calls(target, "kit/unreachable"):
+                started = time.monotonic()
+                _demand((StorageUnavailable, StorageTimeout), call, "a target where nobody listens")
+                if time.monotonic() - started > LONGEST_SECONDS:
+                    wrong(f"a target where nobody listens is waited for longer than {LONGEST_SECONDS:.0f} s")
+
+    def test_S15_guarded_host(self, target: StorageTarget, context: StorageContext) -> None:
+        """A configuration that names a host which the service does not allow is refused before anything connects."""
+        if self.foreign_configuration is None:
+            pytest.skip("a configuration names no host (`foreign_configuration`)")
+        strict = StorageContext(context.clock, EndpointGuard(("allowed.example",)))
+        configuration = dict(target.configuration, **self.foreign_configuration)
+        _demand(StorageEndpointRefused, lambda: type(target)(configuration, strict), "a host that is not allowed")
+
+    # --- many at once -----------------------------------------------------------------------------------------------
+
+    def test_S16_at_once(self, target: StorageTarget) -> None:
+        """Threads put at the same time: each key has its content, and a key that all put has one of theirs, whole."""
+        contents = {f"kit/at-once-{number}": bytes([number]) * BLOCK_BYTES for number in range(4)}
+
+        def put(key: str, content: bytes) -> None:
+            target.put(key, io.BytesIO(content))
+            target.put("kit/shared", io.BytesIO(content))
+
+        with ThreadPoolExecutor(len(contents)) as pool:
+            list(pool.map(put, contents.keys(), contents.values()))
+        for key, content in contents.items():
+            if _read(target, key) != content:
+                wrong("of objects that were put at the same time, one has another's content")
+            target.delete(key)
+        if _read(target, "kit/shared") not in contents.values():
+            wrong("an object that several threads put at the same time is a mixture")
+        target.delete("kit/shared")
+
+    def test_S17_probe_and_close(self, target: StorageTarget) -> None:
+        """The probe of a target that works succeeds; closing it twice is fine."""
+        target.probe()
+        other = type(target)(target.configuration, target.context)
+        other.close()
+        other.close()
+        target.probe()
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _secrets(self, target: StorageTarget) -> list[str]:
+        return [str(target.configuration[name]) for name in target.secret_fields if target.configuration.get(name)]
+
+
+class _RealClock(SteppedClock):
+    """Signed URLs are checked by somebody else's clock."""
+
+    def __call__(self) -> Any:
+        return type(self.now).now(self.now.tzinfo)
+
+
+class _Source(io.RawIOBase):
+    """A stream of random bytes that are made as they are read.
+
+    :param breaks: raise at the end, as a connection that breaks does.
+    """
+
+    def __init__(self, size: int, *, breaks: bool = False) -> None:
+        self.digest = hashlib.sha256()
+        self._left, self._breaks = size, breaks
+        self._block = secrets.token_bytes(BLOCK_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        if self._breaks and (wanted == 0 or size is None or size < 0):
+            raise ConnectionAbortedError("the stream broke off")
+        content = (self._block * (wanted // BLOCK_BYTES + 1))[:wanted]
+        self._left -= wanted
+        self.digest.update(content)
+        return content
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+@contextmanager
+def _measured(what: str) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    if peak > MEMORY_BYTES:
+        wrong(f"{what} of an object of {LARGE_BYTES >> 20} MiB takes {peak >> 20} MiB of memory")
+
+
+def _read(target: StorageTarget, key: str) -> bytes:
+    with closing(target.open(key)) as stream:
+        return stream.read()
+
+
+def _fetch(url: str, **headers: str) -> tuple[int, bytes]:
+    with urllib3.PoolManager(retries=False, timeout=LONGEST_SECONDS) as pool:
+        answer = pool.request("GET", url, headers=headers, redirect=False)
+        return answer.status, answer.data
+
+
+def _calls(target: StorageTarget, key: str) -> list[Callable[[], object]]:
+    return [
+        lambda: target.stat(key),
+        lambda: _read(target, key),
+        lambda: target.put(key, io.BytesIO(b"kit")),
+    ]
+
+
+def _demand(
+    expected: type[Exception] | tuple[type[Exception], ...], call: Callable[[], object], what: str
+) -> Exception:
+    names = " or ".join(cls.__name__ for cls in (expected if isinstance(expected, tuple) else (expected,)))
+    try:
+        found: object = call()
+    except expected as error:
+        return error
+    except Exception as error:
+        wrong(f"{what}: {type(error).__name__}: {error}; {names} is expected")
+    wrong(f"{what}: {_shown(found)}; {names} is expected")
+
+
+def _shown(found: object) -> str:
+    return f"succeeds with {found}" if isinstance(found, StoredObject) else "succeeds"
