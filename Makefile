@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test check docs constraints clean
+.PHONY: help run demo test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
 	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+
+demo: $(VENV)/installed ## Walk one meeting through its life, each request and answer printed
+	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)

@@ -1,0 +1,252 @@
+"""``make demo``: one meeting from its creation to its recording, each request and answer printed in order.
+
+It serves videoconf on a free port from a new folder, walks through the life of a meeting, fails if any answer is not
+the expected one, and leaves nothing behind. ``PROVIDER`` names the provider: for each there is a driver that makes
+people do what an API cannot (:data:`PROVIDERS`); the calls are the same for all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from rich.console import Console
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+# --- the people at a provider ---------------------------------------------------------------------------------------
+
+
+class People(ABC):
+    """What happens at a provider without the service's doing. Each call returns when its webhook was delivered."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, str]:
+        """Return the provider's settings for the server."""
+
+    @abstractmethod
+    def join(self, token: str) -> str:
+        """Let somebody join with a token; return the connection's id."""
+
+    @abstractmethod
+    def drop(self, connection: str) -> None:
+        """Let a connection's network fail."""
+
+    @abstractmethod
+    def finish_recording(self, archive: str) -> None:
+        """Let the provider make a stopped recording ready."""
+
+
+class FakePeople(People):
+    """Those of the fake provider act by ``flask videoconf fake``, in a process of their own."""
+
+    def settings(self) -> Mapping[str, str]:
+        return self._settings
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        self._settings = {
+            "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
+            "VIDEOCONF_FAKE_WEBHOOK_URL": url,
+            "VIDEOCONF_FAKE_TOKEN_SECRET": secrets.token_urlsafe(48),
+            "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
+        }
+
+    def join(self, token: str) -> str:
+        return str(self._act("join", token)["connection"])
+
+    def drop(self, connection: str) -> None:
+        self._act("drop", connection)
+
+    def finish_recording(self, archive: str) -> None:
+        self._act("archive", archive, "available")
+
+    def _act(self, *args: str) -> dict[str, Any]:
+        command = ("videoconf", "fake", *args)
+        console.print(f"\n[magenta]$ flask {shortened(shlex.join(command))}[/]")
+        report = json.loads(flask(self.folder, *command, "--json"))
+        if report["waiting"]:
+            raise SystemExit(f"A webhook was not taken: {report['problem']}")
+        console.print(f"  [dim]{report.get('said', '')} Webhooks delivered: {report['delivered']}.[/]")
+        return dict(report)
+
+
+PROVIDERS: dict[str, type[People]] = {"fake": FakePeople}
+
+
+# --- the service ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def service(provider: str) -> Iterator[tuple[str, People]]:
+    """Serve from a new folder on a free port; give the URL and the people."""
+    with tempfile.TemporaryDirectory(prefix="videoconf-demo-") as name, socket.socket() as listener:
+        folder = Path(name)
+        listener.bind(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        people = PROVIDERS[provider](folder, url)
+        for variable in [one for one in os.environ if one.startswith("VIDEOCONF_")]:
+            del os.environ[variable]
+        os.environ |= {
+            "VIDEOCONF_DEVELOPMENT": "true",
+            "VIDEOCONF_PROVIDERS": provider,
+            "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
+            "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),
+            "VIDEOCONF_PUBLIC_URL": url,
+            **people.settings(),
+        }
+        flask(folder, "db", "upgrade")
+        gunicorn = (sys.executable, "-m", "gunicorn", f"--bind=fd://{listener.fileno()}", "--no-control-socket")
+        serving = ("--worker-class=gthread", "--threads=8", "--log-level=warning", "videoconf.app:create_app()")
+        server = subprocess.Popen([*gunicorn, *serving], cwd=folder, pass_fds=[listener.fileno()])
+        try:
+            wait_until_ready(server, url)
+            yield url, people
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], url: str) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            raise SystemExit("The server ended; what it said stands above.")
+        try:
+            if urllib3.request("GET", f"{url}/readyz", retries=False, timeout=5).status == 200:
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit("The server does not become ready.")
+
+
+def flask(folder: Path, *args: str) -> str:
+    command = [sys.executable, "-m", "flask", "--app", "videoconf.app", *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{shlex.join(command)} failed:\n{done.stderr or done.stdout}")
+    return done.stdout.strip()
+
+
+class Api:
+    """Makes requests and prints them with their answers."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, status: int, method: str, path: str, body: Any = None, accept: str | None = None) -> Any:
+        console.print(f"\n[bold cyan]{method}[/] [bold]{path}[/]{f'   Accept: {accept}' if accept else ''}")
+        headers = {**self._headers, **({"Accept": accept} if accept else {})}
+        if body is not None:
+            show(body)
+        answer = urllib3.request(method, self._url + path, headers=headers, json=body, retries=False, timeout=30)
+        console.print(f"[{'green' if answer.status < 400 else 'yellow'}]{answer.status} {answer.reason}[/]")
+        text = answer.data.decode()
+        said = json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
+        if text:
+            show(said)
+        if answer.status != status:
+            raise SystemExit(f"{method} {path} answered {answer.status}, not {status}.")
+        return said
+
+
+def show(value: Any) -> None:
+    """Print JSON without what is null, since it says nothing here; texts as they are."""
+    text = value if isinstance(value, str) else json.dumps(without_nulls(value), indent=2, ensure_ascii=False)
+    for line in shortened(text).strip().splitlines():
+        console.print(f"  {line}", style="dim", markup=False)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
+
+
+def shortened(text: str) -> str:
+    """Cut tokens, which nobody reads."""
+    return re.sub(r"\b(eyJ[\w-]{8})[\w.=-]{40,}", r"\1…", text)
+
+
+def heading(text: str) -> None:
+    console.print()
+    console.rule(f"[bold]{text}", align="left")
+
+
+# --- one meeting ----------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    provider = os.environ.get("PROVIDER", "fake")
+    if provider not in PROVIDERS:
+        raise SystemExit(f"PROVIDER is one of: {', '.join(PROVIDERS)}.")
+    with service(provider) as (url, people):
+        token = flask(people.folder, "videoconf", "token", "--all", "--subject", "demo")
+        console.print(f"videoconf serves at {url} with the provider {provider}. Every request carries a bearer token.")
+        walk(Api(url, token), people)
+    console.print("\n[green]Every answer was the expected one.[/]")
+
+
+def walk(api: Api, people: People) -> None:
+    heading("A meeting is created, and two people get tokens")
+    link = json.loads(api(200, "POST", "/session", {"extId": "lesson-7"}))
+    ada, ben = (
+        api(200, "POST", f"/session/{link}/token", {"attendee": who, "name": name, "role": role})["token"]
+        for who, name, role in (("u-1", "Ada", "moderator"), ("u-2", "Ben", "publisher"))
+    )
+
+    heading("They join; the provider's webhooks tell of it")
+    people.join(ada)
+    connection = people.join(ben)
+    api(200, "GET", f"/session/{link}/attendees")
+
+    heading("A recording begins; Ben's network fails, and he comes back")
+    archive = api(201, "POST", f"/session/{link}/archives", {"name": "Lesson 7"})["id"]
+    people.drop(connection)
+    api(200, "GET", f"/session/{link}/attendees?active=false")
+    people.join(ben)
+    there = api(200, "GET", f"/session/{link}/attendees?active=true")
+    if [len(one["connections"]) for one in there] != [1, 2]:
+        raise SystemExit("Ben is one attendee with two connections.")
+
+    heading("The recording is stopped and becomes available")
+    api(200, "POST", f"/archives/{archive}/stop")
+    people.finish_recording(archive)
+    if api(200, "GET", f"/archives/{archive}")["status"] != "available":
+        raise SystemExit("The recording is not available.")
+
+    heading("The meeting ends, for everybody")
+    api(204, "PATCH", f"/session/{link}/end")
+    api(409, "POST", f"/session/{link}/token", {"attendee": "u-3"})
+    if any(one["active"] for one in api(200, "GET", f"/session/{link}/attendees")):
+        raise SystemExit("Somebody is still there.")
+
+    heading("What stays: who attended, what was recorded, who did what")
+    api(200, "GET", f"/session/{link}/attendance", accept="text/csv")
+    api(200, "GET", f"/archives?meetingLink={link}")
+    api(200, "GET", f"/audit?meetingLink={link}")
+
+
+if __name__ == "__main__":
+    main()
