@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run demo test check docs constraints clean
+.PHONY: help azurite test-long run demo test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,14 @@ demo: $(VENV)/installed ## Walk one meeting through its life, each request and a
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+
+test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
+	$(BIN)/pytest -m long $(TESTS)
+
+azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm
+build/azurite/installed:
+	npm install --no-audit --no-fund --prefix build/azurite azurite@3.35.0
+	@touch $@
 
 check: $(VENV)/installed-for-work ## Lint, format, types, import rules, documentation that the code contradicts
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.storage_servers"]
 
 # Settings of whoever runs the tests must not decide how they end. Gone before any fixture, for subprocesses too.
 for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:

@@ -1,7 +1,16 @@
 """What a storage target is. A plugin imports what it needs from here."""
 
-from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget
-from videoconf.storage.guard import EndpointGuard
+from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
+from videoconf.storage.guard import EndpointGuard, guarded_pool
 from videoconf.storage.types import SignedUrl, StoredObject
 
-__all__ = ["CONTRACT_VERSION", "EndpointGuard", "SignedUrl", "StorageContext", "StorageTarget", "StoredObject"]
+__all__ = [
+    "CONTRACT_VERSION",
+    "EndpointGuard",
+    "SignedUrl",
+    "StorageContext",
+    "StorageTarget",
+    "StoredObject",
+    "checked_key",
+    "guarded_pool",
+]

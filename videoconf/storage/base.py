@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from videoconf.storage.types import SignedUrl, StoredObject
 CONTRACT_VERSION = 1
 """Version of this interface. It grows when an implementation of an older version would no longer work."""
 
+KEY = re.compile(r"[A-Za-z0-9_./-]{1,512}")
 SHOWN_CHARACTERS = 4
 
 
@@ -125,3 +127,13 @@ def masked(text: str) -> str:
     """Return a text's last four characters behind asterisks; nothing of a text that is hardly longer."""
     shown = text[-SHOWN_CHARACTERS:] if len(text) >= 3 * SHOWN_CHARACTERS else ""
     return "****" + shown
+
+
+def checked_key(key: str) -> str:
+    """Return a key of an object if it is one.
+
+    :raises StorageError: it is empty, absolute, leaves the target, or has characters that not every target takes.
+    """
+    if not KEY.fullmatch(key) or any(part in ("", ".", "..") for part in key.split("/")):
+        raise StorageError("The key of an object has parts of A-Z a-z 0-9 _ . - between slashes.")
+    return key

@@ -115,7 +115,7 @@ class EndpointGuard:
             host, port = (parts.hostname or "").lower(), parts.port
         except ValueError:
             raise StorageEndpointRefused("The endpoint is no URL.") from None
-        if parts.scheme not in ("https", "http") or parts.path not in ("", "/") or not host:
+        if parts.scheme not in ("https", "http") or parts.path not in ("", "/") or not host or port == 0:
             raise StorageEndpointRefused("An endpoint is https:// and a host, without a path.")
         self.check_host(host, port or (HTTPS_PORT if parts.scheme == "https" else 80))
         if parts.scheme == "http" and not self._is_own_machine(host):

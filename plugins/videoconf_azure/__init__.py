@@ -1,0 +1,18 @@
+"""Storage targets in Azure Blob Storage. The SDK is imported when a target is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from videoconf import hookimpl
+
+if TYPE_CHECKING:
+    from videoconf.storage import StorageTarget
+
+
+@hookimpl
+def videoconf_storage_targets() -> Iterable[type[StorageTarget]]:
+    from videoconf_azure.target import AzureTarget
+
+    return [AzureTarget]

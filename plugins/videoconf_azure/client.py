@@ -1,0 +1,63 @@
+"""The client of one container: its key and no other credentials, bounded in time, to hosts that were checked."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import requests
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import ContainerClient
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+from videoconf.storage import EndpointGuard, guarded_pool
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+RETRIES = 1
+PART_BYTES = 8 << 20
+"""Of 50,000 parts that an object may have: up to 400 GB, with one part in memory at a time."""
+
+# It writes every request with its URL at INFO.
+logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+class GuardedAdapter(HTTPAdapter):
+    """requests' HTTP, on guarded connections."""
+
+    def __init__(self, guard: EndpointGuard) -> None:
+        self._guard = guard
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": guarded_pool(HTTPConnectionPool, self._guard),
+            "https": guarded_pool(HTTPSConnectionPool, self._guard),
+        }
+
+
+def make_client(configuration: dict[str, Any], account_url: str, guard: EndpointGuard) -> ContainerClient:
+    """Make a client; its HTTP session is closed with it."""
+    session = requests.Session()
+    session.trust_env = False  # no proxy and no .netrc of this machine
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, GuardedAdapter(guard))
+    return ContainerClient(
+        account_url,
+        configuration["container"],
+        credential=AzureNamedKeyCredential(configuration["account_name"], configuration["account_key"]),
+        transport=RequestsTransport(
+            session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False
+        ),
+        permit_redirects=False,
+        retry_total=RETRIES,
+        initial_backoff=1,
+        increment_base=1,
+        max_single_put_size=PART_BYTES,
+        max_block_size=PART_BYTES,
+        max_single_get_size=PART_BYTES,
+        max_chunk_get_size=PART_BYTES,
+    )

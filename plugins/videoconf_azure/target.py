@@ -1,0 +1,170 @@
+"""A container as a storage target."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
+from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
+from videoconf_azure.configuration import AzureConfiguration
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from azure.storage.blob import BlobClient, ContainerClient
+
+BUFFER_BYTES = 1 << 20
+
+
+class AzureTarget(StorageTarget):
+    """A container. The client is made when first used, since importing its library takes a while."""
+
+    key = "azure"
+    wire_name = "AZURE"
+    label = "Azure Blob Storage"
+    hosts = (
+        "*.blob.core.windows.net",
+        "*.blob.core.chinacloudapi.cn",
+        "*.blob.core.usgovcloudapi.net",
+        "*.blob.storage.azure.net",
+    )
+    configuration_schema = AzureConfiguration
+    secret_fields = frozenset({"account_key"})
+
+    def __init__(self, configuration: Mapping[str, Any], context: StorageContext) -> None:
+        super().__init__(configuration, context)
+        self._account_url = _account_url(configuration["account_name"], configuration["domain"], context)
+        self._lock = Lock()
+        self._made: ContainerClient | None = None
+
+    @property
+    def _container(self) -> ContainerClient:
+        from videoconf_azure.client import make_client
+
+        with self._lock:
+            if self._made is None:
+                self._made = make_client(dict(self.configuration), self._account_url, self.context.endpoints)
+            return self._made
+
+    def _blob(self, key: str) -> BlobClient:
+        return self._container.get_blob_client(checked_key(key))
+
+    def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
+        from azure.storage.blob import ContentSettings
+
+        from videoconf_azure.failures import mapped
+
+        blob = self._blob(key)
+        settings = ContentSettings(content_type=content_type or "application/octet-stream")
+        try:
+            with mapped():
+                blob.upload_blob(
+                    _Unseekable(stream),
+                    overwrite=True,
+                    content_settings=settings,
+                    validate_content=True,  # a digest of each part, which the server checks
+                    max_concurrency=1,
+                )
+        except BaseException:
+            self._discard_unfinished(blob)
+            raise
+        return self.stat(key)
+
+    def _discard_unfinished(self, blob: BlobClient) -> None:
+        """Remove parts that were uploaded and belong to no object. Azure would keep them for a week."""
+        from azure.core import MatchConditions
+
+        from videoconf_azure.failures import mapped
+
+        # Parts cannot be deleted; an object that is made of none of them drops them, and is deleted in their place.
+        with suppress(StorageError), mapped():
+            blob.commit_block_list([], match_condition=MatchConditions.IfMissing)
+            blob.delete_blob()
+
+    def open(self, key: str) -> BinaryIO:
+        from videoconf_azure.failures import mapped
+
+        with mapped():
+            downloader = self._blob(key).download_blob(max_concurrency=1)
+        return io.BufferedReader(_Body(downloader), BUFFER_BYTES)
+
+    def stat(self, key: str) -> StoredObject:
+        from videoconf_azure.failures import mapped
+
+        with mapped():
+            found = self._blob(key).get_blob_properties()
+        return StoredObject(key, found.size, found.content_settings.content_type, found.last_modified)
+
+    def delete(self, key: str) -> None:
+        from videoconf_azure.failures import mapped
+
+        with suppress(StoredObjectNotFound, StorageContainerNotFound), mapped():
+            self._blob(key).delete_blob(delete_snapshots="include")
+
+    def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        blob = self._blob(key)
+        expires_at = self.context.clock() + timedelta(seconds=expires_in_seconds)
+        signature = generate_blob_sas(
+            str(blob.account_name),
+            blob.container_name,
+            blob.blob_name,
+            account_key=self.configuration["account_key"],
+            permission=BlobSasPermissions(read=True),
+            expiry=expires_at,
+            protocol="https" if self._account_url.startswith("https") else "https,http",
+        )
+        return SignedUrl(f"{blob.url}?{signature}", expires_at)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._made is not None:
+                self._made.close()
+                self._made = None
+
+
+def _account_url(account: str, domain: str, context: StorageContext) -> str:
+    """Return where an account is: a name below the domain, or where that is this machine, a path there."""
+    guard = context.endpoints
+    host = urlsplit(f"//{domain}").hostname or ""
+    if guard.is_plain(host):
+        return f"{guard.check_url(f'http://{domain}')}/{account}"
+    return guard.check_url(f"https://{account}.{domain}")
+
+
+class _Unseekable(io.RawIOBase):
+    """Hides all but reading: an SDK that can seek reads a stream twice, and one that was opened once cannot be."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+
+class _Body(io.RawIOBase):
+    """The content of an object, read part by part, whose errors of reading are ours."""
+
+    def __init__(self, downloader: Any) -> None:
+        self._downloader = downloader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        from videoconf_azure.failures import mapped
+
+        view = memoryview(buffer).cast("B")
+        with mapped():
+            chunk = self._downloader.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)

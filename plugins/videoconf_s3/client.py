@@ -1,0 +1,93 @@
+"""The client of one bucket: its credentials and no others, bounded in time, to hosts that the guard has checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
+from botocore.config import Config
+from botocore.httpsession import URLLib3Session
+from botocore.session import Session
+
+from videoconf.errors import StorageError
+from videoconf.storage import EndpointGuard, guarded_pool
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+ATTEMPTS = 2
+CONNECTIONS = 10
+
+# At DEBUG they write signatures, from which a signed URL can be made.
+for _name in ("boto3", "botocore", "s3transfer"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+OF_THIS_MACHINE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""Settings of botocore's that would let the machine's files and environment decide where requests go."""
+
+
+class GuardedSession(URLLib3Session):  # type: ignore[misc]
+    """botocore's HTTP, on guarded connections and without a proxy of the environment."""
+
+    def __init__(self, guard: EndpointGuard) -> None:
+        super().__init__(timeout=(CONNECT_SECONDS, READ_SECONDS), max_pool_connections=CONNECTIONS)
+        self._manager.pool_classes_by_scheme = {
+            "http": guarded_pool(AWSHTTPConnectionPool, guard),
+            "https": guarded_pool(AWSHTTPSConnectionPool, guard),
+        }
+
+    def answer(self, request: Any, **kwargs: Any) -> Any:
+        """Send a request in botocore's place.
+
+        :raises StorageError: the answer is a redirect.
+        """
+        response = self.send(request)
+        if 300 <= response.status_code < 400 and response.status_code != 304:
+            raise StorageError("The bucket is in another region, or the endpoint redirects.")
+        return response
+
+
+def make_client(
+    configuration: dict[str, Any], endpoint: str | None, guard: EndpointGuard
+) -> tuple[Any, GuardedSession]:
+    """Make a client and the HTTP session that it uses, which is the caller's to close."""
+    path_style = configuration["path_style"]
+    if path_style is None:
+        path_style = endpoint is not None
+    config = Config(
+        signature_version="s3v4",
+        # The digest of each part goes into its signature, so that the server refuses what was changed on the way.
+        # The newer checksums in trailers say no more, and other servers than AWS's do not know them.
+        s3={"addressing_style": "path" if path_style else "virtual", "payload_signing_enabled": True},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        ignore_configured_endpoint_urls=True,
+        use_dualstack_endpoint=False,
+        use_fips_endpoint=False,
+    )
+    client = boto3.session.Session(botocore_session=Session(session_vars=OF_THIS_MACHINE)).client(
+        "s3",
+        region_name=configuration["region"],
+        endpoint_url=endpoint,
+        aws_access_key_id=configuration["access_key"],
+        aws_secret_access_key=configuration["secret_key"],
+        config=config,
+    )
+    session = GuardedSession(guard)
+    client.meta.events.register("before-send.s3", session.answer)
+    client.meta.events.register_first("needs-retry.s3", _stay_in_the_region)
+    return client, session
+
+
+def _stay_in_the_region(request_dict: dict[str, Any], **kwargs: Any) -> None:
+    """Tell botocore that it has redirected already, or it would look for the bucket in other regions."""
+    request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True

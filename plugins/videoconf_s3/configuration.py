@@ -1,0 +1,56 @@
+"""What names a bucket and lets one in, as ``PUT /archives/storage-target`` takes it."""
+
+from __future__ import annotations
+
+from marshmallow import RAISE, Schema, fields
+from marshmallow.validate import Length, OneOf, Regexp
+
+END = r"$(?!\n)"
+"""The very end: ``$`` alone also matches before a last line feed."""
+
+
+class S3Configuration(Schema):
+    """A bucket, at AWS unless ``endpoint`` names another server."""
+
+    class Meta:
+        unknown = RAISE
+
+    bucket = fields.String(
+        required=True,
+        validate=Regexp(rf"^(?!.*(\.\.|--))[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]{END}"),
+        metadata={"description": "Name of the bucket."},
+    )
+    region = fields.String(
+        required=True, validate=Regexp(rf"^[a-z0-9-]{{1,32}}{END}"), metadata={"example": "eu-west-1"}
+    )
+    endpoint = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=Length(max=512),
+        metadata={"description": "`https://` and the host of another server than AWS's; it must be an allowed host."},
+    )
+    path_style = fields.Boolean(
+        data_key="pathStyle",
+        load_default=None,
+        allow_none=True,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "The bucket in the path and not in the host; so by default where `endpoint` is set."},
+    )
+    access_key = fields.String(required=True, data_key="accessKey", validate=Regexp(rf"^[!-~]{{3,128}}{END}"))
+    secret_key = fields.String(
+        required=True,
+        data_key="secretKey",
+        validate=Regexp(rf"^[!-~]{{1,256}}{END}"),
+        metadata={"description": "Never shown again."},
+    )
+    prefix = fields.String(
+        load_default="",
+        validate=[Regexp(rf"^([A-Za-z0-9_-][A-Za-z0-9_.-]*/?)*{END}"), Length(max=200)],
+        metadata={"description": "What the keys of all objects begin with."},
+    )
+    fallback = fields.String(
+        load_default="none",
+        validate=OneOf(["none", "provider"]),
+        metadata={"description": "`provider`: an archive that cannot be uploaded stays with the provider."},
+    )

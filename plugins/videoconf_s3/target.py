@@ -1,0 +1,156 @@
+"""A bucket as a storage target."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
+from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
+from videoconf_s3.configuration import S3Configuration
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from videoconf_s3.client import GuardedSession
+
+PART_BYTES = 16 << 20
+"""Of 10,000 parts that an upload may have: objects of up to 160 GB, with one part in memory at a time."""
+
+
+class S3Target(StorageTarget):
+    """A bucket. The client is made when first used, since importing its library takes a while."""
+
+    key = "s3"
+    wire_name = "AWSS3"
+    label = "Amazon S3, and servers that speak its protocol"
+    hosts = (
+        "s3.amazonaws.com",
+        "*.s3.amazonaws.com",
+        "s3.*.amazonaws.com",
+        "*.s3.*.amazonaws.com",
+        "s3.*.amazonaws.com.cn",
+        "*.s3.*.amazonaws.com.cn",
+    )
+    configuration_schema = S3Configuration
+    secret_fields = frozenset({"secret_key"})
+    masked_fields = frozenset({"access_key"})
+
+    def __init__(self, configuration: Mapping[str, Any], context: StorageContext) -> None:
+        super().__init__(configuration, context)
+        endpoint = configuration.get("endpoint")
+        self._endpoint = context.endpoints.check_url(endpoint) if endpoint else None
+        self._bucket = str(configuration["bucket"])
+        self._prefix = f"{prefix}/" if (prefix := str(configuration.get("prefix") or "").strip("/")) else ""
+        self._lock = Lock()
+        self._made: tuple[Any, GuardedSession] | None = None
+
+    @property
+    def _client(self) -> Any:
+        from videoconf_s3.client import make_client
+
+        with self._lock:
+            if self._made is None:
+                configuration = {"path_style": None, **self.configuration}
+                self._made = make_client(configuration, self._endpoint, self.context.endpoints)
+            return self._made[0]
+
+    def _at(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + checked_key(key)}
+
+    def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
+        from boto3.s3.transfer import TransferConfig
+
+        from videoconf_s3.failures import mapped
+
+        at = self._at(key)
+        extra = {"ContentType": content_type} if content_type else {}
+        # In this thread, so that one part at a time is in memory. What fails is aborted by the library.
+        parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
+        with mapped():
+            self._client.upload_fileobj(_Unseekable(stream), **at, ExtraArgs=extra, Config=parts)
+        self._abort_unfinished(at)
+        return self.stat(key)
+
+    def _abort_unfinished(self, at: dict[str, str]) -> None:
+        """Remove what processes that were killed have left. Credentials that may not list uploads leave it there."""
+        from videoconf_s3.failures import mapped
+
+        with suppress(StorageError), mapped():
+            listed = self._client.list_multipart_uploads(Bucket=at["Bucket"], Prefix=at["Key"])
+            for upload in listed.get("Uploads", ()):
+                if upload["Key"] == at["Key"]:
+                    self._client.abort_multipart_upload(**at, UploadId=upload["UploadId"])
+
+    def open(self, key: str) -> BinaryIO:
+        from videoconf_s3.failures import mapped
+
+        with mapped():
+            body = self._client.get_object(**self._at(key))["Body"]
+        return io.BufferedReader(_Body(body))
+
+    def stat(self, key: str) -> StoredObject:
+        from videoconf_s3.failures import mapped
+
+        with mapped():
+            found = self._client.head_object(**self._at(key))
+        return StoredObject(key, found["ContentLength"], found.get("ContentType"), found.get("LastModified"))
+
+    def delete(self, key: str) -> None:
+        from videoconf_s3.failures import mapped
+
+        with suppress(StoredObjectNotFound, StorageContainerNotFound), mapped():
+            self._client.delete_object(**self._at(key))
+
+    def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:
+        expires_at = self.context.clock() + timedelta(seconds=expires_in_seconds)
+        url = self._client.generate_presigned_url("get_object", Params=self._at(key), ExpiresIn=expires_in_seconds)
+        return SignedUrl(url, expires_at)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._made is not None:
+                client, session = self._made
+                client.close()
+                session.close()
+                self._made = None
+
+
+class _Unseekable(io.RawIOBase):
+    """Hides all but reading: an SDK that can seek reads a stream twice, and one that was opened once cannot be."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+
+class _Body(io.RawIOBase):
+    """The body of an object, whose errors of reading are ours."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        from videoconf_s3.failures import mapped
+
+        view = memoryview(buffer).cast("B")
+        with mapped():
+            chunk = self._body.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()

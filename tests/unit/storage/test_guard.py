@@ -1,0 +1,262 @@
+"""The endpoint guard: what is refused, whoever asks and however it is spelt."""
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videoconf.errors import StorageEndpointRefused, StorageUnavailable
+from videoconf.storage import EndpointGuard
+
+LOOPBACK = [
+    "127.0.0.1",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "localhost.localdomain",
+    "127.1",
+    "127.0.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "017700000001",
+    "0",
+    "0.0.0.0",
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "①②⑦.0.0.1",
+    "１２７.0.0.1",
+    "127。0。0。1",
+    "ⓛocalhost",
+]
+METADATA = [
+    "169.254.169.254",
+    "[::ffff:169.254.169.254]",
+    "[fd00:ec2::254]",
+    "[fe80::1]",
+    "[fe80::1%25eth0]",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "2852039166",
+    "0xA9FEA9FE",
+]
+PRIVATE = ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "[fc00::1]", "[fd12:3456::1]"]
+OTHER = ["224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1", "192.0.2.1", "[ff02::1]", "[2001:db8::1]"]
+MALFORMED = [
+    "http://storage.example.com",
+    "file:///etc/passwd",
+    "gopher://storage.example.com",
+    "ftp://storage.example.com",
+    "//storage.example.com",
+    "storage.example.com",
+    "https://",
+    "https:///path",
+    "https://user@storage.example.com",
+    "https://user:password@storage.example.com",
+    "https://storage.example.com@127.0.0.1",
+    "https://storage.example.com:22",
+    "https://storage.example.com:0",
+    "https://storage.example.com:99999",
+    "https://storage.example.com:a",
+    "https://storage.example.com/path",
+    "https://storage.example.com?query",
+    "https://storage.example.com#fragment",
+    "https://storage.example.com\\@127.0.0.1",
+    "https:\\\\storage.example.com",
+    "https://storage.example.com\n",
+    "https://storage.example.com\x00",
+    "https://storage .example.com",
+    "https://storage.example.com%2f127.0.0.1",
+    "https://-storage.example.com",
+    "https://storage..example.com",
+    "https://" + "a" * 64 + ".example.com",
+    "https://" + "a." * 1000 + "example.com",
+    "https://[::1",
+    "https://exämple.com",
+    " https://storage.example.com",
+    "HTTPS:storage.example.com",
+    "",
+]
+
+
+def answers(*addresses):
+    """A resolver that gives these addresses for every name."""
+
+    def resolve(host, port, **kwargs):
+        return [(socket.AF_INET6 if ":" in one else socket.AF_INET, 1, 6, "", (one, port)) for one in addresses]
+
+    return resolve
+
+
+def connect(guard, host, port=443):
+    guard.check_url(f"https://{host}" + ("" if port == 443 else f":{port}"))
+    return guard.addresses(host.strip("[]"), port)
+
+
+@pytest.mark.parametrize("host", LOOPBACK + METADATA + PRIVATE + OTHER)
+@pytest.mark.parametrize("allowed", [(), ("*",), ("*:*",)], ids=str)
+def test_nothing_but_a_public_host_is_allowed(host, allowed):
+    """With everything allowed by name, what the system's own resolver makes of a spelling is refused all the same."""
+    with pytest.raises((StorageEndpointRefused, StorageUnavailable)) as refused:
+        connect(EndpointGuard(allowed), host)
+    if host.startswith(("localhost", "LOCALHOST")) and allowed:
+        return
+    assert refused.type is StorageEndpointRefused
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+@pytest.mark.parametrize("development", [False, True])
+def test_what_is_no_plain_https_url_is_refused(url, development):
+    guard = EndpointGuard(("*", "*:*"), development=development)
+    if url == "https://storage.example.com:22":
+        guard = EndpointGuard(("*",), development=development)
+    with pytest.raises(StorageEndpointRefused):
+        guard.check_url(url)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        host.strip("[]")
+        for host in METADATA + PRIVATE + OTHER
+        if host[0] in "[12" and "%" not in host and ("." in host or ":" in host)
+    ],
+)
+def test_a_public_name_that_means_an_address_of_ours_is_refused(address):
+    guard = EndpointGuard(("*.example.com",), resolve=answers("93.184.216.34", address))
+    with pytest.raises(StorageEndpointRefused):
+        connect(guard, "rebound.example.com")
+
+
+def test_a_public_name_gives_its_addresses_in_order():
+    guard = EndpointGuard(("*.example.com",), resolve=answers("93.184.216.34", "2606:2800:21f::1", "93.184.216.34"))
+    assert connect(guard, "bucket.example.com") == ["93.184.216.34", "2606:2800:21f::1"]
+
+
+def test_by_default_no_host_is_allowed():
+    with pytest.raises(StorageEndpointRefused):
+        EndpointGuard(()).check_url("https://storage.example.com")
+
+
+def test_a_pattern_allows_the_usual_port_and_what_it_matches_alone():
+    guard = EndpointGuard(("*.example.com", "*.example.org:9000"))
+    assert guard.check_url("https://a.example.com/") == "https://a.example.com"
+    assert guard.check_url("https://a.example.org:9000") == "https://a.example.org:9000"
+    for url in (
+        "https://example.com",
+        "https://a.example.com.evil.net",
+        "https://a.example.com:8443",
+        "https://a.example.org",
+    ):
+        with pytest.raises(StorageEndpointRefused):
+            guard.check_url(url)
+
+
+def test_a_host_that_is_named_in_full_may_be_private_but_never_this_machine():
+    def guard(*addresses):
+        return EndpointGuard(("minio.internal:9000",), resolve=answers(*addresses))
+
+    assert connect(guard("10.1.2.3"), "minio.internal", 9000) == ["10.1.2.3"]
+    for address in ("127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:127.0.0.1"):
+        with pytest.raises(StorageEndpointRefused):
+            connect(guard(address), "minio.internal", 9000)
+
+
+def test_development_allows_this_machine_by_plain_http_and_no_other():
+    guard = EndpointGuard((), development=True)
+    for url in ("http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000", "https://127.0.0.1"):
+        assert guard.check_url(url) == url
+    assert guard.addresses("127.0.0.1", 9000) == ["127.0.0.1"]
+    for url in ("http://10.0.0.1:9000", "http://169.254.169.254", "http://storage.example.com", "http://2130706433"):
+        with pytest.raises(StorageEndpointRefused):
+            guard.check_url(url)
+
+
+def test_in_development_too_a_public_name_does_not_mean_another_machine():
+    guard = EndpointGuard(("*.example.com",), development=True, resolve=answers("169.254.169.254"))
+    with pytest.raises(StorageEndpointRefused):
+        connect(guard, "a.example.com")
+
+
+def test_a_name_that_is_not_known_is_unavailable():
+    def fail(*args, **kwargs):
+        raise socket.gaierror("no such name")
+
+    for resolve in (fail, answers()):
+        with pytest.raises(StorageUnavailable):
+            EndpointGuard(("*",), resolve=resolve).addresses("absent.example.com", 443)
+
+
+@given(st.text(max_size=80))
+def test_no_text_is_more_than_refused(text):
+    guard = EndpointGuard(("*",), resolve=answers("93.184.216.34"))
+    for url in (text, f"https://{text}", f"https://a.example.com{text}"):
+        try:
+            checked = guard.check_url(url)
+        except StorageEndpointRefused:
+            continue
+        assert checked.startswith("https://")
+        assert checked.isascii()
+
+
+@given(st.ip_addresses())
+def test_an_address_is_allowed_only_if_it_is_public(address):
+    guard = EndpointGuard(("*",), resolve=answers(str(address)))
+    try:
+        guard.addresses("name.example.com", 443)
+    except StorageEndpointRefused:
+        return
+    assert address.is_global
+
+
+def test_a_connection_goes_to_the_checked_address_and_nowhere_else():
+    """A listener on this machine sees nothing, though the name means it as soon as it was checked."""
+    import urllib3
+
+    from videoconf.storage import guarded_pool
+
+    seen = []
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(0.2)
+        port = listener.getsockname()[1]
+
+        def accept():
+            with suppress(TimeoutError):
+                seen.append(listener.accept())
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        guard = EndpointGuard(("*:*",))
+        for host in ("127.0.0.1", "localhost", "127.1", "0"):
+            pool = guarded_pool(urllib3.HTTPConnectionPool, guard)(host, port, retries=False, timeout=1)
+            with pytest.raises((StorageEndpointRefused, StorageUnavailable)):
+                pool.request("GET", "/")
+            pool.close()
+        thread.join()
+    assert seen == []
+
+
+def test_a_guarded_connection_keeps_its_name(httpserver):
+    import urllib3
+
+    from videoconf.storage import guarded_pool
+
+    httpserver.expect_request("/").respond_with_data("ok")
+    guard = EndpointGuard((), development=True, resolve=answers("127.0.0.1"))
+    pool = guarded_pool(urllib3.HTTPConnectionPool, guard)("localhost", httpserver.port, retries=False, timeout=5)
+    assert pool.request("GET", "/").data == b"ok"
+    assert httpserver.log[0][0].headers["Host"] == f"localhost:{httpserver.port}"
+    pool.close()
