@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 
+import click
 import cog
 
-from videoconf import errors
+from videoconf import cli, errors
 from videoconf.api.openapi import openapi_document
+from videoconf.api.permissions import Permission
 from videoconf.app import create_app
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capability
@@ -44,14 +46,33 @@ def shown(default: object) -> str:
 
 def endpoints() -> None:
     """Every operation of the OpenAPI document."""
-    paths = openapi_document(create_app(Settings(), serving=False))["paths"]
-    rows = (
-        (f"`{method.upper()} {path}`", operation["summary"].rstrip("."), permission(operation))
-        for path, methods in paths.items()
-        for method, operation in methods.items()
-        if method in METHODS
-    )
+    rows = ((name, operation["summary"].rstrip("."), permission(operation)) for name, operation in operations())
     table(("operation", "what it does", "permission"), rows)
+
+
+def permissions() -> None:
+    """Every permission with the operations that ask for it."""
+    rows = (
+        (f"`{one}`", ", ".join(name for name, operation in operations() if operation.get("x-permission") == one))
+        for one in Permission
+    )
+    table(("permission", "operations"), rows)
+
+
+def operations() -> Iterator[tuple[str, dict[str, str]]]:
+    """Each operation by its method and path."""
+    for path, methods in openapi_document(create_app(Settings(), serving=False))["paths"].items():
+        for method, operation in methods.items():
+            if method in METHODS:
+                yield f"`{method.upper()} {path}`", operation
+
+
+def commands() -> None:
+    """Every command of the command line but those of groups, which are one."""
+    with click.Context(cli.commands) as context:
+        found = ((name, cli.commands.get_command(context, name)) for name in cli.commands.list_commands(context))
+        rows = [(f"`{name}`", command.get_short_help_str(200).rstrip(".")) for name, command in found if command]
+    table(("`flask --app videoconf.app videoconf …`", "what it does"), rows)
 
 
 def permission(operation: dict[str, str]) -> str:
