@@ -91,7 +91,52 @@ class FakePeople(People):
         return dict(report)
 
 
-PROVIDERS: dict[str, type[People]] = {"fake": FakePeople}
+class VonagePeople(People):
+    """Those of Vonage act at a stand-in for it: no account is needed, and everything is checked as Vonage does."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        sys.path.insert(0, str(Path(__file__).parents[1]))
+        from tests.vonage_standin import Clock, VonageStandin
+
+        self._secret = secrets.token_urlsafe(32)
+        self._standin = VonageStandin(clock=Clock(running=True)).__enter__()  # its threads end with this process
+        self._standin.callbacks.register(
+            f"{url}/webhooks/vonage/session", f"{url}/webhooks/vonage/archive", secret=self._secret
+        )
+
+    def settings(self) -> Mapping[str, str]:
+        return {
+            "VIDEOCONF_VONAGE_API_KEY": self._standin.account,
+            "VIDEOCONF_VONAGE_API_SECRET": self._standin.secret,
+            "VIDEOCONF_VONAGE_API_URL": self._standin.url,
+            "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": self._secret,
+        }
+
+    def join(self, token: str) -> str:
+        connection = self._standin.connect(token)
+        self._standin.publish(connection)
+        self._tell(f"Connection {connection.connection_id} joined and publishes.")
+        return str(connection.connection_id)
+
+    def drop(self, connection: str) -> None:
+        self._standin.disconnect(connection, "networkDisconnected")
+        self._tell(f"Connection {connection} was lost.")
+
+    def finish_recording(self, archive: str) -> None:
+        self._standin.finish_archive(archive)
+        self._tell(f"Archive {archive} is available.")
+
+    def _tell(self, said: str) -> None:
+        delivered = self._standin.deliver()
+        if any(one.state != "delivered" for one in delivered):
+            raise SystemExit(f"A callback was not taken: {[one.statuses for one in delivered]}")
+        console.print(
+            f"\n[magenta]At the stand-in for Vonage[/]\n  [dim]{said} Callbacks delivered: {len(delivered)}.[/]"
+        )
+
+
+PROVIDERS: dict[str, type[People]] = {"fake": FakePeople, "vonage": VonagePeople}
 
 
 # --- the service ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,11 @@
+"""``make demo PROVIDER=vonage``: the same walk, with the people at a stand-in for Vonage."""
+
+from tests.integration.test_demo import demo
+
+
+def test_it_walks_through_a_meeting_at_vonage() -> None:
+    done = demo(PROVIDER="vonage")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Every answer was the expected one." in done.stdout
+    assert done.stdout.count("At the stand-in for Vonage") == 5
+    assert "Traceback" not in done.stderr
