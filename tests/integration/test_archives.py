@@ -3,16 +3,18 @@
 import itertools
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from tests.service import ON_SQLITE, at_once, service_of
 from videoconf.api.services import services
+from videoconf.archives.evidence import merge_evidence
 from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
 from videoconf.archives.reconciler import BATCH
@@ -27,6 +29,7 @@ from videoconf.errors import (
     StorageUnavailable,
 )
 from videoconf.jobs import Job, JobState
+from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus
 
 FIELDS = {
@@ -124,10 +127,16 @@ def failing(error):
     return fail
 
 
-def make_due(app, **values):
-    """Let the time come at which an archive is asked about."""
+def make_due(app):
+    """Let the time come at which archives are asked about, those that are to be."""
     with app.app_context(), write() as session:
-        session.execute(update(Archive).values(check_due_at=utc_in(-1), **values))
+        session.execute(update(Archive).where(Archive.check_due_at.is_not(None)).values(check_due_at=utc_in(-1)))
+
+
+def row_of(app, archive_id):
+    with app.app_context(), read() as session:
+        found = session.execute(select(Archive.__table__).where(Archive.archive_id == archive_id)).one()
+        return found._asdict()
 
 
 def sweep(app):
@@ -237,6 +246,26 @@ def test_first_webhooks_at_once_make_one_archive(service, api, link):
     order = ["started", "paused", "stopped", "available", "uploaded", "started", "stopped"]
     at_once([partial(told, service, "a-1", session_id, status) for status in order])
     assert [one["status"] for one in items(api)] == ["uploaded"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_merge_waits_for_one_that_is_under_way(service, api, link, app):
+    """On what it read before, it would write a lower status over a higher one. SQLite has one writer."""
+    session_id = api.read(link)["sessionId"]
+    told(service, "a-1", session_id, "started")
+    late = threading.Thread(target=told, args=(service, "a-1", session_id, "stopped"))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    with app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        said = partial(ArchiveState, "a-1", session_id, provider_status="x")
+        merge_evidence(session, meeting_id, said(status=ArchiveStatus.STARTED))  # nothing new: it is only read
+        late.start()
+        deadline = time.monotonic() + 10
+        while not session.execute(text(waiting)).scalar_one():
+            assert time.monotonic() < deadline, "the other did not wait"
+        merge_evidence(session, meeting_id, said(status=ArchiveStatus.UPLOADED))
+    late.join(10)
+    assert get(api, "a-1")["status"] == "uploaded"
 
 
 def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(service, api):
@@ -507,9 +536,12 @@ def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, a
         service.provider.get_archive(archive_id)
     assert stored.deleted == [archive_id]
 
+    tombstone = row_of(app, archive_id)
     service.deliver()  # the provider's own word of it
     for status in ArchiveStatus:
-        told(service, archive_id, api.read(link)["sessionId"], status)
+        told(service, archive_id, api.read(link)["sessionId"], status, name="risen", size_bytes=1)
+    sweep(app)
+    assert row_of(app, archive_id) == tombstone
     for method in ("GET", "DELETE"):
         assert api(method, f"/archives/{archive_id}").problem == (404, "archive_not_found")
     assert [one["id"] for one in items(api)] == [older]
@@ -620,6 +652,28 @@ def test_deletions_at_once_delete_once(service, api, link, app, stored, monkeypa
     assert api("GET", f"/archives/{archive_id}").status == 404
 
 
+def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, app, deletion, stored, monkeypatch):
+    """The lease of one ran out while it waited for the storage target."""
+    archive_id = finished(service, link)
+    stored.fails = StorageUnavailable()
+    assert api("DELETE", f"/archives/{archive_id}").status == 503
+    both_are_here = threading.Barrier(2)
+
+    def delete_stored_copy(archive):
+        both_are_here.wait(10)
+        return True
+
+    monkeypatch.setattr(deletion, "_delete_stored_copy", delete_stored_copy)
+
+    def resume():
+        with app.app_context():
+            deletion.resume(row["id"])
+
+    row = row_of(app, archive_id)
+    at_once([resume, resume])
+    assert len(audited(app, "archive.deleted")) == 1
+
+
 def test_a_hold_and_a_deletion_at_once_are_not_both_had(service, api, link):
     for _ in range(5):
         archive_id = finished(service, link)
@@ -671,6 +725,8 @@ def age(app, days, *archive_ids):
 def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make_app, headers, monkeypatch):
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
+    calls, original = [], service.provider.delete_archive
+    monkeypatch.setattr(service.provider, "delete_archive", lambda one: (calls.append(one), original(one)))
     link = service.api.create()
     service.join(link)
     old, young, held = (finished(service, link) for _ in range(3))
@@ -681,6 +737,7 @@ def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make
     sweep(app)
     sweep(app)
     assert {one["id"] for one in items(service.api)} == {young, held, running}
+    assert calls == [old]
     [receipt] = audited(app, "archive.deleted")
     assert (receipt.actor, receipt.target, receipt.after["provider"]) == ("retention", old, "gone")
 
@@ -750,6 +807,7 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
     sweep(app)
     newest, oldest = items(api, f"?meetingLink={link}")
     assert (newest["status"], oldest["id"]) == ("started", archive["id"])
+    assert row_of(app, oldest["id"])["check_due_at"] is None, "that was all there was to ask"
 
 
 def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app, monkeypatch):
