@@ -190,10 +190,15 @@ def _spooled(parts: Iterator[str], content_type: str) -> Response:
         file.seek(0)
         if size_bytes <= KEPT_IN_MEMORY_BYTES:
             return Response(file.read(), content_type=content_type)
-        response = Response(iter(partial(file.read, BLOCK_BYTES), b""), content_type=content_type)
+        response = Response(_blocks(file), content_type=content_type)
         response.content_length = size_bytes
-        response.call_on_close(closing.pop_all().close)
+        response.call_on_close(closing.pop_all().close)  # for a reader who goes away before the end
         return response
+
+
+def _blocks(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from iter(partial(file.read, BLOCK_BYTES), b"")
 
 
 def _json_list(listed: AttendeeList) -> Iterator[str]:

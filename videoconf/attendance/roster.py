@@ -14,7 +14,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, not_, or_, select, union, update
+from sqlalchemy import ColumnElement, Select, and_, literal, not_, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session
 
 from videoconf.attendance import evidence
@@ -46,7 +46,7 @@ RUN_SECONDS = 30.0
 
 _ROWS: Any = AttendeeConnection.__table__
 _MEETINGS: Any = Meeting.__table__
-_CLOSED_AT = greatest(Meeting.closed_at, Meeting.end_time)
+_CLOSED_AT = type_coerce(greatest(Meeting.closed_at, Meeting.end_time), UTCDateTime())
 
 
 class RosterReconciler:

@@ -1,0 +1,220 @@
+"""What does not grow: the cost of a webhook and of a list with the tables, and memory with a meeting."""
+
+import gc
+import json
+import time
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import event, text
+
+from tests.integration.attendance.model import Event
+from tests.integration.attendance.scripted import Script
+from tests.service import ON_POSTGRESQL
+from videoconf.api.attendees import KEPT_IN_MEMORY_BYTES
+from videoconf.database import db, read
+
+OTHER_MEETINGS = 5000
+CONNECTIONS = 200_000
+
+
+@pytest.fixture
+def script(service):
+    script = Script(service)
+    script.link = script.create()
+    return script
+
+
+@pytest.fixture
+def statements(app):
+    """Give a list that gathers the statements of requests, each with its parameters."""
+    gathered = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        gathered.append((statement, parameters))
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
+    return gathered
+
+
+def fill(app):
+    """Add meetings, connections and webhooks of the past, as years of use would."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(
+            text(
+                "INSERT INTO meeting (meeting_link, tenant, is_ready, provider, account, session_id, is_scheduled,"
+                " is_archived, end_to_end_encryption, provider_options, created_on, created_by, modified_on,"
+                " modified_by, deleted) SELECT 'l' || n, 'default', true, 'fake', 'fake', 'old' || n, false, false,"
+                " false, '{}', now(), 'x', now(), 'x', false FROM generate_series(1, :meetings) AS n"
+            ),
+            {"meetings": OTHER_MEETINGS},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO attendee_connection (meeting_id, connection_id, attendee, attendee_at, first_join,"
+                " last_join, last_leave, last_evidence) SELECT m.id, 'c' || n, 'u' || n, now(), now(), now(), now(),"
+                " now() FROM meeting AS m, generate_series(1, :each) AS n WHERE m.session_id LIKE 'old%'"
+            ),
+            {"each": CONNECTIONS // OTHER_MEETINGS},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO webhook_event (provider, account, channel, dedupe_key, kind, status, session_id,"
+                " received_at) SELECT 'fake', 'fake', 'session', 'e' || n, 'joined', 'applied', 'old', now()"
+                " FROM generate_series(1, :rows) AS n"
+            ),
+            {"rows": CONNECTIONS},
+        )
+        connection.execute(text("ANALYZE"))
+
+
+def requests_of(script, clock, number):
+    """Make one of each request; give their statements by name."""
+    begin = clock.now
+    api, link = script.service.api, script.link
+    return {
+        "a webhook of somebody new": lambda: script.deliver([Event("joined", begin, f"c{number}", "ann", "Ann")]),
+        "a webhook of somebody known": lambda: script.deliver([Event("left", begin, f"c{number}", "ann", "Ann")]),
+        "a webhook known already": lambda: script.deliver([Event("joined", begin, f"c{number}", "ann", "Ann")]),
+        "the list": lambda: api.attendees(link),
+        "a page": lambda: api.attendees(link, page="1"),
+        "a page of those who are there": lambda: api.attendees(link, page="1", active="true"),
+        "the report": lambda: api("GET", f"/session/{link}/attendance"),
+    }
+
+
+STATEMENTS = {
+    "a webhook of somebody new": 3,
+    "a webhook of somebody known": 3,
+    "a webhook known already": 1,
+    "the list": 2,
+    "a page": 3,
+    "a page of those who are there": 3,
+    "the report": 3,
+}
+
+
+@ON_POSTGRESQL
+def test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database_and_no_sequential_scan(
+    script, clock, app, statements
+):
+    script.deliver([Event("joined", clock.now, "stays", "bob", "Bob")])
+    made = {}
+    for number in range(2):
+        for name, request in requests_of(script, clock, number).items():
+            statements.clear()
+            request()
+            made.setdefault(name, []).append(list(statements))
+        if number == 0:
+            fill(app)
+    assert {name: [len(one) for one in both] for name, both in made.items()} == {
+        name: [count, count] for name, count in STATEMENTS.items()
+    }
+    for name, (_, full) in made.items():
+        for statement, parameters in full:
+            with app.app_context(), db.engine.connect() as connection:
+                plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+                connection.rollback()
+            assert "Seq Scan" not in plan, f"{name}: {statement}\n{plan}"
+
+
+# --- one large meeting ----------------------------------------------------------------------------------------------
+
+
+def crowd(app, link, people):
+    """Add that many attendees to a meeting, every third of whom is anonymous and every second of whom has left."""
+    with app.app_context(), db.engine.connect().execution_options(writing=True) as connection:
+        if db.engine.dialect.name == "postgresql":
+            at, left = "timestamptz '2030-01-01Z' + i % 3600 * interval '1 second'", "timestamptz '2030-01-01 02:00Z'"
+        else:
+            at = "strftime('%Y-%m-%d %H:%M:%f000', '2030-01-01', (i % 3600) || ' seconds')"
+            left = "'2030-01-01 02:00:00.000000'"
+        connection.exec_driver_sql(
+            "INSERT INTO attendee_connection (meeting_id, connection_id, attendee, attendee_at, name, name_at,"
+            " first_join, last_join, last_leave, last_evidence)"
+            f" WITH RECURSIVE number (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM number WHERE i < {people - 1})"
+            f" SELECT id, 'c' || i, CASE WHEN i % 3 > 0 THEN 'u' || i END, {at}, 'Name ' || i, {at}, {at}, {at},"
+            f" CASE WHEN i % 2 = 1 THEN {left} END, {at} FROM number, meeting WHERE meeting_link = '{link}'".replace(
+                "%", "%%" if db.engine.dialect.name == "postgresql" else "%"
+            )
+        )
+        connection.commit()
+
+
+@pytest.fixture
+def stadium(script, app, clock):
+    clock.now = datetime(2030, 1, 1, 3, tzinfo=UTC)
+    crowd(app, script.link, 10_000)
+    return script
+
+
+def test_a_page_of_ten_thousand_takes_less_than_a_tenth_of_a_second(stadium):
+    api, link = stadium.service.api, stadium.link
+    for query in ("page=1&pageSize=100", "page=50&pageSize=100", "page=1&pageSize=100&active=true"):
+        took = []
+        for _ in range(7):
+            begin = time.perf_counter()
+            answer = api("GET", f"/session/{link}/attendees?{query}")
+            took.append(time.perf_counter() - begin)
+            assert answer.status == 200
+            assert len(answer.json) == 100
+        assert min(took) < 0.1, took
+    assert json.loads(answer.headers["X-Pagination"])["total"] == 5000
+
+
+def test_pages_and_the_whole_list_of_ten_thousand_agree(stadium):
+    api, link = stadium.service.api, stadium.link
+    for active in ("", "&active=true", "&active=false"):
+        whole = api("GET", f"/session/{link}/attendees?{active[1:]}").json
+        assert len(whole) == (5000 if active else 10_000)
+        paged = []
+        for page in range(1, 101):
+            paged += api("GET", f"/session/{link}/attendees?page={page}&pageSize=100{active}").json
+            if len(paged) == len(whole):
+                break
+        assert paged == whole
+
+
+QUESTIONS = {
+    "list": ("attendees", "application/json"),
+    "report": ("attendance", "application/json"),
+    "csv": ("attendance", "text/csv"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_memory_does_not_grow_with_a_meeting(script, app, clock, headers, question):
+    """The peak of an answer about 12,000 people is that of one about 3,000, which is larger than what is kept of it."""
+    path, accept = QUESTIONS[question]
+    clock.now = datetime(2030, 1, 1, 3, tzinfo=UTC)
+    few, many = script.link, Script(script.service).create()
+    crowd(app, few, 3_000)
+    crowd(app, many, 12_000)
+    client = app.test_client()
+
+    def ask(link):
+        gc.collect()
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        answer = client.get(f"/session/{link}/{path}", headers={**headers(), "Accept": accept}, buffered=False)
+        size_bytes = sum(len(part) for part in answer.response)
+        answer.close()
+        assert answer.status_code == 200
+        assert answer.content_length == size_bytes
+        return tracemalloc.get_traced_memory()[1] - before, size_bytes
+
+    ask(few)  # what is loaded and compiled once
+    tracemalloc.start()
+    try:
+        (low, small), (high, large) = ask(few), ask(many)
+    finally:
+        tracemalloc.stop()
+    assert large > 2.5 * small
+    # The report keeps two numbers a presence, to find the most that were there at once.
+    allowed_growth = 9_000 * 160 + KEPT_IN_MEMORY_BYTES if path == "attendance" else 256 * 1024
+    assert high - low < allowed_growth, (low, high, large)
+    with app.app_context(), read() as session:
+        assert session.execute(text("SELECT 1")).scalar_one() == 1, "no connection was left in use"
