@@ -30,11 +30,8 @@ def storage_body(kind: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
             config["domain"] = configuration["domain"]
     else:
         raise ProviderRejected("Vonage puts archives into S3 or Azure alone.")
-    return {
-        "type": kind,
-        "config": config,
-        "fallback": "opentok" if configuration["fallback"] == "provider" else "none",
-    }
+    fallback = "opentok" if configuration.get("fallback") == "provider" else "none"
+    return {"type": kind, "config": config, "fallback": fallback}
 
 
 def _s3_endpoint(region: str) -> str:
