@@ -155,7 +155,7 @@ def caught(mutant: Mutant) -> tuple[bool, str]:
             (copy / path).write_text(text.replace(old, new))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
         # Before the installed package, so that the copy is what is tested.
-        variables = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'plugins'}"}
+        variables = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'plugins'}", "NO_SHRINKING": "1"}
         ended = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, timeout=900)
         return ended.returncode == 1, ended.stdout[-3000:]
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, not_, or_, select, type_coerce, union, update
+from sqlalchemy import ColumnElement, and_, literal, not_, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session
 
 from videoconf.attendance import evidence
@@ -83,7 +83,7 @@ class RosterReconciler:
             .where(_is_open(), c.last_evidence > silent_since, not_(has_left(_CLOSED_AT, silent_since)))
         )
         begun = select(Meeting.id).where(Meeting.start_time > silent_since, Meeting.end_time.is_(None))
-        due: Select[Any] = (
+        due = (
             select(Meeting.id, Meeting.provider, Meeting.account, Meeting.session_id, _CLOSED_AT.label("closed_at"))
             .where(
                 Meeting.id.in_(union(somebody_there, begun)),
