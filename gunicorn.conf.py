@@ -1,6 +1,10 @@
 """How gunicorn serves the application. Its own variables win: PORT, WEB_CONCURRENCY, GUNICORN_CMD_ARGS."""
 
 import os
+import shutil
+import socket
+import struct
+import tempfile
 
 # A request may wait for a provider, so threads share a worker; a pooled database connection for each is enough.
 worker_class = "gthread"
@@ -17,3 +21,31 @@ graceful_timeout = 30
 
 # The socket's default path is in the home folder, shared by all servers of a user.
 control_socket_disable = True
+
+# Workers add their metrics up through files in a folder of this server's own. It is named before the application is
+# imported, because that is when the metrics library looks.
+_metrics = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="videoconf-metrics-"))
+
+STALLED_SECONDS = 10
+
+
+def when_ready(server):
+    """Bound how long a client may be silent while its request is read: gunicorn's own timeout is only a heartbeat.
+
+    Sockets that are accepted inherit the bound from the listener (on Linux). A client that sends a byte now and then
+    still holds a thread; that is what a buffering proxy in front is for.
+    """
+    bound = struct.pack("ll", STALLED_SECONDS, 0)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+
+
+def child_exit(server, worker):
+    """Drop the gauges of a worker that is gone; what it counted stays."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    shutil.rmtree(_metrics, ignore_errors=True)

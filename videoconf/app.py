@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from datetime import UTC, datetime
@@ -11,10 +12,23 @@ from flask import Flask
 from flask_migrate import Migrate
 from videoconf_migrations import FOLDER as MIGRATIONS
 
-from videoconf.api import archives, attendees, audit, docs, health, meetings, moderation, storage_targets, webhooks
+from videoconf.api import (
+    archives,
+    attendees,
+    audit,
+    docs,
+    health,
+    meetings,
+    metrics,
+    moderation,
+    storage_targets,
+    webhooks,
+)
 from videoconf.api import providers as providers_api
+from videoconf.api.access import init_access
 from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
 from videoconf.api.blueprint import Api
+from videoconf.api.limits import init_limits
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
@@ -35,10 +49,12 @@ from videoconf.meetings.creation import Creation
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
+from videoconf.metrics import observe_call
 from videoconf.providers import Clock, ProviderContext, StorageDestination
 from videoconf.providers.clients import Clients
 from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
+from videoconf.telemetry import configure_logging
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +83,13 @@ def create_app(
     registry = build_registry(plugins or load_plugins())
     faults = _unknown(registry) if settings is None else []
     settings = settings or load(Settings)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(settings.log_level, settings.log_format)
 
     # 2. Providers: only those that are listed.
     clients: dict[str, Clients] = {}
 
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe_call)
         return ProviderContext(clock, clients[provider], settings.development, open_storage)
 
     def open_storage(destination: StorageDestination) -> StorageTarget:
@@ -124,8 +140,10 @@ def create_app(
         jobs.every("reconcile_rosters", settings.roster_seconds, RosterReconciler(providers, settings, clock).run)
 
     # 5. The edge: who calls, what may be sent, how errors look.
+    init_access(app, development=settings.development)
     init_auth(app, settings)
     init_requests(app)
+    init_limits(app, settings)
     register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
@@ -133,7 +151,8 @@ def create_app(
     for module in (meetings, archives, attendees, moderation, storage_targets, webhooks, audit, providers_api, health):
         api.register_blueprint(module.blueprint, url_prefix=prefix)
     storage_targets.document_kinds(api, targets.kinds)
-    app.register_blueprint(docs.blueprint, url_prefix=prefix)
+    for plain in (docs, metrics):
+        app.register_blueprint(plain.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):
         raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
 
@@ -145,7 +164,9 @@ def create_app(
         if faults:
             raise ConfigurationError(faults)
         for _ in range(settings.embedded_workers):
-            Worker(jobs, app.app_context).start()
+            worker = Worker(jobs, app.app_context)
+            worker.start()
+            atexit.register(worker.stop)  # a server that stops lets the job under way finish
     return app
 
 

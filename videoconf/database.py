@@ -292,12 +292,13 @@ def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError
 
 def engine_options(url: str, pool_size: int) -> dict[str, Any]:
     """Return what an engine for this URL is made with: every wait is bounded."""
+    # A failing statement would repeat its parameters in the log.
+    common = {"pool_size": pool_size, "max_overflow": 0, "hide_parameters": True}
     if not url.startswith("postgresql"):
-        return {"connect_args": {"timeout": 5}, "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 5}
+        return {**common, "connect_args": {"timeout": 5}, "pool_timeout": 5}
     session_limits = "-c statement_timeout=3s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s"
     return {
-        "pool_size": pool_size,
-        "max_overflow": 0,
+        **common,
         "pool_timeout": 1,
         "pool_recycle": 1800,
         "connect_args": {

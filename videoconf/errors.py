@@ -32,6 +32,7 @@
     │   │   └── StorageConflict          409 storage_conflict
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
+    │   ├── RateLimited             429 rate_limited
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
     │       ├── IdempotencyKeyReused   422 idempotency_key_reused
@@ -60,6 +61,7 @@
     ├── DatabaseUnavailable         503 database_unavailable
     │   ├── DatabaseBusy            503 database_busy
     │   └── DatabaseFull            503 database_full
+    ├── IssuerUnavailable           503 issuer_unavailable
     └── InternalError               500 internal                  a bug; says nothing else
 
     ConfigurationError              start-up only; a root of its own, so that no handler of the above swallows it
@@ -357,6 +359,14 @@ class IdempotencyKeyReused(ValidationFailed):
     title = "The Idempotency-Key stands for another request"
 
 
+class RateLimited(RequestError):
+    """The caller's tenant, or its address, makes more requests than it may."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+
+
 # --- the provider -----------------------------------------------------------------------------------------------
 
 
@@ -564,6 +574,14 @@ class WebhookRejected(VideoconfError):
     code = "webhook_rejected"
     status = 401
     title = "The webhook's signature is not valid"
+
+
+class IssuerUnavailable(VideoconfError):
+    """The identity provider's keys cannot be fetched and never were: no token can be judged."""
+
+    code = "issuer_unavailable"
+    status = 503
+    title = "The identity provider cannot be reached"
 
 
 class DatabaseUnavailable(VideoconfError):

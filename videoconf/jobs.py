@@ -22,12 +22,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, Text, insert, or_, select, update
+from sqlalchemy import Index, Text, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.database import Model, utc_in, utc_now, write
+from videoconf.database import Model, read, utc_in, utc_now, write
 from videoconf.errors import ProviderError, VideoconfError
+from videoconf.metrics import JOBS_RUN
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,14 @@ class ClaimedJob:
     attempts: int
     owner: str
     recurs: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The queue at one moment."""
+
+    by_state: Mapping[str, int]
+    lag_seconds: float
 
 
 class Jobs:
@@ -162,6 +171,11 @@ class Jobs:
             raise error
 
     def _run(self, job: ClaimedJob) -> Exception | None:
+        if job.attempts > MAX_ATTEMPTS and not job.recurs:
+            # No attempt came to its end: the job takes its worker along, and would for ever.
+            error = RuntimeError("no attempt ended")
+            self._failed(job, str(error), retryable=False)
+            return error
         try:
             handler = self._handlers[job.kind]
         except KeyError as error:
@@ -183,10 +197,13 @@ class Jobs:
             self._finish(job, attempts=0, due_at=utc_in(self._periods_seconds[job.kind]), last_error=None)
         else:
             self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
+        JOBS_RUN.labels(job.kind, "done").inc()
         return None
 
     def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> None:
-        if job.recurs or (retryable and job.attempts < MAX_ATTEMPTS):
+        again = job.recurs or (retryable and job.attempts < MAX_ATTEMPTS)
+        JOBS_RUN.labels(job.kind, "failed" if again else "dead").inc()
+        if again:
             self._finish(job, due_at=utc_in(_delay_seconds(job.attempts)), last_error=reason)
         else:
             self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
@@ -201,11 +218,11 @@ class Jobs:
                 .execution_options(synchronize_session=False)
             )
 
-    def run_due(self) -> int:
-        """Run all that is due; return how many jobs were tried."""
+    def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Run all that is due, or until ``stopping()`` between two jobs; return how many jobs were tried."""
         self._plant()
         tried = 0
-        while (job := self.claim()) is not None:
+        while not stopping() and (job := self.claim()) is not None:
             self.run(job)
             tried += 1
         return tried
@@ -220,6 +237,17 @@ class Jobs:
                 row = insert_once(Job).values(kind=kind, key=kind, payload={}, due_at=utc_in(seconds))
                 session.execute(row.on_conflict_do_nothing(index_elements=[Job.key]))
         self._planted = True
+
+    def measure(self) -> Measured:
+        """Count jobs by state, and tell how long the longest due one has been due."""
+        due = case((Job.state != JobState.PENDING, Job.state), (Job.due_at <= utc_now(), "due"), else_="waiting")
+        open_or_dead = Job.state != JobState.DONE
+        with read() as session:
+            counted = session.execute(select(due, func.count()).where(open_or_dead).group_by(due)).all()
+            oldest = select(func.min(Job.due_at), utc_now()).where(Job.state == JobState.PENDING)
+            due_at, now = session.execute(oldest).one()
+        by_state = {"due": 0, "waiting": 0, "dead": 0} | dict(counted)
+        return Measured(by_state, max(0.0, (now - due_at).total_seconds()) if due_at is not None else 0.0)
 
     def retry(self, job_id: int) -> bool:
         """Make a dead job due again with all its attempts; return whether there was one."""
@@ -257,7 +285,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 with self._context():
-                    self._jobs.run_due()
+                    self._jobs.run_due(self._stopping.is_set)
             except VideoconfError as error:
                 logger.warning("the worker waits: %s", error.code)
             except Exception:

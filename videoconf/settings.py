@@ -129,10 +129,17 @@ class Settings:
     jwt_public_keys: str = setting(
         "PEM public keys, one after another, that verify RS256, ES256 or EdDSA bearer tokens.", default=""
     )
+    jwt_jwks_url: str = setting(
+        "URL of an identity provider's key set (JWKS), which verifies RS256, ES256 or EdDSA bearer tokens.",
+        default="",
+    )
     jwt_issuer: str = setting("The `iss` that a bearer token must carry.", default="videoconf")
     jwt_audience: str = setting("The `aud` that a bearer token must carry.", default="videoconf")
-    jwt_permissions_claim: str = setting("The claim that lists permissions.", default="permissions")
-    jwt_tenant_claim: str = setting("The claim that names the tenant.", default="tenant")
+    jwt_permissions_claim: str = setting(
+        "The claim that lists permissions; full stops lead into objects: `realm_access.roles`.",
+        default="permissions",
+    )
+    jwt_tenant_claim: str = setting("The claim that names the tenant; full stops lead into objects.", default="tenant")
     jwt_leeway_seconds: int = setting(
         "Clock difference allowed on `exp`, `nbf` and `iat`.", default=10, minimum=0, maximum=30
     )
@@ -193,6 +200,23 @@ class Settings:
     provider_call_slots: int = setting(
         "Provider calls that may be under way at once in one process, for each provider.", default=24, minimum=1
     )
+    rate_limit: str = setting(
+        "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""
+    )
+    rate_limit_address: str = setting(
+        "Requests that an address may make without a token (webhooks, docs). Empty: any number.", default=""
+    )
+    rate_limit_storage: Secret = setting(
+        "`redis://…` where several processes share the counts; else each process counts for itself.", default=Secret("")
+    )
+    cors_origins: tuple[str, ...] = setting("Exact origins whose scripts may call the API from browsers.", default=())
+    trusted_proxies: int = setting(
+        "How many proxies stand in front, whose `X-Forwarded-…` headers are believed.",
+        default=0,
+        minimum=0,
+        maximum=5,
+    )
+    log_format: str = setting("`json` (one object a line) or `text`.", default="json", choices=("json", "text"))
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )

@@ -25,10 +25,11 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, decode_token
 from jwt.utils import base64url_decode
 
+from videoconf.api.jwks import ALGORITHMS, JwksKeys
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import problem
 from videoconf.api.requests import request_id
-from videoconf.errors import ConfigurationError, Forbidden, InternalError, Unauthenticated
+from videoconf.errors import ConfigurationError, Forbidden, InternalError, IssuerUnavailable, Unauthenticated
 from videoconf.settings import Settings
 from videoconf.tenancy import Caller
 
@@ -108,7 +109,8 @@ def _access(app: Flask, endpoint: str) -> Access | None:
 def init_auth(app: Flask, settings: Settings) -> None:
     """Check every request of the application before its view runs."""
     keys, _ = _read_keys(settings)
-    _init_flask_jwt_extended(app, settings, keys)
+    jwks = JwksKeys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
+    _init_flask_jwt_extended(app, settings, keys, jwks)
     # Without the development setting nothing is ever open, even where no one looked at auth_faults().
     is_open = settings.auth == "disabled" and settings.development
     if is_open:
@@ -116,12 +118,15 @@ def init_auth(app: Flask, settings: Settings) -> None:
     developer = Caller("development", settings.default_tenant, frozenset(Permission))
 
     # Verifying costs more than the rest of a small request, and back ends send one token many times. A token that was
-    # verified stays so until it expires, since the keys are fixed while the process runs. Refusals are not kept.
+    # verified stays so until it expires, or until the keys of an identity provider change. Refusals are not kept.
     @lru_cache(maxsize=1024)
     def verified(token: str) -> tuple[Caller, float]:
         g.bearer_token = token
         claims = decode_token(token)
         return _caller(claims, settings), int(claims["exp"])
+
+    if jwks is not None:
+        jwks.on_change = verified.cache_clear
 
     @app.before_request
     def authorise() -> None:
@@ -133,6 +138,8 @@ def init_auth(app: Flask, settings: Settings) -> None:
             raise InternalError(f"{rule.endpoint} declares no permission")
         if access.permission is None:
             return
+        if jwks is not None:
+            jwks.refresh_if_due()
         known = developer if is_open else _authenticate(verified, settings.jwt_leeway_seconds)
         g.caller = replace(known, request_id=request_id())
         if access.permission not in g.caller.permissions:
@@ -148,7 +155,7 @@ def _authenticate(verified: Callable[[str], tuple[Caller, float]], leeway_second
         raise Unauthenticated("The Authorization header is not one bearer token.")
     try:
         known, expires = verified(match[1])
-    except Unauthenticated:
+    except (Unauthenticated, IssuerUnavailable):
         raise
     except Exception as error:  # whatever a forged token makes the libraries raise, it is refused
         logger.info("request %s: token refused: %s", request_id(), type(error).__name__)
@@ -169,14 +176,26 @@ def _caller(claims: Mapping[str, Any], settings: Settings) -> Caller:
     meeting_roles = claims.get(MEETING_ROLES_CLAIM)
     return Caller(
         subject=_name(claims.get("sub"), "sub"),
-        tenant=_name(claims.get(settings.jwt_tenant_claim, settings.default_tenant), settings.jwt_tenant_claim),
-        permissions=_texts(claims.get(settings.jwt_permissions_claim), settings.jwt_permissions_claim),
+        tenant=_name(_claim(claims, settings.jwt_tenant_claim, settings.default_tenant), settings.jwt_tenant_claim),
+        permissions=_texts(_claim(claims, settings.jwt_permissions_claim), settings.jwt_permissions_claim),
         meeting_roles=(
             None
             if meeting_roles is None
             else frozenset(role.lower() for role in _texts(meeting_roles, MEETING_ROLES_CLAIM))
         ),
     )
+
+
+def _claim(claims: Mapping[str, Any], path: str, default: Any = None) -> Any:
+    """Return a claim by its name or, where no claim has the whole name, by its path through objects."""
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for part in path.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return default
+        found = found[part]
+    return found
 
 
 def _name(value: Any, claim: str) -> str:
@@ -207,8 +226,8 @@ def _reason(error: Exception) -> str:
     return "The token does not verify."
 
 
-def _init_flask_jwt_extended(app: Flask, settings: Settings, keys: Keys) -> None:
-    algorithms = list(keys) or ["HS256"]
+def _init_flask_jwt_extended(app: Flask, settings: Settings, keys: Keys, jwks: JwksKeys | None) -> None:
+    algorithms = list({**dict.fromkeys(keys), **dict.fromkeys(ALGORITHMS.values() if jwks else ())}) or ["HS256"]
     app.config |= {
         "JWT_ALGORITHM": algorithms[0],  # the library adds it to those it decodes
         "JWT_DECODE_ALGORITHMS": algorithms,
@@ -225,6 +244,9 @@ def _init_flask_jwt_extended(app: Flask, settings: Settings, keys: Keys) -> None
         if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt", "application/at+jwt"):
             raise jwt.InvalidTokenError("not an access token")
         candidates = keys.get(header["alg"], ())
+        if jwks is not None and isinstance(header.get("kid"), str):
+            issued = jwks.find(header["kid"], header["alg"])
+            candidates = candidates if issued is None else (issued,)
         if not candidates:
             raise jwt.InvalidAlgorithmError("no key is of this algorithm's type")
         if len(candidates) > 1:
@@ -261,12 +283,18 @@ def auth_faults(settings: Settings) -> list[str]:
             return []
         return ["VIDEOCONF_AUTH=disabled needs VIDEOCONF_DEVELOPMENT=true. Unset it, and set VIDEOCONF_JWT_SECRETS."]
     keys, faults = _read_keys(settings)
-    if not keys and not faults:
+    if settings.jwt_jwks_url and not _is_safe(settings):
+        faults.append("VIDEOCONF_JWT_JWKS_URL must begin with https://: over http anybody on the way gives out keys.")
+    if not keys and not faults and not settings.jwt_jwks_url:
         faults.append(
             "No key verifies bearer tokens. Set VIDEOCONF_JWT_SECRETS to a secret that the issuer of tokens shares "
-            f"({_MAKE_SECRET}), or VIDEOCONF_JWT_PUBLIC_KEYS to its public keys."
+            f"({_MAKE_SECRET}), VIDEOCONF_JWT_PUBLIC_KEYS to its public keys, or VIDEOCONF_JWT_JWKS_URL to their URL."
         )
     return faults
+
+
+def _is_safe(settings: Settings) -> bool:
+    return settings.jwt_jwks_url.startswith("https://") or settings.development
 
 
 def mint_token(

@@ -22,6 +22,7 @@ from videoconf.errors import WebhookRejected
 from videoconf.inbox.models import EventStatus, WebhookEvent
 from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
 from videoconf.meetings.models import Meeting
+from videoconf.metrics import WEBHOOK_EVENTS
 from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
         return reply
     events = _parse(provider, request)
     with write() as session:
-        for event in events:
-            _take(session, provider, request, event)
+        outcomes = [_take(session, provider, request, event) for event in events]
+    for outcome in outcomes:  # once it is committed: what was rolled back comes again
+        WEBHOOK_EVENTS.labels(provider.key, outcome).inc()
     return None
 
 
@@ -82,8 +84,10 @@ def _verify(provider: Provider, request: WebhookRequest) -> None:
     try:
         provider.verify_webhook(request)
     except WebhookRejected:
+        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
         raise
     except Exception as error:
+        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
         # Verifying libraries raise all sorts of things on malformed input; none of them means that it is genuine.
         raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
 
@@ -97,8 +101,8 @@ def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
         return [ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}")]
 
 
-def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> None:
-    """Store one event and apply it, unless it was stored before."""
+def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:
+    """Store one event and apply it, unless it was stored before; return what became of it."""
     expected = EventStatus.APPLIED
     if event.kind is EventKind.IGNORED or event.session_id is None:
         unreadable = event.dedupe_key.startswith("unreadable:")
@@ -115,12 +119,15 @@ def _take(session: Session, provider: Provider, request: WebhookRequest, event: 
         "body": request.body,
     }
     event_id = session.execute(_STORE_ONCE[session.get_bind().dialect.name], row).scalar_one_or_none()
-    if event_id is None or expected is not EventStatus.APPLIED:
-        return
+    if event_id is None:
+        return "duplicate"
+    if expected is not EventStatus.APPLIED:
+        return expected
     status = _settle(session, provider, request.received_at, event)
     if status is not expected:
         found = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
         session.execute(update(INBOX).where(INBOX.c.id == event_id).values(found))
+    return status
 
 
 def _store_once(statement: Any) -> Insert:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 
 from videoconf.providers.breaker import BreakerState
-from videoconf.providers.http import ClientState, GuardedClient
+from videoconf.providers.http import CallOutcome, ClientState, GuardedClient
 
 
 class Clients:
@@ -14,11 +15,13 @@ class Clients:
     Thread-safe.
 
     :param slots: for each client.
+    :param observer: told of every call.
     """
 
-    def __init__(self, provider: str, slots: int) -> None:
+    def __init__(self, provider: str, slots: int, observer: Callable[[CallOutcome], None] | None = None) -> None:
         self._provider = provider
         self._slots = slots
+        self._observer = observer
         self._lock = Lock()
         self._by_account: dict[str, GuardedClient] = {}
 
@@ -26,7 +29,9 @@ class Clients:
         """Return the client for an account."""
         with self._lock:
             if account not in self._by_account:
-                self._by_account[account] = GuardedClient(provider=self._provider, account=account, slots=self._slots)
+                self._by_account[account] = GuardedClient(
+                    provider=self._provider, account=account, slots=self._slots, observer=self._observer
+                )
             return self._by_account[account]
 
     def find_state(self) -> ClientState | None:

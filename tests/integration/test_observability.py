@@ -1,0 +1,214 @@
+"""What the service tells of itself: logs, metrics, and limits on who may ask how much."""
+
+import json
+import logging
+
+import pytest
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
+
+from videoconf.api.services import services
+from videoconf.database import utc_in, write
+from videoconf.jobs import MAX_ATTEMPTS, Job
+from videoconf.settings import Secret
+from videoconf.telemetry import configure_logging
+
+sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def samples(text):
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def total(found, name, **labels):
+    return sum(
+        value for (sample, given), value in found.items() if sample == name and labels.items() <= dict(given).items()
+    )
+
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lines(capsys):
+    def read():
+        return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    return read
+
+
+@sqlite_alone
+def test_each_request_is_one_line_of_json_without_personal_data(lines, client, headers):
+    link = json.loads(client.post("/session", headers=headers(tenant="acme")).data)
+    lines()
+    sent = {**headers(tenant="acme"), "X-Request-ID": "mine-1"}
+    client.post(f"/session/{link}/token", headers=sent, json={"attendee": "canary-person", "name": "Canary"})
+    [line] = lines()
+    assert line.pop("milliseconds") >= 0
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "logger": "videoconf.access",
+        "level": "info",
+        "message": "request",
+        "request_id": "mine-1",
+        "tenant": "acme",
+        "method": "POST",
+        "route": "/session/<string:meeting_link_id>/token",
+        "status": 200,
+    }
+
+
+@sqlite_alone
+def test_a_line_of_a_library_carries_the_request_it_belongs_to(lines, app, client):
+    @app.before_request
+    def library():
+        logging.getLogger("a.library").warning("something")
+
+    client.get("/healthz", headers={"X-Request-ID": "r-9"})
+    assert [line["request_id"] for line in lines() if line["logger"] == "a.library"] == ["r-9"]
+
+
+def test_lines_are_written_once_however_often_logging_is_configured(lines):
+    configure_logging("INFO", "json")
+    configure_logging("INFO", "json")
+    logging.getLogger("x").info("once")
+    assert [line["message"] for line in lines()] == ["once"]
+
+
+@sqlite_alone
+def test_an_exception_is_logged_without_the_values_of_its_frames(lines, app, client):
+    @app.before_request
+    def broken():
+        secret = "canary-in-a-frame"  # noqa: F841
+        raise RuntimeError("boom")
+
+    assert client.get("/healthz").status_code == 500
+    told = json.dumps(lines())
+    assert "boom" in told
+    assert "canary-in-a-frame" not in told.replace('secret = \\"canary-in-a-frame\\"', "")
+
+
+@sqlite_alone
+def test_development_tells_clients_how_long_it_took(make_app):
+    answer = make_app(development=True).test_client().get("/healthz")
+    assert answer.headers["Server-Timing"].startswith("app;dur=")
+    assert "Server-Timing" not in make_app().test_client().get("/healthz").headers
+
+
+@sqlite_alone
+def test_debug_is_for_our_own_lines(lines, make_app):
+    make_app(log_level="DEBUG")
+    logging.getLogger("a.library").debug("Authorization: canary")
+    logging.getLogger("videoconf.x").debug("ours")
+    assert [line["message"] for line in lines() if line["level"] == "debug"] == ["ours"]
+
+
+# --- metrics --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_metrics_of_three_workers_add_up_to_the_requests_sent(gunicorn_server, headers):
+    server = gunicorn_server(workers=3)
+    http = urllib3.PoolManager(maxsize=1)
+    for _ in range(60):
+        assert http.request("GET", f"{server.url}/session", headers={**headers(), "Connection": "close"}).status == 200
+    for _ in range(5):
+        assert http.request("POST", f"{server.url}/session", headers=headers()).status == 200
+    http.request("GET", f"{server.url}/nowhere", headers=headers())
+    http.request("POST", f"{server.url}/webhooks/session", body=b"{}")
+    found = samples(http.request("GET", f"{server.url}/metrics").data.decode())
+    assert total(found, "videoconf_request_seconds_count", method="GET", route="/session", status="200") == 60
+    assert total(found, "videoconf_request_seconds_count", method="POST", route="/session", status="200") == 5
+    assert total(found, "videoconf_request_seconds_count", route="(none)", status="404") == 1
+    assert total(found, "videoconf_webhook_events_total", provider="fake", outcome="rejected") == 1
+    assert total(found, "videoconf_database_connections") >= 0
+    assert ("videoconf_job_lag_seconds", ()) in found
+
+
+@sqlite_alone
+def test_the_queue_is_measured(app, client):
+    with app.app_context():
+        jobs = services(app).jobs
+        with write() as session:
+            jobs.enqueue(session, "later", {}, delay_seconds=3600)
+            jobs.enqueue(session, "overdue", {}, delay_seconds=-90)
+            buried = jobs.enqueue(session, "buried", {})
+            session.execute(update(Job).where(Job.id == buried).values(state="dead"))
+    found = samples(client.get("/metrics").text)
+    assert {state: total(found, "videoconf_jobs", state=state) for state in ("due", "waiting", "dead")} == {
+        "due": 1,
+        "waiting": 1,
+        "dead": 1,
+    }
+    assert 89 < total(found, "videoconf_job_lag_seconds") < 200
+
+
+def test_a_job_that_takes_its_worker_along_is_not_tried_for_ever(app):
+    with app.app_context():
+        jobs = services(app).jobs
+        jobs.register("poison", lambda payload: pytest.fail("tried again"))
+        with write() as session:
+            poison = jobs.enqueue(session, "poison", {})
+            session.execute(
+                update(Job)
+                .where(Job.id == poison)
+                .values(attempts=MAX_ATTEMPTS, lease_owner="x", lease_until=utc_in(-1))
+            )
+        jobs.run_due()
+        assert jobs.measure().by_state["dead"] == 1
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+@sqlite_alone
+def test_a_tenant_that_asks_too_often_is_told_to_wait_and_others_are_not(make_app, headers):
+    client = make_app(rate_limit="3/minute").test_client()
+    statuses = [client.get("/session", headers=headers(tenant="a")).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    refused = client.get("/session", headers=headers(tenant="a"))
+    assert refused.json["code"] == "rate_limited"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 90
+    assert client.get("/session", headers=headers(tenant="b")).status_code == 200
+    assert client.get("/healthz").status_code == 200
+
+
+@sqlite_alone
+def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
+    client = make_app(rate_limit_address="2/minute", trusted_proxies=1).test_client()
+    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+    assert [ask("192.0.2.1") for _ in range(3)] == [401, 401, 429]
+    assert ask("192.0.2.2") == 401
+    assert client.get("/session", headers=headers()).status_code == 200, "who has a token is not limited by address"
+
+
+@sqlite_alone
+def test_forwarded_headers_of_nobody_we_trust_are_ignored(make_app):
+    client = make_app(rate_limit_address="2/minute").test_client()
+    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+    assert [ask(f"192.0.2.{number}") for number in range(3)] == [401, 401, 429]
+
+
+@sqlite_alone
+def test_counts_go_on_in_the_process_while_redis_is_away(make_app, headers):
+    client = make_app(rate_limit="2/minute", rate_limit_storage=Secret("redis://127.0.0.1:1/0")).test_client()
+    statuses = [client.get("/session", headers=headers()).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+@sqlite_alone
+def test_other_origins_are_let_in_by_name_only(make_app, headers):
+    preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    open_to = make_app(cors_origins=("https://app.example",)).test_client()
+    allowed = open_to.options("/session", headers=preflight)
+    assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    answer = open_to.get("/session", headers={**headers(), "Origin": "https://app.example"})
+    assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+    other = {**preflight, "Origin": "https://evil.example"}
+    assert "Access-Control-Allow-Origin" not in open_to.options("/session", headers=other).headers
+    assert "Access-Control-Allow-Origin" not in make_app().test_client().options("/session", headers=preflight).headers

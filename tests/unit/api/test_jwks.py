@@ -1,0 +1,218 @@
+"""Bearer tokens of an identity provider: real keys, fetched from a key set on a loopback server."""
+
+import json
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from videoconf.api.auth import auth_faults
+from videoconf.api.jwks import COOLDOWN_SECONDS, REFRESH_SECONDS, JwksKeys
+from videoconf.errors import IssuerUnavailable
+from videoconf.settings import Settings
+
+KINDS = {
+    "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
+    "ES256": (lambda: ec.generate_private_key(ec.SECP256R1()), ECAlgorithm),
+    "EdDSA": (ed25519.Ed25519PrivateKey.generate, OKPAlgorithm),
+}
+
+
+class Issuer:
+    """An identity provider: keys, and the server that publishes them."""
+
+    def __init__(self, server):
+        self.server, self.keys, self.fetches, self.is_up = server, {}, 0, True
+        server.expect_request("/keys").respond_with_handler(self._answer)
+
+    @property
+    def url(self):
+        return self.server.url_for("/keys")
+
+    def add(self, key_id, algorithm="RS256", **more):
+        make, kind = KINDS[algorithm]
+        private = make()
+        self.keys[key_id] = (algorithm, private, {**kind.to_jwk(private.public_key(), as_dict=True), **more})
+
+    def sign(self, key_id, **claims):
+        algorithm, private, _ = self.keys[key_id]
+        return jwt.encode(claims, private, algorithm, headers={"kid": key_id})
+
+    def _answer(self, request):
+        from werkzeug import Response
+
+        self.fetches += 1
+        if not self.is_up:
+            return Response("gone", 500)
+        entries = [{"use": "sig", **public, "kid": key_id} for key_id, (_, _, public) in self.keys.items()]
+        return Response(json.dumps({"keys": entries}), content_type="application/json")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def issuer(httpserver):
+    return Issuer(httpserver)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def keys(issuer, clock):
+    return JwksKeys(issuer.url, clock=clock)
+
+
+@pytest.mark.parametrize("algorithm", KINDS)
+def test_a_key_is_found_by_its_id_and_verifies_its_one_algorithm(issuer, keys, algorithm):
+    issuer.add("k", algorithm)
+    token = issuer.sign("k", sub="x")
+    assert jwt.decode(token, keys.find("k", algorithm), [algorithm])["sub"] == "x"
+    for other in {*KINDS, "HS256", "none"} - {algorithm}:
+        assert keys.find("k", other) is None
+
+
+def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, keys, clock):
+    issuer.add("k")
+    for _ in range(5):
+        keys.find("k", "RS256")
+    assert issuer.fetches == 1
+    clock.now += REFRESH_SECONDS
+    keys.find("k", "RS256")
+    assert issuer.fetches == 2
+
+
+def test_a_flood_of_invented_ids_costs_one_fetch(issuer, keys, clock):
+    issuer.add("k")
+    keys.find("k", "RS256")
+    clock.now += COOLDOWN_SECONDS
+    for number in range(50):
+        assert keys.find(f"invented-{number}", "RS256") is None
+    assert issuer.fetches == 2
+
+
+def test_a_new_key_is_picked_up_after_the_cooldown(issuer, keys, clock):
+    issuer.add("old")
+    keys.find("old", "RS256")
+    issuer.add("new")
+    assert keys.find("new", "RS256") is None
+    clock.now += COOLDOWN_SECONDS
+    assert keys.find("new", "RS256") is not None
+
+
+def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgotten(issuer, keys, clock):
+    issuer.add("old")
+    issuer.add("new")
+    changes = []
+    keys.on_change = lambda: changes.append(clock.now)
+    assert keys.find("old", "RS256") is not None
+    del issuer.keys["old"]
+    clock.now += REFRESH_SECONDS
+    keys.refresh_if_due()
+    assert keys.find("old", "RS256") is None
+    assert changes == [1000.0, 1000.0 + REFRESH_SECONDS]
+
+
+def test_while_the_issuer_is_away_the_last_keys_go_on(issuer, keys, clock):
+    issuer.add("k")
+    keys.find("k", "RS256")
+    issuer.is_up = False
+    clock.now += 10 * REFRESH_SECONDS
+    assert keys.find("k", "RS256") is not None
+    issuer.is_up = True
+    issuer.add("k2")
+    clock.now += REFRESH_SECONDS
+    assert keys.find("k2", "RS256") is not None
+
+
+def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
+    issuer.is_up = False
+    with pytest.raises(IssuerUnavailable):
+        keys.find("k", "RS256")
+
+
+def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, keys):
+    issuer.add("encrypts", use="enc")
+    issuer.add("other", alg="RS512")
+    issuer.add("k")
+    assert keys.find("encrypts", "RS256") is None
+    assert keys.find("other", "RS256") is None
+    assert keys.find("k", "RS256") is not None
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"keys": 1}', b'{"keys": [{"kid": "k", "kty": "RSA"}]}'])
+def test_a_key_set_that_cannot_be_read_changes_nothing(httpserver, body):
+    httpserver.expect_request("/keys").respond_with_data(body)
+    with pytest.raises(IssuerUnavailable):
+        JwksKeys(httpserver.url_for("/keys")).find("k", "RS256")
+
+
+def test_plain_http_is_refused_outside_development():
+    settings = {"jwt_jwks_url": "http://issuer.example/keys"}
+    assert any("https" in fault for fault in auth_faults(Settings(**settings)))
+    assert auth_faults(Settings(**settings, development=True)) == []
+    assert auth_faults(Settings(jwt_jwks_url="https://issuer.example/keys")) == []
+
+
+# --- through the service --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def call(issuer, make_app, monkeypatch, clock):
+    monkeypatch.setattr(JwksKeys.__init__, "__kwdefaults__", {"clock": clock})
+    app = make_app(
+        jwt_secrets=(),
+        jwt_jwks_url=issuer.url,
+        development=True,
+        jwt_permissions_claim="realm_access.roles",
+        jwt_tenant_claim="org.id",
+    )
+    client = app.test_client()
+
+    def get(key_id, **claims):
+        now = int(time.time())
+        standard = {"sub": "s", "iat": now, "exp": now + 60, "iss": "videoconf", "aud": "videoconf"}
+        roles = {"realm_access": {"roles": ["GetMeetings"]}, "org": {"id": "acme"}}
+        token = issuer.sign(key_id, **{**standard, **roles, **claims})
+        return client.get("/session", headers={"Authorization": f"Bearer {token}"})
+
+    return get
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_service_takes_the_issuers_tokens_with_claims_inside_objects(issuer, call):
+    for algorithm in KINDS:
+        issuer.add(algorithm, algorithm)
+    assert {call(algorithm).status_code for algorithm in KINDS} == {200}
+    assert call("RS256", realm_access={"roles": []}).status_code == 403
+    assert call("RS256", realm_access=[]).status_code == 401
+    assert call("RS256", iss="other").status_code == 401
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_unknown_key_is_a_401_and_an_issuer_that_was_never_there_a_503(issuer, call):
+    issuer.add("k")
+    issuer.is_up = False
+    away = call("k")
+    assert (away.status_code, away.json["code"]) == (503, "issuer_unavailable")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_before(issuer, call, clock):
+    issuer.add("k")
+    issuer.add("k2")
+    assert call("k").status_code == 200
+    _, private, public = issuer.keys.pop("k")
+    clock.now += REFRESH_SECONDS
+    assert call("k2").status_code == 200
+    issuer.keys["k"] = ("RS256", private, {**public, "use": "enc"})
+    assert call("k").status_code == 401

@@ -1,0 +1,50 @@
+"""What is told of every request: one log line, one observation, and in development a ``Server-Timing`` header."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from videoconf.api.requests import request_id
+from videoconf.metrics import REQUESTS
+
+logger = logging.getLogger("videoconf.access")
+
+_STARTED = "videoconf.started"
+QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
+"""Asked every few seconds by machines: counted, and logged at DEBUG."""
+
+
+def init_access(app: Flask, *, development: bool) -> None:
+    """Observe every request. To be called first, so that what other hooks refuse is observed too."""
+
+    @app.before_request
+    def start() -> None:
+        request.environ[_STARTED] = time.perf_counter()
+        clear_contextvars()
+        bind_contextvars(request_id=request_id())
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        seconds = time.perf_counter() - request.environ[_STARTED]
+        # The rule and not the path: a path holds ids, and each would be a series of its own.
+        route = request.url_rule.rule if request.url_rule is not None else "(none)"
+        REQUESTS.labels(request.method, route, str(response.status_code)).observe(seconds)
+        caller = g.get("caller")
+        logger.log(
+            logging.DEBUG if request.endpoint in QUIET else logging.INFO,
+            "request",
+            extra={
+                "method": request.method,
+                "route": route,
+                "status": response.status_code,
+                "milliseconds": round(seconds * 1000, 1),
+                "tenant": caller.tenant if caller is not None else None,
+            },
+        )
+        if development:
+            response.headers["Server-Timing"] = f"app;dur={seconds * 1000:.1f}"
+        return response

@@ -1,0 +1,101 @@
+"""Keys of an identity provider, from its JWKS URL: fetched when they are needed, kept while it is away.
+
+A key id that is not known makes us ask again, at most every :data:`COOLDOWN_SECONDS`, so that a new key is picked up
+and a flood of invented ids costs nothing. What was fetched last stays good until something else is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import urllib3
+
+from videoconf.errors import IssuerUnavailable
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 300.0
+COOLDOWN_SECONDS = 30.0
+MAX_BYTES = 256 * 1024
+TIMEOUT = urllib3.Timeout(connect=2, read=3)
+ALGORITHMS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
+"""The one algorithm that each type of key verifies."""
+
+
+class JwksKeys:
+    """The provider's present keys by id. Thread-safe."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._clock = clock
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the keys are others than before, so that nothing verified by an old one is kept."""
+        self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT)  # reads no proxies from the environment
+        self._lock = threading.Lock()
+        self._keys: dict[str, tuple[str, Any]] = {}
+        self._document: bytes | None = None
+        self._asked_at: float | None = None
+
+    def find(self, key_id: str, algorithm: str) -> Any | None:
+        """Return the key of this id that verifies this algorithm, or None.
+
+        :raises IssuerUnavailable: no key was ever fetched, and none can be now.
+        """
+        now = self._clock()
+        known = self._keys.get(key_id)
+        age = None if self._asked_at is None else now - self._asked_at
+        if age is None or age >= REFRESH_SECONDS or (known is None and age >= COOLDOWN_SECONDS):
+            self._refresh(now)
+            known = self._keys.get(key_id)
+        if known is None and self._document is None:
+            raise IssuerUnavailable(retry_after_seconds=5)
+        return known[1] if known is not None and known[0] == algorithm else None
+
+    def refresh_if_due(self) -> None:
+        """Fetch the keys when they are old: a key that was withdrawn must stop verifying what is cached."""
+        if self._asked_at is None or self._clock() - self._asked_at >= REFRESH_SECONDS:
+            self._refresh(self._clock())
+
+    def _refresh(self, now: float) -> None:
+        if not self._lock.acquire(blocking=self._document is None):
+            return  # another thread asks already, and there are keys to go on with
+        try:
+            if self._asked_at is not None and self._asked_at >= now:
+                return
+            self._asked_at = now
+            document = self._fetch()
+            if document != self._document:
+                self._keys, self._document = _read(document), document
+                self.on_change()
+        except Exception as error:  # whatever is wrong with what the provider sends, the last keys go on
+            logger.warning("the identity provider's keys cannot be fetched: %s", type(error).__name__)
+        finally:
+            self._lock.release()
+
+    def _fetch(self) -> bytes:
+        answer = self._http.request("GET", self._url, redirect=False, preload_content=False)
+        try:
+            body = bytes(answer.read(MAX_BYTES + 1))
+        finally:
+            answer.release_conn()
+        if answer.status != 200 or len(body) > MAX_BYTES:
+            raise ValueError("no key set")
+        return body
+
+
+def _read(document: bytes) -> dict[str, tuple[str, Any]]:
+    """Read a key set; keys that are not for signatures, or of a type that is not known, are left out."""
+    keys: dict[str, tuple[str, Any]] = {}
+    for entry in json.loads(document)["keys"]:
+        if entry.get("use", "sig") != "sig" or "kid" not in entry:
+            continue
+        algorithm = ALGORITHMS.get(entry.get("kty"))
+        if algorithm is not None and entry.get("alg", algorithm) == algorithm:
+            keys[entry["kid"]] = (algorithm, jwt.PyJWK.from_dict(entry, algorithm).key)
+    return keys

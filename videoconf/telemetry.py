@@ -1,0 +1,59 @@
+"""Logs: one JSON object a line on standard error, with the request's id and tenant wherever a library logs.
+
+Nothing that is logged at INFO holds a secret or personal data: ids, codes, counts and durations do.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at the moment: tests and command runners replace and close it.
+
+    Not to standard output, which is what a command answers: ``--json`` there is for scripts.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Send everything that is logged in this process through one pipeline. May be called again.
+
+    :param style: ``json``, or ``text`` for people.
+    """
+    render: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
+    render.append(structlog.processors.JSONRenderer())
+    if style == "text":
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = _StandardError()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]
+        )
+    )
+    handler.set_name("videoconf")
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if old.get_name() == "videoconf"]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    # DEBUG is for our own lines: those of libraries hold headers, bodies and signed URLs.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    logging.getLogger("videoconf").setLevel(level)
