@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("videoconf", "plugins", "migrations", "tests", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
+COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
 ATTENDANCE = "tests/integration/attendance"
 MODEL = f"{ATTENDANCE}/test_model.py"
 
@@ -157,7 +157,9 @@ def caught(mutant: Mutant) -> tuple[bool, str]:
         # Before the installed package, so that the copy is what is tested.
         variables = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'plugins'}", "NO_SHRINKING": "1"}
         ended = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, timeout=900)
-        return ended.returncode == 1, ended.stdout[-3000:]
+        # Failed, and not merely unable to run: then it would have been an error.
+        failed = f"\nFAILED {mutant.test.partition('::')[0]}" in ended.stdout and "\nERROR " not in ended.stdout
+        return failed, ended.stdout[-3000:]
 
 
 def main(names: list[str]) -> int:

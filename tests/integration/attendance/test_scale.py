@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import event, text
 
+from bench.filling import fill
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from tests.service import ON_POSTGRESQL
 from videoconf.api.attendees import KEPT_IN_MEMORY_BYTES
 from videoconf.database import db, read
 
-OTHER_MEETINGS = 5000
 CONNECTIONS = 200_000
 
 
@@ -37,38 +37,6 @@ def statements(app):
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", note)
     return gathered
-
-
-def fill(app):
-    """Add meetings, connections and webhooks of the past, as years of use would."""
-    with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(
-            text(
-                "INSERT INTO meeting (meeting_link, tenant, is_ready, provider, account, session_id, is_scheduled,"
-                " is_archived, end_to_end_encryption, provider_options, created_on, created_by, modified_on,"
-                " modified_by, deleted) SELECT 'l' || n, 'default', true, 'fake', 'fake', 'old' || n, false, false,"
-                " false, '{}', now(), 'x', now(), 'x', false FROM generate_series(1, :meetings) AS n"
-            ),
-            {"meetings": OTHER_MEETINGS},
-        )
-        connection.execute(
-            text(
-                "INSERT INTO attendee_connection (meeting_id, connection_id, attendee, attendee_at, first_join,"
-                " last_join, last_leave, last_evidence) SELECT m.id, 'c' || n, 'u' || n, now(), now(), now(), now(),"
-                " now() FROM meeting AS m, generate_series(1, :each) AS n WHERE m.session_id LIKE 'old%'"
-            ),
-            {"each": CONNECTIONS // OTHER_MEETINGS},
-        )
-        connection.execute(
-            text(
-                "INSERT INTO webhook_event (provider, account, channel, dedupe_key, kind, status, session_id,"
-                " received_at) SELECT 'fake', 'fake', 'session', 'e' || n, 'joined', 'applied', 'old', now()"
-                " FROM generate_series(1, :rows) AS n"
-            ),
-            {"rows": CONNECTIONS},
-        )
-        connection.execute(text("ANALYZE"))
 
 
 def requests_of(script, clock, number):
@@ -109,7 +77,8 @@ def test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database_and_no_
             request()
             made.setdefault(name, []).append(list(statements))
         if number == 0:
-            fill(app)
+            with app.app_context(), db.engine.begin() as connection:
+                fill(connection, CONNECTIONS)
     assert {name: [len(one) for one in both] for name, both in made.items()} == {
         name: [count, count] for name, count in STATEMENTS.items()
     }
