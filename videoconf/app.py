@@ -17,6 +17,7 @@ from videoconf.api import (
     attendees,
     audit,
     docs,
+    downloads,
     health,
     meetings,
     metrics,
@@ -34,8 +35,10 @@ from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
 from videoconf.archives.deletion import Deletion
+from videoconf.archives.downloads import Downloads
 from videoconf.archives.encryption import Cipher, key_faults
 from videoconf.archives.operations import Archives
+from videoconf.archives.pulling import Pulling
 from videoconf.archives.reconciler import Reconciler
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
@@ -117,20 +120,22 @@ def create_app(
     targets = StorageTargets(registry, providers, jobs, settings, cipher, StorageContext(clock, guard))
     deletion = Deletion(providers, jobs, settings, delete_stored_copy=targets.delete_copy)
     Reconciler(providers, jobs, deletion.resume)
+    Pulling(providers, jobs, targets, settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
         providers=providers,
         jobs=jobs,
-        creation=Creation(providers, jobs, clock),
+        creation=Creation(providers, jobs, targets, clock),
         meetings=Meetings(providers, jobs, clock),
         attendance=Attendance(settings, clock),
-        joining=Joining(providers, settings, clock),
+        joining=Joining(providers, targets, settings, clock),
         moderation=Moderation(providers),
-        archives=Archives(providers, jobs),
+        archives=Archives(providers, jobs, targets),
         deletion=deletion,
         clients=clients,
         targets=targets,
+        downloads=Downloads(providers, targets, settings),
         clock=clock,
         faults=tuple(faults),
     )
@@ -148,7 +153,18 @@ def create_app(
     configure_openapi(app)
     api = Api(app)
     prefix = settings.path_prefix or None
-    for module in (meetings, archives, attendees, moderation, storage_targets, webhooks, audit, providers_api, health):
+    for module in (
+        meetings,
+        archives,
+        attendees,
+        moderation,
+        storage_targets,
+        downloads,
+        webhooks,
+        audit,
+        providers_api,
+        health,
+    ):
         api.register_blueprint(module.blueprint, url_prefix=prefix)
     storage_targets.document_kinds(api, targets.kinds)
     for plain in (docs, metrics):

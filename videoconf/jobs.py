@@ -15,8 +15,8 @@ import logging
 import random
 import secrets
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,9 +24,10 @@ from typing import Any
 
 from sqlalchemy import Index, Text, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.database import Model, read, utc_in, utc_now, write
+from videoconf.database import Model, db, read, utc_in, utc_now, write
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.metrics import JOBS_RUN
 
@@ -98,12 +99,19 @@ class Jobs:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._long: set[str] = set()
         self._periods_seconds: dict[str, float] = {}
         self._planted = False
 
-    def register(self, kind: str, handler: Handler) -> None:
-        """Name the handler of a kind. It is called outside any transaction and must be idempotent."""
+    def register(self, kind: str, handler: Handler, *, takes_long: bool = False) -> None:
+        """Name the handler of a kind. It is called outside any transaction and must be idempotent.
+
+        :param takes_long: it may run for longer than a lease, which is renewed as long as the process lives. Each wait
+            of the handler itself must be bounded, since nobody else takes over from one that hangs.
+        """
         self._handlers[kind] = handler
+        if takes_long:
+            self._long.add(kind)
 
     def every(self, kind: str, seconds: float, handler: Callable[[], None]) -> None:
         """Run a handler about every so many seconds, by one worker of all nodes, from the first period's end on.
@@ -183,7 +191,8 @@ class Jobs:
             self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
             return error
         try:
-            handler(job.payload)
+            with self._lease_kept(job) if job.kind in self._long else nullcontext():
+                handler(job.payload)
         except VideoconfError as error:
             logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
@@ -199,6 +208,29 @@ class Jobs:
             self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
         JOBS_RUN.labels(job.kind, "done").inc()
         return None
+
+    @contextmanager
+    def _lease_kept(self, job: ClaimedJob) -> Iterator[None]:
+        """Renew a lease for as long as the block runs; a process that is killed renews it no more."""
+        engine, done = db.engine, threading.Event()
+
+        def renew() -> None:
+            mine = (Job.id == job.id, Job.lease_owner == job.owner)
+            while not done.wait(LEASE_SECONDS / 3):
+                try:
+                    # A connection of its own: the session is the handler's thread's.
+                    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+                        connection.execute(update(Job).where(*mine).values(lease_until=utc_in(LEASE_SECONDS)))
+                except SQLAlchemyError as error:
+                    logger.warning("the lease of job %s is not renewed now: %s", job.id, type(error).__name__)
+
+        thread = threading.Thread(target=renew, name="videoconf-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> None:
         again = job.recurs or (retryable and job.attempts < MAX_ATTEMPTS)

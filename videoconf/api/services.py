@@ -8,6 +8,7 @@ from typing import cast
 from flask import Flask, current_app
 
 from videoconf.archives.deletion import Deletion
+from videoconf.archives.downloads import Downloads
 from videoconf.archives.operations import Archives
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
@@ -42,6 +43,7 @@ class Services:
     clients: dict[str, Clients]
     """The HTTP clients of each enabled provider."""
     targets: StorageTargets
+    downloads: Downloads
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

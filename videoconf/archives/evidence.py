@@ -15,14 +15,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
-from videoconf.archives.models import Archive
+from videoconf.archives.models import Archive, StorageTargetRow
 from videoconf.database import utc_in, utc_now
 from videoconf.jobs import Job
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf.storage.base import KEY
 
 ERASE_ARCHIVE = "erase_archive"
 """The job that deletes all copies of an archive."""
+
+PULL_ARCHIVE = "pull_archive"
+"""The job that copies an archive into the storage target, where the provider does not do that by itself."""
 
 ARCHIVE_ID = re.compile(r"[A-Za-z0-9._~:=+@-]{1,255}")
 """An archive's id is part of our paths."""
@@ -50,6 +54,7 @@ def cleaned(said: ArchiveState) -> ArchiveState:
         provider_status=_clean(said.provider_status),
         name=None if said.name is None else _clean(said.name) or None,
         reason=None if said.reason is None else _clean(said.reason) or None,
+        object_key=said.object_key if said.object_key is not None and KEY.fullmatch(said.object_key) else None,
         created_at=_utc(said.created_at),
         updated_at=_utc(said.updated_at),
         duration_seconds=_bounded(said.duration_seconds, "duration_seconds"),
@@ -102,6 +107,11 @@ def bury(session: Session, archive: Archive) -> None:
 
 
 def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automatic: bool) -> None:
+    if archive.object_key is not None and said.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):
+        return  # of its own copy; the one in the storage target outlives it
+    if said.object_key is not None and archive.object_key is None:
+        archive.object_key = said.object_key
+        archive.storage_target_id = archive.storage_target_id or _find_target(session, archive, said)
     names = [known.name for known in dataclasses.fields(Known)]
     known = Known(**{name: getattr(archive, name) for name in names})
     merged = merge(known, said)
@@ -113,9 +123,27 @@ def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automa
     for name in names:
         setattr(archive, name, getattr(merged, name))
     archive.modified_on = utc_now()
+    if merged.status == ArchiveStatus.AVAILABLE != known.status:
+        session.execute(insert(Job).values(kind=PULL_ARCHIVE, payload={"id": archive.id}))
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
     session.flush()
+
+
+def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int | None:
+    """Return the storage target that an archive was put in by the provider: the meeting's, else the account's then."""
+    of_meeting = select(Meeting.storage_target_id).where(Meeting.id == archive.meeting_id)
+    if (found := session.execute(of_meeting).scalar_one()) is not None:
+        return found
+    row = StorageTargetRow
+    statement = (
+        select(row.id)
+        .where(row.state.in_(("active", "replaced", "removed")), row.created_on <= (said.updated_at or utc_now()))
+        # Of the account's setting there is one for all tenants, and it is another's where this one has none.
+        .order_by((row.tenant == archive.tenant).desc(), row.id.desc())
+        .limit(1)
+    )
+    return session.execute(statement).scalar_one_or_none()
 
 
 def _clean(text: str) -> str:

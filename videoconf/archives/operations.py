@@ -6,6 +6,7 @@ Each operation is row first, then the provider with no transaction open and no c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from videoconf.archives.listing import ArchiveFilter, get_archive, list_archives
 from videoconf.archives.models import Archive
 from videoconf.archives.reconciler import RECONCILE_MEETING, gone_at_provider
 from videoconf.archives.recorder import get_recorder
+from videoconf.archives.targets import StorageTargets
 from videoconf.audit import record
 from videoconf.database import read, utc_now, write
 from videoconf.errors import (
@@ -52,9 +54,10 @@ LOST_START_CHECK_SECONDS = 30.0
 class Archives:
     """The operations. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, jobs: Jobs) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, targets: StorageTargets) -> None:
         self._providers = providers
         self._jobs = jobs
+        self._targets = targets
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -96,7 +99,9 @@ class Archives:
         if meeting.session_id is None:
             raise ArchiveNoConnections  # the room is made with the first token
         try:
-            started = recorder.start(SessionRef(meeting.account, meeting.session_id), request)
+            storage = self._targets.find_destination(meeting.tenant, self._providers.get(meeting.provider))
+            wanted = replace(request, storage=storage[1]) if storage else request
+            started = recorder.start(SessionRef(meeting.account, meeting.session_id), wanted)
         except ProviderConflict as error:
             if (conflict := START_CONFLICTS.get(error.provider_code)) is not None:
                 raise conflict from error
@@ -109,6 +114,8 @@ class Archives:
             raise
         with write() as session:
             archive = merge_evidence(session, meeting.id, started)
+            if storage is not None:
+                archive.storage_target_id = storage[0]
             if archive.name is None:  # the provider keeps no names
                 archive.name = request.name
             asked = {name: value for name, value in vars(request).items() if value is not None}

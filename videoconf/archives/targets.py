@@ -41,6 +41,7 @@ from videoconf.errors import (
 )
 from videoconf.hooks import Providers, Registered, Registry, contained
 from videoconf.jobs import Jobs
+from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives, provider_deadline
 from videoconf.settings import Settings
 from videoconf.storage import StorageContext, StorageTarget
@@ -292,17 +293,38 @@ class StorageTargets:
         in_force = (StorageTargetRow.tenant == tenant, StorageTargetRow.state == TargetState.ACTIVE)
         return session.execute(select(StorageTargetRow).where(*in_force)).scalar_one_or_none()
 
-    def find_destination(self, session: Session, tenant: str, provider: Provider) -> StorageDestination | None:
-        """Return what goes with a request to record: a tenant's target, where the provider takes one each time.
+    def find_name(self, session: Session, tenant: str, provider: Provider) -> str | None:
+        """Return the wire name of the target that a tenant's archives of a provider go to."""
+        is_account_wide = provider.capabilities.storage_scope is StorageScope.ACCOUNT
+        row = self.find_in_force(session, self._default_tenant if is_account_wide else tenant)
+        return None if row is None else str(row.description["name"])
+
+    def find_destination(self, tenant: str, provider: Provider) -> tuple[int, StorageDestination] | None:
+        """Return what goes with a request to record, where the provider takes it each time: a tenant's target.
+
+        With it comes the id of its row.
 
         :raises EncryptionKeyUnknown: it cannot be decrypted.
         """
         if provider.capabilities.storage_scope is not StorageScope.ARCHIVE:
             return None
-        row = self.find_in_force(session, tenant)
+        with read() as session:
+            row = self.find_in_force(session, tenant)
         if row is None or not pushes(provider, row.kind):
             return None
-        return StorageDestination(row.kind, self._cipher.decrypt(tenant, row.configuration))
+        return row.id, StorageDestination(row.kind, self._cipher.decrypt(tenant, row.configuration))
+
+    def bind_meeting(self, meeting_id: int, tenant: str, provider: Provider) -> StorageDestination | None:
+        """Return what goes with the session of a meeting that is recorded by itself, and note it with the meeting."""
+        found = self.find_destination(tenant, provider)
+        with write() as session:
+            session.execute(
+                update(Meeting)
+                .where(Meeting.id == meeting_id)
+                .values(storage_target_id=None if found is None else found[0])
+                .execution_options(synchronize_session=False)
+            )
+        return None if found is None else found[1]
 
     def open(self, row_id: int) -> StorageTarget:
         """Return the target of a row, in force or not; the instance is kept and is not the caller's to close.

@@ -17,6 +17,7 @@ from sqlalchemy import delete, exc, insert, select, update
 from sqlalchemy.orm import Session
 
 from videoconf import idempotency
+from videoconf.archives.targets import StorageTargets
 from videoconf.audit import plain, record
 from videoconf.database import utc_in, write
 from videoconf.errors import (
@@ -81,8 +82,9 @@ class _Begun:
 class Creation:
     """Creates meetings. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, targets: StorageTargets, clock: Clock) -> None:
         self._providers = providers
+        self._targets = targets
         self._clock = clock
         jobs.every("complete_creations", COMPLETE_EVERY_SECONDS, self.complete_abandoned)
         jobs.every("reap_idempotency_keys", REAP_EVERY_SECONDS, idempotency.reap)
@@ -167,6 +169,7 @@ class Creation:
                     is_archived=new.enable_archiving,
                     end_to_end_encryption=new.end_to_end_encryption,
                     provider_options=dict(new.provider_options),
+                    upload_target=self._targets.find_name(session, caller.tenant, provider),
                     ext_id=new.ext_id,
                     ext_metadata=new.ext_metadata,
                     created_by=caller.subject,
@@ -188,7 +191,7 @@ class Creation:
         try:
             while True:
                 try:
-                    ref = ensure_session(provider, request)
+                    ref = ensure_session(provider, self._with_storage(begun, provider, request))
                     break
                 except NOT_EXECUTED as error:
                     nexts = candidates[candidates.index(provider) + 1 :] if provider in candidates else []
@@ -208,6 +211,11 @@ class Creation:
             else:
                 self._give_up(begun, error if isinstance(error, ProviderRejected) else None)
             raise
+
+    def _with_storage(self, begun: _Begun, provider: Provider, request: SessionRequest) -> SessionRequest:
+        if not request.archiving:
+            return request
+        return replace(request, storage=self._targets.bind_meeting(begun.id, begun.caller.tenant, provider))
 
     def _provider_of(self, begun: _Begun) -> Provider:
         with write() as session:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from videoconf.archives.targets import StorageTargets
 from videoconf.database import read, utc_now, write
 from videoconf.errors import (
     CapabilityUnsupported,
@@ -77,8 +78,9 @@ class IssuedToken:
 class Joining:
     """Gives tokens. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, settings: Settings, clock: Clock) -> None:
+    def __init__(self, providers: Providers, targets: StorageTargets, settings: Settings, clock: Clock) -> None:
         self._providers = providers
+        self._targets = targets
         self._settings = settings
         self._clock = clock
 
@@ -98,7 +100,7 @@ class Joining:
         self._check_open(meeting)
         provider = self._providers.get(meeting.provider)
         request = self._token_request(provider, wish)
-        ref = self._session_of(provider, meeting)
+        ref = self._session_of(caller, provider, meeting)
         with provider_deadline():
             join = contained(provider.issue_token)(ref, request)
         if meeting.start_time is None:
@@ -131,12 +133,13 @@ class Joining:
         # With data alone the data names the person, as integrators of this API expect.
         return TokenRequest(wish.role, expires_at, wish.attendee or wish.data, wish.name, wish.data)
 
-    def _session_of(self, provider: Provider, meeting: Any) -> SessionRef:
+    def _session_of(self, caller: Caller, provider: Provider, meeting: Any) -> SessionRef:
         """Return the meeting's session; make it now where the provider's rooms exist just in time."""
         if meeting.session_id is not None:
             return SessionRef(meeting.account, meeting.session_id)
+        storage = self._targets.bind_meeting(meeting.id, caller.tenant, provider) if meeting.is_archived else None
         request = SessionRequest(
-            meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options
+            meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
         )
         ref = ensure_session(provider, request)
         with write() as session:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from videoconf.archives.models import Archive
@@ -48,6 +48,8 @@ class Meeting(Model):
     provider_options: Mapped[dict[str, Any]]
     upload_target: Mapped[str | None]
     """The storage target in force when the meeting was made, by its kind's wire name."""
+    storage_target_id: Mapped[int | None] = mapped_column(ForeignKey("storage_target.id"))
+    """The one that went with the session to the provider; None where the provider was told none."""
     ext_id: Mapped[str | None]
     ext_metadata: Mapped[dict[str, Any] | None]
     start_time: Mapped[datetime | None]

@@ -1,0 +1,453 @@
+"""From a storage target to a download: archives pushed by the provider or copied by us, on real servers."""
+
+import hashlib
+import io
+import threading
+from base64 import b64encode
+from contextlib import closing
+from urllib.parse import quote
+
+import pytest
+import urllib3
+from cryptography.fernet import Fernet
+from sqlalchemy import select, text
+
+from tests.service import ON_SQLITE, Caller, SteppedClock, in_process, service_of
+from tests.storage_servers import StorageServer
+from videoconf.api.services import services
+from videoconf.archives.models import Archive
+from videoconf.audit import AuditEntry
+from videoconf.database import read, write
+from videoconf.errors import ProviderTimeout, StorageTimeout
+from videoconf.providers import ArchiveStatus, Secret
+from videoconf_fake.media import Media
+from videoconf_fake.media_server import MediaServer
+from videoconf_fake.memory import AREAS, MemoryTarget
+
+KEY = Secret(Fernet.generate_key().decode())
+PATH = "/archives/storage-target"
+MEMORY = {"name": "MEMORY", "area": "bucket", "password": "canary-password"}
+
+
+@pytest.fixture(autouse=True)
+def areas():
+    for kept in (AREAS.objects, AREAS.passwords, AREAS.missing):
+        kept.clear()
+    yield AREAS
+    for kept in (AREAS.objects, AREAS.passwords, AREAS.missing):
+        kept.clear()
+
+
+class World:
+    """A service, and what is done in it."""
+
+    def __init__(self, app, headers, clock):
+        self.app, self.clock = app, clock
+        self.service = service_of(app, headers)
+        self.api = self.service.api
+
+    def record(self, *, seconds=3, automatic=False, api=None) -> str:
+        """Hold a meeting with an archive that was stopped; return the archive's id."""
+        api = api or self.api
+        link = api.create(enableArchiving=automatic)
+        self.service.fake.join(api.token(link)["token"])
+        self.service.deliver()
+        if not automatic:
+            assert api("POST", f"/session/{link}/archives", {}).status == 201
+        (archive,) = api("GET", f"/archives?meetingLink={link}").json["items"]
+        self.clock.step(seconds=seconds)
+        assert api("POST", f"/archives/{archive['id']}/stop").status == 200
+        self.service.deliver()
+        return str(archive["id"])
+
+    def become(self, archive_id: str, status: ArchiveStatus) -> None:
+        self.service.fake.change_archive(archive_id, status)
+        self.service.deliver()
+
+    def content(self, archive_id: str) -> bytes:
+        row = self.row(archive_id)
+        return io.BufferedReader(Media(archive_id, row.size_bytes)).read()
+
+    def row(self, archive_id: str) -> Archive:
+        with self.app.app_context(), read() as session:
+            return session.execute(select(Archive).where(Archive.archive_id == archive_id)).scalar_one()
+
+    def run_jobs(self) -> None:
+        with self.app.app_context():
+            with write() as session:
+                session.execute(text("UPDATE job SET due_at = created_on WHERE key IS NULL"))
+            services(self.app).jobs.run_due()
+
+    def url(self, archive_id: str, api: Caller | None = None) -> str:
+        answer = (api or self.api)("GET", f"/archives/{archive_id}/download")
+        assert answer.status == 200, answer
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.json["expiresOn"].endswith("Z")
+        return str(answer.json["url"])
+
+    def target_of(self, archive_id: str):
+        with self.app.app_context():
+            return services(self.app).targets.open(self.row(archive_id).storage_target_id)
+
+
+@pytest.fixture
+def make_world(make_app, headers, fake_settings, monkeypatch):
+    def make(scope="archive", **settings):
+        monkeypatch.setenv("VIDEOCONF_FAKE_STORAGE_SCOPE", scope)
+        clock = SteppedClock()
+        return World(make_app(encryption_keys=(KEY,), development=True, clock=clock, **settings), headers, clock)
+
+    return make
+
+
+def get(url: str, **headers: str) -> urllib3.BaseHTTPResponse:
+    with urllib3.PoolManager(retries=False, timeout=10) as pool:
+        return pool.request("GET", url, headers=headers, redirect=False)
+
+
+# --- the whole way, on real servers ---------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("scope", ["archive", "account", "none"])
+def test_an_archive_comes_into_the_bucket_and_is_downloaded_and_deleted(
+    make_world, storage_server: StorageServer, scope, caplog
+):
+    world = make_world(scope)
+    assert world.api("PUT", PATH, storage_server.target).status == 200
+    archive_id = world.record(automatic=scope == "archive")
+    if scope == "none":
+        world.become(archive_id, ArchiveStatus.AVAILABLE)
+        world.run_jobs()
+    else:
+        world.become(archive_id, ArchiveStatus.UPLOADED)
+    (listed,) = world.api("GET", "/archives").json["items"]
+    assert (listed["id"], listed["status"]) == (archive_id, "uploaded")
+    assert listed["uploadTarget"] == storage_server.target["name"]
+    content = world.content(archive_id)
+    assert len(content) >= 375_000
+
+    url = world.url(archive_id)
+    whole = get(url)
+    assert (whole.status, whole.data) == (200, content)
+    assert get(url, Range="bytes=1000-1999").data == content[1000:2000]
+    for wrong in (url.replace(quote(archive_id), "other"), url.partition("?")[0], url[:-3] + "abc"):
+        assert get(wrong).status in (400, 401, 403, 404)
+
+    target, key = world.target_of(archive_id), world.row(archive_id).object_key
+    assert target.stat(key).size_bytes == len(content)
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    with pytest.raises(Exception, match="No such stored object"):
+        target.stat(key)
+    assert get(url).status in (403, 404)
+    assert world.service.fake.list_archives(listed["sessionId"]) == []
+    for path in ("", "/download"):
+        assert world.api("GET", f"/archives/{archive_id}{path}").problem == (404, "archive_not_found")
+    world.service.deliver()
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    target.close()
+    everything = caplog.text + database_dump(world)
+    secret = storage_server.secret
+    for form in (secret, b64encode(secret.encode()).decode(), quote(secret), secret.encode().hex()):
+        assert form not in everything
+
+
+def database_dump(world: World) -> str:
+    from sqlalchemy import inspect
+
+    from videoconf.database import db
+
+    with world.app.app_context(), read() as session:
+        tables = inspect(db.engine).get_table_names()
+        return str([list(session.execute(text(f'SELECT * FROM "{table}"'))) for table in tables])
+
+
+@ON_SQLITE
+def test_a_target_that_does_not_work_is_refused_by_a_real_server(make_world, storage_server):
+    world, good = make_world(), storage_server.target
+    assert world.api("PUT", PATH, good).status == 200
+    is_s3 = good["name"] == "AWSS3"
+    wrong = {"secretKey": "wrong" * 8} if is_s3 else {"accountKey": "d3Jvbmc="}
+    missing = {"bucket": "absent"} if is_s3 else {"container": "absent"}
+    for changes, reason in ((wrong, "storage_denied"), (missing, "storage_container_not_found")):
+        answer = world.api("PUT", PATH, {**good, **changes})
+        assert (*answer.problem, answer.json["reason"]) == (422, "storage_target_rejected", reason)
+    closed = {"endpoint": "http://127.0.0.1:9"} if is_s3 else {"domain": "127.0.0.1:9"}
+    assert world.api("PUT", PATH, {**good, **closed}).problem == (504, "storage_timeout")
+    shown = world.api("GET", PATH).json
+    if is_s3:
+        assert (shown["bucket"], shown["accessKey"]) == ("archives", "****" + good["accessKey"][-4:])
+    assert not {"secretKey", "accountKey"} & shown.keys()
+    assert storage_server.secret not in str(shown)
+
+
+@ON_SQLITE
+def test_a_bucket_that_may_not_be_written_to_is_refused(make_world, s3_server, httpserver):
+    import re
+
+    httpserver.expect_request(re.compile("/.*")).respond_with_data(
+        "<Error><Code>AccessDenied</Code><Message>canary</Message></Error>", status=403
+    )
+    world = make_world()
+    answer = world.api("PUT", PATH, {**s3_server.target, "endpoint": httpserver.url_for("").rstrip("/")})
+    assert (*answer.problem, answer.json["reason"]) == (422, "storage_target_rejected", "storage_denied")
+    assert b"canary" not in answer.body
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "[::1]", "[::ffff:127.0.0.1]"],
+)
+def test_outside_development_a_listener_on_this_machine_sees_nothing(make_app, headers, s3_server, host):
+    import socket
+
+    app = make_app(encryption_keys=(KEY,), storage_hosts=("*", "*:*"))
+    api = Caller(in_process(app), headers())
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        for scheme in ("https", "http"):
+            answer = api("PUT", PATH, {**s3_server.target, "endpoint": f"{scheme}://{host}:{port}"})
+            assert answer.problem == (422, "storage_endpoint_refused")
+        azure = {"name": "AZURE", "container": "abc", "accountName": "abc", "accountKey": "d3Jvbmc="}
+        answer = api("PUT", PATH, {**azure, "domain": f"{host}:{port}"})
+        assert answer.status in (422, 504), answer
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+# --- tenants, and where what was uploaded is ------------------------------------------------------------------------
+
+
+def test_each_tenants_archives_go_to_its_own_target(make_world):
+    world = make_world()
+    callers = {tenant: world.service.caller_with(tenant=tenant) for tenant in ("ours", "theirs")}
+    for tenant, caller in callers.items():
+        assert caller("PUT", PATH, {**MEMORY, "area": tenant}).status == 200
+    archives = {
+        tenant: [world.record(api=caller), world.record(api=caller, automatic=True)]
+        for tenant, caller in callers.items()
+    }
+    for ids in archives.values():
+        for archive_id in ids:
+            world.become(archive_id, ArchiveStatus.UPLOADED)
+    for tenant, ids in archives.items():
+        assert {key.split("/")[1] for key in AREAS.objects[tenant]} == set(ids)
+        for archive_id in ids:
+            assert world.url(archive_id, callers[tenant]).startswith(f"memory://{tenant}/")
+    other = callers["theirs"]("GET", f"/archives/{archives['ours'][0]}/download")
+    assert other.problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("scope", ["archive", "account"])
+def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_world, scope):
+    world = make_world(scope)
+    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.api("DELETE", PATH)
+    assert world.url(archive_id).startswith("memory://old/")
+    assert len(AREAS.objects["old"]) == 1
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["old"] == {}
+
+
+@ON_SQLITE
+def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world, monkeypatch):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "delete", lambda self, key: (_ for _ in ()).throw(StorageTimeout()))
+        assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
+        assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_deleting")
+    world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+def test_an_upload_that_fails_leaves_the_service_alone(make_world):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    AREAS.passwords["bucket"] = "changed"
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    shown = world.api("GET", f"/archives/{archive_id}").json
+    assert (shown["status"], shown["reason"]) == ("failed", "upload_failed")
+    assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
+
+
+# --- download from the provider -------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_what_is_with_the_provider_is_downloaded_there_by_a_fresh_url(make_world, monkeypatch):
+    monkeypatch.setenv("VIDEOCONF_FAKE_MEDIA_URL", "http://127.0.0.1:1")
+    world = make_world()
+    provider = services(world.app).providers.get("fake")
+    archive_id = world.record()
+    assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    content = world.content(archive_id)
+    with MediaServer(provider) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        url = world.url(archive_id).replace("127.0.0.1:1", f"127.0.0.1:{server.server_port}")
+        assert get(url).data == content
+        part = get(url, Range="bytes=10-19")
+        assert (part.status, part.data) == (206, content[10:20])
+        assert get(url[:-1] + "x").status == 403
+        world.clock.step(minutes=11)
+        assert get(url).status == 403, "it has expired"
+        fresh = world.url(archive_id)
+        assert fresh.partition("?")[2] != url.partition("?")[2]
+        server.shutdown()
+        thread.join()
+    assert "signature=" not in database_dump(world)
+
+
+@ON_SQLITE
+def test_a_provider_that_gives_no_url_is_told(make_world):
+    world = make_world()
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
+    assert world.api("GET", "/archives/absent/download").problem == (404, "archive_not_found")
+
+
+# --- copying --------------------------------------------------------------------------------------------------------
+
+
+def pulled_world(make_world, **settings):
+    world = make_world("none", **settings)
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    return world, archive_id
+
+
+def test_what_was_copied_is_noted_once_with_its_digest(make_world):
+    world, archive_id = pulled_world(make_world)
+    for _ in range(3):
+        world.run_jobs()
+    ((key, stored),) = AREAS.objects["bucket"].items()
+    assert stored.content == world.content(archive_id)
+    assert key == f"{world.api('GET', f'/archives/{archive_id}').json['meetingLink']}/{archive_id}.mp4"
+    with world.app.app_context(), read() as session:
+        entries = (
+            session.execute(select(AuditEntry.after).where(AuditEntry.action == "archive.delivered")).scalars().all()
+        )
+    digest = hashlib.sha256(stored.content).hexdigest()
+    assert entries == [{"sizeBytes": len(stored.content), "sha256": digest}]
+    assert len(world.service.fake.list_archives(world.api("GET", "/archives").json["items"][0]["sessionId"])) == 1
+
+
+def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_world):
+    world, archive_id = pulled_world(make_world, delete_pulled_archives=True)
+    world.run_jobs()
+    world.run_jobs()
+    session_id = world.api("GET", f"/archives/{archive_id}").json["sessionId"]
+    assert world.service.fake.list_archives(session_id) == []
+    world.service.deliver()  # that it was deleted
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
+    assert world.url(archive_id).startswith("memory://bucket/")
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("fault", ["provider", "short", "storage"])
+def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
+    world, archive_id = pulled_world(make_world)
+    provider = services(world.app).providers.get("fake")
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise ProviderTimeout
+
+    with monkeypatch.context() as patch:
+        if fault == "storage":
+            patch.setattr(MemoryTarget, "put", lambda *args, **kw: (_ for _ in ()).throw(StorageTimeout()))
+        else:
+            stream = Broken if fault == "provider" else lambda: io.BytesIO(b"too short")
+            patch.setattr(type(provider), "open_archive", lambda self, archive_id: stream())
+        world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
+    assert len(AREAS.objects["bucket"]) == 1
+
+
+@ON_SQLITE
+def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    original = MemoryTarget.put
+
+    def put(self, key, stream, **kw):
+        stored = original(self, key, stream, **kw)
+        assert Caller(in_process(world.app), world.api._headers)("DELETE", f"/archives/{archive_id}").status == 200
+        return stored
+
+    monkeypatch.setattr(MemoryTarget, "put", put)
+    world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+def test_without_a_target_nothing_is_copied(make_world):
+    world = make_world("none")
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
+
+
+def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch):
+    from videoconf import jobs as module
+
+    jobs, renewed, taken = services(app).jobs, threading.Event(), []
+    monkeypatch.setattr(module, "LEASE_SECONDS", 0.6)
+
+    def handler(payload):
+        with app.app_context():
+            before = lease(app)
+            for _ in range(100):
+                if lease(app) != before:
+                    renewed.set()
+                    break
+                renewed.wait(0.02)
+            taken.append(jobs.claim())
+
+    jobs.register("long", handler, takes_long=True)
+    with app.app_context():
+        with write() as session:
+            jobs.enqueue(session, "long", {})
+        job = jobs.claim()
+        assert jobs.run(job)
+    assert renewed.is_set()
+    assert taken == [None]
+
+
+def lease(app):
+    with read() as session:
+        return session.execute(text("SELECT lease_until FROM job WHERE kind = 'long'")).scalar_one()
+
+
+def test_media_are_the_same_wherever_they_are_read_from():
+    with closing(Media("fa_1", 3_000_000)) as media:
+        whole = io.BufferedReader(media).read()
+    assert len(whole) == 3_000_000
+    with closing(Media("fa_1", 3_000_000)) as media:
+        for at in (0, 5, 1 << 20, (1 << 20) + 3, 2_999_999):
+            media.seek(at)
+            assert media.read(10) == whole[at : at + 10]

@@ -1,0 +1,187 @@
+"""Copying archives from a provider that uploads nothing by itself into the tenant's storage target.
+
+One job an archive, which streams it through in bounded memory. A process that dies loses its lease, and the job starts
+again from the beginning: the same bytes under the same key, so that however often it ran there is one object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import joinedload
+
+from videoconf.archives.evidence import PULL_ARCHIVE
+from videoconf.archives.models import Archive, StorageTargetRow
+from videoconf.archives.recorder import get_recorder
+from videoconf.archives.targets import StorageTargets, pushes, storage_contained
+from videoconf.audit import record
+from videoconf.database import read, utc_now, write
+from videoconf.errors import ProviderBadResponse, ProviderNotFoundThere, StorageError
+from videoconf.hooks import Providers, contained
+from videoconf.jobs import Jobs
+from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
+from videoconf.settings import Settings
+from videoconf.storage import StoredObject
+from videoconf.tenancy import Caller
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+logger = logging.getLogger(__name__)
+
+DELETE_PULLED = "delete_pulled_archive"
+"""The job that deletes the provider's copy of what was copied."""
+CONTENT_TYPE = "video/mp4"
+BUFFER_BYTES = 1 << 20
+ACTOR = "delivery"
+
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+@dataclass(frozen=True)
+class _Pull:
+    archive: Archive
+    provider: DownloadsArchives
+    target: StorageTargetRow
+
+    @property
+    def object_key(self) -> str:
+        """The meeting's link and the archive's id, so that people find it."""
+        return f"{self.archive.meeting.meeting_link}/{_NOT_IN_KEYS.sub('_', self.archive.archive_id)}.mp4"
+
+
+class Pulling:
+    """Copies archives. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, jobs: Jobs, targets: StorageTargets, settings: Settings) -> None:
+        self._providers = providers
+        self._jobs = jobs
+        self._targets = targets
+        self._deletes_original = settings.delete_pulled_archives
+        jobs.register(PULL_ARCHIVE, self._pull, takes_long=True)
+        jobs.register(DELETE_PULLED, self._delete_original)
+
+    def _pull(self, payload: Mapping[str, Any]) -> None:
+        """Copy one archive, if there is reason to. The job; idempotent.
+
+        :raises ProviderError: or :class:`StorageError`: it is not copied, and nothing is left in the target.
+        """
+        pull = self._find(payload["id"])
+        if pull is None:
+            return
+        target = self._targets.open(pull.target.id)
+        with provider_deadline():
+            stream = contained(pull.provider.open_archive)(pull.archive.archive_id)
+        with closing(stream):
+            counted = _Counted(stream)
+            buffered = io.BufferedReader(counted, BUFFER_BYTES)
+            stored = storage_contained(target.put)(pull.object_key, buffered, content_type=CONTENT_TYPE)
+        try:
+            self._check(pull.archive, counted, stored)
+            kept = self._finish(pull, counted)
+        except (ProviderBadResponse, StorageError):
+            storage_contained(target.delete)(pull.object_key)
+            raise
+        if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
+            storage_contained(target.delete)(pull.object_key)
+
+    def _find(self, id: int) -> _Pull | None:
+        with read() as session:
+            archive = session.execute(
+                select(Archive)
+                .where(
+                    Archive.id == id,
+                    Archive.status == ArchiveStatus.AVAILABLE,
+                    Archive.object_key.is_(None),
+                    Archive.deleted_on.is_(None),
+                    Archive.deleting_since.is_(None),
+                )
+                .options(joinedload(Archive.meeting))
+            ).scalar_one_or_none()
+            target = None if archive is None else self._targets.find_in_force(session, archive.tenant)
+        if archive is None or target is None:
+            return None
+        provider = self._providers.find(archive.provider)
+        if provider is None or provider.account != archive.account or pushes(provider, target.kind):
+            return None
+        return _Pull(archive, provider, target) if isinstance(provider, DownloadsArchives) else None
+
+    def _check(self, archive: Archive, counted: _Counted, stored: StoredObject) -> None:
+        if archive.size_bytes is not None and counted.size_bytes != archive.size_bytes:
+            raise ProviderBadResponse("The provider gave another number of bytes than the archive has.")
+        if stored.size_bytes != counted.size_bytes:
+            raise StorageError("The storage target holds another number of bytes than were written.")
+
+    def _finish(self, pull: _Pull, counted: _Counted) -> bool:
+        """Note where the copy is; return whether the archive is still wanted."""
+        archive = pull.archive
+        with write() as session:
+            wanted = (Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
+            row = session.execute(
+                update(Archive)
+                .where(*wanted)
+                .values(
+                    status=ArchiveStatus.UPLOADED,
+                    storage_target_id=pull.target.id,
+                    object_key=pull.object_key,
+                    size_bytes=counted.size_bytes,
+                    modified_on=utc_now(),
+                )
+                .returning(Archive.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            if row is None:
+                return False
+            if self._deletes_original:
+                self._jobs.enqueue(session, DELETE_PULLED, {"id": archive.id})
+            record(
+                session,
+                Caller(ACTOR, archive.tenant),
+                "archive.delivered",
+                meeting_link=archive.meeting.meeting_link,
+                target=archive.archive_id,
+                after={"sizeBytes": counted.size_bytes, "sha256": counted.sha256},
+            )
+        return True
+
+    def _delete_original(self, payload: Mapping[str, Any]) -> None:
+        with read() as session:
+            archive = session.execute(select(Archive).where(Archive.id == payload["id"])).scalar_one_or_none()
+        if archive is None or archive.object_key is None:
+            return
+        try:
+            get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
+        except ProviderNotFoundThere:
+            logger.info("the provider's copy of the archive %s is gone already", archive.archive_id)
+
+
+class _Counted(io.RawIOBase):
+    """Passes a stream on, and counts and digests what goes through."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = contained(self._stream.read)(len(view))
+        self._digest.update(chunk)
+        self.size_bytes += len(chunk)
+        view[: len(chunk)] = chunk
+        return len(chunk)
