@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help azurite test-long run demo test check docs constraints clean
+.PHONY: help azurite test-long mutants bench run demo test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,12 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(BIN)/pytest -m long $(TESTS)
+
+mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
+	$(BIN)/python tests/mutants.py
+
+bench: $(VENV)/installed-for-work ## Measure on PostgreSQL whether webhooks and lists slow down as tables grow
+	$(BIN)/python -m bench.attendance
 
 azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm
 build/azurite/installed:

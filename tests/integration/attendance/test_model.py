@@ -12,11 +12,13 @@ from tests.integration.attendance import model
 from tests.integration.attendance.histories import histories
 from tests.integration.attendance.scripted import Script
 
-HISTORIES = 10_000 if settings().max_examples > 1000 else 2000
+HISTORIES = 2000
 # A mutant need only be caught; the smallest history that does it is of no use, and takes minutes to find.
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or "NO_SHRINKING" not in os.environ]
 generated = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck), phases=PHASES)
+searching = settings(generated, max_examples=20_000, derandomize=False)
 
+LONG = (pytest.mark.long, pytest.mark.timeout(7200))
 QUESTIONS = ("whole", "whole", "active=true", "active=false", "page", "page of the active", "report")
 
 
@@ -42,11 +44,12 @@ def play(service, clock, begin, history):
     return link, script, model.attendees(received.values(), begin, end_time, clock.now)
 
 
+@pytest.mark.parametrize("profile", [generated, pytest.param(searching, marks=LONG)], ids=["same", "searching"])
 @pytest.mark.timeout(900)
-def test_the_api_answers_as_the_model(service, clock):
+def test_the_api_answers_as_the_model(service, clock, profile):
     begin = clock.now
 
-    @generated
+    @profile
     @given(histories(), st.sampled_from(QUESTIONS), st.integers(1, 3), st.integers(1, 3), st.sampled_from((0, 0.3, 1)))
     def check(history, question, page, page_size, share):
         link, script, found = play(service, clock, begin, history)
