@@ -191,6 +191,19 @@ def test_the_algorithm_is_not_the_senders_choice(provider, signed, algorithm):
             provider.verify_webhook(callback(signed(header={"alg": algorithm, "typ": "JWT"}, sign=sign)))
 
 
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_of_good_signatures_with_the_secret_only_hs256_is_taken(make_provider, signed, algorithm):
+    secret = "long enough for every algorithm " * 4
+    provider = make_provider(signature_secrets=(Secret(secret),))
+    hash_name = algorithm.replace("HS", "sha")
+    header = signed(header={"alg": algorithm}, sign=lambda text: hmac.digest(secret.encode(), text, hash_name))
+    if algorithm == "HS256":
+        provider.verify_webhook(callback(header))
+        return
+    with pytest.raises(WebhookRejected):
+        provider.verify_webhook(callback(header))
+
+
 def test_no_key_of_another_kind_is_taken_for_a_secret(provider, signed, application_key):
     public = application_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
