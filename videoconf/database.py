@@ -287,6 +287,10 @@ def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError
     return error
 
 
+SQLITE_WAIT_SECONDS = 5.0
+"""How long a writer waits for another to finish."""
+
+
 # --- engines ----------------------------------------------------------------------------------------------------
 
 
@@ -295,7 +299,7 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
     # A failing statement would repeat its parameters in the log.
     common = {"pool_size": pool_size, "max_overflow": 0, "hide_parameters": True}
     if not url.startswith("postgresql"):
-        return {**common, "connect_args": {"timeout": 5}, "pool_timeout": 5}
+        return {**common, "connect_args": {"timeout": SQLITE_WAIT_SECONDS}, "pool_timeout": 5}
     session_limits = "-c statement_timeout=3s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s"
     return {
         **common,

@@ -1,0 +1,166 @@
+"""Faults of the database: a documented 503, nothing half done, and recovery without a restart."""
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from sqlalchemy import make_url, text
+
+from videoconf.database import db
+from videoconf.settings import Secret
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def assert_unavailable(answer, code):
+    assert (answer.status_code, answer.json["code"]) == (503, code), answer.text
+    assert answer.headers["Retry-After"]
+
+
+@contextmanager
+def session_of(database_url, **options):
+    url = make_url(database_url).render_as_string(hide_password=False)
+    with psycopg.connect(url, **options) as connection:
+        yield connection
+
+
+@pytest.fixture
+def link(client, headers):
+    return client.post("/session", headers=headers()).data.decode().strip('"')
+
+
+@on_postgresql
+def test_a_locked_row_is_waited_for_a_second_and_no_longer(client, headers, link, database_url):
+    with session_of(database_url) as other:
+        other.execute("SELECT 1 FROM meeting FOR UPDATE")
+        assert_unavailable(client.patch(f"/session/{link}", headers=headers(), json={"extId": "x"}), "database_busy")
+        assert client.get(f"/session/{link}", headers=headers()).json["extId"] is None
+    assert client.patch(f"/session/{link}", headers=headers(), json={"extId": "x"}).status_code == 204
+
+
+@on_postgresql
+def test_a_pool_without_a_free_connection(make_app, headers):
+    app = make_app(database_pool_size=1)
+    client = app.test_client()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with app.app_context(), db.engine.connect():
+            held.set()
+            go_on.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    try:
+        assert_unavailable(client.get("/session", headers=headers()), "database_busy")
+        assert client.get("/healthz").status_code == 200
+    finally:
+        go_on.set()
+        holder.join()
+    assert client.get("/session", headers=headers()).status_code == 200
+
+
+@on_postgresql
+def test_a_database_that_takes_no_writes_still_reads(app, client, headers, link, database_url):
+    name = make_url(database_url).database
+    with session_of(database_url, autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    with app.app_context():
+        db.engine.dispose()
+    assert_unavailable(client.post("/session", headers=headers()), "database_full")
+    assert client.get(f"/session/{link}", headers=headers()).status_code == 200
+    with session_of(database_url, autocommit=True) as other:
+        other.execute("SET default_transaction_read_only = off")
+        other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
+    with app.app_context():
+        db.engine.dispose()
+    assert client.post("/session", headers=headers()).status_code == 200
+
+
+@on_postgresql
+def test_a_database_without_room_for_connections(make_app, headers, database_url):
+    name = make_url(database_url).database
+    with session_of(database_url, autocommit=True) as other:
+        if not other.execute("SELECT 1 FROM pg_roles WHERE rolname = 'limited'").fetchone():
+            other.execute("CREATE ROLE limited LOGIN")  # superusers have no limit
+        other.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
+    url = Secret(make_url(database_url).set(username="limited").render_as_string(hide_password=False))
+    client = make_app(database_url=url).test_client()
+    assert_unavailable(client.get("/session", headers=headers()), "database_unavailable")
+    assert client.get("/healthz").status_code == 200
+
+
+@on_postgresql
+def test_a_server_that_is_not_there(make_app, headers):
+    away = Secret("postgresql://nobody@127.0.0.1:9/none")
+    client = make_app(database_url=away).test_client()
+    for answer in (
+        client.get("/session", headers=headers()),
+        client.post("/session", headers=headers()),
+    ):
+        assert_unavailable(answer, "database_unavailable")
+    assert client.get("/healthz").status_code == 200
+    readiness = client.get("/readyz")
+    assert readiness.status_code == 503
+    assert readiness.json["checks"]["database"] != "ok"
+
+
+@on_postgresql
+def test_a_statement_that_takes_too_long_is_ended(app):
+    with app.app_context(), db.engine.connect() as connection:
+        limit = connection.execute(text("SHOW statement_timeout")).scalar_one()
+    assert limit == "3s"
+
+
+@on_postgresql
+def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is_served(app, client, headers, link):
+    armed = [True]
+
+    def cut(connection, cursor, statement, *rest):
+        if armed[0] and statement.startswith("UPDATE meeting"):
+            armed[0] = False
+            with session_of(app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", ""), autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", (cursor.connection.info.backend_pid,))
+
+    from sqlalchemy import event
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", cut)
+    answer = client.patch(f"/session/{link}", headers=headers(), json={"extId": "x"})
+    assert_unavailable(answer, "database_unavailable")
+    assert client.get(f"/session/{link}", headers=headers()).json["extId"] is None
+    assert client.patch(f"/session/{link}", headers=headers(), json={"extId": "x"}).status_code == 204
+
+
+@on_sqlite
+def test_a_file_that_another_process_holds(make_app, headers, database_url, monkeypatch):
+    monkeypatch.setattr("videoconf.database.SQLITE_WAIT_SECONDS", 0.2)
+    client = make_app().test_client()
+    with sqlite3.connect(make_url(database_url).database, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert_unavailable(client.post("/session", headers=headers()), "database_busy")
+        other.execute("ROLLBACK")
+    assert client.post("/session", headers=headers()).status_code == 200
+
+
+@on_sqlite
+def test_a_disk_that_is_full(app, client, headers, link):
+    def fill(connection, record, proxy):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages if full else 2**30}")
+
+    from sqlalchemy import event
+
+    with app.app_context():
+        event.listen(db.engine, "checkout", fill)
+    full = True
+    big = {"extMetadata": {"text": "x" * 16_000}}
+    answers = [client.post("/session", headers=headers(), json=big) for _ in range(3)]
+    assert_unavailable(answers[-1], "database_full")
+    assert client.get(f"/session/{link}", headers=headers()).status_code == 200
+    full = False
+    assert client.post("/session", headers=headers(), json=big).status_code == 200
