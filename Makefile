@@ -8,13 +8,17 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help azurite test-long mutants bench run demo test check docs constraints clean
+.PHONY: help vonage azurite test-long mutants bench run demo test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
 	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+
+vonage: $(VENV)/installed ## Serve with the Vonage provider on a stand-in, without an account
+	@$(BIN)/python -m tests.vonage_standin --service http://127.0.0.1:$(PORT) -- \
+		$(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
 demo: $(VENV)/installed ## Walk one meeting through its life, each request and answer printed
 	@$(BIN)/python examples/demo.py
