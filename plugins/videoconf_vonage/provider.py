@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,7 +11,6 @@ from marshmallow import Schema, fields, validate
 
 from videoconf.errors import (
     CapabilityUnsupported,
-    ConfigurationError,
     ProviderAuthFailed,
     ProviderBadResponse,
     ProviderConflict,
@@ -51,11 +49,9 @@ from videoconf_vonage import webhooks
 from videoconf_vonage.archives import find_time, read_archive
 from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
 from videoconf_vonage.rest import VonageRest
-from videoconf_vonage.settings import PREFIX, VonageSettings
+from videoconf_vonage.settings import VonageSettings
 from videoconf_vonage.storage import storage_body
 from videoconf_vonage.tokens import Credentials, OpenTokCredentials, UnifiedCredentials
-
-logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,7 +59,6 @@ R = TypeVar("R")
 MAX_TOKEN_TTL = timedelta(days=30)
 RETRY_HORIZON = timedelta(hours=24)
 URL_LIFE = timedelta(minutes=10)
-LEAST_SECRET_CHARACTERS = 32
 RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
 FILELESS = (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED, ArchiveStatus.FAILED)
 """Archives of which Vonage has nothing that could be deleted."""
@@ -100,7 +95,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
 
     def __init__(self, settings: VonageSettings, context: ProviderContext) -> None:
         super().__init__(settings, context)
-        _check_webhook_secrets(settings, development=context.development)
+        webhooks.check_secrets(settings, development=context.development)
         self._credentials: Credentials = (
             OpenTokCredentials(settings.api_key, settings.api_secret)
             if settings.api_key
@@ -360,23 +355,6 @@ class OpenTokProvider(VonageProvider, StoresArchives):
 
     def clear_storage(self) -> None:
         self._rest.clear_storage()
-
-
-def _check_webhook_secrets(settings: VonageSettings, *, development: bool) -> None:
-    if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
-        logger.warning(
-            "%sSIGNATURE_SECRETS: one is shorter than %d characters and can be guessed from a callback",
-            PREFIX,
-            LEAST_SECRET_CHARACTERS,
-        )
-    if settings.signature_secrets or settings.webhook_token:
-        return
-    if not development:
-        raise ConfigurationError(
-            f"Nothing proves that a callback is Vonage's: set {PREFIX}SIGNATURE_SECRETS to the signature secrets of the"
-            f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
-        )
-    logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
 
 
 def _connected(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,16 +14,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 
-from videoconf.errors import WebhookRejected
+from videoconf.errors import ConfigurationError, WebhookRejected
 from videoconf.providers import EventKind, ProviderEvent, Secret, WebhookRequest
 from videoconf_vonage.archives import find_time, read_archive
 from videoconf_vonage.connection_data import unpack
+from videoconf_vonage.settings import PREFIX, VonageSettings
+
+logger = logging.getLogger(__name__)
 
 ISSUER = "Vonage"
 ALGORITHM = "HS256"
 MAX_AHEAD_SECONDS = 300
 """How far Vonage's clock may be ahead of ours."""
 MAX_HEADER_CHARACTERS = 8192
+LEAST_SECRET_CHARACTERS = 32
 TOKEN_PARAMETER = "token"  # noqa: S105  # the name of a parameter
 
 KINDS = {
@@ -37,6 +42,27 @@ KINDS = {
 _WHITESPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
 
 # --- where it comes from --------------------------------------------------------------------------------------------
+
+
+def check_secrets(settings: VonageSettings, *, development: bool) -> None:
+    """Check that something can prove where a callback comes from, at the start.
+
+    :raises ConfigurationError: nothing can, and this is no development run.
+    """
+    if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
+        logger.warning(
+            "%sSIGNATURE_SECRETS: one is shorter than %d characters and can be guessed from a callback",
+            PREFIX,
+            LEAST_SECRET_CHARACTERS,
+        )
+    if settings.signature_secrets or settings.webhook_token:
+        return
+    if not development:
+        raise ConfigurationError(
+            f"Nothing proves that a callback is Vonage's: set {PREFIX}SIGNATURE_SECRETS to the signature secrets of the"
+            f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
+        )
+    logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
 
 
 def verify_signature(
