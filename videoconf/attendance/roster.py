@@ -97,19 +97,15 @@ class RosterReconciler:
             return list(session.execute(due).all())
 
     def _reconcile(self, meeting: Any) -> None:
+        self._note_asked(meeting.id)  # first: one that cannot be asked must not be the first in every run
         provider = self._providers.get(meeting.provider)
         if not isinstance(provider, HasRoster) or provider.account != meeting.account:
             return
         observed_on = self._clock()
-        try:
-            with provider_deadline():
-                roster = contained(provider.list_connections)(SessionRef(meeting.account, meeting.session_id))
-        except ProviderError:
-            self._note_asked(meeting.id)  # or it would be the first in every run, and block the others
-            raise
+        with provider_deadline():
+            roster = contained(provider.list_connections)(SessionRef(meeting.account, meeting.session_id))
         with write() as session:
             self.apply(session, meeting, roster, observed_on)
-        self._note_asked(meeting.id)
 
     def _note_asked(self, meeting_id: int) -> None:
         with write() as session:

@@ -11,7 +11,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, literal, select, update
+from sqlalchemy import Insert, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,8 @@ from videoconf.database import UTCDateTime, greatest, lock, write
 from videoconf.errors import WebhookRejected
 from videoconf.inbox.models import EventStatus, WebhookEvent
 from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
-from videoconf.meetings.models import Meeting
+from videoconf.jobs import Job
+from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.metrics import WEBHOOK_EVENTS
 from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
 
@@ -148,7 +149,7 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
     if event.at is not None and abs(event.at - received_at) > horizon:
         return EventStatus.QUARANTINED
     ref = SessionRef(provider.account, event.session_id or "")
-    find = select(Meeting.id, Meeting.created_on).where(
+    find = select(Meeting.id, Meeting.created_on, Meeting.end_time).where(
         Meeting.provider == provider.key, Meeting.account == ref.account, Meeting.session_id == ref.session_id
     )
     meeting = session.execute(find).one_or_none()
@@ -157,6 +158,9 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
         meeting = session.execute(find).one_or_none()
     if meeting is None:
         return EventStatus.ORPHAN
+    if event.kind is EventKind.JOINED and meeting.end_time is not None and event.at and event.at > meeting.end_time:
+        # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
+        session.execute(insert(Job).values(kind=END_SESSION, payload={"meeting_id": meeting.id}))
     return _apply_if_credible(session, meeting.id, meeting.created_on, event)
 
 

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column
 from videoconf.archives.models import Archive
 from videoconf.database import Model, utc_now
 
+END_SESSION = "end_session"
+"""The kind of job that disconnects everybody of an ended meeting, by its ``meeting_id``."""
+
 
 class MeetingStatus(StrEnum):
     """What a caller is told; derived from the row's times, never stored."""

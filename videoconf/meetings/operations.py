@@ -19,14 +19,13 @@ from videoconf.database import read, utc_now, write
 from videoconf.errors import MeetingEnded, MeetingNotFound, ValidationFailed
 from videoconf.hooks import Providers, contained
 from videoconf.jobs import ClaimedJob, Jobs
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.schedule import check_schedule_time
 from videoconf.providers import Clock, SessionRef, provider_deadline
 from videoconf.tenancy import Caller, visible_to
 
 END_ATTEMPT_SECONDS = 2.0
 """How long the request that ends a meeting waits for the provider; what is left is a job's."""
-END_SESSION = "end_session"
 
 
 class Meetings:

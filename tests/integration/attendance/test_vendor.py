@@ -3,11 +3,17 @@
 import pytest
 
 from tests.service import service_of
+from videoconf.api.services import services
 
 
 @pytest.fixture
-def service(make_app, headers):
-    return service_of(make_app(), headers)
+def app(make_app):
+    return make_app()
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
 
 
 def test_a_camera_that_is_switched_off_is_no_leave(service):
@@ -30,3 +36,21 @@ def test_a_room_that_closes_and_opens_again(service):
     [ann] = service.api.attendees(link)
     assert {one["id"]: one["inferred"] for one in ann["connections"] if one["left"]} == {first: True}
     assert [one["id"] for one in ann["connections"] if not one["left"]] == [second]
+
+
+def test_whoever_comes_in_after_the_end_is_shown_and_disconnected(service, app):
+    api = service.api
+    link = api.create()
+    token = api.token(link, attendee="ann")["token"]
+    session = api.read(link)["sessionId"]
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    connection = service.fake.join(token)
+    service.deliver()
+    [ann] = api.attendees(link, active="true")
+    assert [one["id"] for one in ann["connections"]] == [connection]
+    assert service.fake.list_connections(session) != []
+    with app.app_context():
+        services(app).jobs.run_due()
+    assert service.fake.list_connections(session) == []
+    service.deliver()
+    assert api.attendees(link, active="true") == []
