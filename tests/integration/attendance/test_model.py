@@ -77,6 +77,7 @@ def test_the_api_answers_as_the_model(service, clock, profile):
     check()
 
 
+@pytest.mark.timeout(900)
 def test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes(service, clock):
     begin = clock.now
 
