@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite test-long mutants bench run demo test check docs constraints clean
+.PHONY: help vonage azurite test-long mutants bench run demo fuzz test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ azurite: build/azurite/installed ## Install the Azure server that some tests use
 build/azurite/installed:
 	npm install --no-audit --no-fund --prefix build/azurite azurite@3.35.0
 	@touch $@
+
+fuzz: $(VENV)/installed-for-work ## Look for what the OpenAPI document promises and the service does not keep; some minutes
+	$(BIN)/python -m tests.fuzz
 
 check: $(VENV)/installed-for-work ## Lint, format, types, import rules, documentation that the code contradicts
 	$(BIN)/ruff check .

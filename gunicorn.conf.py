@@ -13,6 +13,9 @@ threads = 16
 # A worker proves that it lives by touching a file, and on a slow disk that touch itself can stall for too long.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
+# Two ids at their longest, each of their bytes as three characters, are more than the default allows.
+limit_request_line = 8190
+
 # Longer than a proxy in front keeps idle connections, so that it never sends a request into a closing one.
 keepalive = 75
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 from flask import Flask
 from flask_migrate import Migrate
+from sqlalchemy import make_url
 from videoconf_migrations import FOLDER as MIGRATIONS
 
 from videoconf.api import (
@@ -108,7 +109,7 @@ def create_app(
     # 3. Flask, and the database behind it.
     app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
     url = driver_url(settings.database_url.reveal())
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS, render_as_batch=True, compare_type=True)

@@ -23,6 +23,7 @@ PLUGINS = (ROOT / "plugins/README.md").read_text()
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "plugins/README.md", ROOT / "migrations/README.md"]
 UNLISTED = {
     "/openapi.json": "the document itself",
+    "/metrics": "in the format of Prometheus",
     "/docs": "shows the document",
     "/docs/<name>": "files of the page that shows the document",
 }

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, request
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import INCLUDE, Schema, ValidationError, fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
@@ -60,6 +60,9 @@ _BY_STATUS: dict[int, type[RequestError]] = {
 
 class ProblemSchema(Schema):
     """An error. Some codes have further members, which their description names."""
+
+    class Meta:
+        unknown = INCLUDE  # so the document, for which alone this is, lets them be
 
     type = fields.String(required=True, metadata={"example": "urn:videoconf:error:not_found"})
     title = fields.String(required=True, metadata={"description": "The same for every occurrence of the code."})
