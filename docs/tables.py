@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 import cog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from videoconf import cli, errors
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
-from videoconf.providers import Capability
+from videoconf.providers import Capabilities, Capability, GuardedClient, ProviderContext
 from videoconf.settings import Declared, Secret, Settings, declared
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -106,6 +111,53 @@ def capabilities() -> None:
         after = source.split(f'{member.name} = "{member.value}"', 1)[1]
         rows.append((f"`{member.value}`", " ".join(after.split('"""')[1].split())))
     table(("capability", "meaning"), rows)
+
+
+def provider_matrix() -> None:
+    """What each provider of the tree can do, with example settings where these decide."""
+    columns = dict(example_providers())
+    rows: list[tuple[str, ...]] = [
+        (f"`{one.value}`", *("✓" if one in can else "" for can in columns.values())) for one in Capability
+    ]
+    facts: dict[str, Callable[[Capabilities], str]] = {
+        "roles": lambda can: ", ".join(sorted(can.roles)),
+        "room is made": lambda can: can.session_creation.value.replace("_", " "),
+        "create may be repeated": lambda can: "✓" if can.idempotent_create else "",
+        "longest token life": lambda can: f"{can.max_token_ttl.total_seconds() / 3600:g} h",
+        "longest data": lambda can: str(can.max_data_characters),
+        "webhooks": lambda can: can.webhook_authentication.value.replace("_", " "),
+        "event ids": lambda can: "✓" if can.event_ids else "",
+        "storage target is for": lambda can: can.storage_scope.value,
+    }
+    rows += [(name, *(tell(can) for can in columns.values())) for name, tell in facts.items()]
+    table(("", *columns), rows)
+
+
+def example_providers() -> Iterator[tuple[str, Capabilities]]:
+    """Make each provider with settings of no value; nothing is called."""
+    context = ProviderContext(
+        lambda: datetime.now(UTC), lambda account: GuardedClient(provider="docs", account=account)
+    )
+    installed = build_registry(load_plugins()).providers
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    secret = Secret("whsec_" + "A" * 44)
+    fake = {"webhook_secrets": (secret,), "token_secret": Secret("t" * 32)}
+    vonage = {"signature_secrets": (Secret("s" * 32),)}
+    examples: dict[str, tuple[str, dict[str, Any]]] = {
+        "vonage, OpenTok": ("vonage", {**vonage, "api_key": "123456", "api_secret": Secret("a" * 40)}),
+        "vonage, unified": (
+            "vonage",
+            {**vonage, "application_id": str(uuid.UUID(int=1)), "private_key": Secret(key.decode())},
+        ),
+        "fake": ("fake", fake),
+    }
+    presets = next(row.choices for row in declared(installed["fake"].cls.Settings) if row.field == "preset")
+    examples |= {f"fake, {name}": ("fake", {**fake, "preset": name}) for name in presets if name}
+    for name, (provider, settings) in examples.items():
+        cls = installed[provider].cls
+        yield name, cls.create(cls.Settings(**settings), context).capabilities
 
 
 def first_line(cls: type) -> str:

@@ -26,7 +26,7 @@ from videoconf.hooks import Origin, Plugins, load_plugins
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, ProviderContext, Secret
 from videoconf_fake.control import Delivery, FakeControl
-from videoconf_fake.provider import FakeProvider
+from videoconf_fake.provider import FakeProvider, FakeVendor
 from videoconf_fake.webhooks import sign
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -128,7 +128,7 @@ class Caller:
 class Service:
     """A running service with the fake provider: its callers, and the people at its provider."""
 
-    def __init__(self, send: Send, fake: FakeControl, provider: FakeProvider, headers: Callable[..., Any]) -> None:
+    def __init__(self, send: Send, fake: FakeControl, provider: FakeVendor, headers: Callable[..., Any]) -> None:
         self.send = send
         self.fake = fake
         self.provider = provider
@@ -201,7 +201,7 @@ class SteppedClock:
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
     """Give the service that an application of this process is, and the fake provider in its memory."""
     provider = services(app).providers.get("fake")
-    assert isinstance(provider, FakeProvider)
+    assert isinstance(provider, FakeVendor)
     return Service(in_process(app), FakeControl(provider), provider, headers)
 
 

@@ -24,6 +24,7 @@ from videoconf.dev import dev
 from videoconf.errors import ConfigurationError, VideoconfError
 from videoconf.hooks import build_registry, load_plugins
 from videoconf.jobs import Worker
+from videoconf.new_plugin import new_plugin
 from videoconf.providers import Provider
 from videoconf.rotation import rotate_keys
 from videoconf.tenancy import Caller
@@ -62,7 +63,7 @@ def commands(ctx: click.Context) -> None:
     ctx.meta["videoconf.provider"] = provider  # what a plugin's command works on; it never sees Flask
 
 
-for command in (dev, doctor, jobs, providers, rotate_keys):
+for command in (dev, doctor, jobs, new_plugin, providers, rotate_keys):
     commands.add_command(command)
 
 

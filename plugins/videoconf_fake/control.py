@@ -15,7 +15,7 @@ from videoconf.providers import ArchiveState, ArchiveStatus, Role, RosterConnect
 from videoconf_fake import rooms
 from videoconf_fake.media import CONTENT_TYPE, Media
 from videoconf_fake.outbox import QueuedEvent
-from videoconf_fake.provider import FakeProvider
+from videoconf_fake.provider import FakeVendor
 from videoconf_fake.recorder import object_key
 from videoconf_fake.tokens import Claims, read_token
 from videoconf_fake.webhooks import sign
@@ -58,7 +58,7 @@ class FakeControl:
     :mod:`videoconf_fake.recorder`.
     """
 
-    def __init__(self, provider: FakeProvider) -> None:
+    def __init__(self, provider: FakeVendor) -> None:
         self.provider = provider
         self._rooms = provider.rooms
         self._recorder = provider.recorder

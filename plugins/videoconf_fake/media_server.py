@@ -13,7 +13,7 @@ from videoconf.errors import VideoconfError
 from videoconf_fake.media import CONTENT_TYPE, may_read
 
 if TYPE_CHECKING:
-    from videoconf_fake.provider import FakeProvider
+    from videoconf_fake.provider import FakeVendor
 
 RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
@@ -26,7 +26,7 @@ class MediaServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, provider: FakeProvider, port: int = 0) -> None:
+    def __init__(self, provider: FakeVendor, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.provider = provider
 

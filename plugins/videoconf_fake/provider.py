@@ -78,6 +78,11 @@ class FakeSettings:
         default="archive",
         choices=("archive", "account", "none"),
     )
+    preset: str = setting(
+        "The shape of a real vendor to take on: what that lacks, the fake lacks too. Empty: it can do everything.",
+        default="",
+        choices=("", "twilio", "bbb", "livekit", "daily", "jaas"),
+    )
     media_url: str = setting(
         "Base URL of `flask videoconf fake media`, from which archives are downloaded. Empty: they cannot be.",
         default="",
@@ -90,8 +95,10 @@ class Options(Schema):
     region = fields.String(validate=OneOf(("eu", "us", "ap")))
 
 
-class FakeProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation):
+class FakeVendor(Provider):
     """A provider without a network: every call is one transaction on its state. It keeps its archives.
+
+    It has the methods of all capabilities; which of them count is a subclass's to say, by its bases.
 
     It never posts a webhook. What happens is queued, and :class:`videoconf_fake.control.FakeControl` delivers it.
 
@@ -112,12 +119,6 @@ class FakeProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation
         self.outbox = Outbox(self.state, derive_id)
         self.recorder = Recorder(self.state, self.outbox, derive_id, context.clock)
         self.rooms = Rooms(self.state, self.outbox, self.recorder, derive_id, context.clock)
-
-    @classmethod
-    def create(cls, settings: Any, context: ProviderContext) -> Provider:
-        """Make one that uploads archives, unless the settings or a subclass say otherwise."""
-        pushes = cls is FakeProvider and settings.storage_scope != StorageScope.NONE
-        return (PushingFakeProvider if pushes else cls)(settings, context)
 
     @property
     def account(self) -> str:
@@ -207,6 +208,21 @@ class FakeProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation
 
     def mute(self, session: SessionRef, connection_id: str | None) -> None:
         self.rooms.mute(session.session_id, connection_id)
+
+
+class FakeProvider(FakeVendor, Archiving, DownloadsArchives, HasRoster, Moderation):
+    """One with every capability but uploading."""
+
+    @classmethod
+    def create(cls, settings: Any, context: ProviderContext) -> Provider:
+        """Make one of the shape and the storage that the settings ask for, unless a subclass says otherwise."""
+        if cls is not FakeProvider:
+            return cls(settings, context)
+        if settings.preset:
+            from videoconf_fake.presets import PRESETS
+
+            return PRESETS[settings.preset](settings, context)
+        return (FakeProvider if settings.storage_scope == StorageScope.NONE else PushingFakeProvider)(settings, context)
 
 
 class PushingFakeProvider(FakeProvider, StoresArchives):

@@ -87,7 +87,7 @@ def enable_providers(
             by_key[key] = provider
         except ConfigurationError as error:
             faults += [f"{fault} (provider {key!r})" for fault in error.faults]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.exception("the provider %r cannot be made", key)
             faults.append(f"The provider {key!r} cannot be made: {type(error).__name__}. The log has the trace.")
     if not keys:
@@ -117,7 +117,7 @@ def contained(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except VideoconfError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.exception("a provider's plugin failed in %s", getattr(method, "__qualname__", method))
             raise ProviderPluginError from error
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
 import pluggy
 
@@ -14,6 +16,10 @@ from videoconf.hooks import spec
 logger = logging.getLogger(__name__)
 
 GROUP = "videoconf"
+LOAD_SECONDS = 30.0
+"""How long one plugin may take to be imported, and to say what it brings."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,15 @@ class Plugins:
     manager: pluggy.PluginManager
     origins: dict[str, Origin]
     failures: tuple[Failure, ...]
+    load_seconds: float = LOAD_SECONDS
 
 
-def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
+def load_plugins(points: Iterable[EntryPoint] | None = None, *, load_seconds: float = LOAD_SECONDS) -> Plugins:
     """Load every plugin of the environment, each on its own.
 
     pluggy's own loader stops at the first plugin that raises; one broken plugin must not take the others along. What
-    a plugin raises while it is imported is contained whatever it is (``SystemExit`` included) and kept as a failure.
+    a plugin raises while it is imported is contained whatever it is (``SystemExit`` included) and kept as a failure,
+    and so is one that takes too long.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(spec)
@@ -58,7 +66,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
         origin = Origin(point.name, _distribution(point))
         try:
-            manager.register(point.load(), name=point.name)
+            manager.register(within(load_seconds, point.load), name=point.name)
             manager.check_pending()
         except KeyboardInterrupt:
             raise
@@ -70,7 +78,31 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
             logger.warning("%s cannot be loaded and is left out: %s", origin, reason)
         else:
             origins[point.name] = origin
-    return Plugins(manager, origins, tuple(failures))
+    return Plugins(manager, origins, tuple(failures), load_seconds)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Call in a thread, so that one that hangs is left behind instead of holding up everybody.
+
+    :raises TimeoutError: it has not returned in time. Whatever it raises comes out here.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # SystemExit too: in a thread nobody would hear of it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="videoconf-plugin", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"it takes longer than {seconds:g} s")
+    return results[0]
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any, Generic, TypeVar
 import click
 
 from videoconf.errors import ConfigurationError
-from videoconf.hooks.loader import Failure, Origin, Plugins
+from videoconf.hooks.loader import Failure, Origin, Plugins, within
 from videoconf.providers import INTERFACES, Provider
 from videoconf.providers.base import CONTRACT_VERSION as PROVIDER_CONTRACT
 from videoconf.settings import PREFIX, Declared, declared
 from videoconf.storage import StorageTarget
 from videoconf.storage.base import CONTRACT_VERSION as STORAGE_CONTRACT
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -64,9 +67,13 @@ def build_registry(plugins: Plugins) -> Registry:
         try:
             new_providers = _collect(plugins, name, "videoconf_providers", _check_provider)
             new_targets = _collect(plugins, name, "videoconf_storage_targets", _check_storage_target)
-            new_commands = _collect(plugins, name, "videoconf_cli", lambda command: None)
-        except Exception as error:  # a plugin may raise anything
-            failures.append(Failure(origin, f"{type(error).__name__}: {error}"))
+            new_commands = _collect(plugins, name, "videoconf_cli", _check_command)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, and its hook may import what calls sys.exit
+            reason = f"{type(error).__name__}: {error}"
+            failures.append(Failure(origin, reason))
+            logger.warning("%s brings something unfit and is left out: %s", origin, reason)
             continue
         _add(providers, new_providers, origin)
         _add(storage_targets, new_targets, origin)
@@ -78,7 +85,7 @@ def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None
     """Call one hook of one plugin only, so that what comes back, and what goes wrong, has a name."""
     others = [plugin for other, plugin in plugins.manager.list_name_plugin() if other != name]
     caller = plugins.manager.subset_hook_caller(hook, remove_plugins=others)
-    found: list[Any] = [item for items in caller() for item in items]
+    found = within(plugins.load_seconds, lambda: [item for items in caller() for item in items])
     for item in found:
         check(item)
     return found
@@ -100,18 +107,30 @@ def _check_key(cls: type[Any], contract: int) -> None:
         raise TypeError(
             f"{cls.__name__} is written for version {cls.contract_version} of the interface, not {contract}"
         )
+    if not isinstance(getattr(cls, "label", None), str):
+        raise TypeError(f"{cls.__name__}.label must be a text")
 
 
 def _check_provider(cls: type[Provider]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Provider)):
         raise TypeError(f"{cls!r} is no Provider class")
     _check_key(cls, PROVIDER_CONTRACT)
+    declared(cls.Settings, settings_prefix(cls.key))  # read for every installed provider, enabled or not
 
 
 def _check_storage_target(cls: type[StorageTarget]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, StorageTarget)):
         raise TypeError(f"{cls!r} is no StorageTarget class")
     _check_key(cls, STORAGE_CONTRACT)
+    if not isinstance(getattr(cls, "wire_name", None), str):
+        raise TypeError(f"{cls.__name__}.wire_name must be a text")
+    if not (cls.secret_fields | cls.masked_fields) <= cls.configuration_schema().fields.keys():
+        raise TypeError(f"{cls.__name__} names secret fields that its configuration does not have")
+
+
+def _check_command(command: click.Command) -> None:
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{command!r} is no command")
 
 
 def undeclared_capabilities(provider: Provider) -> list[str]:

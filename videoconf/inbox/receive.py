@@ -19,6 +19,7 @@ from videoconf.archives.evidence import merge_evidence as merge_archive_evidence
 from videoconf.attendance import evidence
 from videoconf.database import UTCDateTime, greatest, lock, write
 from videoconf.errors import WebhookRejected
+from videoconf.hooks import contained
 from videoconf.inbox.models import EventStatus, WebhookEvent
 from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
 from videoconf.jobs import Job
@@ -41,7 +42,7 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     :raises DatabaseUnavailable: it was not stored; the sender should come again.
     """
     _verify(provider, request)
-    if (reply := provider.answer_handshake(request)) is not None:
+    if (reply := contained(provider.answer_handshake)(request)) is not None:
         return reply
     events = _parse(provider, request)
     with write() as session:
@@ -87,7 +88,7 @@ def _verify(provider: Provider, request: WebhookRequest) -> None:
     except WebhookRejected:
         WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
         # Verifying libraries raise all sorts of things on malformed input; none of them means that it is genuine.
         raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
@@ -97,7 +98,7 @@ def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
     """Parse, or make the one event that stands for what cannot be read."""
     try:
         return [cleaned(event) for event in provider.parse_webhook(request)]
-    except Exception:
+    except (Exception, SystemExit):
         logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
         return [ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}")]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from videoconf.providers import Provider, WebhookRequest
 
-ORDERS = 8
+ORDERS = 6
 SEED = 20
 EARLIER = timedelta(hours=1)
 

@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import BinaryIO
 
 CHUNK_BYTES = 1 << 16
+ANY = "*"
+"""In place of a path: every path that has no script of its own."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class FaultyServer:
         """Reset every connection when its first byte has come, and read nothing."""
 
     def on(self, path: str, *script: Behaviour) -> None:
-        """Give a path its behaviours, in place of those it had. What it received stays counted."""
+        """Give a path, or :data:`ANY`, its behaviours in place of those it had. What it received stays counted."""
         with self._lock:
             self._scripts[path] = list(script)
 
@@ -282,7 +284,7 @@ class FaultyServer:
     def _behaviour(self, request: Received) -> Behaviour:
         with self._lock:
             self._received[request.path].append(request)
-            script = self._scripts.get(request.path)
+            script = self._scripts.get(request.path) or self._scripts.get(ANY)
             if not script:
                 return reply(404)
             return script.pop(0) if len(script) > 1 else script[0]

@@ -36,7 +36,7 @@ MEMORY_BYTES = 20 << 20
 """What a large object may take of memory on its way: two parts of 8 MiB and some."""
 BLOCK_BYTES = 1 << 20
 LONGEST_SECONDS = 30.0
-OBJECT_KEYS = ("a", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200)
+OBJECT_KEYS = ("a", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
 class StorageConformance:

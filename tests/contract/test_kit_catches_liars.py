@@ -1,0 +1,60 @@
+"""The kits are worth as much as what they catch: each liar fails exactly its scenario, and an honest one none."""
+
+import re
+import warnings
+
+import pytest
+
+import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
+from tests.plugins import folder, liars, liars_over_http
+from videoconf.testing import ProviderConformance, StorageConformance
+
+pytest_plugins = ["pytester"]
+
+SCENARIO = re.compile(r"test_([PWS]\d\d)_")
+
+
+def scenarios_of(kit):
+    return {match[1] for name in dir(kit) if (match := SCENARIO.match(name))}
+
+
+@pytest.fixture
+def failing(pytester):
+    """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
+
+    def run(module, name):
+        pytester.makepyfile(test_liar=f"from {module} import {name}\nclass TestLiar({name}): pass\n")
+        with warnings.catch_warnings():
+            found = pytester.inline_run("-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60")
+        _, _, failed = found.listoutcomes()
+        assert found.ret in (0, 1), found.ret
+        return {SCENARIO.search(report.nodeid)[1]: str(report.longrepr) for report in failed}
+
+    return run
+
+
+KITS = {
+    "provider": ("tests.contract.fake_kit", "FakeKit"),
+    "provider over HTTP": ("tests.plugins.liars_over_http", "AcmeKit"),
+    "storage target": ("tests.plugins.folder", "FolderKit"),
+}
+LIARS = {
+    scenario: (module, kit) for module in (liars, liars_over_http, folder) for scenario, kit in module.LIARS.items()
+}
+
+
+@pytest.mark.parametrize("kit", KITS)
+def test_an_honest_one_fails_nothing(failing, kit):
+    assert failing(*KITS[kit]) == {}
+
+
+@pytest.mark.parametrize("scenario", sorted(LIARS))
+def test_a_liar_fails_its_scenario_and_no_other(failing, monkeypatch, scenario):
+    module, kit = LIARS[scenario]
+    monkeypatch.setattr(module, "Liar", kit, raising=False)
+    failed = failing(module.__name__, "Liar")
+    assert failed.keys() == {scenario}, failed
+
+
+def test_every_scenario_has_a_liar():
+    assert LIARS.keys() == scenarios_of(ProviderConformance) | scenarios_of(StorageConformance)

@@ -1,0 +1,147 @@
+"""Installed plugins that are broken: each is left out and told of, and the service serves with the others."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.plugins import bad
+from tests.service import ON_SQLITE, plugins_with, service_of
+from videoconf.errors import ConfigurationError
+from videoconf.hooks import load_plugins
+from videoconf_fake.provider import FakeProvider
+
+FOLDER = Path(bad.__file__).parent
+LOAD_SECONDS = 0.5
+BROKEN = {
+    "import_error": "ModuleNotFoundError",
+    "syntax_error": "SyntaxError",
+    "sys_exit": "SystemExit",
+    "hangs": "TimeoutError",
+    "unknown_hook": "PluginValidationError",
+    "hook_raises": "RuntimeError",
+    "hook_exits": "SystemExit",
+    "hook_hangs": "TimeoutError",
+    "hook_gives_nothing": "TypeError",
+    "brings_no_class": "TypeError",
+    "brings_no_command": "TypeError",
+    "wrong_contract": "TypeError",
+    "bad_key": "TypeError",
+    "no_label": "TypeError",
+    "no_settings": "TypeError",
+    "no_schema": "TypeError",
+}
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Give a function that puts a distribution with one plugin beside those that are installed."""
+
+    def install(name):
+        module = f"bad_plugin_{name}"
+        source = next(FOLDER.glob(f"{name}.*"))
+        (tmp_path / f"{module}.py").write_text(source.read_text())
+        about = tmp_path / f"{module}-6.6.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 6.6\n")
+        (about / "entry_points.txt").write_text(f"[videoconf]\n{name} = {module}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        return load_plugins(load_seconds=LOAD_SECONDS)
+
+    return install
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plugin_is_left_out_and_the_others_serve(install, make_app, headers, caplog, name):
+    with caplog.at_level(logging.WARNING):
+        service = service_of(make_app(plugins=install(name)), headers)
+    [failure] = service.api("GET", "/providers").json["failures"]
+    assert failure == {"plugin": name, "distribution": f"bad_plugin_{name} 6.6", "reason": BROKEN[name]}
+    assert any(f"bad_plugin_{name} 6.6" in record.getMessage() for record in caplog.records), "an operator sees it"
+    link = service.api.create()
+    service.join(link, data="ann")
+    service.deliver()
+    assert len(service.api.attendees(link)) == 1
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", ["import_error", "hangs", "hook_raises"])
+def test_one_that_is_listed_refuses_to_serve_and_says_why(install, make_app, name):
+    with pytest.raises(ConfigurationError) as refused:
+        make_app(plugins=install(name), providers=("fake", name))
+    assert f"bad_plugin_{name} 6.6" in str(refused.value)
+    assert BROKEN[name] in str(refused.value)
+
+
+@ON_SQLITE
+def test_a_key_that_two_bring_refuses_to_start_and_names_both(install, make_app):
+    with pytest.raises(ConfigurationError) as refused:
+        make_app(plugins=install("same_key"))
+    assert "'fake' of videoconf" in str(refused.value)
+    assert "bad_plugin_same_key 6.6" in str(refused.value)
+
+
+def test_every_bad_plugin_is_tried():
+    assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, "same_key"}
+
+
+class Failing(FakeProvider):
+    """Works until it is told not to; then every method raises."""
+
+    failing = None
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        methods = (
+            "ensure_session",
+            "issue_token",
+            "end_session",
+            "verify_webhook",
+            "parse_webhook",
+            "answer_handshake",
+        )
+        archives = ("start_archive", "stop_archive", "get_archive", "list_archives", "delete_archive")
+        people = ("list_connections", "disconnect", "mute")
+        if name in (*methods, *archives, *people) and super().__getattribute__("failing") is not None:
+            return super().__getattribute__("fail")
+        return found
+
+    def fail(self, *args, **how):
+        raise self.failing
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", [RuntimeError("tops3cret"), KeyError("tops3cret"), SystemExit("tops3cret")])
+def test_what_the_methods_raise_is_answered_and_nothing_of_it_is_told(make_app, headers, error):
+    service = service_of(make_app(plugins=plugins_with(Failing)), headers)
+    api, link = service.api, service.api.create()
+    connection = service.join(link)
+    [joined] = service.waiting()
+    service.provider.failing = error
+
+    answers = [
+        api("POST", "/session"),
+        api("POST", f"/session/{link}/token", {}),
+        api("DELETE", f"/session/{link}/attendees/{connection}"),
+        api("POST", f"/session/{link}/mute", {}),
+        api("POST", f"/session/{link}/archives", {}),
+        service.post(joined),
+    ]
+    assert [answer.status for answer in answers[:2]] == [502, 502]
+    assert answers[-1].status == 401, "what cannot be verified is refused"
+    for answer in answers:
+        assert answer.status != 500
+        assert b"tops3cret" not in answer.body
+    assert api("GET", "/session").status == 200
+
+    service.provider.failing = None
+    assert service.post(joined).status == 204
+    assert len(api.attendees(link)) == 1
+
+
+@ON_SQLITE
+def test_a_method_that_fails_is_the_provider_plugins_fault(make_app, headers):
+    service = service_of(make_app(plugins=plugins_with(Failing)), headers)
+    service.provider.failing = ZeroDivisionError()
+    assert service.api("POST", "/session").problem == (502, "provider_plugin_error")

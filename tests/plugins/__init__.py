@@ -1,0 +1,1 @@
+"""Sample plugins, good and bad."""
