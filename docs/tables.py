@@ -25,11 +25,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def settings() -> None:
-    """The core's settings, and those of each provider in the tree."""
+    """The core's settings, and those of each provider and storage kind in the tree."""
     table(("variable", "default", "what it is"), (setting_row(row) for row in declared(Settings)))
-    for key, registered in sorted(build_registry(load_plugins()).providers.items()):
+    registry = build_registry(load_plugins())
+    for key, registered in sorted(registry.configurable.items()):
         rows = declared(registered.cls.Settings, settings_prefix(key))
-        cog.outl(f"\nProvider `{key}` ({registered.cls.label}):\n")
+        kind = "Provider" if key in registry.providers else "Storage"
+        cog.outl(f"\n{kind} `{key}` ({registered.cls.label}):\n")
         table(("variable", "default", "what it is"), (setting_row(row) for row in rows))
 
 

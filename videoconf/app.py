@@ -196,7 +196,7 @@ def _is_serving() -> bool:
 def _unknown(registry: Registry) -> list[str]:
     """Refuse misspelt variables; those of a plugin that cannot be loaded cannot be judged, and only warn."""
     known = declared(Settings)
-    for key in registry.providers:
+    for key in registry.configurable:
         known += registry.settings_of(key)
     broken = tuple(f"{PREFIX}{failure.origin.name.upper()}_" for failure in registry.failures)
     faults = []

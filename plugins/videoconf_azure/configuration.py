@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Regexp
+
+from videoconf.providers import Secret, setting
+
+
+@dataclass(frozen=True)
+class AzureSettings:
+    """The service's own credentials."""
+
+    account_name: str = setting("Account of the default tenant's storage target when it sends none.", default="")
+    account_key: Secret = setting("The key that goes with it.", default=Secret(""))
+
 
 END = r"$(?!\n)"
 """The very end: ``$`` alone also matches before a last line feed."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
 from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
-from videoconf_azure.configuration import AzureConfiguration
+from videoconf_azure.configuration import AzureConfiguration, AzureSettings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -34,6 +34,7 @@ class AzureTarget(StorageTarget):
         "*.blob.storage.azure.net",
     )
     configuration_schema = AzureConfiguration
+    Settings = AzureSettings
     secret_fields = frozenset({"account_key"})
 
     def __init__(self, configuration: Mapping[str, Any], context: StorageContext) -> None:

@@ -17,6 +17,8 @@ from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
+COMPLETION_SECONDS = 300
+"""For putting an object together of its parts; some servers say nothing until they have copied them all."""
 ATTEMPTS = 2
 CONNECTIONS = 10
 
@@ -35,28 +37,39 @@ OF_THIS_MACHINE = {
 class GuardedSession(URLLib3Session):  # type: ignore[misc]
     """botocore's HTTP, on guarded connections and without a proxy of the environment."""
 
-    def __init__(self, guard: EndpointGuard) -> None:
-        super().__init__(timeout=(CONNECT_SECONDS, READ_SECONDS), max_pool_connections=CONNECTIONS)
+    def __init__(self, guard: EndpointGuard, read_seconds: float) -> None:
+        super().__init__(timeout=(CONNECT_SECONDS, read_seconds), max_pool_connections=CONNECTIONS)
         self._manager.pool_classes_by_scheme = {
             "http": guarded_pool(AWSHTTPConnectionPool, guard),
             "https": guarded_pool(AWSHTTPSConnectionPool, guard),
         }
 
-    def answer(self, request: Any, **kwargs: Any) -> Any:
-        """Send a request in botocore's place.
+
+class Sender:
+    """Sends requests in botocore's place. Thread-safe."""
+
+    def __init__(self, guard: EndpointGuard) -> None:
+        self._session = GuardedSession(guard, READ_SECONDS)
+        self._patient = GuardedSession(guard, COMPLETION_SECONDS)
+
+    def close(self) -> None:
+        self._session.close()
+        self._patient.close()
+
+    def answer(self, request: Any, event_name: str, **kwargs: Any) -> Any:
+        """Send a request.
 
         :raises StorageError: the answer is a redirect.
         """
-        response = self.send(request)
+        is_completion = event_name.endswith(".CompleteMultipartUpload")
+        response = (self._patient if is_completion else self._session).send(request)
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
         return response
 
 
-def make_client(
-    configuration: dict[str, Any], endpoint: str | None, guard: EndpointGuard
-) -> tuple[Any, GuardedSession]:
-    """Make a client and the HTTP session that it uses, which is the caller's to close."""
+def make_client(configuration: dict[str, Any], endpoint: str | None, guard: EndpointGuard) -> tuple[Any, Sender]:
+    """Make a client and what it sends by, which is the caller's to close."""
     path_style = configuration["path_style"]
     if path_style is None:
         path_style = endpoint is not None
@@ -82,10 +95,10 @@ def make_client(
         aws_secret_access_key=configuration["secret_key"],
         config=config,
     )
-    session = GuardedSession(guard)
-    client.meta.events.register("before-send.s3", session.answer)
+    sender = Sender(guard)
+    client.meta.events.register("before-send.s3", sender.answer)
     client.meta.events.register_first("needs-retry.s3", _stay_in_the_region)
-    return client, session
+    return client, sender
 
 
 def _stay_in_the_region(request_dict: dict[str, Any], **kwargs: Any) -> None:

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from marshmallow import RAISE, Schema, fields
 from marshmallow.validate import Length, OneOf, Regexp
+
+from videoconf.providers import Secret, setting
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """The service's own credentials."""
+
+    access_key: str = setting("Access key of the default tenant's storage target when it sends none.", default="")
+    secret_key: Secret = setting("The secret that goes with it.", default=Secret(""))
+
 
 END = r"$(?!\n)"
 """The very end: ``$`` alone also matches before a last line feed."""

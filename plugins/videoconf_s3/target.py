@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
 from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
-from videoconf_s3.configuration import S3Configuration
+from videoconf_s3.configuration import S3Configuration, S3Settings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from videoconf_s3.client import GuardedSession
+    from videoconf_s3.client import Sender
 
-PART_BYTES = 16 << 20
-"""Of 10,000 parts that an upload may have: objects of up to 160 GB, with one part in memory at a time."""
+PART_BYTES = 8 << 20
+"""Of 10,000 parts that an upload may have: objects of up to 80 GB, with one part at a time in memory."""
 
 
 class S3Target(StorageTarget):
@@ -37,6 +37,7 @@ class S3Target(StorageTarget):
         "*.s3.*.amazonaws.com.cn",
     )
     configuration_schema = S3Configuration
+    Settings = S3Settings
     secret_fields = frozenset({"secret_key"})
     masked_fields = frozenset({"access_key"})
 
@@ -47,7 +48,7 @@ class S3Target(StorageTarget):
         self._bucket = str(configuration["bucket"])
         self._prefix = f"{prefix}/" if (prefix := str(configuration.get("prefix") or "").strip("/")) else ""
         self._lock = Lock()
-        self._made: tuple[Any, GuardedSession] | None = None
+        self._made: tuple[Any, Sender] | None = None
 
     @property
     def _client(self) -> Any:
@@ -114,9 +115,9 @@ class S3Target(StorageTarget):
     def close(self) -> None:
         with self._lock:
             if self._made is not None:
-                client, session = self._made
+                client, sender = self._made
                 client.close()
-                session.close()
+                sender.close()
                 self._made = None
 
 

@@ -58,7 +58,7 @@ def test_the_generated_tables_are_those_of_the_code():
 
 def test_every_setting_is_documented_and_no_other():
     names = {row.variable for row in declared(Settings)}
-    for key, registered in build_registry(load_plugins()).providers.items():
+    for key, registered in build_registry(load_plugins()).configurable.items():
         names |= {row.variable for row in declared(registered.cls.Settings, settings_prefix(key))}
     assert column(README, "Settings") == names
     mentioned = {name for page in PAGES for name in re.findall(r"VIDEOCONF_[A-Z_]*[A-Z]", page.read_text())}

@@ -451,3 +451,21 @@ def test_media_are_the_same_wherever_they_are_read_from():
         for at in (0, 5, 1 << 20, (1 << 20) + 3, 2_999_999):
             media.seek(at)
             assert media.read(10) == whole[at : at + 10]
+
+
+@ON_SQLITE
+def test_the_services_own_credentials_are_the_default_tenants_alone(make_world, storage_server, monkeypatch):
+    document = dict(storage_server.target)
+    is_s3 = document["name"] == "AWSS3"
+    fields = ("accessKey", "secretKey") if is_s3 else ("accountName", "accountKey")
+    without = {name: value for name, value in document.items() if name not in fields}
+    assert make_world().api("PUT", PATH, without).wrong == sorted(fields)
+    for name, field in zip(
+        ("ACCESS_KEY", "SECRET_KEY") if is_s3 else ("ACCOUNT_NAME", "ACCOUNT_KEY"), fields, strict=True
+    ):
+        monkeypatch.setenv(f"VIDEOCONF_{'S3' if is_s3 else 'AZURE'}_{name}", document[field])
+    world = make_world()
+    assert world.api("PUT", PATH, without).status == 200
+    assert world.service.caller_with(tenant="other")("PUT", PATH, without).wrong == sorted(fields)
+    half = {**without, fields[0]: document[fields[0]]}
+    assert world.api("PUT", PATH, half).wrong == [fields[1]], "never a mixture"

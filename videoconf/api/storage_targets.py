@@ -50,7 +50,8 @@ def set_storage_target() -> Response:
     """Set where the archives of the caller's tenant go; the answer is `null`.
 
     An object is written to the target, read back and deleted, and the providers that upload by themselves are told.
-    Only when all of this has worked is it in force; until then, and on any error, the former one is. `Accept` chooses
+    Only when all of this has worked is it in force; until then, and on any error, the former one is. The default
+    tenant may leave the credentials out where the service's settings have them. `Accept` chooses
     between `text/plain` (the default) and `application/json`; the body is the same.
     """
     offered = ["text/plain", "application/json"]
@@ -96,7 +97,8 @@ def _loaded(document: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(name, str) or name not in kinds:
         raise ValidationFailed(errors={"name": [f"Must be one of: {', '.join(sorted(kinds))}."]})
     rest = {member: value for member, value in document.items() if member != "name"}
-    return name, dict(kinds[name].configuration_schema().load(rest))
+    complete = services().targets.with_credentials(caller(), name, rest)
+    return name, dict(kinds[name].configuration_schema().load(complete))
 
 
 def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
@@ -106,7 +108,8 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
     for kind in kinds.values():
         name = fields.String(required=True, validate=OneOf([kind.wire_name]))
         schema = type(names[kind.wire_name], (kind.configuration_schema,), {"name": name})
-        schemas.schema(names[kind.wire_name], schema=schema)
+        optional = tuple(vars(kind.Settings).get("__dataclass_fields__", ())) if kind.Settings else ()
+        schemas.schema(names[kind.wire_name], schema=schema(partial=optional))
     references = {wire_name: f"#/components/schemas/{name}" for wire_name, name in sorted(names.items())}
     schemas.schema(
         COMPONENT,

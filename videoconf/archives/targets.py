@@ -39,11 +39,11 @@ from videoconf.errors import (
     ValidationFailed,
     VideoconfError,
 )
-from videoconf.hooks import Providers, Registered, Registry, contained
+from videoconf.hooks import Providers, Registered, Registry, contained, settings_prefix
 from videoconf.jobs import Jobs
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives, provider_deadline
-from videoconf.settings import Settings
+from videoconf.settings import Secret, Settings, load
 from videoconf.storage import StorageContext, StorageTarget
 from videoconf.tenancy import Caller
 
@@ -90,6 +90,9 @@ class StorageTargets:
         context: StorageContext,
     ) -> None:
         self.kinds = offered_kinds(registry, settings.providers)
+        self._credentials = {
+            kind.wire_name: _credentials(kind) for kind in self.kinds.values() if kind.Settings is not None
+        }
         self._providers = providers
         self._jobs = jobs
         self._default_tenant = settings.default_tenant
@@ -126,6 +129,15 @@ class StorageTargets:
         finally:
             target.close()
         self._activate(caller, row_id)
+
+    def with_credentials(self, caller: Caller, name: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a body completed by the service's own credentials, where it has none and its tenant may use them.
+
+        Another tenant could otherwise reach what those credentials open, and it is the operator's.
+        """
+        own = self._credentials.get(name, {})
+        may = caller.tenant == self._default_tenant and all(own.values())
+        return {**document, **own} if may and document.keys().isdisjoint(own) else document
 
     def _kind_of(self, name: str) -> type[StorageTarget]:
         for kind in self.kinds.values():
@@ -200,7 +212,9 @@ class StorageTargets:
                     self._apply_at(provider, StorageDestination(kind, configuration))
                 except (ProviderRejected, ProviderConflict) as error:
                     raise StorageTargetRejected(
-                        f"The provider {provider.key!r} does not take it: {error.detail}", extra={"reason": error.code}
+                        f"The provider {provider.key!r} does not take it: {error.detail}",
+                        errors=error.errors,
+                        extra={"reason": error.code},
                     ) from error
 
     def _apply_at(self, provider: Provider, destination: StorageDestination | None) -> None:
@@ -465,6 +479,16 @@ class StorageTargets:
             if not rows:
                 return rotated
             after = rows[-1].id
+
+
+def _credentials(kind: type[StorageTarget]) -> dict[str, str]:
+    """Return the service's own credentials for a kind, in the wire's spelling."""
+    fields = kind.configuration_schema().fields
+    values = vars(load(kind.Settings, settings_prefix(kind.key))) if kind.Settings else {}
+    return {
+        fields[name].data_key or name: value.reveal() if isinstance(value, Secret) else value
+        for name, value in values.items()
+    }
 
 
 def pushes(provider: Provider, kind: str) -> bool:

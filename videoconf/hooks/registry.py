@@ -42,9 +42,15 @@ class Registry:
     commands: tuple[click.Command, ...]
     failures: tuple[Failure, ...]
 
+    @property
+    def configurable(self) -> dict[str, Registered[Any]]:
+        """What declares settings, by key: every provider, and storage targets that take credentials from there."""
+        targets = {key: one for key, one in self.storage_targets.items() if one.cls.Settings is not None}
+        return {**self.providers, **targets}
+
     def settings_of(self, key: str) -> list[Declared]:
-        """List the settings that an installed provider declares."""
-        return declared(self.providers[key].cls.Settings, settings_prefix(key))
+        """List the settings that an installed provider or storage target declares."""
+        return declared(self.configurable[key].cls.Settings, settings_prefix(key))
 
 
 def settings_prefix(key: str) -> str:

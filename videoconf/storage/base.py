@@ -61,6 +61,9 @@ class StorageTarget(ABC):
     """Hosts of the vendor itself, which need not be allowed by the settings: ``*.example.com``."""
     configuration_schema: ClassVar[type[Schema]]
     """Validates the body of ``PUT /archives/storage-target`` without its ``name``."""
+    Settings: ClassVar[type[Any] | None] = None
+    """A frozen dataclass of settings, read from ``VIDEOCONF_<KEY>_…`` and named as fields of the configuration: the
+    service's own credentials, for the default tenant when it sends none. All texts, empty where not set."""
     secret_fields: ClassVar[frozenset[str]]
     """Fields of the configuration that are never shown, by their Python names."""
     masked_fields: ClassVar[frozenset[str]] = frozenset()
