@@ -72,8 +72,8 @@ MUTANTS = [
     Mutant(
         "known events told from new ones by the row count",
         "videoconf/inbox/receive.py",
-        "    if event_id is None or expected is not EventStatus.APPLIED:",
-        "    if result.rowcount == 0 or expected is not EventStatus.APPLIED:",
+        "    if event_id is None:",
+        "    if result.rowcount == 0:",
         f"{ATTENDANCE}/test_scale.py::test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database"
         "_and_no_sequential_scan",
         also=(
@@ -151,7 +151,7 @@ def caught(mutant: Mutant) -> tuple[bool, str]:
         for path, old, new in ((mutant.path, mutant.old, mutant.new), *mutant.also):
             text = (copy / path).read_text()
             if text.count(old) != 1:
-                raise SystemExit(f"{mutant.name}: {path} does not hold the text to change once")
+                return False, f"{path} does not hold the text to change, or more than once"
             (copy / path).write_text(text.replace(old, new))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
         # Before the installed package, so that the copy is what is tested.

@@ -25,10 +25,10 @@ def at(clock):
 
 def shown(script, **query):
     """Return each connection's joined, left and inferred, in minutes."""
+    people = script.service.api.attendees(script.link, **query)
+    assert script.service.api.attendees(script.link, page="1", **query) == people
     return {
-        one["id"]: (one["joined"], one["left"], one["inferred"])
-        for person in script.service.api.attendees(script.link, **query)
-        for one in person["connections"]
+        one["id"]: (one["joined"], one["left"], one["inferred"]) for person in people for one in person["connections"]
     }
 
 

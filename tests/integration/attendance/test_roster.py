@@ -40,6 +40,8 @@ def look(app, clock, service):
 
 def only(script, **query):
     [person] = script.service.api.attendees(script.link, **query)
+    active = str(person["active"]).lower()
+    assert script.service.api.attendees(script.link, page="1", active=active) == [person], "SQL and reducer disagree"
     [one] = person["connections"]
     return person, one
 
