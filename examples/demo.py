@@ -22,7 +22,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import urllib3
 from rich.console import Console
@@ -94,23 +94,31 @@ class FakePeople(People):
 class VonagePeople(People):
     """Those of Vonage act at a stand-in for it: no account is needed, and everything is checked as Vonage does."""
 
+    environment: Literal["opentok", "unified"] = "opentok"
+
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         sys.path.insert(0, str(Path(__file__).parents[1]))
         from tests.vonage_standin import Clock, VonageStandin
 
         self._secret = secrets.token_urlsafe(32)
-        self._standin = VonageStandin(clock=Clock(running=True)).__enter__()  # its threads end with this process
+        # Its threads end with this process.
+        self._standin = VonageStandin(self.environment, clock=Clock(running=True)).__enter__()
         self._standin.callbacks.register(
             f"{url}/webhooks/vonage/session", f"{url}/webhooks/vonage/archive", secret=self._secret
         )
 
     def settings(self) -> Mapping[str, str]:
         return {
-            "VIDEOCONF_VONAGE_API_KEY": self._standin.account,
-            "VIDEOCONF_VONAGE_API_SECRET": self._standin.secret,
+            **self._credentials(),
             "VIDEOCONF_VONAGE_API_URL": self._standin.url,
             "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": self._secret,
+        }
+
+    def _credentials(self) -> Mapping[str, str]:
+        return {
+            "VIDEOCONF_VONAGE_API_KEY": self._standin.account,
+            "VIDEOCONF_VONAGE_API_SECRET": self._standin.secret,
         }
 
     def join(self, token: str) -> str:
@@ -136,20 +144,32 @@ class VonagePeople(People):
         )
 
 
-PROVIDERS: dict[str, type[People]] = {"fake": FakePeople, "vonage": VonagePeople}
+class UnifiedVonagePeople(VonagePeople):
+    """The same in Vonage's unified environment."""
+
+    environment = "unified"
+
+    def _credentials(self) -> Mapping[str, str]:
+        return {
+            "VIDEOCONF_VONAGE_APPLICATION_ID": self._standin.account,
+            "VIDEOCONF_VONAGE_PRIVATE_KEY": self._standin.secret,
+        }
+
+
+PROVIDERS: dict[str, list[type[People]]] = {"fake": [FakePeople], "vonage": [VonagePeople, UnifiedVonagePeople]}
 
 
 # --- the service ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def service(provider: str) -> Iterator[tuple[str, People]]:
+def service(provider: str, drivers: type[People]) -> Iterator[tuple[str, People]]:
     """Serve from a new folder on a free port; give the URL and the people."""
     with tempfile.TemporaryDirectory(prefix="videoconf-demo-") as name, socket.socket() as listener:
         folder = Path(name)
         listener.bind(("127.0.0.1", int(os.environ.get("PORT", "0"))))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        people = PROVIDERS[provider](folder, url)
+        people = drivers(folder, url)
         for variable in [one for one in os.environ if one.startswith("VIDEOCONF_")]:
             del os.environ[variable]
         os.environ |= {
@@ -246,10 +266,11 @@ def main() -> None:
     provider = os.environ.get("PROVIDER", "fake")
     if provider not in PROVIDERS:
         raise SystemExit(f"PROVIDER is one of: {', '.join(PROVIDERS)}.")
-    with service(provider) as (url, people):
-        token = flask(people.folder, "videoconf", "token", "--all", "--subject", "demo")
-        console.print(f"videoconf serves at {url} with the provider {provider}. Every request carries a bearer token.")
-        walk(Api(url, token), people)
+    for drivers in PROVIDERS[provider]:
+        with service(provider, drivers) as (url, people):
+            token = flask(people.folder, "videoconf", "token", "--all", "--subject", "demo")
+            console.print(f"videoconf serves at {url} with the provider {provider}. {drivers.__doc__}")
+            walk(Api(url, token), people)
     console.print("\n[green]Every answer was the expected one.[/]")
 
 
