@@ -15,7 +15,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
-READ_SECONDS = 10
+READ_SECONDS = 6
+"""The longest silence. With what is tried again, a request that probes a silent server ends within 15 seconds."""
 RETRIES = 1
 PART_BYTES = 8 << 20
 """Of 50,000 parts that an object may have: up to 400 GB, with one part in memory at a time."""

@@ -16,7 +16,8 @@ from videoconf.errors import StorageError
 from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
-READ_SECONDS = 10
+READ_SECONDS = 6
+"""The longest silence. With what is tried again, a request that probes a silent server ends within 15 seconds."""
 COMPLETION_SECONDS = 300
 """For putting an object together of its parts; some servers say nothing until they have copied them all."""
 ATTEMPTS = 2

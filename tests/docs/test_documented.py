@@ -61,7 +61,7 @@ def test_every_setting_is_documented_and_no_other():
     for key, registered in build_registry(load_plugins()).configurable.items():
         names |= {row.variable for row in declared(registered.cls.Settings, settings_prefix(key))}
     assert column(README, "Settings") == names
-    mentioned = {name for page in PAGES for name in re.findall(r"VIDEOCONF_[A-Z_]*[A-Z]", page.read_text())}
+    mentioned = {name for page in PAGES for name in re.findall(r"VIDEOCONF_[A-Z0-9_]*[A-Z0-9]", page.read_text())}
     mentioned = {name for name in mentioned if not name.startswith("VIDEOCONF_ACME_")}  # the guide's own example
     assert mentioned <= names | {name.removesuffix("_FILE") for name in names}
 

@@ -273,6 +273,20 @@ def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_wor
 
 
 @ON_SQLITE
+def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_world):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    AREAS.passwords["bucket"] = "changed"
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (502, "storage_error")
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "deleting"
+    AREAS.passwords.clear()
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
 def test_an_upload_that_fails_leaves_the_service_alone(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)

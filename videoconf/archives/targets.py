@@ -9,7 +9,8 @@ its credentials: archives are still in it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
@@ -30,6 +31,7 @@ from videoconf.errors import (
     ProviderError,
     ProviderRejected,
     StorageConflict,
+    StorageDenied,
     StorageEndpointRefused,
     StorageError,
     StorageTargetNotFound,
@@ -344,9 +346,10 @@ class StorageTargets:
         """Return the target of a row, in force or not; the instance is kept and is not the caller's to close.
 
         :raises EncryptionKeyUnknown: it cannot be decrypted.
-        :raises StorageError: its kind is not installed; :class:`StorageEndpointRefused`: it is not allowed any more.
+        :raises StorageError: its kind is not installed, or its host is not allowed any more.
         """
-        return self._opened(row_id)
+        with _not_the_callers():
+            return self._opened(row_id)
 
     def _open(self, row_id: int) -> StorageTarget:
         with read() as session:
@@ -376,7 +379,8 @@ class StorageTargets:
         if archive.storage_target_id is None or archive.object_key is None:
             return False
         target = self.open(archive.storage_target_id)
-        storage_contained(target.delete)(archive.object_key)
+        with _not_the_callers():
+            storage_contained(target.delete)(archive.object_key)
         return True
 
     # --- providers ----------------------------------------------------------------------------------------------
@@ -508,6 +512,15 @@ def offered_kinds(registry: Registry, providers: tuple[str, ...]) -> dict[str, t
         return not siblings or not siblings.isdisjoint(providers)
 
     return {key: registered.cls for key, registered in registry.storage_targets.items() if is_offered(registered)}
+
+
+@contextmanager
+def _not_the_callers() -> Iterator[None]:
+    """Turn what would blame the caller into what it is when a stored target is used: a failure behind us."""
+    try:
+        yield
+    except (StorageDenied, StorageEndpointRefused) as error:
+        raise StorageError(error.detail) from error
 
 
 def storage_contained(method: Callable[P, R]) -> Callable[P, R]:
