@@ -6,9 +6,11 @@ import socket
 import struct
 import tempfile
 
-# A request may wait for a provider, so threads share a worker; a pooled database connection for each is enough.
+# A request may wait for a provider, so threads share a worker. There are more of them than calls to one provider may
+# be under way (VIDEOCONF_PROVIDER_CALL_SLOTS, 32), so that a provider that hangs leaves threads for everything else.
+# Database connections are fewer (VIDEOCONF_DATABASE_POOL_SIZE, 8): no thread keeps one while it waits for a provider.
 worker_class = "gthread"
-threads = 16
+threads = 48
 
 # A worker proves that it lives by touching a file, and on a slow disk that touch itself can stall for too long.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108

@@ -305,6 +305,7 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
         **common,
         "pool_timeout": 1,
         "pool_recycle": 1800,
+        "skip_autocommit_rollback": True,  # a connection that has no transaction needs none undone
         "connect_args": {
             "connect_timeout": 2,
             "options": f"{session_limits} -c timezone=UTC",

@@ -108,8 +108,9 @@ class Settings:
         default=Secret("sqlite:///videoconf.db"),
     )
     database_pool_size: int = setting(
-        "Pooled database connections per process. Keep processes × this below PostgreSQL's `max_connections`.",
-        default=16,
+        "Pooled database connections per process. Keep processes × this below PostgreSQL's `max_connections`. More than"
+        " a processor can keep busy make a process slower: its threads then take its one interpreter from each other.",
+        default=8,
         minimum=1,
         maximum=500,
     )
@@ -198,7 +199,7 @@ class Settings:
         maximum=16,
     )
     provider_call_slots: int = setting(
-        "Provider calls that may be under way at once in one process, for each provider.", default=24, minimum=1
+        "Provider calls that may be under way at once in one process, for each provider.", default=32, minimum=1
     )
     rate_limit: str = setting(
         "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""

@@ -44,9 +44,14 @@ class ArchiveSchema(Schema):
     meta_data = fields.Method("_meta_data", metadata={"type": "object", **documented("What else the provider said.")})
 
     def _meta_data(self, archive: Archive) -> dict[str, Any]:
-        if archive.provider_status in ("", archive.status):
-            return archive.meta_data
-        return {**archive.meta_data, "providerStatus": archive.provider_status}
+        return told_metadata(archive)
+
+
+def told_metadata(archive: Any) -> dict[str, Any]:
+    """Return what the provider said of an archive, or of its row in a list, with its own word for the status."""
+    if archive.provider_status in ("", archive.status):
+        return dict(archive.meta_data)
+    return {**archive.meta_data, "providerStatus": archive.provider_status}
 
 
 class ArchivesSchema(Schema):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from flask import Response, request, url_for
@@ -12,9 +13,11 @@ from videoconf.api.archive_schemas import (
     ArchiveSchema,
     ArchivesSchema,
     NewArchiveSchema,
+    told_metadata,
 )
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.fields import utc_text
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
@@ -31,14 +34,33 @@ blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)
 @blueprint.arguments(ArchiveArgs, location="query")
 @blueprint.response(200, ArchivesSchema, headers=PAGE_HEADERS)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.getArchives")
-def list_archives(args: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def list_archives(args: dict[str, Any]) -> Response:
     """List archives, newest first.
 
     Those being deleted are among them until all their copies are gone. It needs no provider.
     """
     page, page_size = args.pop("page"), args.pop("page_size")
     items, count = services().archives.list_page(caller(), ArchiveFilter(**args), page=page, page_size=page_size)
-    return {"count": count, "items": items}, page_headers(page, page_size, count)
+    # Not by the schema, which takes longer than all the rest of the request. A test compares the two.
+    body = json.dumps({"count": count, "items": [_item(row) for row in items]})
+    return Response(body, headers=page_headers(page, page_size, count), content_type="application/json")
+
+
+def _item(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.archive_id,
+        "name": row.name,
+        "sessionId": row.session_id,
+        "meetingLink": row.meeting_link,
+        "status": row.shown_status,
+        "createdOn": utc_text(row.created_on),
+        "durationSeconds": row.duration_seconds,
+        "sizeBytes": row.size_bytes,
+        "reason": row.reason,
+        "uploadTarget": row.upload_target,
+        "legalHold": row.legal_hold,
+        "metaData": told_metadata(row),
+    }
 
 
 @blueprint.route("/archives/<string:archive_id>", methods=["GET"])

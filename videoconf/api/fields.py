@@ -27,6 +27,16 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def utc_text(time: datetime) -> str:
+    """Write a time as all answers do: RFC 3339, UTC with ``Z``; microseconds only where there are any.
+
+    :raises ValueError: it is naive.
+    """
+    if time.tzinfo is None:
+        raise ValueError("a naive datetime reached a response")
+    return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
 class Schema(marshmallow.Schema):
     """The base of all schemas: unknown members are refused by name; ``snake_case`` fields are ``camelCase`` outside."""
 
@@ -66,11 +76,7 @@ class UtcTime(fields.DateTime):
     """
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime reached a response")
-        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+        return None if value is None else utc_text(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         match = _RFC3339.fullmatch(value) if isinstance(value, str) else None

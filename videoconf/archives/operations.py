@@ -71,8 +71,8 @@ class Archives:
 
     def list_page(
         self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
-    ) -> tuple[Sequence[Archive], int]:
-        """Return one page of archives, newest first; and how many there are. Those being deleted are among them."""
+    ) -> tuple[Sequence[Any], int]:
+        """Return one page of archives as rows, newest first; and how many there are. Those being deleted are among them."""
         with read() as session:
             return list_archives(session, caller, wanted, page=page, page_size=page_size)
 

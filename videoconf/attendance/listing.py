@@ -69,12 +69,12 @@ _IN_ORDER: Select[Any] = (
     )
 )
 """Connections by the first join of their person, those of one person together."""
+_FIRST_IN_ORDER = _IN_ORDER.limit(LOADED_AT_ONCE + 1)
 
 
 def list_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Sequence[Attendee] | None:
     """Return a meeting's attendees by first join, ties by id; None where they are too many to be loaded at once."""
-    statement = _IN_ORDER.limit(LOADED_AT_ONCE + 1)
-    rows = session.execute(statement, {"meeting_id": meeting_id}).all()
+    rows = session.execute(_FIRST_IN_ORDER, {"meeting_id": meeting_id}).all()
     return None if len(rows) > LOADED_AT_ONCE else list(reduce_attendees(rows, bounds))
 
 

@@ -11,7 +11,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, insert, literal, select, update
+from sqlalchemy import Insert, bindparam, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -139,6 +139,12 @@ def _store_once(statement: Any) -> Insert:
 
 
 INBOX: Any = WebhookEvent.__table__
+_MEETING: Any = Meeting.__table__.c
+_MEETING_OF = select(_MEETING.id, _MEETING.created_on, _MEETING.end_time).where(
+    _MEETING.provider == bindparam("provider"),
+    _MEETING.account == bindparam("account"),
+    _MEETING.session_id == bindparam("session_id"),
+)
 _STORE_ONCE = {
     name: _store_once(dialect.insert(INBOX)) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
 }
@@ -150,13 +156,11 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
     if event.at is not None and abs(event.at - received_at) > horizon:
         return EventStatus.QUARANTINED
     ref = SessionRef(provider.account, event.session_id or "")
-    find = select(Meeting.id, Meeting.created_on, Meeting.end_time).where(
-        Meeting.provider == provider.key, Meeting.account == ref.account, Meeting.session_id == ref.session_id
-    )
-    meeting = session.execute(find).one_or_none()
+    of_session = {"provider": provider.key, "account": ref.account, "session_id": ref.session_id}
+    meeting = session.execute(_MEETING_OF, of_session).one_or_none()
     if meeting is None:
         lock(session, _lock_name(provider.key, ref))
-        meeting = session.execute(find).one_or_none()
+        meeting = session.execute(_MEETING_OF, of_session).one_or_none()
     if meeting is None:
         return EventStatus.ORPHAN
     if event.kind is EventKind.JOINED and meeting.end_time is not None and event.at and event.at > meeting.end_time:

@@ -187,7 +187,8 @@ class Creation:
     def _open_session(self, begun: _Begun, candidates: list[Provider], new: NewMeeting) -> None:
         """Give a new meeting its session; take its row back when there certainly is none."""
         request = SessionRequest(begun.link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
-        provider = self._provider_of(begun)  # of a resumed creation, the one that was asked before
+        # A resumed creation goes to the provider that was asked before.
+        provider = candidates[0] if begun.claim is None else self._provider_of(begun)
         try:
             while True:
                 try:
