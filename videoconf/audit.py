@@ -61,7 +61,7 @@ def record(
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a change as JSON has them."""
     return {
-        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        name: value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
         for name, value in values.items()
     }
 

@@ -4,11 +4,12 @@
 // BASE_URL        the service
 // TOKENS          JSON: for each permission a bearer token that carries it and no other; absent: authentication is off
 // WEBHOOK_SECRET  what the provider signs its webhooks with
+// TARGET          JSON: a storage target that works
 
 import assert from "node:assert/strict";
 import { createHmac, randomUUID } from "node:crypto";
 
-const { BASE_URL, TOKENS, WEBHOOK_SECRET } = process.env;
+const { BASE_URL, TOKENS, WEBHOOK_SECRET, TARGET } = process.env;
 const tokens = TOKENS === undefined ? null : JSON.parse(TOKENS);
 const answered = [];
 
@@ -93,20 +94,18 @@ const { sessionId, token } = await res.json();
 assert.ok(sessionId.length > 0 && token.length > 0);
 
 const at = new Date().toISOString();
-const id = randomUUID();
-const event = {
-  id,
-  type: "connection.created",
-  session: sessionId,
-  at,
-  connection: { id: "connection-1", created_at: at, attendee: "ann" },
-};
-const body = JSON.stringify(event);
-await callForNothing("checkWebhookPayload", null, "/webhooks/session", {
-  method: "POST",
-  body,
-  headers: { "Content-Type": "application/json", ...signature(id, body) },
-});
+
+async function tell(type, members) {
+  const id = randomUUID();
+  const body = JSON.stringify({ id, type, session: sessionId, at, ...members });
+  await callForNothing("checkWebhookPayload", null, "/webhooks/session", {
+    method: "POST",
+    body,
+    headers: { "Content-Type": "application/json", ...signature(id, body) },
+  });
+}
+
+await tell("connection.created", { connection: { id: "connection-1", created_at: at, attendee: "ann" } });
 
 for (const [query, found] of [
   ["", 1],
@@ -130,6 +129,47 @@ await callForNothing("editMeeting", "EditMeeting", `/session/${link}`, {
   body: JSON.stringify(editedMeeting(link, sessionId)),
   headers: { "Content-Type": "application/json" },
 });
+
+const archive = { id: "archive-1", status: "available", created_at: at, updated_at: at, duration_seconds: 7 };
+await tell("archive.updated", { archive });
+
+res = await call(
+  "getArchives",
+  "GetMeetingArchives",
+  "/archives",
+  { method: "GET", headers: { Accept: "application/json" } },
+  200,
+);
+const { count, items } = await res.json();
+assert.deepEqual([count, items.map((item) => item.id)], [1, ["archive-1"]]);
+
+res = await call(
+  "getArchive",
+  "GetMeetingArchives",
+  "/archives/archive-1",
+  { method: "GET", headers: { Accept: "application/json" } },
+  200,
+);
+const found = await res.json();
+assert.deepEqual([found.id, found.sessionId, found.status], ["archive-1", sessionId, "available"]);
+
+res = await call(
+  "deleteArchive",
+  "DeleteMeetingArchive",
+  "/archives/archive-1",
+  { method: "DELETE", headers: { Accept: "text/plain" } },
+  200,
+);
+assert.equal(await res.json(), null);
+
+res = await call(
+  "setUploadTarget",
+  "SetMeetingUploadTarget",
+  "/archives/storage-target",
+  { method: "PUT", body: TARGET, headers: { "Content-Type": "application/json", Accept: "text/plain" } },
+  200,
+);
+assert.equal(await res.json(), null);
 
 await callForNothing("endSession", "StopMeeting", `/session/${link}/end`, { method: "PATCH" });
 

@@ -45,6 +45,14 @@ def test_a_change_is_told_as_the_wire_spells_it(service):
     assert datetime.fromisoformat(created["at"]) <= datetime.fromisoformat(edited["at"])
 
 
+def test_a_time_that_changed_is_written_as_all_times_are(api):
+    link = api.create()
+    api("PATCH", f"/session/{link}/end")
+    ended = read(api, meetingLink=link)[0]
+    assert ended["after"] == {"endTime": api.read(link)["endTime"]}
+    assert ended["after"]["endTime"].endswith("Z")
+
+
 def test_filters_go_together(service):
     ann, bob = (service.caller_with(subject=name) for name in ("ann", "bob"))
     first, second = ann.create(), bob.create()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.conftest import FAKE_SETTINGS
 from tests.service import service_at
@@ -22,6 +23,9 @@ PERMISSIONS = (
     "GetMeetingAttendees",
     "EditMeeting",
     "StopMeeting",
+    "GetMeetingArchives",
+    "DeleteMeetingArchive",
+    "SetMeetingUploadTarget",
 )
 OPERATIONS = {
     "getMeetingLink",
@@ -30,7 +34,12 @@ OPERATIONS = {
     "getAttendeesList",
     "editMeeting",
     "endSession",
+    "getArchives",
+    "getArchive",
+    "deleteArchive",
+    "setUploadTarget",
 }
+ENCRYPTION = {"VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
 
 
 def make_calls(url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -38,13 +47,14 @@ def make_calls(url: str, **environment: str) -> "subprocess.CompletedProcess[str
         "PATH": os.environ["PATH"],
         "BASE_URL": url,
         "WEBHOOK_SECRET": FAKE_SETTINGS["VIDEOCONF_FAKE_WEBHOOK_SECRETS"],
+        "TARGET": json.dumps({"name": "MEMORY", "area": "documented", "password": "any"}),
         **environment,
     }
     return subprocess.run([NODE, str(SCRIPT)], env=variables, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_each_call_answers_as_documented(gunicorn_server, tmp_path, headers):
-    server = gunicorn_server()
+    server = gunicorn_server(**ENCRYPTION)
     tokens = {name: headers([name])["Authorization"].removeprefix("Bearer ") for name in PERMISSIONS}
     done = make_calls(server.url, TOKENS=json.dumps(tokens))
     assert done.returncode == 0, done.stderr
@@ -59,7 +69,9 @@ def test_each_call_answers_as_documented(gunicorn_server, tmp_path, headers):
 
 
 def test_each_call_answers_without_a_token_where_authentication_is_off(gunicorn_server):
-    server = gunicorn_server(VIDEOCONF_AUTH="disabled", VIDEOCONF_DEVELOPMENT="true", VIDEOCONF_JWT_SECRETS=None)
+    server = gunicorn_server(
+        VIDEOCONF_AUTH="disabled", VIDEOCONF_DEVELOPMENT="true", VIDEOCONF_JWT_SECRETS=None, **ENCRYPTION
+    )
     done = make_calls(server.url)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["answered"]) == OPERATIONS
