@@ -60,11 +60,11 @@ def list_archives(
 
 
 _ARCHIVE, _MEETING = Archive.__table__.c, Meeting.__table__.c
-_SHOWN_STATUS = case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING)
+_shown_status = case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING)
 _FILTERS = {
     "meeting_link": _MEETING.meeting_link == bindparam("meeting_link"),
     "session_id": _MEETING.session_id == bindparam("session_id"),
-    "status": _SHOWN_STATUS == bindparam("status"),
+    "status": _shown_status == bindparam("status"),
 }
 
 
@@ -78,7 +78,7 @@ def _listing(filters: frozenset[str]) -> Select[Any]:
             _MEETING.session_id,
             _MEETING.meeting_link,
             _ARCHIVE.status,
-            _SHOWN_STATUS.label("shown_status"),
+            _shown_status.label("shown_status"),
             _ARCHIVE.provider_status,
             _ARCHIVE.created_on,
             _ARCHIVE.duration_seconds,

@@ -72,7 +72,7 @@ class Archives:
     def list_page(
         self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
     ) -> tuple[Sequence[Any], int]:
-        """Return one page of archives as rows, newest first; and how many there are. Those being deleted are among them."""
+        """Return one page of archives as rows, newest first, and how many there are; those being deleted included."""
         with read() as session:
             return list_archives(session, caller, wanted, page=page, page_size=page_size)
 
