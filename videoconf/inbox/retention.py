@@ -15,7 +15,8 @@ from videoconf.settings import Settings
 
 ROWS_PER_BATCH = 1000
 """Few enough that a batch is over in milliseconds, and webhooks do not wait for it."""
-RUN_SECONDS = 30.0
+RUN_SECONDS = 15.0
+"""How long one run may take: less than a server that stops waits for its jobs."""
 
 INBOX: Any = WebhookEvent.__table__
 
