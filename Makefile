@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GENERATED := README.md plugins/README.md docs/providers.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite test-long mutants bench run demo fuzz test check docs constraints clean
+.PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,12 @@ test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
 
-bench: $(VENV)/installed-for-work ## Measure on PostgreSQL whether webhooks and lists slow down as tables grow
+bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk
 	$(BIN)/python -m bench.attendance
+	$(BIN)/python -m bench.run $(BENCH)
+
+chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7"
+	$(BIN)/python -m bench.chaos $(CHAOS)
 
 azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm
 build/azurite/installed:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -36,6 +37,8 @@ blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 KEPT_IN_MEMORY_BYTES = 1024 * 1024
 """How much of an answer is kept in memory; the rest waits in a temporary file."""
 BLOCK_BYTES = 64 * 1024
+ENCODED_AT_ONCE = 100
+"""Items that become JSON in one go: one by one takes twice as long, and all at once any amount of memory."""
 
 
 class AttendeeArgs(Schema):
@@ -207,9 +210,9 @@ def _json_list(listed: AttendeeList) -> Iterator[str]:
 
 def _json_items(items: Iterator[dict[str, Any]]) -> Iterator[str]:
     separator = "["
-    for item in items:
-        yield separator + json.dumps(item)
-        separator = ","
+    while block := list(islice(items, ENCODED_AT_ONCE)):
+        yield separator + json.dumps(block)[1:-1]
+        separator = ", "
     yield "[]" if separator == "[" else "]"
 
 
