@@ -258,6 +258,17 @@ def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_w
 
 
 @ON_SQLITE
+def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
+    world = make_world()
+    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    archive_id = world.record(automatic=True)
+    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    assert list(AREAS.objects["old"]) == [world.row(archive_id).object_key]
+    assert world.url(archive_id).startswith("memory://old/")
+
+
+@ON_SQLITE
 def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world, monkeypatch):
     world = make_world()
     world.api("PUT", PATH, MEMORY)

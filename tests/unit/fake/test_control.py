@@ -19,7 +19,7 @@ def http_control(make_provider, service):
 
 @pytest.fixture
 def room(http_control, make_provider):
-    provider = http_control._provider
+    provider = http_control.provider
     session = provider.ensure_session(SessionRequest("m"))
     http_control.join_anonymously(session.session_id)
     provider.start_archive(session, ArchiveRequest())
@@ -36,7 +36,7 @@ def test_what_is_delivered_is_what_was_signed_and_goes_to_its_channel(http_contr
     for request, _ in service.log:
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = webhook(deliveries[0], clock(), body=request.get_data(), headers=headers)
-        http_control._provider.verify_webhook(received)
+        http_control.provider.verify_webhook(received)
     assert http_control.deliver().delivered == 0
     assert len(service.log) == 2
 
@@ -66,7 +66,7 @@ def test_a_redirect_is_not_followed(http_control, service, room):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "http://["])
 def test_where_nobody_answers_all_waits(make_provider, url):
     control = FakeControl(make_provider(webhook_url=url))
-    session = control._provider.ensure_session(SessionRequest("m"))
+    session = control.provider.ensure_session(SessionRequest("m"))
     for _ in range(3):
         control.join_anonymously(session.session_id)
     result = control.deliver()
@@ -146,7 +146,7 @@ def test_a_new_state_repeats_no_id_at_another_time(make_provider, clock, token_f
     ids = []
     for _ in range(2):
         control = FakeControl(make_provider())
-        session = control._provider.ensure_session(SessionRequest("m"))
+        session = control.provider.ensure_session(SessionRequest("m"))
         ids += [control.join_anonymously(session.session_id)]
         ids += [event.event_id for event in control.list_events()]
         clock.step(microseconds=1)

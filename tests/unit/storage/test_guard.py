@@ -115,6 +115,12 @@ def test_nothing_but_a_public_host_is_allowed(host, allowed):
     assert refused.type is StorageEndpointRefused
 
 
+@pytest.mark.parametrize("host", [host for host in LOOPBACK + METADATA + PRIVATE + OTHER if "ocal" not in host.lower()])
+def test_an_address_is_refused_before_anything_is_connected_to(host):
+    with pytest.raises(StorageEndpointRefused):
+        EndpointGuard(("*",)).check_url(f"https://{host}")
+
+
 @pytest.mark.parametrize("url", MALFORMED)
 @pytest.mark.parametrize("development", [False, True])
 def test_what_is_no_plain_https_url_is_refused(url, development):
