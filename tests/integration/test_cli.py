@@ -167,6 +167,15 @@ def test_providers_are_listed(make_app):
     ]
 
 
+@ON_SQLITE
+def test_at_a_terminal_there_is_a_table(make_app, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    printed = run(make_app(), "providers").stdout
+    assert "\x1b[" in printed
+    assert "provider" in printed
+    assert "fake" in printed
+
+
 # --- jobs -----------------------------------------------------------------------------------------------------------
 
 
