@@ -8,10 +8,8 @@ import jwt
 import pytest
 
 from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
-from videoconf.errors import CapabilityUnsupported, ProviderConflict, ValidationFailed
-from videoconf.providers import Secret, SessionRef, StorageDestination
+from videoconf.providers import Secret, StorageDestination
 from videoconf.testing import ProviderConformance, load_samples
-from videoconf.testing.operations import issue, session_request
 from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings
 
@@ -63,34 +61,6 @@ class VonageKit(ProviderConformance):
             replace(provider.settings, signature_secrets=(NEW, FORMER)),
             replace(provider.settings, signature_secrets=(NEW,)),
         )
-
-    def test_P14_longest_data(self, provider):
-        """Data of the longest is carried where it is alone; with an attendee beside it the packed form is too long."""
-        session = provider.ensure_session(session_request())
-        data = "d" * provider.capabilities.max_data_characters
-        issue(provider, session, data, data=data)
-        with pytest.raises(ValidationFailed):
-            issue(provider, session, data=data)
-
-    def test_P30_archive_lives(self, provider):
-        """As in the kit, but that Vonage deletes no archive before it is ready."""
-        with pytest.raises(ProviderConflict):
-            super().test_P30_archive_lives(provider)
-        (session_id,) = self.standin_in_use.world.sessions
-        session = SessionRef(provider.account, session_id)
-        (archive,) = provider.list_archives(session)
-        self.finish_archive(provider, archive.archive_id)
-        for _ in range(2):
-            provider.delete_archive(archive.archive_id)
-        assert provider.list_archives(session) == []
-
-    def test_P53_mute(self, provider):
-        """Vonage mutes everybody or nobody: one alone is refused as unsupported, and nothing happens."""
-        session = provider.ensure_session(session_request())
-        connection = self.join(provider, session, issue(provider, session))
-        with pytest.raises(CapabilityUnsupported):
-            provider.mute(session, connection)
-        provider.mute(session, None)
 
 
 class TestOpenTok(VonageKit):

@@ -57,7 +57,7 @@ def write_plugin(folder: Path, key: str, label: str) -> None:
         "key": key,
         "KEY": key.upper(),
         "label": label.replace("\\", "").replace('"', ""),
-        "Name": "".join(re.findall("[A-Za-z0-9]", label)).lstrip("0123456789") or key.capitalize(),
+        "Name": key.capitalize(),
         "version": f"{major}.{minor}",
         "next_version": f"{major}.{int(minor) + 1}",
     }

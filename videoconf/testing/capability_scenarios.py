@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import CapabilityUnsupported, ProviderConflict, ProviderNotFoundThere, ProviderRejected
 from videoconf.providers import (
     ArchiveRequest,
     ArchiveState,
@@ -55,7 +56,11 @@ class CapabilityScenarios(Driven):
             stopped = archives.stop_archive(session, started.archive_id)
             if stopped.status in (*RUNNING, None):
                 wrong(f"{attempt} leaves the archive {stopped.provider_status}")
-        archives.delete_archive(started.archive_id)
+        try:
+            archives.delete_archive(started.archive_id)
+        except ProviderConflict:  # a vendor may have to finish it first
+            self.finish_archive(provider, started.archive_id)
+            archives.delete_archive(started.archive_id)
         archives.delete_archive(started.archive_id)
         if started.archive_id in _ids(archives.list_archives(session)):
             wrong("list_archives() names an archive that was deleted")
@@ -172,11 +177,12 @@ class CapabilityScenarios(Driven):
                 wrong(f"after one of two was disconnected, {len(left)} are connected")
 
     def test_P53_mute(self, provider: Provider) -> None:
-        """One connection is muted, then everybody, whether they send something or not."""
+        """One connection is muted, unless the vendor only mutes all; then everybody, whether they send or not."""
         moderation = needs(provider, Capability.MODERATION)
         session = provider.ensure_session(session_request())
         connection = self.join(provider, session, issue(provider, session))
-        moderation.mute(session, connection)
+        with suppress(CapabilityUnsupported):
+            moderation.mute(session, connection)
         moderation.mute(session, None)
 
     # ----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, BinaryIO, ClassVar, cast
 
 import pytest
@@ -31,12 +31,12 @@ from videoconf.storage.base import CONTRACT_VERSION
 from videoconf.testing.harness import SteppedClock, leaked, logged, unwritten, wrong
 from videoconf.testing.provider_conformance import KEY
 
-LARGE_BYTES = 32 << 20
-MEMORY_BYTES = 20 << 20
-"""What a large object may take of memory on its way: two parts of 8 MiB and some."""
+LARGE_BYTES = 128 << 20
+MEMORY_BYTES = 100 << 20
+"""What a large object may take of memory on its way: some parts of 8 MiB, several times over in some SDKs."""
 BLOCK_BYTES = 1 << 20
 LONGEST_SECONDS = 30.0
-OBJECT_KEYS = ("a", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
+OBJECT_KEYS = ("k", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
 class StorageConformance:
@@ -188,7 +188,8 @@ class StorageConformance:
         if signed.url.startswith("http"):
             if _fetch(signed.url) != (200, b"0123456789"):
                 wrong("a signed URL does not read the object")
-            if _fetch(signed.url, Range="bytes=2-4") != (206, b"234"):
+            status, part = _fetch(signed.url, Range="bytes=2-4")
+            if status not in (200, 206) or part != b"234":  # some servers give the range and say 200
                 wrong("a signed URL does not read a range of the object")
         target.delete("kit/signed")
 
@@ -213,9 +214,14 @@ class StorageConformance:
         target.delete("kit/denied")
 
     def test_S13_no_container(self, context: StorageContext, target: StorageTarget) -> None:
-        """A bucket or container that does not exist is StorageContainerNotFound; deleting from it is success."""
+        """A bucket or container that does not exist is StorageContainerNotFound; deleting from it is success.
+
+        For stat() a missing object is as good an answer: some vendors tell no more without a body.
+        """
         with closing(self.without_container(context)) as nowhere:
-            for call in _calls(nowhere, "kit/nowhere"):
+            stat, *others = _calls(nowhere, "kit/nowhere")
+            _demand((StorageContainerNotFound, StoredObjectNotFound), stat, "a bucket that does not exist")
+            for call in others:
                 _demand(StorageContainerNotFound, call, "a bucket that does not exist")
             nowhere.delete("kit/nowhere")
 
@@ -242,12 +248,16 @@ class StorageConformance:
     # --- many at once -----------------------------------------------------------------------------------------------
 
     def test_S16_at_once(self, target: StorageTarget) -> None:
-        """Threads put at the same time: each key has its content, and a key that all put has one of theirs, whole."""
+        """Threads put at the same time: each key has its content, and a key that all put has one of theirs, whole.
+
+        Of several that put one key, some may be refused.
+        """
         contents = {f"kit/at-once-{number}": bytes([number]) * BLOCK_BYTES for number in range(4)}
 
         def put(key: str, content: bytes) -> None:
             target.put(key, io.BytesIO(content))
-            target.put("kit/shared", io.BytesIO(content))
+            with suppress(StorageError):
+                target.put("kit/shared", io.BytesIO(content))
 
         with ThreadPoolExecutor(len(contents)) as pool:
             list(pool.map(put, contents.keys(), contents.values()))

@@ -1,0 +1,26 @@
+"""The Azure storage target passes the kit."""
+
+import base64
+
+import pytest
+
+from tests.contract.storage_kit import ServedKit
+from videoconf_azure.target import AzureTarget
+
+
+class TestAzure(ServedKit):
+    cls = AzureTarget
+    foreign_configuration = {"domain": "storage.attacker.example"}  # noqa: RUF012
+
+    @pytest.fixture
+    def server(self, azure_server):
+        return azure_server
+
+    def denied(self, context):
+        return self.made(context, accountKey=base64.b64encode(b"k" * 48).decode())
+
+    def without_container(self, context):
+        return self.made(context, container="no-such-container")
+
+    def unreachable(self, context):
+        return self.made(context, domain="127.0.0.1:1")

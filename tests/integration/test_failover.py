@@ -1,0 +1,137 @@
+"""Several providers at once: who gets a meeting, what happens when the default fails, and that nobody moves later."""
+
+import pytest
+
+from tests.service import ON_SQLITE, service_of
+from tests.vonage_standin import faults
+from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
+from videoconf.api.services import services
+from videoconf.errors import ProviderUnavailable
+
+pytestmark = ON_SQLITE
+
+
+@pytest.fixture
+def standin(make_vonage_standin):  # noqa: F811  # the fixture
+    return make_vonage_standin("opentok")
+
+
+@pytest.fixture
+def make_service(make_app, headers, standin, monkeypatch):
+    """Give a function that makes a service with Vonage as the default and the fake beside it."""
+
+    made = []
+
+    def make(**fake):
+        variables = {
+            "VIDEOCONF_VONAGE_API_KEY": standin.account,
+            "VIDEOCONF_VONAGE_API_SECRET": standin.secret,
+            "VIDEOCONF_VONAGE_API_URL": standin.url,
+            "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": "tests-sign-callbacks-with-this-secret",
+            **{f"VIDEOCONF_FAKE_{name.upper()}": value for name, value in fake.items()},
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        made.append(make_app(providers=("vonage", "fake")))
+        return service_of(made[-1], headers)
+
+    yield make
+    for app in made:
+        for provider in services(app).providers:
+            provider.close()
+
+
+@pytest.fixture
+def service(make_service):
+    return make_service()
+
+
+def created(service, link):
+    [entry] = service.api("GET", f"/audit?meetingLink={link}").json
+    assert entry["action"] == "meeting.created"
+    return entry["after"]
+
+
+def test_a_meeting_gets_the_default_or_the_one_that_it_names(service, standin):
+    first, named = service.api.create(), service.api.create(provider="fake")
+    assert [service.api.read(link)["provider"] for link in (first, named)] == ["vonage", "fake"]
+    assert service.api("POST", "/session", {"provider": "acme"}).wrong == ["provider"]
+    assert "failed_over" not in created(service, first)
+    assert len(standin.world.sessions) == len(service.fake.list_sessions()) == 1
+
+
+def test_with_the_default_down_meetings_go_to_the_other_and_those_that_exist_go_on(service, standin):
+    at_vonage, at_fake = service.api.create(), service.api.create(provider="fake")
+    ann = service.join(at_fake, data="ann")
+    standin.__exit__(None, None, None)
+
+    link = service.api.create()
+    assert service.api.read(link)["provider"] == "fake"
+    said = created(service, link)
+    assert said["provider"] == "fake"
+    assert said.get("failedOver", said.get("failed_over")) == {"vonage": "provider_unavailable"}
+    service.join(link, data="bob")
+    service.deliver()
+    assert len(service.api.attendees(link)) == 1
+
+    assert len(service.api.attendees(at_fake)) == 1
+    assert service.fake.list_connections(service.api.read(at_fake)["sessionId"])[0].connection_id == ann
+    assert service.api("PATCH", f"/session/{at_fake}/end").status == 204
+    assert service.api.read(at_vonage)["provider"] == "vonage", "for life"
+    assert service.api.token(at_vonage)["sessionId"] == service.api.read(at_vonage)["sessionId"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (faults.rate_limited(), "provider_rate_limited"),
+        (faults.error(503), "provider_unavailable"),
+        (faults.error(403), "provider_auth_failed"),
+    ],
+)
+def test_a_failure_that_did_nothing_moves_the_meeting_on(service, standin, fault, code):
+    standin.faults.add("POST", "/session/create", fault)
+    link = service.api.create()
+    said = created(service, link)
+    assert said.get("failedOver", said.get("failed_over")) == {"vonage": code}
+    assert service.api.read(link)["provider"] == "fake"
+    assert standin.world.sessions == {}
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.reset_after_processing(), faults.bad_json(), faults.error(500)], ids=["reset", "bad JSON", "500"]
+)
+def test_with_the_outcome_unknown_nobody_else_is_asked(service, standin, fault):
+    standin.faults.add("POST", "/session/create", fault)
+    answer = service.api("POST", "/session")
+    assert answer.status in (502, 504), answer
+    assert service.fake.list_sessions() == []
+    assert service.api("GET", "/session").json == []
+
+
+@pytest.mark.parametrize("asked", [{"provider": "vonage"}, {"providerOptions": {"mediaMode": "routed"}}])
+def test_a_provider_that_was_chosen_is_not_replaced(service, standin, asked):
+    standin.faults.add("POST", "/session/create", faults.rate_limited())
+    assert service.api("POST", "/session", asked).problem == (503, "provider_rate_limited")
+    assert service.fake.list_sessions() == []
+
+
+def test_one_that_lacks_what_is_asked_for_is_not_asked(make_service, standin):
+    service = make_service(preset="daily")  # records only when it is told to
+    standin.faults.add("POST", "/session/create", faults.rate_limited(), faults.rate_limited())
+    assert service.api("POST", "/session", {"enableArchiving": True}).problem == (503, "provider_rate_limited")
+    assert service.fake.list_sessions() == []
+    assert service.api.read(service.api.create())["provider"] == "fake"
+
+
+def test_with_both_down_the_failure_is_told_and_nothing_is_left(make_service, standin, monkeypatch):
+    service = make_service()
+    standin.__exit__(None, None, None)
+    monkeypatch.setattr(type(service.provider), "ensure_session", refuse)
+    answer = service.api("POST", "/session")
+    assert answer.problem == (503, "provider_unavailable")
+    assert service.api("GET", "/session").json == []
+
+
+def refuse(self, request):
+    raise ProviderUnavailable

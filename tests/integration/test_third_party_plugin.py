@@ -1,0 +1,194 @@
+"""Somebody else's provider: begun with the template, written by the guide, built, installed, and serving meetings.
+
+All of it outside the tree, in a fresh environment with the built wheel, as an author who has nothing else would do it.
+"""
+
+import hashlib
+import hmac
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from tests.conftest import JWT_SECRET
+from tests.plugins.guide import steps
+from tests.servers import start_gunicorn
+from tests.service import Caller, over_http
+from videoconf.testing import FaultyServer
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = re.compile(r"^([PWS])-(\d\d) [\w ]+: (.*)$", re.MULTILINE)
+WRITTEN_BY_NOBODY = {
+    *("P05", "P07", "P10", "P11", "P12", "P14", "P15", "P16", "P17", "P20", "P21", "P22", "P23", "P24"),
+    *("W01", "W02", "W03", "W04", "W05", "W06", "W07", "W08", "W09", "W10", "W11", "W12"),
+}
+"""What a new plugin has still to fulfil. The rest is what it is and what it does not declare."""
+WEBHOOK_SECRET = "the-secret-of-the-webhooks-at-acme"
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Machine:
+    """A folder with an environment in it, and nothing of the tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.programs = folder / "venv/bin"
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in os.environ if not name.startswith(("VIDEOCONF_", "PYTHON"))}
+        constraints = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        path = f"{self.programs}:{os.environ['PATH']}"
+        return {**kept, **constraints, "PATH": path, **variables}
+
+    def run(self, script: str, *, fails: bool = False, **variables: str) -> str:
+        """Run a script as a reader types it; return what it says."""
+        command = ["bash", "-euc", script]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment(**variables), capture_output=True, text=True, check=False
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, of a copy of the tree without what was made in it."""
+    source = tmp_path_factory.mktemp("wheel") / "source"
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", "tests", *ignored))
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(source / "dist"), str(source)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return next((source / "dist").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Machine:
+    folder = tmp_path_factory.mktemp("machine")
+    venv.create(folder / "venv", with_pip=True)
+    made = Machine(folder)
+    made.run(f"pip install --quiet '{wheel}' pytest pytest-timeout")
+    return made
+
+
+@pytest.fixture(scope="module")
+def followed(machine: Machine) -> list[str]:
+    """The guide, followed to the letter; what each command said."""
+    said = []
+    for step in steps():
+        if step.path is not None:
+            step.write(machine.folder)
+        else:
+            said.append(machine.run(step.text, fails=step.fails))
+    return said
+
+
+def test_a_new_plugin_fails_exactly_what_is_still_to_be_written(followed: list[str]) -> None:
+    said = followed[1]
+    failed = {kind + number: message for kind, number, message in SCENARIO.findall(said)}
+    assert failed.keys() == WRITTEN_BY_NOBODY, said
+    for scenario, message in failed.items():
+        told = re.search(r"(\w+\(\)|samples = )", message) and (
+            "NotImplementedError" in message or "written" in message
+        )
+        assert told, f"{scenario} does not say what to do: {message}"
+    assert f"5 scenarios hold, {len(failed)} do not" in said
+
+
+def test_the_guide_ends_in_a_plugin_that_works(followed: list[str], machine: Machine) -> None:
+    assert re.search(r"\d+ passed, \d+ skipped", followed[3]), followed[3]
+    assert "failed" not in followed[3]
+    written = (machine.folder / "videoconf-acme/videoconf_acme/provider.py").read_text().splitlines()
+    assert len(written) < 150, "short enough to be read"
+
+
+def test_the_steps_of_the_guide_are_all_there() -> None:
+    assert [step.path is None for step in steps()].count(True) == 5
+    assert len([step for step in steps() if step.path]) == 9
+
+
+def acme_of(machine: Machine) -> type:
+    """The guide's stand-in for the vendor."""
+    sys.path.insert(0, str(machine.folder / "videoconf-acme"))
+    try:
+        path = machine.folder / "videoconf-acme/tests/test_conformance.py"
+        spec = importlib.util.spec_from_file_location("acme_conformance", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def test_a_built_distribution_serves_a_meeting_as_the_default_provider(machine, followed, headers, tmp_path) -> None:
+    machine.run("pip uninstall --quiet --yes videoconf-acme")
+    machine.run("pip wheel --quiet --no-deps --wheel-dir dist ./videoconf-acme")
+    machine.run("pip install --quiet dist/videoconf_acme-*.whl")
+    kit = acme_of(machine)
+    with FaultyServer() as vendor:
+        acme = kit.Acme(vendor)
+        settings = {
+            "VIDEOCONF_PROVIDERS": "acme",
+            "VIDEOCONF_ACME_API_URL": vendor.url(""),
+            "VIDEOCONF_ACME_API_KEY": "key",
+            "VIDEOCONF_ACME_API_SECRET": kit.SECRET,
+            "VIDEOCONF_ACME_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+            "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
+            "VIDEOCONF_DATABASE_URL": f"sqlite:///{tmp_path / 'videoconf.sqlite'}",
+        }
+        machine.run("flask --app videoconf.app db upgrade", **settings)
+        command = [
+            str(machine.programs / "gunicorn"),
+            "--no-control-socket",
+            "--threads=4",
+            "videoconf.app:create_app()",
+        ]
+        server = start_gunicorn(command, tmp_path / "gunicorn.log", machine.folder, settings)
+        try:
+            server.wait_until_up()
+            with over_http(server.url) as send:
+                live(Caller(send, headers()), acme, server.url)
+        finally:
+            server.close()
+
+
+def live(api: Caller, acme, url: str) -> None:
+    """Run a meeting's life."""
+    assert api("GET", "/providers").json["items"][0]["key"] == "acme"
+    link = api.create()
+    assert api.read(link)["provider"] == "acme"
+    issued = api.token(link, data="ann", name="Ann")
+    connection = acme.enter(issued["token"])
+
+    since = int(time.time())
+    person = {"id": connection, "user": "ann", "name": "Ann", "since": since}
+    for number, (kind, at) in enumerate((("person.entered", since), ("person.left", since + 1))):
+        assert len(api.attendees(link)) == number
+        event = {"id": f"ev_{number}", "type": kind, "room": issued["sessionId"], "at": at, "person": person}
+        assert post(url, event).status in (200, 204)
+    [attendee] = api.attendees(link)
+    assert attendee["name"] == "Ann"
+    assert post(url, event, secret="another").status == 401
+
+    missing = api("POST", f"/session/{link}/archives", {})
+    assert missing.problem == (422, "capability_unsupported")
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    assert acme.people == {}, "the vendor's room is gone"
+    assert api("POST", f"/session/{link}/token", {}).problem == (409, "meeting_ended")
+
+
+def post(url: str, event: dict, *, secret: str = WEBHOOK_SECRET):
+    body, stamp = json.dumps(event).encode(), str(int(time.time()))
+    signature = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    with urllib3.PoolManager(retries=False) as pool:
+        sent = {"acme-signature": f"{stamp},{signature}"}
+        return pool.request("POST", f"{url}/webhooks/acme/session", body=body, headers=sent)
