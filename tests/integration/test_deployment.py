@@ -1,0 +1,158 @@
+"""The deployment files agree with the code and with each other; nginx is really run where it is installed."""
+
+import configparser
+import re
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.conftest import FAKE_SETTINGS, JWT_SECRET
+from tests.servers import start_gunicorn
+from tests.service import ON_SQLITE
+from videoconf.settings import Settings, declared
+from videoconf_vonage.settings import VonageSettings
+
+ROOT = Path(__file__).parents[2]
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+
+
+@pytest.fixture
+def gunicorn(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    return runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+
+
+def default(name: str) -> int:
+    return int(next(row.default for row in declared(Settings) if row.field == name))
+
+
+def test_waiting_for_a_provider_leaves_threads_and_connections_for_the_rest(gunicorn):
+    assert gunicorn["threads"] > default("provider_call_slots")
+    # Two nodes of two workers, the job worker and an operator's tools, on PostgreSQL's default of 100 connections.
+    assert default("database_pool_size") * (2 * 2 + 1) < 100 - 20
+
+
+def test_every_variable_of_the_compose_file_is_a_setting():
+    known = {row.variable for row in [*declared(Settings), *declared(VonageSettings, "VIDEOCONF_VONAGE_")]}
+    named = set(re.findall(r"VIDEOCONF_[A-Z_]+", (ROOT / "compose.yaml").read_text()))
+    assert named
+    assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
+
+
+def test_whoever_stops_a_node_waits_longer_than_it_drains(gunicorn):
+    drains = gunicorn["graceful_timeout"]
+    graces = re.findall(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
+    assert graces
+    assert all(int(seconds) > drains for seconds in graces)
+    for name in ("videoconf.service", "videoconf-worker.service"):
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.optionxform = str
+        unit.read(ROOT / "deploy" / name)
+        assert int(unit["Service"]["TimeoutStopSec"]) > drains
+        assert unit["Service"]["User"] == "videoconf"
+
+
+def test_the_proxy_closes_idle_connections_before_the_nodes_do(gunicorn):
+    upstream = re.search(r"upstream nodes \{.*?\n    \}", (ROOT / "deploy/nginx.conf").read_text(), re.DOTALL)
+    assert upstream is not None
+    kept = re.search(r"keepalive_timeout (\d+)s", upstream[0])
+    assert kept is not None
+    assert int(kept[1]) < gunicorn["keepalive"]
+
+
+def test_the_image_has_no_root_and_no_secret():
+    text = (ROOT / "Dockerfile").read_text()
+    last = text.rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]\d*:", last, re.MULTILINE)
+    assert "pip install" not in last
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@ON_SQLITE
+def test_nginx_serves_while_a_node_is_down_and_hides_what_is_internal(database_url, tmp_path):
+    environment = {
+        **FAKE_SETTINGS,
+        "VIDEOCONF_PROVIDERS": "fake",
+        "VIDEOCONF_DATABASE_URL": database_url,
+        "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
+        "VIDEOCONF_EMBEDDED_WORKERS": "0",
+        "VIDEOCONF_TRUSTED_PROXIES": "1",
+    }
+    node = start_gunicorn([sys.executable, "-m", "gunicorn", "wsgi:app"], tmp_path / "node.log", ROOT, environment)
+    with socket.socket() as down, socket.socket() as front:
+        down.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
+        front.bind(("127.0.0.1", 0))
+        port = front.getsockname()[1]
+        dead = f"127.0.0.1:{down.getsockname()[1]}"
+        front.close()
+        text = (ROOT / "deploy/nginx.conf").read_text()
+        text = text.replace("node1:8000", dead).replace("node2:8000", node.url.removeprefix("http://"))
+        text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace(" /tmp/", f" {tmp_path}/")
+        file = tmp_path / "nginx.conf"
+        file.write_text(text)
+        proxy = None
+        try:
+            node.wait_until_up()
+            subprocess.run([NGINX, "-t", "-q", "-c", file], check=True)
+            proxy = subprocess.Popen([NGINX, "-c", file, "-g", "daemon off;"])
+            url = f"http://127.0.0.1:{port}"
+            wait_until_up(url)
+            for _ in range(20):
+                assert urlopen(f"{url}/healthz", timeout=5).status == 200
+            for path in ("/metrics", "/readyz"):
+                assert urlopen(f"{node.url}{path}", timeout=5).status == 200
+                with pytest.raises(HTTPError) as refused:
+                    urlopen(f"{url}{path}", timeout=5)
+                assert refused.value.code == 404
+                refused.value.close()
+            slow_bodies_hold_no_thread(port, url)
+        finally:
+            if proxy is not None:
+                proxy.terminate()
+                proxy.wait(10)
+            node.close()
+
+
+def slow_bodies_hold_no_thread(port: int, url: str) -> None:
+    """Send more requests that never end than the node has threads; others are still answered."""
+    head = b"POST /webhooks/session HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+    try:
+        for one in slow:
+            one.sendall(head)
+        assert urlopen(f"{url}/healthz", timeout=5).status == 200
+    finally:
+        for one in slow:
+            one.close()
+
+
+def wait_until_up(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while not answers(url):
+        assert time.monotonic() < deadline, "nginx does not answer"
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    try:
+        return urlopen(f"{url}/healthz", timeout=5).status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", ["videoconf.service", "videoconf-worker.service"])
+def test_systemd_takes_the_units(name, tmp_path):
+    unit = (ROOT / "deploy" / name).read_text().replace("ExecStart=/opt/videoconf/bin/", "ExecStart=/bin/true ")
+    (tmp_path / name).write_text(unit)
+    found = subprocess.run(["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False)
+    assert name not in found.stderr, found.stderr
