@@ -130,6 +130,11 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_found_from_the_readme():
+    for page in ROOT.glob("docs/*.md"):
+        assert f"(docs/{page.name})" in README, page.name
+
+
 def test_every_table_of_the_database_is_in_the_architecture(app):
     from videoconf.database import Base
 
