@@ -13,16 +13,18 @@ import urllib3
 from sqlalchemy import select, update
 
 from tests.vonage_standin import faults
+from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.database import read, utc_in, write
 from videoconf.jobs import Job
 
-pytest_plugins = ["tests.vonage_standin.fixtures"]
-
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_call_that_is_under_way_when_the_server_is_asked_to_stop_is_answered(
-    gunicorn_server, make_vonage_standin, app, headers
+    gunicorn_server,
+    make_vonage_standin,  # noqa: F811
+    app,
+    headers,
 ):
     standin = make_vonage_standin("opentok")
     standin.faults.add("POST", "/session/create", faults.latency(2.0))
