@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from videoconf.app import create_app
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability, GuardedClient, ProviderContext
 from videoconf.settings import Declared, Secret, Settings, declared
+from videoconf.testing import ProviderConformance, StorageConformance
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -162,7 +164,17 @@ def example_providers() -> Iterator[tuple[str, Capabilities]]:
         yield name, cls.create(cls.Settings(**settings), context).capabilities
 
 
-def first_line(cls: type) -> str:
+def scenarios() -> None:
+    """Each scenario of the conformance kits."""
+    rows = []
+    for kit in (ProviderConformance, StorageConformance):
+        for name, scenario in inspect.getmembers(kit, inspect.isfunction):
+            if found := re.fullmatch(r"test_([PWS])(\d\d)_\w+", name):
+                rows.append((f"{found[1]}-{found[2]}", first_line(scenario)))
+    table(("scenario", "what holds"), sorted(rows, key=lambda row: ("PWS".index(row[0][0]), row)))
+
+
+def first_line(cls: object) -> str:
     return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
 
 
