@@ -16,10 +16,11 @@ API_KEY = "46000001"
 
 
 class Vendor:
-    """The server, in a thread of its own. ``latency_seconds`` may be changed while it runs."""
+    """The server, in a thread of its own. Its latency, and whether it answers at all, may be changed while it runs."""
 
     def __init__(self, port: int = 0) -> None:
         self.latency_seconds = 0.0
+        self.is_down = False
         self._port = port
         self._ready = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
@@ -43,7 +44,9 @@ class Vendor:
                 length = next((line[15:] for line in head.split("\r\n") if line.startswith("content-length:")), "0")
                 await reader.readexactly(int(length))
                 await asyncio.sleep(self.latency_seconds)
-                body = json.dumps(_session() if head.startswith("post") else _archives()).encode()
+                if self.is_down:
+                    break
+                body = json.dumps(_answer_to(head.partition("\r")[0])).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
                 writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
                 await writer.drain()
@@ -57,6 +60,12 @@ def session_id() -> str:
     """Make a session id that the vendor's SDKs take: they find the API key in it."""
     text = f"1~{API_KEY}~~1700000000000~{secrets.token_urlsafe(18)}~fp~"
     return "2_" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _answer_to(line: str) -> object:
+    if "/session/create" in line:
+        return _session()
+    return {"count": 0, "items": []} if "/connection" in line else _archives()
 
 
 def _session() -> list[dict[str, object]]:
