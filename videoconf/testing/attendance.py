@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -45,8 +46,9 @@ def _service(folder: Path) -> Iterator[Any]:
     from videoconf.meetings.models import Meeting
     from videoconf.settings import Secret, Settings
 
-    settings = Settings(database_url=Secret(f"sqlite:///{folder / 'kit.sqlite'}"), log_level="ERROR")
-    app = create_app(settings, plugins=load_plugins([]), serving=False)
+    settings = Settings(database_url=Secret(f"sqlite:///{folder / 'kit.sqlite'}"))
+    with _logging_kept():
+        app = create_app(settings, plugins=load_plugins([]), serving=False)
 
     def deliver(provider: Provider, sessions: Sequence[str], created_on: Any, order: Sequence[WebhookRequest]) -> Any:
         with write() as session:
@@ -88,3 +90,16 @@ def _service(folder: Path) -> Iterator[Any]:
         finally:
             db.session.remove()
             db.engine.dispose()
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Undo what an application does to the logging of its process: this one is somebody's test run."""
+    loggers = [logging.getLogger(), logging.getLogger("videoconf")]
+    kept = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, level, handlers in kept:
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
