@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -72,6 +73,17 @@ def no_leaked_environment() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
     assert after == before
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_logging() -> Iterator[None]:
+    """Put back what an application of the test made of logging: its levels are the process's."""
+    loggers = [logging.getLogger(name) for name in (None, "videoconf")]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 # --- the application ------------------------------------------------------------------------------------------------

@@ -21,7 +21,11 @@ from videoconf.settings import Settings
 def app(app: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/test.db"
     db.init_app(app)
-    app.extensions[EXTENSION] = SimpleNamespace(settings=settings, providers=SimpleNamespace(find={}.get))
+    app.extensions[EXTENSION] = SimpleNamespace(
+        settings=settings,
+        providers=SimpleNamespace(find={}.get),
+        targets=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
+    )
     app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
     yield app
     with app.app_context():
@@ -34,6 +38,9 @@ def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(seconds=1000.0)
     monkeypatch.setattr(health.time, "monotonic", lambda: clock.seconds)
     return clock
+
+
+unknown_keys: list[str] = []
 
 
 def stamp(app: Flask, revision: str | None) -> None:
@@ -56,9 +63,19 @@ def test_ready_with_this_releases_schema(app: Flask, client: FlaskClient) -> Non
     assert response.status_code == 200
     assert response.get_json() == {
         "status": "ok",
-        "checks": {"database": "ok", "schema": "ok"},
+        "checks": {"database": "ok", "schema": "ok", "encryption": "ok"},
         "providers": {"vonage": "unavailable"},
     }
+
+
+def test_not_ready_without_the_keys_of_stored_credentials(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.unknown_keys", ["k-2"])
+    stamp(app, health.code_head())
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert "k-2" in response.get_json()["checks"]["encryption"]
 
 
 @pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0000", "revision 0000")])
