@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
-from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
+from videoconf.storage import (
+    ReadOnce,
+    RemoteBody,
+    SignedUrl,
+    StorageContext,
+    StorageTarget,
+    StoredObject,
+    checked_key,
+)
 from videoconf_azure.configuration import AzureConfiguration, AzureSettings
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from azure.storage.blob import BlobClient, ContainerClient
 
 BUFFER_BYTES = 1 << 20
@@ -65,7 +72,7 @@ class AzureTarget(StorageTarget):
         try:
             with mapped():
                 blob.upload_blob(
-                    _Unseekable(stream),
+                    ReadOnce(stream),
                     overwrite=True,
                     content_settings=settings,
                     validate_content=True,  # a digest of each part, which the server checks
@@ -92,7 +99,7 @@ class AzureTarget(StorageTarget):
 
         with mapped():
             downloader = self._blob(key).download_blob(max_concurrency=1)
-        return io.BufferedReader(_Body(downloader), BUFFER_BYTES)
+        return io.BufferedReader(RemoteBody(downloader, mapped), BUFFER_BYTES)
 
     def stat(self, key: str) -> StoredObject:
         from videoconf_azure.failures import mapped
@@ -137,35 +144,3 @@ def _account_url(account: str, domain: str, context: StorageContext) -> str:
     if guard.is_plain(host):
         return f"{guard.check_url(f'http://{domain}')}/{account}"
     return guard.check_url(f"https://{account}.{domain}")
-
-
-class _Unseekable(io.RawIOBase):
-    """Hides all but reading: an SDK that can seek reads a stream twice, and one that was opened once cannot be."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(size)
-
-
-class _Body(io.RawIOBase):
-    """The content of an object, read part by part, whose errors of reading are ours."""
-
-    def __init__(self, downloader: Any) -> None:
-        self._downloader = downloader
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        from videoconf_azure.failures import mapped
-
-        view = memoryview(buffer).cast("B")
-        with mapped():
-            chunk = self._downloader.read(len(view))
-        view[: len(chunk)] = chunk
-        return len(chunk)

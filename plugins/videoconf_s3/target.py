@@ -10,12 +10,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from videoconf.errors import StorageContainerNotFound, StorageError, StoredObjectNotFound
-from videoconf.storage import SignedUrl, StorageContext, StorageTarget, StoredObject, checked_key
+from videoconf.storage import (
+    ReadOnce,
+    RemoteBody,
+    SignedUrl,
+    StorageContext,
+    StorageTarget,
+    StoredObject,
+    checked_key,
+)
 from videoconf_s3.configuration import S3Configuration, S3Settings
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
     from videoconf_s3.client import Sender
 
 PART_BYTES = 8 << 20
@@ -73,7 +79,7 @@ class S3Target(StorageTarget):
         # In this thread, so that one part at a time is in memory. What fails is aborted by the library.
         parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
         with mapped():
-            self._client.upload_fileobj(_Unseekable(stream), **at, ExtraArgs=extra, Config=parts)
+            self._client.upload_fileobj(ReadOnce(stream), **at, ExtraArgs=extra, Config=parts)
         self._abort_unfinished(at)
         return self.stat(key)
 
@@ -92,7 +98,7 @@ class S3Target(StorageTarget):
 
         with mapped():
             body = self._client.get_object(**self._at(key))["Body"]
-        return io.BufferedReader(_Body(body))
+        return io.BufferedReader(RemoteBody(body, mapped))
 
     def stat(self, key: str) -> StoredObject:
         from videoconf_s3.failures import mapped
@@ -119,39 +125,3 @@ class S3Target(StorageTarget):
                 client.close()
                 sender.close()
                 self._made = None
-
-
-class _Unseekable(io.RawIOBase):
-    """Hides all but reading: an SDK that can seek reads a stream twice, and one that was opened once cannot be."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(size)
-
-
-class _Body(io.RawIOBase):
-    """The body of an object, whose errors of reading are ours."""
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        from videoconf_s3.failures import mapped
-
-        view = memoryview(buffer).cast("B")
-        with mapped():
-            chunk = self._body.read(len(view))
-        view[: len(chunk)] = chunk
-        return len(chunk)
-
-    def close(self) -> None:
-        self._body.close()
-        super().close()

@@ -117,13 +117,15 @@ def test_a_statement_that_takes_too_long_is_ended(app):
 
 
 @on_postgresql
-def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is_served(app, client, headers, link):
+def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is_served(
+    app, client, headers, link, database_url
+):
     armed = [True]
 
     def cut(connection, cursor, statement, *rest):
         if armed[0] and statement.startswith("UPDATE meeting"):
             armed[0] = False
-            with session_of(app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", ""), autocommit=True) as other:
+            with session_of(database_url, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", (cursor.connection.info.backend_pid,))
 
     from sqlalchemy import event

@@ -2,11 +2,14 @@
 
 from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
 from videoconf.storage.guard import EndpointGuard, guarded_pool
+from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
 
 __all__ = [
     "CONTRACT_VERSION",
     "EndpointGuard",
+    "ReadOnce",
+    "RemoteBody",
     "SignedUrl",
     "StorageContext",
     "StorageTarget",
