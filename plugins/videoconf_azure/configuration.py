@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Regexp
@@ -27,8 +27,18 @@ END = r"$(?!\n)"
 def _is_base64(text: str) -> None:
     try:
         base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # of what is not ASCII another one than of what is not base64
         raise ValidationError("Must be base64.") from None
+
+
+def _is_host(text: str) -> None:
+    try:
+        parts = urlsplit(f"//{text}")
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address that is none, or a port beyond 65535
+        is_host = False
+    if not is_host:
+        raise ValidationError("Must be a host, with a port or without.")
 
 
 class AzureConfiguration(Schema):
@@ -51,7 +61,7 @@ class AzureConfiguration(Schema):
     )
     domain = fields.String(
         load_default="blob.core.windows.net",
-        validate=[Length(max=255), Regexp(rf"^[A-Za-z0-9:.\[\]-]+{END}")],
+        validate=[Length(max=255), Regexp(rf"^[A-Za-z0-9:.\[\]-]+{END}"), _is_host],
         metadata={"description": "What follows the account's name in the host; it must lead to an allowed host."},
     )
     fallback = fields.String(

@@ -24,8 +24,8 @@ from videoconf_s3.configuration import S3Configuration, S3Settings
 if TYPE_CHECKING:
     from videoconf_s3.client import Sender
 
-PART_BYTES = 8 << 20
-"""Of 10,000 parts that an upload may have: objects of up to 80 GB, with one part at a time in memory."""
+PART_BYTES = 5 << 20
+"""Of 10,000 parts that an upload may have: objects of up to 50 GB, with one part at a time in memory."""
 
 
 class S3Target(StorageTarget):

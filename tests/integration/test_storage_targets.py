@@ -391,3 +391,14 @@ def test_a_ciphertext_that_was_changed_cannot_be_read():
         changed[position] ^= 1
         with pytest.raises(Exception, match="lacks the key"):
             cipher.decrypt("t", bytes(changed))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"domain": ":00[sYQC"}, {"domain": "[::1"}, {"domain": "[1:::2]"}, {"domain": "x:99999"}, {"accountKey": "é"}],
+)
+def test_what_no_url_can_hold_is_refused_by_name(client, headers, wrong):
+    body = {"name": "AZURE", "container": "archives", "accountName": "account", "accountKey": "YQ=="} | wrong
+    answer = client.put("/archives/storage-target", headers=headers(), json=body)
+    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    assert list(answer.json["errors"]) == list(wrong)

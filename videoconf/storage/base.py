@@ -53,9 +53,9 @@ class StorageTarget(ABC):
 
     contract_version: ClassVar[int] = CONTRACT_VERSION
     key: ClassVar[str]
-    """Names the kind in rows and settings: ``s3``, ``azure``."""
+    """Names the kind in rows and settings: ``[a-z][a-z0-9]{1,31}``. Never changes."""
     wire_name: ClassVar[str]
-    """Names the kind in ``PUT /archives/storage-target``: ``AWSS3``, ``AZURE``."""
+    """Names the kind in ``PUT /archives/storage-target``."""
     label: ClassVar[str]
     hosts: ClassVar[tuple[str, ...]] = ()
     """Hosts of the vendor itself, which need not be allowed by the settings: ``*.example.com``."""

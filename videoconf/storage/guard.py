@@ -39,7 +39,7 @@ NEVER = tuple(
         "0.0.0.0/8",
         "100.100.100.200/32",  # metadata at Alibaba
         "127.0.0.0/8",
-        "168.63.129.16/32",  # the platform's own services at Azure, on an address that looks public
+        "168.63.129.16/32",  # a cloud platform's own services, on an address that looks public
         "169.254.0.0/16",  # metadata nearly everywhere
         "192.0.0.0/24",  # metadata at Oracle
         "224.0.0.0/4",
