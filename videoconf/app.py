@@ -35,12 +35,14 @@ from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
+from videoconf.archives.credentials import StoredCredentials
 from videoconf.archives.deletion import Deletion
 from videoconf.archives.downloads import Downloads
 from videoconf.archives.encryption import Cipher, key_faults
 from videoconf.archives.operations import Archives
 from videoconf.archives.pulling import Pulling
 from videoconf.archives.reconciler import Reconciler
+from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
@@ -118,7 +120,8 @@ def create_app(
     jobs = Jobs()
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
-    targets = StorageTargets(registry, providers, jobs, settings, cipher, StorageContext(clock, guard))
+    targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
+    credentials = StoredCredentials(cipher)
     deletion = Deletion(providers, jobs, settings, delete_stored_copy=targets.delete_copy)
     Reconciler(providers, jobs, deletion.resume)
     Pulling(providers, jobs, targets, settings)
@@ -136,6 +139,8 @@ def create_app(
         deletion=deletion,
         clients=clients,
         targets=targets,
+        target_changes=TargetChanges(targets, providers, jobs, settings, cipher),
+        credentials=credentials,
         downloads=Downloads(providers, targets, settings),
         clock=clock,
         faults=tuple(faults),
@@ -176,7 +181,7 @@ def create_app(
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
         with app.app_context():
-            faults = targets.faults()
+            faults = credentials.faults()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)

@@ -14,16 +14,16 @@ from videoconf.errors import EncryptionKeyUnknown, EncryptionNotConfigured
 def rotate_keys(ctx: click.Context) -> None:
     """Encrypt stored credentials with the first of VIDEOCONF_ENCRYPTION_KEYS; the others may be removed afterwards."""
     app = ctx.ensure_object(ScriptInfo).load_app()
-    targets = services(app).targets
+    credentials = services(app).credentials
     with app.app_context():
         try:
-            rotated = targets.rotate()
+            rotated = credentials.rotate()
         except EncryptionNotConfigured as error:
             raise click.ClickException("VIDEOCONF_ENCRYPTION_KEYS is not set, or holds no key.") from error
         except EncryptionKeyUnknown as error:
-            missing = ", ".join(targets.unknown_key_ids()) or "none: a row is damaged, or was moved between tenants"
+            missing = ", ".join(credentials.unknown_key_ids()) or "none: a row is damaged, or was moved between tenants"
             raise click.ClickException(
                 f"A key that stored credentials need is not configured (ids of the missing: {missing}). What comes"
                 " before it is done; nothing was lost."
             ) from error
-    click.echo(f"Encrypted anew with key {targets.newest_key_id}: {rotated}. No other key is needed any more.")
+    click.echo(f"Encrypted anew with key {credentials.newest_key_id}: {rotated}. No other key is needed any more.")

@@ -129,5 +129,5 @@ def ask_database() -> dict[str, str]:
 
 
 def _ask_for_keys() -> str:
-    missing = services().targets.unknown_key_ids()
+    missing = services().credentials.unknown_key_ids()
     return f"stored credentials need keys that are not configured: {', '.join(missing)}" if missing else "ok"

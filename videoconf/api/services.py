@@ -7,9 +7,11 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from videoconf.archives.credentials import StoredCredentials
 from videoconf.archives.deletion import Deletion
 from videoconf.archives.downloads import Downloads
 from videoconf.archives.operations import Archives
+from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.hooks import Providers, Registry
@@ -43,6 +45,8 @@ class Services:
     clients: dict[str, Clients]
     """The HTTP clients of each enabled provider."""
     targets: StorageTargets
+    target_changes: TargetChanges
+    credentials: StoredCredentials
     downloads: Downloads
     clock: Clock
     faults: tuple[str, ...]

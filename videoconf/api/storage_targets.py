@@ -59,7 +59,7 @@ def set_storage_target() -> Response:
     if content_type is None:
         raise NotAcceptable
     name, configuration = _loaded(json_body())
-    services().targets.set(caller(), name, configuration)
+    services().target_changes.set(caller(), name, configuration)
     return Response("null", content_type=content_type)
 
 
@@ -80,7 +80,7 @@ def get_storage_target() -> Response:
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.deleteUploadTarget", responses={404: "NOT_FOUND", 409: "CONFLICT"})
 def delete_storage_target() -> None:
     """Let archives stay with the provider again. What is in the target stays there and can still be downloaded."""
-    services().targets.remove(caller())
+    services().target_changes.remove(caller())
 
 
 class _SetSchema(marshmallow.Schema):
@@ -97,7 +97,7 @@ def _loaded(document: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(name, str) or name not in kinds:
         raise ValidationFailed(errors={"name": [f"Must be one of: {', '.join(sorted(kinds))}."]})
     rest = {member: value for member, value in document.items() if member != "name"}
-    complete = services().targets.with_credentials(caller(), name, rest)
+    complete = services().target_changes.with_credentials(caller(), name, rest)
     return name, dict(kinds[name].configuration_schema().load(complete))
 
 
