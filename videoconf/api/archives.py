@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 
 from videoconf.api.archive_schemas import (
     ArchiveArgs,
@@ -20,10 +20,10 @@ from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
 from videoconf.api.fields import utc_text
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
+from videoconf.api.requests import preferred_type
 from videoconf.api.services import services
 from videoconf.archives.listing import ArchiveFilter
 from videoconf.archives.models import Archive
-from videoconf.errors import NotAcceptable
 from videoconf.providers import ArchiveRequest
 
 blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)
@@ -82,11 +82,7 @@ def delete_archive(archive_id: str) -> Response:
     Where one of the two is down, the archive stays `deleting` and is deleted later; then this may be repeated.
     `Accept` chooses between `text/plain` (the default) and `application/json`; the body is the same.
     """
-    # The choice is made before anything is deleted.
-    offered = ["text/plain", "application/json"]
-    content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
-    if content_type is None:
-        raise NotAcceptable
+    content_type = preferred_type("text/plain", "application/json")
     services().deletion.delete(caller(), archive_id)
     return Response("null", content_type=content_type)
 

@@ -15,7 +15,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import marshmallow
-from flask import Response, request
+from flask import Response
 from marshmallow import fields
 from marshmallow.validate import Range
 
@@ -26,11 +26,11 @@ from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
 from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
 from videoconf.api.permissions import Permission
+from videoconf.api.requests import preferred_type
 from videoconf.api.services import services
 from videoconf.attendance.operations import AttendeeList, Report
 from videoconf.attendance.reducer import Attendee, Connection, Span
 from videoconf.attendance.report import PresenceRule, Row
-from videoconf.errors import NotAcceptable
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 
@@ -162,10 +162,7 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
 
     `Accept` chooses between `application/json` (the default) and `text/csv`, which has a line for each attendee.
     """
-    offered = ["application/json", "text/csv"]
-    content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
-    if content_type is None:
-        raise NotAcceptable
+    content_type = preferred_type("application/json", "text/csv")
     with services().attendance.report(caller(), meeting_link_id, PresenceRule(**args)) as report:
         if content_type == "text/csv":
             answer = _spooled(_csv(report), "text/csv; charset=utf-8; header=present")

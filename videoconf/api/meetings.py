@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, PageArgs, page_headers
@@ -17,9 +17,8 @@ from videoconf.api.meeting_schemas import (
 )
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
-from videoconf.api.requests import idempotency_key
+from videoconf.api.requests import idempotency_key, preferred_type
 from videoconf.api.services import services
-from videoconf.errors import NotAcceptable
 from videoconf.meetings.creation import NewMeeting
 from videoconf.meetings.joining import IssuedToken, TokenWish
 from videoconf.meetings.models import Meeting
@@ -50,11 +49,7 @@ def create_meeting(new: dict[str, Any]) -> Response:
     Without a body, a meeting that starts now. `Accept` chooses between `text/plain` (the default) and
     `application/json`; the body is the same.
     """
-    # The choice is made before anything is created: an answer that cannot be given must not leave a meeting behind.
-    offered = ["text/plain", "application/json"]
-    content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
-    if content_type is None:
-        raise NotAcceptable
+    content_type = preferred_type("text/plain", "application/json")
     link = services().creation.create(caller(), NewMeeting(**new), idempotency_key())
     response = Response(json.dumps(link), content_type=content_type)
     response.headers["Location"] = url_for("meetings.get_meeting", meeting_link_id=link)

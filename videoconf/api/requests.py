@@ -17,7 +17,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.routing import UnicodeConverter
 
-from videoconf.errors import IdempotencyKeyInvalid, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from videoconf.errors import (
+    IdempotencyKeyInvalid,
+    MalformedRequest,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
 
 API_BODY_LIMIT_BYTES = 64 * 1024
 WEBHOOK_BODY_LIMIT_BYTES = 256 * 1024
@@ -73,6 +79,20 @@ def idempotency_key() -> str | None:
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise IdempotencyKeyInvalid
     return key
+
+
+def preferred_type(*offered: str) -> str:
+    """Return the media type that ``Accept`` prefers of those offered, by default the first.
+
+    To be asked before anything is done: an answer that cannot be given must leave nothing behind.
+
+    :raises NotAcceptable: it is none of them.
+    """
+    accepted = request.accept_mimetypes
+    content_type = accepted.best_match(offered) if accepted else offered[0]
+    if content_type is None:
+        raise NotAcceptable
+    return content_type
 
 
 def raw_body(limit_bytes: int = WEBHOOK_BODY_LIMIT_BYTES) -> bytes:

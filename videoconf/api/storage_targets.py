@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import marshmallow
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
@@ -15,9 +15,9 @@ from videoconf.api.blueprint import Api, Blueprint
 from videoconf.api.fields import UtcTime
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
-from videoconf.api.requests import json_body
+from videoconf.api.requests import json_body, preferred_type
 from videoconf.api.services import services
-from videoconf.errors import NotAcceptable, ValidationFailed
+from videoconf.errors import ValidationFailed
 from videoconf.storage import StorageTarget
 
 blueprint = Blueprint("storage_targets", __name__, tag=Tag.ARCHIVES)
@@ -54,10 +54,7 @@ def set_storage_target() -> Response:
     tenant may leave the credentials out where the service's settings have them. `Accept` chooses
     between `text/plain` (the default) and `application/json`; the body is the same.
     """
-    offered = ["text/plain", "application/json"]
-    content_type = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
-    if content_type is None:
-        raise NotAcceptable
+    content_type = preferred_type("text/plain", "application/json")
     name, configuration = _loaded(json_body())
     services().target_changes.set(caller(), name, configuration)
     return Response("null", content_type=content_type)
