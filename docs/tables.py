@@ -39,7 +39,8 @@ def settings() -> None:
 
 def setting_row(row: Declared) -> tuple[str, str, str]:
     default = "required" if row.required else shown(row.default)
-    choices = f" One of {', '.join(f'`{choice}`' for choice in row.choices)}." if row.choices else ""
+    named = ", ".join(f"`{choice}`" for choice in row.choices if choice)  # an empty one is told by the help
+    choices = f" One of {named}." if named else ""
     return f"`{row.variable}`", default, f"{row.help}{choices}{' *Secret.*' if row.secret else ''}"
 
 

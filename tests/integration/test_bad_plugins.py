@@ -1,6 +1,7 @@
 """Installed plugins that are broken: each is left out and told of, and the service serves with the others."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ BROKEN = {
     "no_label": "TypeError",
     "no_settings": "TypeError",
     "no_schema": "TypeError",
+    "schema_hangs": "TimeoutError",
 }
 
 
@@ -74,6 +76,40 @@ def test_one_that_is_listed_refuses_to_serve_and_says_why(install, make_app, nam
     assert BROKEN[name] in str(refused.value)
 
 
+UNMAKEABLE = {
+    "create_hangs": "TimeoutError (it has 0.5 s)",
+    "create_raises": "RuntimeError",
+    "create_exits": "SystemExit",
+    "create_gives_nothing": "TypeError",
+    "settings_hang": "TimeoutError (it has 0.5 s)",
+    "capabilities_hang": "TimeoutError (it has 0.5 s)",
+}
+"""Plugins that say well what they bring, and then cannot make it."""
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", UNMAKEABLE)
+def test_a_provider_that_cannot_be_made_refuses_to_serve_in_time_and_says_what_to_do(install, make_app, name):
+    key = name.replace("_", "")
+    plugins = install(name)
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError) as refused:
+        make_app(plugins=plugins, providers=(key, "fake"))
+    assert time.monotonic() - started < 10 * LOAD_SECONDS, "it is not waited for"
+    [fault] = refused.value.faults
+    assert f"plugin {name!r} of bad_plugin_{name} 6.6" in fault
+    assert UNMAKEABLE[name] in fault
+    assert "take it out of VIDEOCONF_PROVIDERS" in fault
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", UNMAKEABLE)
+def test_one_that_is_not_listed_is_not_made(install, make_app, headers, name):
+    service = service_of(make_app(plugins=install(name)), headers)
+    assert service.api("GET", "/providers").json["failures"] == []
+    assert service.api("POST", "/session").status == 200
+
+
 @ON_SQLITE
 def test_a_key_that_two_bring_refuses_to_start_and_names_both(install, make_app):
     with pytest.raises(ConfigurationError) as refused:
@@ -83,7 +119,7 @@ def test_a_key_that_two_bring_refuses_to_start_and_names_both(install, make_app)
 
 
 def test_every_bad_plugin_is_tried():
-    assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, "same_key"}
+    assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, *UNMAKEABLE, "same_key"}
 
 
 class Failing(FakeProvider):

@@ -1,14 +1,18 @@
 """Several providers at once: who gets a meeting, what happens when the default fails, and that nobody moves later."""
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.service import ON_SQLITE, service_of
 from tests.vonage_standin import faults
 from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.errors import ProviderUnavailable
+from videoconf.providers import Secret
 
 pytestmark = ON_SQLITE
+
+KEY = Secret(Fernet.generate_key().decode())
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def make_service(make_app, headers, standin, monkeypatch):
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        made.append(make_app(providers=("vonage", "fake")))
+        made.append(make_app(providers=("vonage", "fake"), encryption_keys=(KEY,)))
         return service_of(made[-1], headers)
 
     yield make
@@ -96,6 +100,22 @@ def test_a_failure_that_did_nothing_moves_the_meeting_on(service, standin, fault
     assert said["failedOver"] == {"vonage": code}
     assert service.api.read(link)["provider"] == "fake"
     assert standin.world.sessions == {}
+
+
+def test_its_upload_target_is_that_of_the_provider_that_it_got(service, standin):
+    """Vonage has one target for all tenants, the fake one for each; another tenant has set none."""
+    body = {"name": "MEMORY", "area": "failover", "password": "kept-by-the-default-tenant"}
+    assert service.api("PUT", "/archives/storage-target", body).status == 200
+    other = service.caller_with(tenant="other")
+    assert other.read(other.create())["uploadTarget"] == "MEMORY"
+
+    standin.faults.add("POST", "/session/create", faults.rate_limited())
+    meeting = other.read(other.create())
+    assert (meeting["provider"], meeting["uploadTarget"]) == ("fake", None)
+
+    standin.faults.add("POST", "/session/create", faults.rate_limited())
+    meeting = service.api.read(service.api.create())
+    assert (meeting["provider"], meeting["uploadTarget"]) == ("fake", "MEMORY")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def test_a_target_that_does_not_work_is_refused_with_the_reason(api, app, areas)
         (StorageUnavailable, (504, "storage_timeout")),
         (StorageTimeout, (504, "storage_timeout")),
         (ZeroDivisionError, (422, "storage_target_rejected")),
+        (SystemExit, (422, "storage_target_rejected")),
     ],
 )
 def test_a_target_that_does_not_answer_is_not_set(api, monkeypatch, caplog, error, problem):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from videoconf.errors import ConfigurationError, ProviderPluginError, ValidationFailed, VideoconfError
+from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
 from videoconf.providers import Provider, ProviderContext
 from videoconf.settings import load
@@ -69,7 +71,7 @@ def enable_providers(
 ) -> Providers:
     """Make the listed providers, each with a context of its own.
 
-    What is wrong with one is kept as a fault, so that all faults are told at once.
+    What is wrong with one is kept as a fault, so that all faults are told at once; one that hangs is left behind.
     """
     by_key: dict[str, Provider] = {}
     faults: list[str] = []
@@ -77,22 +79,32 @@ def enable_providers(
         if key not in registry.providers:
             faults.append(_missing(registry, key))
             continue
-        cls = registry.providers[key].cls
+        registered = registry.providers[key]
         try:
-            provider = cls.create(load(cls.Settings, settings_prefix(key)), context_of(key))
-            if wrong := undeclared_capabilities(provider):
-                raise ConfigurationError(
-                    f"The provider {key!r} declares and implements differently: {', '.join(wrong)}."
-                )
-            by_key[key] = provider
+            by_key[key] = within(registry.load_seconds, partial(_make, registered.cls, key, context_of(key)))
         except ConfigurationError as error:
             faults += [f"{fault} (provider {key!r})" for fault in error.faults]
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may call sys.exit
             logger.exception("the provider %r cannot be made", key)
-            faults.append(f"The provider {key!r} cannot be made: {type(error).__name__}. The log has the trace.")
+            given = f" (it has {registry.load_seconds:g} s)" if isinstance(error, TimeoutError) else ""
+            faults.append(
+                f"The provider {key!r} of the {registered.origin} cannot be made: {type(error).__name__}{given}."
+                " The log has the trace. Correct or update the plugin, or take it out of VIDEOCONF_PROVIDERS."
+            )
     if not keys:
         faults.append("VIDEOCONF_PROVIDERS names no provider.")
     return Providers(by_key, tuple(faults))
+
+
+def _make(cls: type[Provider], key: str, context: ProviderContext) -> Provider:
+    provider: Any = cls.create(load(cls.Settings, settings_prefix(key)), context)
+    if not isinstance(provider, Provider):
+        raise TypeError(f"{cls.__name__}.create() gives {provider!r}, which is no Provider")
+    if wrong := undeclared_capabilities(provider):
+        raise ConfigurationError(f"The provider {key!r} declares and implements differently: {', '.join(wrong)}.")
+    return provider
 
 
 def _missing(registry: Registry, key: str) -> str:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = "videoconf"
 LOAD_SECONDS = 30.0
-"""How long one plugin may take to be imported, and to say what it brings."""
+"""How long one plugin may take to be imported, for each of its hooks, and to make its provider."""
 
 T = TypeVar("T")
 

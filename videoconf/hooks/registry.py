@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 from videoconf.errors import ConfigurationError
-from videoconf.hooks.loader import Failure, Origin, Plugins, within
+from videoconf.hooks.loader import LOAD_SECONDS, Failure, Origin, Plugins, within
 from videoconf.providers import INTERFACES, Provider
 from videoconf.providers.base import CONTRACT_VERSION as PROVIDER_CONTRACT
 from videoconf.settings import PREFIX, Declared, declared
@@ -41,6 +41,7 @@ class Registry:
     storage_targets: dict[str, Registered[StorageTarget]]
     commands: tuple[click.Command, ...]
     failures: tuple[Failure, ...]
+    load_seconds: float = LOAD_SECONDS
 
     @property
     def configurable(self) -> dict[str, Registered[Any]]:
@@ -84,17 +85,21 @@ def build_registry(plugins: Plugins) -> Registry:
         _add(providers, new_providers, origin)
         _add(storage_targets, new_targets, origin)
         commands += new_commands
-    return Registry(providers, storage_targets, tuple(commands), tuple(failures))
+    return Registry(providers, storage_targets, tuple(commands), tuple(failures), plugins.load_seconds)
 
 
 def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None]) -> list[Any]:
     """Call one hook of one plugin only, so that what comes back, and what goes wrong, has a name."""
     others = [plugin for other, plugin in plugins.manager.list_name_plugin() if other != name]
     caller = plugins.manager.subset_hook_caller(hook, remove_plugins=others)
-    found = within(plugins.load_seconds, lambda: [item for items in caller() for item in items])
-    for item in found:
-        check(item)
-    return found
+
+    def collect() -> list[Any]:
+        found = [item for items in caller() for item in items]
+        for item in found:
+            check(item)  # makes the plugin's schemas, which is code of the plugin's
+        return found
+
+    return within(plugins.load_seconds, collect)
 
 
 def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: Origin) -> None:
@@ -130,7 +135,7 @@ def _check_storage_target(cls: type[StorageTarget]) -> None:
     _check_key(cls, STORAGE_CONTRACT)
     if not isinstance(getattr(cls, "wire_name", None), str):
         raise TypeError(f"{cls.__name__}.wire_name must be a text")
-    if not (cls.secret_fields | cls.masked_fields) <= cls.configuration_schema().fields.keys():
+    if not (cls.secret_fields | cls.masked_fields) <= cls.configuration_schema(partial=()).fields.keys():
         raise TypeError(f"{cls.__name__} names secret fields that its configuration does not have")
 
 

@@ -228,7 +228,11 @@ class Creation:
             session.execute(
                 update(Meeting)
                 .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
-                .values(provider=provider.key, account=provider.account)
+                .values(
+                    provider=provider.key,
+                    account=provider.account,
+                    upload_target=self._targets.find_name(session, begun.caller.tenant, provider),
+                )
                 .execution_options(synchronize_session=False)
             )
 
