@@ -23,6 +23,7 @@ from videoconf.api.auth import mint_token
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.database import db
+from videoconf.errors import ConfigurationError
 
 TOKEN_TTL_SECONDS = 30 * 86400
 
@@ -54,11 +55,15 @@ def dev(ctx: click.Context, port: int) -> None:
     os.environ.update({**environment, **os.environ})
 
     app = ctx.ensure_object(ScriptInfo).load_app()
+    parts = services(app)
     with app.app_context():
         upgrade()
+        faults = [*parts.faults, *parts.credentials.faults()]
         db.engine.dispose()
+    if faults:  # told here, where no server's trace surrounds it
+        raise ConfigurationError(faults)
 
-    settings = services(app).settings
+    settings = parts.settings
     token = mint_token(settings, subject="developer", permissions=list(Permission), ttl_seconds=TOKEN_TTL_SECONDS)
     (folder / "dev-token").write_text(token)
     click.echo(
@@ -93,6 +98,6 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
         "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
         "VIDEOCONF_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "VIDEOCONF_FAKE_WEBHOOK_URL": f"http://127.0.0.1:{port}",
+        "VIDEOCONF_FAKE_WEBHOOK_URL": f"http://127.0.0.1:{port}{os.environ.get('VIDEOCONF_PATH_PREFIX', '')}",
         **{name: kept.get(name) or secret for name, secret in made.items()},
     }

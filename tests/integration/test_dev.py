@@ -1,5 +1,6 @@
 """``make run`` is ``flask videoconf dev``: the first thing that anybody tries."""
 
+import json
 import os
 import re
 import signal
@@ -34,7 +35,8 @@ def dev_server(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        server = GunicornServer(f"http://127.0.0.1:{port}", process, log_path)
+        prefix = environment.get("VIDEOCONF_PATH_PREFIX", "")
+        server = GunicornServer(f"http://127.0.0.1:{port}{prefix}", process, log_path)
         started.append(server)
         server.wait_until_up()
         return server
@@ -81,6 +83,24 @@ def test_variables_of_the_environment_win(dev_server: Callable[..., GunicornServ
     dev_server(VIDEOCONF_DATABASE_URL=f"sqlite:///{tmp_path / 'mine.sqlite'}")
     assert (tmp_path / "mine.sqlite").exists()
     assert not (tmp_path / "instance" / "videoconf.sqlite").exists()
+
+
+def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
+    server = dev_server(VIDEOCONF_PATH_PREFIX="/video")
+    authorization = f"Authorization: Bearer {(tmp_path / 'instance' / 'dev-token').read_text()}"
+    meeting = run_shell(f"curl -sS -X POST {server.url}/session -H '{authorization}'").strip().strip('"')
+    given = run_shell(f"curl -sS -X POST {server.url}/session/{meeting}/token -H '{authorization}'")
+    (act,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
+    run_shell(f"{act} join {json.loads(given)['token']}")
+    run_shell(f"{act} deliver")
+    listed = json.loads(run_shell(f"curl -sS {server.url}/session/{meeting}/attendees -H '{authorization}'"))
+    assert [attendee["isDeleted"] for attendee in listed] == [False]
+
+
+def test_what_forbids_serving_is_told_without_a_trace(dev_server: Callable[..., GunicornServer]) -> None:
+    with pytest.raises(AssertionError, match="VIDEOCONF_JWT_SECRETS") as told:
+        dev_server(VIDEOCONF_JWT_SECRETS="short")
+    assert "Traceback" not in str(told.value)
 
 
 def test_ctrl_c_stops_it_whole(dev_server: Callable[..., GunicornServer]) -> None:
