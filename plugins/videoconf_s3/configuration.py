@@ -59,7 +59,8 @@ class S3Configuration(Schema):
     )
     prefix = fields.String(
         load_default="",
-        validate=[Regexp(rf"^([A-Za-z0-9_-][A-Za-z0-9_.-]*/?)*{END}"), Length(max=200)],
+        # No part begins with a dot or is empty. Not "(part/?)*", which tries the 200 characters in 2^200 ways.
+        validate=[Regexp(rf"^(?![./])(?!.*/[./])[A-Za-z0-9_./-]*{END}"), Length(max=200)],
         metadata={"description": "What the keys of all objects begin with."},
     )
     fallback = fields.String(

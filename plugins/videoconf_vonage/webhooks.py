@@ -39,7 +39,8 @@ KINDS = {
     "archive": EventKind.ARCHIVE,
 }
 
-_WHITESPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
+# A text may lack its end, so that a body of many quotes is read once and not once a quote.
+_WHITESPACE = re.compile(rb'("(?:[^"\\]|\\.)*"?)|[ \t\r\n]+', re.DOTALL)
 
 # --- where it comes from --------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ _PRIVATE_NAME = re.compile(
     r"ur[il]s?$|^ur[il]|href|link|passw|secret|token|credential|signature|authorization|(api|access|private)[-_ ]?key",
     re.IGNORECASE,
 )
-_URL = re.compile(r"[a-z][a-z0-9+.-]*:/|^\s*//|\bwww\.|\b(data|mailto):", re.IGNORECASE)
+_URL = re.compile(r"[a-z0-9+.-]:/|^\s*//|\bwww\.|\b(data|mailto):", re.IGNORECASE)
 
 
 def cleaned(said: ArchiveState) -> ArchiveState:
