@@ -120,11 +120,15 @@ def test_metrics_of_three_workers_add_up_to_the_requests_sent(gunicorn_server, h
     for _ in range(5):
         assert http.request("POST", f"{server.url}/session", headers=headers()).status == 200
     http.request("GET", f"{server.url}/nowhere", headers=headers())
+    for number in range(3):
+        http.request(f"INVENTED{number}", f"{server.url}/session")
     http.request("POST", f"{server.url}/webhooks/session", body=b"{}")
     found = samples(http.request("GET", f"{server.url}/metrics").data.decode())
     assert total(found, "videoconf_request_seconds_count", method="GET", route="/session", status="200") == 60
     assert total(found, "videoconf_request_seconds_count", method="POST", route="/session", status="200") == 5
     assert total(found, "videoconf_request_seconds_count", route="(none)", status="404") == 1
+    assert total(found, "videoconf_request_seconds_count", method="(other)") == 3, "each would be a series for ever"
+    assert "INVENTED" not in str(found)
     assert total(found, "videoconf_webhook_events_total", provider="fake", outcome="rejected") == 1
     assert total(found, "videoconf_database_connections") >= 0
     assert ("videoconf_job_lag_seconds", ()) in found

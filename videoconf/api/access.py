@@ -14,6 +14,8 @@ from videoconf.metrics import REQUESTS
 logger = logging.getLogger("videoconf.access")
 
 _STARTED = "videoconf.started"
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""Those counted by name. Anybody can send invented ones, and each would be a series that is kept for ever."""
 QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
 """Asked every few seconds by machines: counted, and logged at DEBUG."""
 
@@ -32,7 +34,8 @@ def init_access(app: Flask, *, development: bool) -> None:
         seconds = time.perf_counter() - request.environ[_STARTED]
         # The rule and not the path: a path holds ids, and each would be a series of its own.
         route = request.url_rule.rule if request.url_rule is not None else "(none)"
-        REQUESTS.labels(request.method, route, str(response.status_code)).observe(seconds)
+        method = request.method if request.method in METHODS else "(other)"
+        REQUESTS.labels(method, route, str(response.status_code)).observe(seconds)
         caller = g.get("caller")
         logger.log(
             logging.DEBUG if request.endpoint in QUIET else logging.INFO,

@@ -90,12 +90,23 @@ class JwksKeys:
 
 
 def _read(document: bytes) -> dict[str, tuple[str, Any]]:
-    """Read a key set; keys that are not for signatures, or of a type that is not known, are left out."""
+    """Read a key set; keys that are not for signatures, or that we cannot use, are left out: the others go on.
+
+    :raises Exception: it is no key set, or none of its keys can be read.
+    """
     keys: dict[str, tuple[str, Any]] = {}
+    unreadable = None
     for entry in json.loads(document)["keys"]:
         if entry.get("use", "sig") != "sig" or "kid" not in entry:
             continue
         algorithm = ALGORITHMS.get(entry.get("kty"))
-        if algorithm is not None and entry.get("alg", algorithm) == algorithm:
-            keys[entry["kid"]] = (algorithm, jwt.PyJWK.from_dict(entry, algorithm).key)
+        if algorithm is None or entry.get("alg", algorithm) != algorithm:
+            continue
+        try:
+            keys[str(entry["kid"])] = (algorithm, jwt.PyJWK.from_dict(entry, algorithm).key)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:  # of a curve that we do not take, or damaged
+            unreadable = error
+            logger.warning("a key of the identity provider cannot be read: %s", type(error).__name__)
+    if unreadable is not None and not keys:
+        raise ValueError("no key of the set can be read") from unreadable
     return keys

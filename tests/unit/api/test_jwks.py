@@ -149,6 +149,15 @@ def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, ke
     assert keys.find("k", "RS256") is not None
 
 
+def test_a_key_that_cannot_be_read_spoils_no_other(issuer, keys):
+    issuer.add("damaged", n="")
+    issuer.add("curve", "ES256", crv="P-384")
+    issuer.add("k")
+    assert keys.find("k", "RS256") is not None
+    assert keys.find("damaged", "RS256") is None
+    assert keys.find("curve", "ES256") is None
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"keys": 1}', b'{"keys": [{"kid": "k", "kty": "RSA"}]}'])
 def test_a_key_set_that_cannot_be_read_changes_nothing(httpserver, body):
     httpserver.expect_request("/keys").respond_with_data(body)
