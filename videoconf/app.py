@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
+import weakref
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import click
@@ -35,6 +36,7 @@ from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
 from videoconf.api.services import EXTENSION, Services
+from videoconf.api.tracing import init_tracing
 from videoconf.archives.credentials import StoredCredentials
 from videoconf.archives.deletion import Deletion
 from videoconf.archives.downloads import Downloads
@@ -48,7 +50,7 @@ from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.database import db, driver_url, engine_options
 from videoconf.errors import ConfigurationError
-from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
+from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention
 from videoconf.jobs import Jobs, Worker
 from videoconf.meetings.creation import Creation
@@ -58,9 +60,11 @@ from videoconf.meetings.operations import Meetings
 from videoconf.metrics import observe_call
 from videoconf.providers import Clock, ProviderContext, StorageDestination
 from videoconf.providers.clients import Clients
+from videoconf.providers.http import CallOutcome
 from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
 from videoconf.telemetry import configure_logging
+from videoconf.tracing import Tracing, tracing_faults
 
 logger = logging.getLogger(__name__)
 
@@ -90,12 +94,19 @@ def create_app(
     faults = _unknown(registry) if settings is None else []
     settings = settings or load(Settings)
     configure_logging(settings.log_level, settings.log_format)
+    wrong_tracing = tracing_faults(settings)
+    tracing = Tracing() if settings.tracing and not wrong_tracing else None
 
     # 2. Providers: only those that are listed.
     clients: dict[str, Clients] = {}
 
+    def observe(call: CallOutcome) -> None:
+        observe_call(call)
+        if tracing is not None:
+            tracing.call(call)
+
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots, observe_call)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe)
         return ProviderContext(clock, clients[provider], settings.development, open_storage)
 
     def open_storage(destination: StorageDestination) -> StorageTarget:
@@ -103,7 +114,7 @@ def create_app(
 
     providers = enable_providers(registry, settings.providers, context_of)
     wrong_keys = key_faults(settings.encryption_keys)
-    faults += [*auth_faults(settings), *wrong_keys, *providers.faults]
+    faults += [*auth_faults(settings), *wrong_keys, *wrong_tracing, *providers.faults]
     serving = _is_serving() if serving is None else serving
     if serving and faults:
         raise ConfigurationError(faults)
@@ -115,9 +126,15 @@ def create_app(
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
     Migrate(app, db, directory=MIGRATIONS, render_as_batch=True, compare_type=True)
+    closing = ExitStack()  # by the end of the process, and the last first
+    weakref.finalize(app, closing.close)
+    if tracing is not None:
+        closing.callback(tracing.close)
+    for provider in providers:
+        closing.callback(contained(provider.close))
 
     # 4. The domain.
-    jobs = Jobs()
+    jobs = Jobs() if tracing is None else Jobs(tracing.job)
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
@@ -144,6 +161,7 @@ def create_app(
         downloads=Downloads(providers, targets, settings),
         clock=clock,
         faults=tuple(faults),
+        closing=closing,
     )
 
     jobs.every("prune_inbox", 3600, InboxRetention(settings, clock).run)
@@ -152,6 +170,10 @@ def create_app(
 
     # 5. The edge: who calls, what may be sent, how errors look.
     init_access(app, development=settings.development)
+    if tracing is not None:
+        init_tracing(app, tracing)
+        with app.app_context():
+            tracing.watch(db.engine)
     init_auth(app, settings)
     init_requests(app)
     init_limits(app, settings)
@@ -188,7 +210,7 @@ def create_app(
         for _ in range(settings.embedded_workers):
             worker = Worker(jobs, app.app_context)
             worker.start()
-            atexit.register(worker.stop)  # a server that stops lets the job under way finish
+            closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
 
 

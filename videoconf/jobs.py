@@ -72,6 +72,9 @@ class Job(Model):
 
 
 Handler = Callable[[Mapping[str, Any]], None]
+Around = Callable[[str, int, int, Callable[[], Exception | None]], Exception | None]
+"""Calls its last argument and returns what that returns: the error that a job ended with. Told before: its kind, its id
+and which attempt it is."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,13 @@ class Measured:
 
 
 class Jobs:
-    """The queue, and the handlers by kind."""
+    """The queue, and the handlers by kind.
 
-    def __init__(self) -> None:
+    :param around: encloses each run of a job, for traces.
+    """
+
+    def __init__(self, around: Around = lambda kind, job_id, attempt, run: run()) -> None:
+        self._around = around
         self._handlers: dict[str, Handler] = {}
         self._long: set[str] = set()
         self._periods_seconds: dict[str, float] = {}
@@ -179,6 +186,9 @@ class Jobs:
             raise error
 
     def _run(self, job: ClaimedJob) -> Exception | None:
+        return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
+
+    def _try(self, job: ClaimedJob) -> Exception | None:
         if job.attempts > MAX_ATTEMPTS and not job.recurs:
             # No attempt came to its end: the job takes its worker along, and would for ever.
             error = RuntimeError("no attempt ended")

@@ -217,6 +217,11 @@ class Settings:
         minimum=0,
         maximum=5,
     )
+    tracing: bool = setting(
+        "Send traces by OpenTelemetry, which `pip install 'videoconf[otel]'` brings. Where to, and which, is in the"
+        " standard `OTEL_…` variables.",
+        default=False,
+    )
     log_format: str = setting("`json` (one object a line) or `text`.", default="json", choices=("json", "text"))
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
@@ -51,6 +52,8 @@ class Services:
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""
+    closing: ExitStack
+    """Closes, at the end of the process, what was opened for the application."""
 
 
 def services(app: Flask | None = None) -> Services:

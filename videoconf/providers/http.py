@@ -75,10 +75,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """How one call ended, for metrics."""
+    """How one call ended, for metrics and traces."""
 
     provider: str
     operation: str
+    method: str
+    host: str
+    status: int | None
+    """Of the latest answer; None where there was none."""
     outcome: str
     """``ok``, or the code of the error that was raised."""
     attempts: int
@@ -254,7 +258,18 @@ class GuardedClient:
                 extra=facts,
             )
             if self._observer is not None:
-                self._observer(CallOutcome(self._provider, operation, outcome, call.attempts, seconds))
+                self._observer(
+                    CallOutcome(
+                        provider=self._provider,
+                        operation=operation,
+                        method=request.method,
+                        host=request.origin.host,
+                        status=call.status,
+                        outcome=outcome,
+                        attempts=call.attempts,
+                        seconds=seconds,
+                    )
+                )
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
