@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
@@ -206,7 +206,7 @@ class FakeVendor(Provider):
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         self.rooms.disconnect(session.session_id, connection_id)
 
-    def mute(self, session: SessionRef, connection_id: str | None) -> None:
+    def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
         self.rooms.mute(session.session_id, connection_id)
 
 

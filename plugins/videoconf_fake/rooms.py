@@ -160,19 +160,11 @@ class Rooms:
             self._tell_stream(database, "stream.destroyed", connection, stream_id, muted=bool(gone["muted"]))
 
     def mute(self, session_id: str, connection_id: str | None) -> None:
-        """Mute the streams of one connection, or with None of all.
-
-        :raises ProviderNotFoundThere: nobody is connected to the session under this id.
-        """
+        """Mute the streams of one connection, or with None of all. One that is gone, or of elsewhere, has none."""
         with self._state.write() as database:
-            connections = [
-                connection
-                for connection in self._connected(database, session_id)
-                if connection_id in (None, connection["connection_id"])
-            ]
-            if connection_id is not None and not connections:
-                raise ProviderNotFoundThere("Nobody is connected under this id.")
-            for connection in connections:
+            for connection in self._connected(database, session_id):
+                if connection_id not in (None, connection["connection_id"]):
+                    continue
                 muted = database.execute(
                     "UPDATE stream SET muted = 1 WHERE connection_id = ? AND NOT muted RETURNING stream_id",
                     (connection["connection_id"],),

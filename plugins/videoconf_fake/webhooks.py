@@ -18,6 +18,7 @@ from videoconf.providers import (
     EventKind,
     ProviderEvent,
     Secret,
+    StreamState,
     WebhookRequest,
 )
 
@@ -120,6 +121,7 @@ def parse(request: WebhookRequest) -> list[ProviderEvent]:
             at=at,
             connected_at=_time(_text(connection, "created_at")),
             reason=_find_text(document, "reason"),
+            stream=_stream(document) if kind is EventKind.ACTIVITY else None,
         )
     ]
 
@@ -127,6 +129,10 @@ def parse(request: WebhookRequest) -> list[ProviderEvent]:
 def timestamp(at: datetime) -> str:
     """Write a time as the vendor does: RFC 3339, UTC, microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _stream(document: dict[str, Any]) -> StreamState:
+    return StreamState(_text(document["stream"], "id"), is_published=document["type"] != "stream.destroyed")
 
 
 def _archive(archive: dict[str, Any], session_id: str) -> ArchiveState:

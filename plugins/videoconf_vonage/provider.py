@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 from marshmallow import Schema, fields, validate
 
 from videoconf.errors import (
-    CapabilityUnsupported,
     ProviderAuthFailed,
     ProviderBadResponse,
     ProviderConflict,
@@ -76,6 +75,12 @@ class Options(Schema):
     """``routed`` (default): media pass through Vonage. ``relayed``: from client to client where the network allows."""
     location = fields.IPv4()
     """An IPv4 address near which Vonage is to place the session."""
+
+
+class PartlyMuted(ProviderConflict):
+    """Streams of a connection were muted, and another one may be its own too."""
+
+    outcome_unknown = True  # so that the audit trail tells of it
 
 
 class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation):
@@ -300,19 +305,39 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         except ProviderNotFoundThere:
             return
 
-    def mute(self, session: SessionRef, connection_id: str | None) -> None:
-        """Mute what everybody publishes now; clients may unmute themselves.
+    def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
+        """Mute what one connection or everybody publishes now; clients may unmute themselves.
 
-        :raises CapabilityUnsupported: one connection alone is asked for. Vonage mutes streams, and its REST API does
-            not tell whose a stream is.
+        Vonage mutes streams, and only its callbacks tell whose a stream is. Each that is known to be the connection's
+        is muted, listed or not: the list may lag behind.
+
+        :raises ProviderConflict: Vonage lists a stream of which no callback has told, so it may be this connection's;
+            :class:`PartlyMuted` where others of it were muted.
         """
         session_id = self._own(session)
-        if connection_id is not None:
-            raise CapabilityUnsupported("Vonage mutes everybody or nobody. Mute the meeting, or disconnect this one.")
         try:
-            self._rest.mute_session(session_id)
+            if connection_id is None:
+                self._rest.mute_session(session_id)
+                return
+            found, count = self._rest.list_streams(session_id)
         except ProviderNotFoundThere:
             return  # it never ran
+        listed = [stream["id"] for stream in found if isinstance(stream.get("id"), str)]
+        mine = streams.get(connection_id, ())
+        for stream_id in mine:
+            try:
+                self._rest.mute_stream(session_id, stream_id)
+            except ProviderNotFoundThere:
+                continue
+            except ProviderRejected:  # one that is gone may count as an invalid id
+                if stream_id in listed:
+                    raise
+        known = {stream_id for of_one in streams.values() for stream_id in of_one}
+        if max(count, len(found)) > sum(stream_id in known for stream_id in listed):
+            raise (PartlyMuted if mine else ProviderConflict)(
+                "Vonage has not told yet whose a stream of this session is: it may be this connection's. What this one"
+                " is known to publish is muted. Try again in a moment, mute the meeting, or disconnect the connection."
+            )
 
     # --- the account ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from videoconf_vonage.tokens import Credentials
 
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+STREAM_ID = CONNECTION_ID
 ARCHIVE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ARCHIVES_PER_PAGE = 100
 MOST_ARCHIVES = 1000
@@ -59,6 +60,14 @@ class VonageRest:
         for active in (True, False):
             how = {"active": active, "excludedStreamIds": list[str]()}
             self._call("POST", f"{self._session(session_id)}/mute", "session.mute", json=how)
+
+    def list_streams(self, session_id: str) -> tuple[list[Found], int]:
+        """Return the streams of a session, and how many there are by Vonage's count. Whose one is, it does not say."""
+        return self._list(f"{self._session(session_id)}/stream", "stream.list")
+
+    def mute_stream(self, session_id: str, stream_id: str) -> None:
+        path = f"{self._session(session_id)}/stream/{_checked(stream_id, STREAM_ID)}/mute"
+        self._call("POST", path, "stream.mute")
 
     def start_archive(self, body: Mapping[str, Any]) -> Found:
         """Start recording. Not idempotent: sent once at most."""

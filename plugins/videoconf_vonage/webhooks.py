@@ -15,9 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 
 from videoconf.errors import ConfigurationError, WebhookRejected
-from videoconf.providers import EventKind, ProviderEvent, Secret, WebhookRequest
+from videoconf.providers import EventKind, ProviderEvent, Secret, StreamState, WebhookRequest
 from videoconf_vonage.archives import find_time, read_archive
 from videoconf_vonage.connection_data import unpack
+from videoconf_vonage.rest import STREAM_ID
 from videoconf_vonage.settings import PREFIX, VonageSettings
 
 logger = logging.getLogger(__name__)
@@ -154,8 +155,15 @@ def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
             at=at,
             connected_at=find_time(connection.get("createdAt")),
             reason=reason,
+            stream=_find_stream(stream, is_published=document["event"] == "streamCreated"),
         )
     ]
+
+
+def _find_stream(stream: dict[str, Any], *, is_published: bool) -> StreamState | None:
+    """Return what is said of a stream, unless its id is none of Vonage's: it could not be used in a path."""
+    stream_id = _find_text(stream, "id")
+    return StreamState(stream_id, is_published) if stream_id and STREAM_ID.fullmatch(stream_id) else None
 
 
 def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:

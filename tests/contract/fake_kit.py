@@ -38,6 +38,15 @@ class FakeKit(ProviderConformance):
     def join(self, provider, session, join):
         return FakeControl(provider).join(join.token)
 
+    def publish(self, provider, session, connection_id):
+        FakeControl(provider).publish(connection_id)
+        return "camera"
+
+    def is_muted(self, provider, session, connection_id):
+        sql = "SELECT min(muted) FROM stream WHERE connection_id = ?"
+        with provider.state.read() as database:
+            return database.execute(sql, (connection_id,)).fetchone()[0] == 1
+
     def finish_archive(self, provider, archive_id):
         FakeControl(provider).change_archive(archive_id, ArchiveStatus.AVAILABLE)
 

@@ -42,6 +42,13 @@ class VonageKit(ProviderConformance):
     def join(self, provider, session, join):
         return self.standin_in_use.connect(join.token).connection_id
 
+    def publish(self, provider, session, connection_id):
+        return self.standin_in_use.publish(connection_id).stream_id
+
+    def is_muted(self, provider, session, connection_id):
+        streams = self.standin_in_use.world.sessions[session.session_id].streams.values()
+        return all(one.muted for one in streams if one.connection.connection_id == connection_id)
+
     def finish_archive(self, provider, archive_id):
         self.standin_in_use.finish_archive(archive_id)
 

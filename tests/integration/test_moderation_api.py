@@ -129,7 +129,7 @@ def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
     make_app, headers, error, status, told_as
 ):
     class Failing(FakeProvider):
-        def disconnect(self, session, connection_id):
+        def disconnect(self, session, connection_id, streams=None):
             raise error
 
         mute = disconnect

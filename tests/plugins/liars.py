@@ -299,10 +299,16 @@ class RemovesEverybody(Honest):
 
 
 @liar("P53")
+class MutesEverybody(Honest):
+    def mute(self, session, connection_id, streams):
+        super().mute(session, None, streams)
+
+
+@liar("P54")
 class CannotMuteAll(Honest):
-    def mute(self, session, connection_id):
-        if connection_id is None:
-            raise ProviderRejected("one at a time")
+    def mute(self, session, connection_id, streams):
+        if connection_id is not None:
+            super().mute(session, connection_id, streams)
 
 
 # --- webhooks -------------------------------------------------------------------------------------------------------

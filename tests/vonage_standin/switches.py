@@ -54,6 +54,9 @@ class Switches:
     """The Python and Ruby SDKs send ``excludedStreams``, all others ``excludedStreamIds``: the former may be
     ignored."""
 
+    mute_of_gone_stream_status: Literal[404, 400] = 404
+    """The SDK's source names 404 and, for "an invalid stream ID", 400: one that is gone may be either."""
+
     session_events: bool = True
     """``sessionCreated`` and ``sessionDestroyed``: sent by the newer callback service only."""
 

@@ -1,11 +1,11 @@
-"""The row of one connection: merged evidence, each column of which only ever moves one way."""
+"""The rows of a connection and of what it sends: merged evidence, each column of which only ever moves one way."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.database import Model
@@ -48,3 +48,23 @@ class AttendeeConnection(Model):
     """By our clock: the first of two rosters in a row that did not have it."""
     erased_on: Mapped[datetime | None]
     """When the person's id and name were erased; evidence that comes later does not bring them back."""
+
+
+class AttendeeStream(Model):
+    """A media stream of a connection. Times are the provider's, and only grow."""
+
+    __tablename__ = "attendee_stream"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["meeting_id", "connection_id"],
+            ["attendee_connection.meeting_id", "attendee_connection.connection_id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    meeting_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    connection_id: Mapped[str] = mapped_column(primary_key=True)
+    stream_id: Mapped[str] = mapped_column(primary_key=True)
+    last_published: Mapped[datetime | None]
+    """The latest sign that it was there."""
+    last_gone: Mapped[datetime | None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from videoconf.attendance.models import AttendeeConnection
+from videoconf.attendance.models import AttendeeConnection, AttendeeStream
 from videoconf.audit import record
 from videoconf.database import utc_now, write
 from videoconf.inbox.models import WebhookEvent
@@ -16,6 +16,7 @@ from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
 
 _ROWS: Any = AttendeeConnection.__table__
+_STREAMS: Any = AttendeeStream.__table__
 _INBOX: Any = WebhookEvent.__table__
 _GIVEN = (
     "connection_id",
@@ -31,25 +32,37 @@ _GIVEN = (
 
 def export_person(caller: Caller, attendee: str) -> dict[str, Any]:
     """Return what is stored under a person's id, as evidence and in JSON's types. Noted in the audit trail."""
+    theirs = (_ROWS.c.attendee == attendee, visible_to(caller, Meeting.tenant))
+    order = (Meeting.id, _ROWS.c.connection_id)
     columns = [_ROWS.c[name] for name in _GIVEN]
-    statement = (
+    of_connections = (
         select(Meeting.meeting_link, Meeting.session_id, *columns)
         .join(_ROWS, _ROWS.c.meeting_id == Meeting.id)
-        .where(_ROWS.c.attendee == attendee, visible_to(caller, Meeting.tenant))
-        .order_by(Meeting.id, _ROWS.c.connection_id)
+        .where(*theirs)
+        .order_by(*order)
+    )
+    of_streams = (
+        select(Meeting.meeting_link, *_STREAMS.c["connection_id", "stream_id", "last_published", "last_gone"])
+        .join(_ROWS, _ROWS.c.meeting_id == Meeting.id)
+        .join(_STREAMS, _is_of_connection())
+        .where(*theirs)
+        .order_by(*order, _STREAMS.c.stream_id)
     )
     with write() as session:
-        rows = session.execute(statement).mappings().all()
+        rows = session.execute(of_connections).mappings().all()
+        streams = session.execute(of_streams).mappings().all()
         _note(session, caller, "person.exported", attendee, len(rows))
-    connections = [{_camel(name): _plain(value) for name, value in row.items()} for row in rows]
-    return {"attendee": attendee, "tenant": caller.tenant, "connections": connections}
+    connections = [_in_json(row) for row in rows]
+    sent = [_in_json(row) for row in streams]
+    return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent}
 
 
 def erase_person(caller: Caller, attendee: str) -> int:
     """Take a person's id and name off all their connections; return how many there were. Noted in the audit trail.
 
-    When somebody was there stays, so that reports of a meeting still add up, and nothing says who. Webhooks that come
-    late do not bring the person back to these connections; the raw bodies of these meetings' webhooks go at once.
+    When somebody was there stays, so that reports of a meeting still add up, and nothing says who; what they sent goes.
+    Webhooks that come late do not bring the person back to these connections; the raw bodies of these meetings'
+    webhooks go at once.
     """
     with write() as session:
         of_tenant = select(Meeting.id).where(visible_to(caller, Meeting.tenant))
@@ -60,6 +73,8 @@ def erase_person(caller: Caller, attendee: str) -> int:
             .returning(_ROWS.c.meeting_id)
         ).scalars()
         meetings = list(erased)
+        by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
+        session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
         sessions = select(Meeting.session_id).where(Meeting.id.in_(set(meetings)))
         session.execute(
             update(_INBOX).where(_INBOX.c.body.is_not(None), _INBOX.c.session_id.in_(sessions)).values(body=None)
@@ -72,6 +87,14 @@ def _note(session: Session, caller: Caller, action: str, attendee: str, connecti
     # The trail outlives what was erased, so it holds a digest: enough to answer whether a given person was.
     digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
     record(session, caller, action, target=f"sha256:{digest}", after={"connections": connections})
+
+
+def _is_of_connection() -> ColumnElement[bool]:
+    return and_(_STREAMS.c.meeting_id == _ROWS.c.meeting_id, _STREAMS.c.connection_id == _ROWS.c.connection_id)
+
+
+def _in_json(row: RowMapping) -> dict[str, Any]:
+    return {_camel(name): _plain(value) for name, value in row.items()}
 
 
 def _camel(name: str) -> str:

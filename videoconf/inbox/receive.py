@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.evidence import merge_evidence as merge_archive_evidence
-from videoconf.attendance import evidence
+from videoconf.attendance import evidence, streams
 from videoconf.database import UTCDateTime, greatest, lock, write
 from videoconf.errors import WebhookRejected
 from videoconf.hooks import contained
@@ -182,6 +182,7 @@ def _apply(session: Session, meeting_id: int, event: ProviderEvent) -> EventStat
         if event.connection_id is None or event.at is None:
             return EventStatus.IGNORED
         evidence.merge(session, meeting_id, event)
+        streams.merge(session, meeting_id, event)
     elif event.kind is EventKind.SESSION_CLOSED:
         session.execute(
             update(Meeting)

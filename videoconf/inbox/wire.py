@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from videoconf.archives.evidence import cleaned as cleaned_archive
-from videoconf.providers import ArchiveState, ArchiveStatus, EventKind, ProviderEvent
+from videoconf.providers import ArchiveState, ArchiveStatus, EventKind, ProviderEvent, StreamState
 
 LONGEST_TEXT = 255
 LONGEST_ATTENDEE = 1000
@@ -37,7 +37,15 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
     texts["attendee"] = _clean(event.attendee, LONGEST_ATTENDEE) or None
     times: dict[str, Any] = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
     archive = None if event.archive is None else cleaned_archive(event.archive)
-    return dataclasses.replace(event, dedupe_key=_clean(event.dedupe_key) or "", archive=archive, **texts, **times)
+    stream = None if event.stream is None or not _is_usable(event.stream.stream_id) else event.stream
+    return dataclasses.replace(
+        event, dedupe_key=_clean(event.dedupe_key) or "", archive=archive, stream=stream, **texts, **times
+    )
+
+
+def _is_usable(stream_id: str) -> bool:
+    """Tell whether a stream's id can be kept as it is. Without its stream, the event still proves presence."""
+    return 1 <= len(stream_id) <= LONGEST_TEXT and _clean(stream_id) == stream_id
 
 
 def _clean(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
@@ -59,15 +67,20 @@ def event_to_json(event: ProviderEvent) -> dict[str, Any]:
 
 
 def event_from_json(document: dict[str, Any]) -> ProviderEvent:
-    """Read back what :func:`event_to_json` wrote."""
-    values = dict(document)
+    """Read back what :func:`event_to_json` wrote, of what this version knows: a newer node may have written more."""
+    values = {name: value for name, value in document.items() if name in _FIELDS}
     values["kind"] = EventKind(values["kind"])
     for name in ("at", "connected_at"):
         if name in values:
             values[name] = datetime.fromisoformat(values[name])
     if "archive" in values:
         values["archive"] = _archive_from_json(values["archive"])
+    if "stream" in values:
+        values["stream"] = StreamState(**values["stream"])
     return ProviderEvent(**values)
+
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(ProviderEvent))
 
 
 def _archive_from_json(document: dict[str, Any]) -> ArchiveState:
@@ -82,6 +95,6 @@ def _archive_from_json(document: dict[str, Any]) -> ArchiveState:
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, ArchiveState):
+    if isinstance(value, ArchiveState | StreamState):
         return {name: _to_json(item) for name, item in vars(value).items() if item is not None}
     return value

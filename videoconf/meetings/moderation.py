@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from videoconf.attendance.models import AttendeeConnection
+from videoconf.attendance.streams import find_streams
 from videoconf.audit import record
 from videoconf.database import read, write
 from videoconf.errors import CapabilityUnsupported, ConnectionNotFound, MeetingEnded, MeetingNotFound, ProviderError
@@ -49,12 +50,16 @@ class Moderation:
         meeting, moderator = self._find_moderator(caller, link, connection_id)
         if meeting.session_id is None:
             return  # the room exists just in time, and it was no time for it yet: nobody is there
+        streams: dict[str, list[str]] = {}
+        if connection_id is not None:
+            with read() as session:
+                streams = find_streams(session, meeting.id)
         self._moderate(
             caller,
             link,
             "meeting.muted" if connection_id is None else "attendee.muted",
             connection_id,
-            lambda: moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id),
+            lambda: moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams),
         )
 
     def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, Moderator]:

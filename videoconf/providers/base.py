@@ -8,7 +8,7 @@ did not declare. Every error that leaves it is one of :mod:`videoconf.errors`; a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
@@ -234,8 +234,16 @@ class Moderation(ABC):
         """Remove one connection. Idempotent; one that is gone is success."""
 
     @abstractmethod
-    def mute(self, session: SessionRef, connection_id: str | None) -> None:
-        """Mute what one connection sends, or with None what everybody sends."""
+    def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
+        """Mute what one connection sends, or with None what everybody sends. Idempotent.
+
+        A connection that sends nothing, or is gone, is success.
+
+        :param streams: the ids of the streams that are there, as far as events told (:class:`StreamState`), by the
+            id of their connection; with None it is empty. For vendors that mute streams; others ignore it.
+        :raises ProviderConflict: the connection may be sending more than events have told. What it is known to send
+            may have been muted.
+        """
 
 
 INTERFACES: dict[Capability, type[ABC]] = {

@@ -115,7 +115,7 @@ class EventKind(StrEnum):
     LEFT = "left"
     """A connection ended."""
     ACTIVITY = "activity"
-    """A connection did something (published, muted): it proves presence and never ends it."""
+    """A connection did something (published, stopped publishing, muted): it proves presence and never ends it."""
     SESSION_CLOSED = "session_closed"
     """The room closed and everybody in it is gone; the meeting goes on if somebody comes again."""
     ARCHIVE = "archive"
@@ -162,6 +162,16 @@ class ArchiveState:
 
 
 @dataclass(frozen=True)
+class StreamState:
+    """What an event says of one media stream that a connection sends: a camera, a screen (elsewhere a track)."""
+
+    stream_id: str
+    """As the provider's own calls take it. It names the stream among those of its connection."""
+    is_published: bool
+    """False: from then on the stream is gone, unless it is published again later."""
+
+
+@dataclass(frozen=True)
 class ProviderEvent:
     """One thing that a webhook says. A webhook may say several."""
 
@@ -180,6 +190,8 @@ class ProviderEvent:
     """When the connection came to be, wherever the event says it, whatever its kind."""
     reason: str | None = None
     archive: ArchiveState | None = None
+    stream: StreamState | None = None
+    """A stream of the connection ``connection_id``, as it was at ``at``. Needed where streams are what is muted."""
 
 
 @dataclass(frozen=True)

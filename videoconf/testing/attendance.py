@@ -38,7 +38,7 @@ def _service(folder: Path) -> Iterator[Any]:
     from sqlalchemy import delete, insert, select
 
     from videoconf.app import create_app
-    from videoconf.attendance.models import AttendeeConnection
+    from videoconf.attendance.models import AttendeeConnection, AttendeeStream
     from videoconf.database import db, read, write
     from videoconf.hooks import load_plugins
     from videoconf.inbox.models import WebhookEvent
@@ -80,8 +80,11 @@ def _service(folder: Path) -> Iterator[Any]:
                 select(AttendeeConnection.__table__).order_by("meeting_id", "connection_id")
             ).mappings()
             people = [{name: value for name, value in row.items() if name != "id"} for row in rows]
+            sent = session.execute(
+                select(AttendeeStream.__table__).order_by("meeting_id", "connection_id", "stream_id")
+            ).all()
             closed = session.execute(select(Meeting.session_id, Meeting.closed_at).order_by(Meeting.id)).all()
-        return [*people, *map(tuple, closed)]
+        return [*people, *map(tuple, sent), *map(tuple, closed)]
 
     with app.app_context():
         db.create_all()

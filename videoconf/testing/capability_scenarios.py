@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from videoconf.errors import CapabilityUnsupported, ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
 from videoconf.providers import (
     ArchiveRequest,
     ArchiveState,
@@ -176,16 +175,37 @@ class CapabilityScenarios(Driven):
             if left != [bob]:
                 wrong(f"after one of two was disconnected, {len(left)} are connected")
 
-    def test_P53_mute(self, provider: Provider) -> None:
-        """One connection is muted, unless the vendor only mutes all; then everybody, whether they send or not."""
+    def test_P53_mute_one(self, provider: Provider) -> None:
+        """What one connection sends is muted, and nothing else; again too, and where nothing is sent."""
         moderation = needs(provider, Capability.MODERATION)
-        session = provider.ensure_session(session_request())
-        connection = self.join(provider, session, issue(provider, session))
-        with suppress(CapabilityUnsupported):
-            moderation.mute(session, connection)
-        moderation.mute(session, None)
+        session, (ann, bob), streams = self._sending(provider)
+        cid = self.join(provider, session, issue(provider, session, "kit-cid"))
+        moderation.mute(session, cid, streams)
+        moderation.mute(session, self.unknown_connection, streams)
+        for muted in ((), (ann,), (ann,)):
+            if muted:
+                moderation.mute(session, ann, streams)
+            for one, name in ((ann, "the first"), (bob, "the second")):
+                if self.is_muted(provider, session, one) is not (one in muted):
+                    wrong(f"of two who send, {len(muted)} were to be muted, and {name} is {_not(one in muted)}muted")
+
+    def test_P54_mute_all(self, provider: Provider) -> None:
+        """Everybody who sends is muted; again too, and where nobody is there."""
+        moderation = needs(provider, Capability.MODERATION)
+        moderation.mute(provider.ensure_session(session_request("kit-empty")), None, {})
+        session, people, _ = self._sending(provider)
+        for _ in range(2):
+            moderation.mute(session, None, {})
+            if not all(self.is_muted(provider, session, one) for one in people):
+                wrong("everybody is to be muted, and somebody is not")
 
     # ----------------------------------------------------------------------------------------------------------------
+
+    def _sending(self, provider: Provider) -> tuple[SessionRef, list[str], dict[str, list[str]]]:
+        """Let two people join and publish; give their connections, and their streams as events would tell of them."""
+        session = provider.ensure_session(session_request())
+        people = [self.join(provider, session, issue(provider, session, who)) for who in ("kit-ann", "kit-bob")]
+        return session, people, {one: [self.publish(provider, session, one)] for one in people}
 
     def _occupied(self, provider: Provider) -> SessionRef:
         session = provider.ensure_session(session_request())
@@ -198,6 +218,10 @@ class CapabilityScenarios(Driven):
         started: ArchiveState = archives.start_archive(session, ArchiveRequest())
         archives.stop_archive(session, started.archive_id)
         return started.archive_id
+
+
+def _not(really: bool) -> str:
+    return "not " if really else ""
 
 
 def _ids(archives: Sequence[ArchiveState]) -> list[str]:

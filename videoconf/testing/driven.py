@@ -47,6 +47,14 @@ class Driven:
         """Let somebody join at the stand-in with this credential; return the connection's id."""
         unwritten("join(): let somebody enter the stand-in's room, and return the connection's id")
 
+    def publish(self, provider: Provider, session: SessionRef, connection_id: str) -> str:
+        """Let somebody who is connected send a media stream at the stand-in; return the stream's id."""
+        unwritten("publish(): let a connection send something at the stand-in, and return the stream's id")
+
+    def is_muted(self, provider: Provider, session: SessionRef, connection_id: str) -> bool:
+        """Tell whether all that this connection sends is muted at the stand-in."""
+        unwritten("is_muted(): tell whether what a connection sends at the stand-in is muted")
+
     def finish_archive(self, provider: Provider, archive_id: str) -> None:
         """Let the stand-in make a stopped archive ready to be read."""
         unwritten("finish_archive(): let the stand-in make a stopped archive ready to be read")

@@ -84,4 +84,6 @@ def operations(provider: Provider, session: SessionRef, storage: StorageDestinat
         yield Operation("list_connections", lambda: implements.list_connections(session), forgives=True)
     if Capability.MODERATION in can and isinstance(provider, Moderation):
         yield Operation("disconnect", lambda: implements.disconnect(session, UNKNOWN), reads=False, forgives=True)
-        yield Operation("mute", lambda: implements.mute(session, None), reads=False, forgives=True)
+        mute_one = lambda: implements.mute(session, UNKNOWN, {UNKNOWN: [UNKNOWN]})  # noqa: E731
+        yield Operation("mute of one", mute_one, reads=False, forgives=True)
+        yield Operation("mute of all", lambda: implements.mute(session, None, {}), reads=False, forgives=True)

@@ -92,7 +92,7 @@ def _differences(expected: Mapping[str, Any], found: Any, prefix: str) -> list[s
             if actual is not None and actual.tzinfo is None:
                 wrong.append(f"{prefix}{name} has no time zone")
                 continue
-        if isinstance(value, Mapping) and name == "archive" and actual is not None:
+        if isinstance(value, Mapping) and name in ("archive", "stream") and actual is not None:
             wrong += _differences(value, actual, f"{prefix}{name}.")
         elif actual != value:
             wrong.append(f"{prefix}{name} is {actual!r}, not {value!r}")

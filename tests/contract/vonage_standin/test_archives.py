@@ -265,6 +265,27 @@ def test_session_ids(vonage_standin: VonageStandin, method: str, path: str) -> N
     assert call(vonage_standin, method, f"{{p}}/session/nonsense/{path}", {"data": ""}).status == 400
 
 
+def test_mute_of_one_stream(vonage_standin: VonageStandin, session: Session) -> None:
+    there = next(iter(session.connections.values()))
+    first, second = next(iter(session.streams.values())), vonage_standin.publish(there, video_type="screen")
+    path = f"{{{{p}}}}/session/{session.session_id}/stream/{{}}/mute"
+    for _ in range(2):
+        got = call(vonage_standin, "POST", path.format(first.stream_id))
+        account = "applicationId" if vonage_standin.environment == "unified" else "id"
+        assert (got.status, got.json[account]) == (200, vonage_standin.account)
+        assert (first.muted, second.muted) == (True, False)
+    other = vonage_standin.world.create_session(routed=True)
+    elsewhere = vonage_standin.publish(vonage_standin.connect_to(other.session_id))
+    for unknown in (elsewhere.stream_id, str(uuid.uuid4())):
+        assert call(vonage_standin, "POST", path.format(unknown)).status == 404
+    assert call(vonage_standin, "POST", path.format("no-uuid")).status == 400
+    assert call(vonage_standin, "GET", path.format(first.stream_id)).status == 405
+    refused = call(vonage_standin, "POST", path.format(second.stream_id), authorized=False).status
+    assert refused == (401 if vonage_standin.environment == "unified" else 403)
+    assert not second.muted
+    assert not elsewhere.muted
+
+
 def test_bodies_that_are_no_json(vonage_standin: VonageStandin, session: Session) -> None:
     for raw in (b"", b"{", b"[]", b'"x"'):
         assert call(vonage_standin, "POST", "{p}/archive", raw).status == 400

@@ -136,6 +136,15 @@ def test_names_of_excluded_streams(vonage_standin: VonageStandin, session: Sessi
     assert stream.muted == muted
 
 
+@pytest.mark.parametrize("status", [404, 400])
+def test_mute_of_a_stream_that_is_gone(vonage_standin: VonageStandin, session: Session, status: Any) -> None:
+    vonage_standin.switches.mute_of_gone_stream_status = status
+    (stream,) = session.streams.values()
+    vonage_standin.unpublish(stream)
+    path = f"{{p}}/session/{session.session_id}/stream/{stream.stream_id}/mute"
+    assert call(vonage_standin, "POST", path).status == status
+
+
 def told(standin: VonageStandin) -> list[str]:
     return [str(one.body["event"]) for one in standin.callbacks.sent]
 

@@ -121,7 +121,7 @@ def a_day(provider, clock, token_for):
     ann, data = (control.join(token) for token in tokens)
     control.publish(ann)
     clock.step(seconds=7)
-    provider.mute(session, None)
+    provider.mute(session, None, {})
     control.drop(data)
     control.leave(ann)
     provider.stop_archive(session, provider.list_archives(session)[0].archive_id)

@@ -12,6 +12,7 @@ from videoconf.providers import (
     Secret,
     SessionRef,
     SessionRequest,
+    StreamState,
     TokenRequest,
 )
 
@@ -116,27 +117,29 @@ def test_streams_are_activity_of_their_connection_and_never_end_it(provider, con
     told()
     control.publish(connection)
     control.publish(connection)
-    provider.mute(session, connection)
-    provider.mute(session, None)
+    provider.mute(session, connection, {})
+    provider.mute(session, None, {})
     control.unpublish(connection)
     events = told()
     assert [(event.kind, event.connection_id) for event in events] == [(EventKind.ACTIVITY, connection)] * 3
+    assert [event.stream for event in events] == [StreamState("camera", there) for there in (True, True, False)]
     assert len(provider.list_connections(session).connections) == 1
     with pytest.raises(ProviderNotFoundThere):
         control.unpublish(connection)
 
 
-def test_muting_everybody_reaches_everybody_and_nobody_elsewhere(provider, control, session, told, token_for):
+def test_muting_reaches_nobody_elsewhere(provider, control, session, told, token_for):
     elsewhere = provider.ensure_session(SessionRequest("other"))
     here = [control.join(token_for(provider, session, name)) for name in ("ann", "bob")]
     there = control.join(token_for(provider, elsewhere))
     for connection in (*here, there):
         control.publish(connection)
     told()
-    provider.mute(session, None)
+    for nobody_here in (there, "unknown"):
+        provider.mute(session, nobody_here, {nobody_here: ["camera"]})
+    assert told() == []
+    provider.mute(session, None, {})
     assert [event.connection_id for event in told()] == here
-    with pytest.raises(ProviderNotFoundThere):
-        provider.mute(session, there)
 
 
 def test_a_subscriber_does_not_publish(provider, control, session, token_for):

@@ -12,7 +12,6 @@ from marshmallow import ValidationError
 
 from tests.vonage_standin import faults
 from videoconf.errors import (
-    CapabilityUnsupported,
     ProviderAuthFailed,
     ProviderBadResponse,
     ProviderConflict,
@@ -191,7 +190,8 @@ def test_a_session_that_vonage_does_not_know_has_nobody_in_it(provider, session)
     assert provider.list_connections(unknown).connections == []
     provider.end_session(unknown, ["c"])
     provider.disconnect(unknown, "c")
-    provider.mute(unknown, None)
+    provider.mute(unknown, None, {})
+    provider.mute(unknown, "c", {"c": ["s"]})
     assert provider.list_archives(unknown) == []
 
 
@@ -205,16 +205,107 @@ def test_disconnecting_twice_is_success(standin, provider, session):
 def test_everybody_is_muted_for_the_moment(standin, provider, session):
     people = [join(standin, provider, session) for _ in range(2)]
     streams = [standin.publish(one) for one in people]
-    provider.mute(session, None)
+    provider.mute(session, None, {})
     assert all(stream.muted for stream in streams)
     assert not standin.publish(people[0], video_type="screen").muted
 
 
-def test_one_alone_cannot_be_muted_and_nothing_is_sent(standin, provider, session):
-    before = len(standin.received)
-    with pytest.raises(CapabilityUnsupported):
-        provider.mute(session, "c")
-    assert len(standin.received) == before
+@pytest.fixture
+def ann(standin, provider, session):
+    return join(standin, provider, session)
+
+
+@pytest.fixture
+def bob(standin, provider, session):
+    return join(standin, provider, session)
+
+
+def told_of(*streams):
+    """Give streams as the core knows them when their callbacks have come."""
+    known = {}
+    for stream in streams:
+        known.setdefault(stream.connection.connection_id, []).append(stream.stream_id)
+    return known
+
+
+def test_all_that_one_publishes_is_muted_and_nothing_else(standin, provider, session, ann, bob):
+    camera, screen = standin.publish(ann), standin.publish(ann, video_type="screen")
+    other = standin.publish(bob)
+    for _ in range(2):
+        provider.mute(session, ann.connection_id, told_of(camera, screen, other))
+        assert (camera.muted, screen.muted, other.muted) == (True, True, False)
+    path = f"/session/{session.session_id}/stream/{camera.stream_id}/mute"
+    assert [one.body for one in requests(standin, "POST", path)] == [b"", b""]
+    assert not standin.publish(bob).muted, "nobody is muted in advance"
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_stream_that_is_gone_is_success_and_the_next_one_is_muted(standin, provider, session, ann, status):
+    standin.switches.mute_of_gone_stream_status = status
+    gone, camera = standin.publish(ann), standin.publish(ann)
+    known = told_of(gone, camera)
+    standin.unpublish(gone)
+    provider.mute(session, ann.connection_id, known)
+    assert camera.muted
+
+
+def test_a_stream_that_is_there_and_refused_is_an_error(standin, provider, session, ann):
+    camera = standin.publish(ann)
+    standin.faults.add("POST", "/mute$", faults.error(400))
+    with pytest.raises(ProviderRejected):
+        provider.mute(session, ann.connection_id, told_of(camera))
+
+
+def test_a_stream_that_is_not_listed_yet_is_muted(standin, provider, session, ann):
+    camera = standin.publish(ann)
+    nothing = faults.Fault(change=lambda answer: type(answer)(200, b'{"count":0,"items":[]}', answer.content_type))
+    standin.faults.add("GET", "/stream$", nothing)
+    provider.mute(session, ann.connection_id, told_of(camera))
+    assert camera.muted
+
+
+def test_whoever_publishes_nothing_is_muted_already(standin, provider, session, ann, bob):
+    other = standin.publish(bob)
+    for connection_id in (ann.connection_id, "left-long-ago", "no/id"):
+        provider.mute(session, connection_id, told_of(other))
+    assert not other.muted
+    assert requests(standin, "POST", "/mute") == []
+
+
+def test_streams_of_which_no_callback_told_make_it_no_silent_success(standin, provider, session, ann, bob):
+    camera = standin.publish(ann)
+    late = standin.publish(bob)
+    with pytest.raises(ProviderConflict, match="not told yet") as nothing_done:
+        provider.mute(session, bob.connection_id, told_of(camera))
+    assert not nothing_done.value.outcome_unknown
+    assert (camera.muted, late.muted) == (False, False)
+    with pytest.raises(ProviderConflict, match="is known to publish is muted") as partly:
+        provider.mute(session, ann.connection_id, told_of(camera))
+    assert partly.value.outcome_unknown, "so that the audit trail tells of it"
+    assert (camera.muted, late.muted) == (True, False)
+    provider.mute(session, bob.connection_id, told_of(camera, late))
+    assert late.muted
+
+
+def test_a_list_of_streams_that_misses_some_proves_nothing(standin, provider, session, ann, bob):
+    camera = standin.publish(ann)
+
+    def miss_one(answer):
+        document = json.loads(answer.body)
+        return type(answer)(200, json.dumps({**document, "count": 2}).encode(), answer.content_type)
+
+    standin.faults.add("GET", "/stream$", faults.Fault(change=miss_one))
+    with pytest.raises(ProviderConflict):
+        provider.mute(session, bob.connection_id, told_of(camera))
+
+
+@pytest.mark.parametrize("id", [None, 7, [], {}, "new"], ids=repr)
+def test_a_listed_stream_without_a_usable_id_is_unknown(standin, provider, session, ann, id):
+    body = json.dumps({"count": 1, "items": [{"id": id}]}).encode()
+    listed = faults.Fault(change=lambda answer: type(answer)(200, body, answer.content_type))
+    standin.faults.add("GET", "/stream$", listed)
+    with pytest.raises(ProviderConflict):
+        provider.mute(session, ann.connection_id, {})
 
 
 # --- the end --------------------------------------------------------------------------------------------------------
@@ -417,7 +508,10 @@ def test_no_id_becomes_another_path(standin, provider, session, bad):
     odd = SessionRef(session.account, bad)
     assert provider.list_connections(odd).connections == []
     provider.end_session(odd, [bad])
+    provider.mute(odd, "c", {"c": [bad]})
     assert len(standin.received) == before
+    provider.mute(session, bad, {bad: [bad]})
+    assert [one.method for one in standin.received[before:]] == ["GET"]  # the list of streams
 
 
 def test_the_sessions_of_another_account_are_not_taken_for_gone(standin, provider, session):
@@ -428,7 +522,8 @@ def test_the_sessions_of_another_account_are_not_taken_for_gone(standin, provide
         lambda: provider.list_archives(other),
         lambda: provider.start_archive(other, ArchiveRequest()),
         lambda: provider.disconnect(other, "c"),
-        lambda: provider.mute(other, None),
+        lambda: provider.mute(other, None, {}),
+        lambda: provider.mute(other, "c", {}),
     ):
         with pytest.raises(ProviderAuthFailed):
             call()

@@ -112,6 +112,46 @@ def test_what_is_idempotent_is_repeated_where_that_can_help(vonage_standin, prov
     assert len(vonage_standin.received) == 1 + (3 if row.repeated else 1)
 
 
+UNREAD = ("half a document", "nothing", "HTML")
+"""Of no consequence to a call whose answer's status alone is read."""
+
+
+@pytest.mark.parametrize(("name", "row"), TABLE.items(), ids=TABLE)
+def test_muting_one_fails_as_its_list_of_streams_does(vonage_standin, provider, name, row):
+    session = provider.ensure_session(SessionRequest("m"))
+    camera = vonage_standin.publish(vonage_standin.connect_to(session.session_id))
+    ann = camera.connection.connection_id
+    vonage_standin.faults.add("GET", "/stream$", *[row.fault] * 3)
+
+    def mute():
+        provider.mute(session, ann, {ann: [camera.stream_id]})
+
+    if name == "404":
+        mute()  # a session that never ran
+    else:
+        fails(row, mute)
+    assert len(vonage_standin.received) == 1 + (3 if row.repeated else 1)
+    assert not camera.muted
+
+
+@pytest.mark.parametrize(("name", "row"), TABLE.items(), ids=TABLE)
+def test_muting_one_fails_as_its_mute_of_a_stream_does(vonage_standin, provider, name, row):
+    session = provider.ensure_session(SessionRequest("m"))
+    camera = vonage_standin.publish(vonage_standin.connect_to(session.session_id))
+    ann = camera.connection.connection_id
+    vonage_standin.faults.add("POST", f"/stream/{camera.stream_id}/mute$", *[row.fault] * 3)
+
+    def mute():
+        provider.mute(session, ann, {ann: [camera.stream_id]})
+
+    if name == "404" or name in UNREAD:
+        mute()
+    else:
+        fails(row, mute)
+    assert len(vonage_standin.received) == 2 + (3 if row.repeated else 1)
+    assert camera.muted == bool(row.made), "done exactly where a session would have been made"
+
+
 def test_a_failure_that_passes_is_not_noticed(vonage_standin, provider):
     vonage_standin.faults.add("GET", "/archive$", faults.html(502), faults.reset_after_processing())
     provider.check()

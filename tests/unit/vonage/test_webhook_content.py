@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.vonage.conftest import NOW
-from videoconf.providers import ArchiveStatus, EventKind, WebhookRequest
+from videoconf.providers import ArchiveStatus, EventKind, StreamState, WebhookRequest
 
 SESSION = "2_MX40Nzk5OTExMX4"
 CONNECTION = {"id": "c0e0", "createdAt": 1760000000100, "data": 'videoconf:1:{"attendee":"u-7","name":"Ada"}'}
@@ -79,6 +79,28 @@ def test_a_stream_says_whose_it_is_and_never_ends_a_presence(provider, monitored
     assert activity.kind is EventKind.ACTIVITY
     assert (activity.connection_id, activity.attendee, activity.name) == ("c0e0", "u-7", "Ada")
     assert activity.connected_at == CONNECTED_AT
+
+
+@pytest.mark.parametrize(("event", "is_published"), [("streamCreated", True), ("streamDestroyed", False)])
+def test_a_stream_is_told_by_its_id(provider, monitored, event, is_published):
+    (told,) = said(provider, monitored(event, stream=STREAM))
+    assert told.stream == StreamState("63245362", is_published)
+
+
+@pytest.mark.parametrize("wrong", [None, "", 7, ["x"], "a/../b", "a?b", "ä", "x" * 65, "a\n"], ids=repr)
+def test_a_stream_whose_id_cannot_be_used_still_proves_presence(provider, monitored, wrong):
+    (told,) = said(provider, monitored("streamCreated", stream={**STREAM, "id": wrong}))
+    assert (told.kind, told.connection_id, told.stream) == (EventKind.ACTIVITY, "c0e0", None)
+
+
+def test_other_events_tell_of_no_stream(provider, monitored, archive):
+    for body in (
+        monitored("connectionCreated", connection=CONNECTION, stream=STREAM),
+        monitored("connectionDestroyed", connection=CONNECTION, stream=STREAM),
+        monitored("sessionDestroyed", stream=STREAM),
+        archive("started", stream=STREAM),
+    ):
+        assert said(provider, body)[0].stream is None
 
 
 def test_a_stream_of_sound_alone_is_one(provider, monitored):

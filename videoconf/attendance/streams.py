@@ -1,0 +1,80 @@
+"""What connections send, by what events told: media streams, for the providers that mute streams and not people.
+
+Both times of a row only grow, so order and repetition change nothing. A stream is there when it was published after it
+was last gone; both at one moment: it is gone. When its connection has left, it is gone whatever its own events say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Insert, String, bindparam, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from videoconf.attendance.models import AttendeeConnection, AttendeeStream
+from videoconf.database import UTCDateTime, greatest
+from videoconf.providers import ProviderEvent
+
+STREAMS: Any = AttendeeStream.__table__
+s, c = AttendeeStream.__table__.c, AttendeeConnection.__table__.c
+
+
+def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
+    """Merge what an event says of a stream into the stream's row. Its connection has a row, by the same event.
+
+    An event that tells of no stream, as most do, costs nothing.
+    """
+    if event.stream is None:
+        return
+    told = {
+        "of_meeting": meeting_id,
+        "of_connection": event.connection_id,
+        "stream": event.stream.stream_id,
+        "published": event.at if event.stream.is_published else None,
+        "gone": None if event.stream.is_published else event.at,
+    }
+    session.execute(_MERGE[session.get_bind().dialect.name], told)
+
+
+def find_streams(session: Session, meeting_id: int) -> dict[str, list[str]]:
+    """Return the ids of the streams that are there, by the id of their connection."""
+    found: dict[str, list[str]] = {}
+    for connection_id, stream_id in session.execute(_THERE, {"meeting_id": meeting_id}):
+        found.setdefault(connection_id, []).append(stream_id)
+    return found
+
+
+_THERE = (
+    select(s.connection_id, s.stream_id)
+    .join(AttendeeConnection, (c.meeting_id == s.meeting_id) & (c.connection_id == s.connection_id))
+    .where(
+        s.meeting_id == bindparam("meeting_id"),
+        s.last_published.is_not(None),
+        or_(s.last_gone.is_(None), s.last_published > s.last_gone),
+        or_(c.last_leave.is_(None), c.last_join > c.last_leave),
+    )
+    .order_by(s.connection_id, s.stream_id)
+)
+
+
+def _merge_statement(dialect: Any) -> Insert:
+    # Nothing is added to somebody who was erased.
+    new_row = select(
+        c.meeting_id,
+        c.connection_id,
+        bindparam("stream", type_=String()),
+        bindparam("published", type_=UTCDateTime()),
+        bindparam("gone", type_=UTCDateTime()),
+    ).where(
+        c.meeting_id == bindparam("of_meeting"), c.connection_id == bindparam("of_connection"), c.erased_on.is_(None)
+    )
+    statement = dialect.insert(STREAMS).from_select(STREAMS.c.keys(), new_row)
+    merged: Insert = statement.on_conflict_do_update(
+        index_elements=["meeting_id", "connection_id", "stream_id"],
+        set_={name: greatest(s[name], statement.excluded[name]) for name in ("last_published", "last_gone")},
+    )
+    return merged
+
+
+_MERGE = {name: _merge_statement(dialect) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))}
