@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 
 from tests.integration.attendance.model import Event
-from videoconf.providers import EventKind, ProviderEvent, Roster, SessionRef
+from videoconf.providers import EventKind, ProviderEvent, Roster, SessionRef, StreamState
 from videoconf_fake.provider import FakeProvider
 
 
@@ -32,7 +32,8 @@ class ScriptedProvider(FakeProvider):
 
 def _event(document):
     times = {name: datetime.fromisoformat(document.pop(name)) for name in ("at", "connected_at") if document.get(name)}
-    return ProviderEvent(**document | times | {"kind": EventKind(document["kind"])})
+    stream = StreamState(**document["stream"]) if "stream" in document else None
+    return ProviderEvent(**document | times | {"kind": EventKind(document["kind"]), "stream": stream})
 
 
 def body_of(events, session_id, keys):

@@ -1,0 +1,239 @@
+"""What connections send: the same events give the same streams, in any order and however often they come."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event as listened
+from sqlalchemy import select, text
+
+from tests.integration.attendance.scripted import Script
+from videoconf.attendance.streams import find_streams
+from videoconf.cli import commands
+from videoconf.database import db, read, write
+from videoconf.inbox.wire import LONGEST_TEXT
+from videoconf.meetings.models import Meeting
+
+HISTORIES = 150
+KINDS = ("published", "published", "gone", "joined", "left")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One event: that a stream is published or gone, or that its connection joined or left."""
+
+    kind: str
+    minute: int
+    connection: str = "ann"
+    stream: str = "camera"
+
+
+def written(told, script, key):
+    streams = {"published": True, "gone": False}
+    document = {
+        "kind": "activity" if told.kind in streams else told.kind,
+        "dedupe_key": key,
+        "session_id": script.session_id,
+        "connection_id": told.connection,
+        "attendee": told.connection,
+        "at": (script.begin + timedelta(minutes=told.minute)).isoformat(),
+    }
+    if told.kind in streams:
+        document["stream"] = {"stream_id": told.stream, "is_published": streams[told.kind]}
+    return document
+
+
+class StreamScript(Script):
+    """One meeting's webhooks."""
+
+    def __init__(self, service, clock, app):
+        super().__init__(service)
+        self.app, self.begin, self.link, self.posted = app, clock.now, None, 0
+
+    def create(self):
+        self.link = super().create()
+
+    def tell(self, *all_told, known_again=True):
+        """Post each in a webhook of its own. Not ``known_again``: as if the inbox had forgotten it meanwhile."""
+        for told in all_told:
+            self.posted += 1
+            key = f"{self.session_id}:{told}" if known_again else f"{self.session_id}:{self.posted}"
+            body = json.dumps([written(told, self, key)]).encode()
+            answer = self.service.post(self.service.signed(body))
+            assert answer.status == 204, answer
+
+    def streams(self):
+        with self.app.app_context(), read() as session:
+            meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == self.link)).scalar_one()
+            return find_streams(session, meeting_id)
+
+
+@pytest.fixture
+def make_script(service, clock, app):
+    return lambda: StreamScript(service, clock, app)
+
+
+@pytest.fixture
+def script(make_script):
+    script = make_script()
+    script.create()
+    return script
+
+
+def expected(all_told):
+    """Work out from the events themselves which streams are there."""
+
+    def last(kind, connection, stream=None):
+        times = [one.minute for one in all_told if (one.kind, one.connection) == (kind, connection)
+                 and stream in (None, one.stream)]  # fmt: skip
+        return max(times, default=-1)
+
+    there = {}
+    for connection, stream in sorted({(one.connection, one.stream) for one in all_told}):
+        has_left = last("left", connection) >= max(last("joined", connection), 0)
+        if last("published", connection, stream) > last("gone", connection, stream) and not has_left:
+            there.setdefault(connection, []).append(stream)
+    return there
+
+
+told = st.builds(
+    Told, st.sampled_from(KINDS), st.integers(0, 4), st.sampled_from(("ann", "bob")), st.sampled_from(("a", "b"))
+)
+
+
+def test_order_repetition_and_a_late_create_change_nothing(make_script):
+    @settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
+    @given(st.lists(told, min_size=1, max_size=7, unique=True), st.data())
+    def check(events, data):
+        again = data.draw(st.lists(st.sampled_from(events), max_size=4))
+        order = data.draw(st.permutations([*events, *again]))
+        before_create = data.draw(st.integers(0, len(order)))
+        script = make_script()
+        for number, one in enumerate(order):
+            if number == before_create:
+                script.create()
+            script.tell(one, known_again=data.draw(st.booleans()))
+        if script.link is None:
+            script.create()
+        assert script.streams() == expected(events)
+
+    check()
+
+
+CAMERA, SCREEN = Told("published", 1), Told("published", 2, stream="screen")
+LAWS = {
+    "two streams of one": ([CAMERA, SCREEN], {"ann": ["camera", "screen"]}),
+    "one of two is gone": ([CAMERA, SCREEN, Told("gone", 3)], {"ann": ["screen"]}),
+    "one name, two people": ([CAMERA, Told("published", 1, "bob")], {"ann": ["camera"], "bob": ["camera"]}),
+    "gone is all that is known": ([Told("gone", 3)], {}),
+    "published and gone at one moment": ([CAMERA, Told("gone", 1)], {}),
+    "published again": ([CAMERA, Told("gone", 2), Told("published", 3)], {"ann": ["camera"]}),
+    "who publishes has left": ([Told("joined", 0), CAMERA, Told("left", 3)], {}),
+    "and came back under one id": (
+        [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4)], {"ann": ["camera"]}
+    ),
+    "a reconnect has another id": (
+        [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4, "ann2"), Told("published", 4, "ann2")],
+        {"ann2": ["camera"]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "there"), LAWS.values(), ids=LAWS)
+def test_law(make_script, events, there):
+    assert expected(events) == there
+    for order in list(permutations(events))[:24]:
+        script = make_script()
+        script.create()
+        script.tell(*order)
+        assert script.streams() == there, order
+
+
+def test_another_meetings_streams_are_none_of_this(make_script):
+    one, other = make_script(), make_script()
+    for script in (one, other):
+        script.create()
+    one.tell(CAMERA)
+    assert (one.streams(), other.streams()) == ({"ann": ["camera"]}, {})
+
+
+@pytest.mark.parametrize("id", ["", "x" * (LONGEST_TEXT + 1), "a\0b", "a\nb"], ids=["none", "long", "NUL", "line"])
+def test_an_id_that_cannot_be_kept_whole_is_left_out_and_presence_stays(script, id):
+    script.tell(Told("published", 1, stream=id), Told("published", 1, stream="x" * LONGEST_TEXT), known_again=False)
+    assert script.streams() == {"ann": ["x" * LONGEST_TEXT]}
+    [ann] = script.service.api.attendees(script.link)
+    assert (ann["attendee"], ann["active"]) == ("ann", True)
+
+
+def test_an_orphan_with_something_of_a_newer_version_is_read(make_script, app):
+    """During a rolling upgrade, a newer node may have stored an event that this one applies."""
+    script = make_script()
+    script.tell(CAMERA)
+    with app.app_context(), write() as session:
+        [(id, event)] = session.execute(text("SELECT id, event FROM webhook_event")).all()
+        event = json.loads(event) if isinstance(event, str) else event
+        later = json.dumps(event | {"mood": "good"})
+        session.execute(text("UPDATE webhook_event SET event = :event WHERE id = :id"), {"event": later, "id": id})
+    script.create()
+    assert script.streams() == {"ann": ["camera"]}
+
+
+def test_only_events_of_streams_pay_for_them(script, app):
+    statements = []
+    with app.app_context():
+        listened.listen(db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    counts = {}
+    for told in (Told("joined", 0), CAMERA, Told("left", 3)):
+        statements.clear()
+        script.tell(told)
+        counts[told.kind] = len(statements) - sum(one.startswith(("BEGIN", "COMMIT")) for one in statements)
+        assert any("attendee_stream" in one for one in statements) is (told.kind == "published")
+    assert counts == {"joined": 3, "published": 4, "left": 3}
+
+
+# --- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def person(app, *arguments):
+    result = app.test_cli_runner().invoke(commands, ["person", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def rows(app):
+    with app.app_context(), read() as session:
+        return session.execute(text("SELECT connection_id, stream_id FROM attendee_stream ORDER BY 1, 2")).all()
+
+
+def test_a_person_is_given_out_with_what_they_sent(script, app):
+    script.tell(CAMERA, SCREEN, Told("gone", 3), Told("published", 1, "bob"))
+    told = json.loads(person(app, "export", "ann"))["streams"]
+    assert [(one["meetingLink"], one["connectionId"], one["streamId"]) for one in told] == [
+        (script.link, "ann", "camera"),
+        (script.link, "ann", "screen"),
+    ]
+    published, gone = (datetime.fromisoformat(told[0][name]) for name in ("lastPublished", "lastGone"))
+    assert (published, gone) == (script.begin + timedelta(minutes=1), script.begin + timedelta(minutes=3))
+    assert told[1]["lastGone"] is None
+
+
+def test_what_an_erased_person_sent_goes_and_does_not_come_back(script, make_script, app):
+    other = make_script()
+    other.create()
+    other.tell(CAMERA)
+    script.tell(CAMERA, SCREEN, Told("published", 1, "bob"))
+    person(app, "erase", "ann")
+    assert rows(app) == [("bob", "camera")]
+    script.tell(CAMERA, Told("published", 4), Told("gone", 5), known_again=False)
+    assert rows(app) == [("bob", "camera")]
+
+
+def test_streams_go_with_their_meeting(script, app):
+    script.tell(CAMERA, Told("joined", 0))
+    with app.app_context(), write() as session:
+        session.execute(text("DELETE FROM meeting"))
+    assert rows(app) == []
