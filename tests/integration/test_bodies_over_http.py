@@ -1,6 +1,8 @@
 """Bodies that are too large, as only a real server receives them: with their length, or in chunks of unknown number."""
 
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 import urllib3
@@ -64,3 +66,21 @@ def test_a_call_over_64_kib_is_413_however_it_is_sent(service, headers):
     assert status == 200
     assert service.api.read(json.loads(link))["extId"] == "chunked"
     assert len(service.api("GET", "/session").json) == 1
+
+
+@ON_SQLITE
+def test_clients_that_stall_hold_the_threads_for_a_bounded_time(gunicorn_server):
+    """As many as there are threads, some in the middle of a body and some in the middle of the headers."""
+    server = gunicorn_server(threads=4)
+    address = urllib3.util.parse_url(server.url)
+    started = "POST /webhooks/session HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n"
+    with ExitStack() as stack:
+        stalled = []
+        for sent in (started + "\r\n{}", started) * 2:
+            client = stack.enter_context(socket.create_connection((address.host, address.port), timeout=60))
+            client.sendall(sent.encode())
+            stalled.append(client)
+        server.wait_until_up()
+        for client in stalled:
+            answer = client.recv(65536)
+            assert answer == b"" or b" 400 " in answer.splitlines()[0] or b" 408 " in answer.splitlines()[0]
