@@ -125,7 +125,7 @@ def create_app(
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
-    Migrate(app, db, directory=MIGRATIONS, render_as_batch=True, compare_type=True)
+    Migrate(app, db, directory=MIGRATIONS)
     closing = ExitStack()  # by the end of the process, and the last first
     weakref.finalize(app, closing.close)
     if tracing is not None:
