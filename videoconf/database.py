@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select as select_module
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     JSON,
+    Connection,
     DateTime,
     Dialect,
     Double,
@@ -67,6 +68,10 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        # Sessions on PostgreSQL are in UTC (engine_options), and so are the times of the driver already.
+        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
 
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -220,6 +225,24 @@ def read() -> Iterator[Session]:
         raise
     finally:
         session.close()
+
+
+@contextmanager
+def rows() -> Iterator[Connection]:
+    """Lend a connection for one query of columns, where :func:`read` would take as long as the query itself.
+
+    What it reads is not part of a :func:`write` around it. No pooled connection is held afterwards.
+
+    :raises DatabaseUnavailable: it cannot be reached or is busy.
+    """
+    try:
+        with db.engine.connect() as connection:
+            if db.engine.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+    except exc.SQLAlchemyError as error:
+        _raise_translated(error)
+        raise
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from marshmallow import fields, validate
 
 from videoconf.api.blueprint import PageArgs
-from videoconf.api.fields import Schema, StrictBoolean, Text, UtcTime
+from videoconf.api.fields import JsonText, Schema, StrictBoolean, Text, UtcTime
 from videoconf.api.meeting_schemas import LINK_EXAMPLE, SESSION_EXAMPLE, documented
 from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
@@ -47,11 +48,24 @@ class ArchiveSchema(Schema):
         return told_metadata(archive)
 
 
-def told_metadata(archive: Any) -> dict[str, Any]:
-    """Return what the provider said of an archive, or of its row in a list, with its own word for the status."""
-    if archive.provider_status in ("", archive.status):
-        return dict(archive.meta_data)
-    return {**archive.meta_data, "providerStatus": archive.provider_status}
+def told_metadata(archive: Archive) -> dict[str, Any]:
+    """Return what the provider said of an archive, with its own word for the status."""
+    return {**archive.meta_data, **_own_word(archive)}
+
+
+def listed_metadata(row: Any) -> Any:
+    """Return the same of an archive's row in a list: its JSON as it is, since parsing it would be much of the work."""
+    if _says_more(row):
+        return {**json.loads(row.meta_data), **_own_word(row)}
+    return JsonText(row.meta_data)
+
+
+def _says_more(archive: Any) -> bool:
+    return archive.provider_status not in ("", archive.status)
+
+
+def _own_word(archive: Any) -> dict[str, str]:
+    return {"providerStatus": archive.provider_status} if _says_more(archive) else {}
 
 
 class ArchivesSchema(Schema):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response, url_for
@@ -13,11 +12,11 @@ from videoconf.api.archive_schemas import (
     ArchiveSchema,
     ArchivesSchema,
     NewArchiveSchema,
-    told_metadata,
+    listed_metadata,
 )
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
-from videoconf.api.fields import utc_text
+from videoconf.api.fields import json_bytes
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.requests import preferred_type
@@ -42,7 +41,7 @@ def list_archives(args: dict[str, Any]) -> Response:
     page, page_size = args.pop("page"), args.pop("page_size")
     items, count = services().archives.list_page(caller(), ArchiveFilter(**args), page=page, page_size=page_size)
     # Not by the schema, which takes longer than all the rest of the request. A test compares the two.
-    body = json.dumps({"count": count, "items": [_item(row) for row in items]})
+    body = json_bytes({"count": count, "items": [_item(row) for row in items]})
     return Response(body, headers=page_headers(page, page_size, count), content_type="application/json")
 
 
@@ -53,13 +52,13 @@ def _item(row: Any) -> dict[str, Any]:
         "sessionId": row.session_id,
         "meetingLink": row.meeting_link,
         "status": row.shown_status,
-        "createdOn": utc_text(row.created_on),
+        "createdOn": row.created_on,
         "durationSeconds": row.duration_seconds,
         "sizeBytes": row.size_bytes,
         "reason": row.reason,
         "uploadTarget": row.upload_target,
         "legalHold": row.legal_hold,
-        "metaData": told_metadata(row),
+        "metaData": listed_metadata(row),
     }
 
 

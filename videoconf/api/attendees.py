@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from tempfile import SpooledTemporaryFile
@@ -21,7 +20,7 @@ from marshmallow.validate import Range
 
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
-from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime
+from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, json_bytes, utc_text
 from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
 from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
@@ -176,7 +175,7 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def _spooled(parts: Iterator[str], content_type: str) -> Response:
+def _spooled(parts: Iterator[bytes], content_type: str) -> Response:
     """Answer with a text that may be long, in bounded memory.
 
     It is written in full before the first byte is sent: the database's connection does not wait for a slow reader, and
@@ -185,7 +184,7 @@ def _spooled(parts: Iterator[str], content_type: str) -> Response:
     with ExitStack() as closing:
         file = closing.enter_context(SpooledTemporaryFile(max_size=KEPT_IN_MEMORY_BYTES))
         for part in parts:
-            file.write(part.encode())
+            file.write(part)
         size_bytes = file.tell()
         file.seek(0)
         if size_bytes <= KEPT_IN_MEMORY_BYTES:
@@ -201,33 +200,33 @@ def _blocks(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
         yield from iter(partial(file.read, BLOCK_BYTES), b"")
 
 
-def _json_list(listed: AttendeeList) -> Iterator[str]:
-    yield from _json_items(_item(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
+def _json_list(listed: AttendeeList) -> Iterator[bytes]:
+    return _json_items(_item(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
 
 
-def _json_items(items: Iterator[dict[str, Any]]) -> Iterator[str]:
-    separator = "["
+def _json_items(items: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    separator = b"["
     while block := list(islice(items, ENCODED_AT_ONCE)):
-        yield separator + json.dumps(block)[1:-1]
-        separator = ", "
-    yield "[]" if separator == "[" else "]"
+        yield separator + json_bytes(block)[1:-1]
+        separator = b","
+    yield b"[]" if separator == b"[" else b"]"
 
 
-def _json_report(report: Report) -> Iterator[str]:
+def _json_report(report: Report) -> Iterator[bytes]:
     totals = report.totals
     head = {
         "sessionId": report.session_id,
-        "startedOn": _time(totals.started_on),
-        "endedOn": _time(totals.ended_on),
+        "startedOn": totals.started_on,
+        "endedOn": totals.ended_on,
         "durationSeconds": totals.length // timedelta(seconds=1),
         "attendeeCount": totals.attendees,
         "connectionCount": totals.connections,
         "peakConcurrency": totals.peak,
-        "peakOn": _time(totals.peak_on),
+        "peakOn": totals.peak_on,
     }
-    yield json.dumps(head).removesuffix("}") + ', "attendees": '
+    yield json_bytes(head).removesuffix(b"}") + b',"attendees":'
     yield from _json_items(_row(row) for row in report.rows)
-    yield "}"
+    yield b"}"
 
 
 def _item(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str, Any]:
@@ -238,8 +237,8 @@ def _item(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str
         "name": attendee.name,
         "sessionId": session_id,
         "isDeleted": not active,
-        "createdOn": _time(attendee.created_on),
-        "modifiedOn": _time(attendee.modified_on),
+        "createdOn": attendee.created_on,
+        "modifiedOn": attendee.modified_on,
         "active": active,
         "durationSeconds": attendee.duration_seconds(now),
         "connections": [_connection(one) for one in attendee.connections],
@@ -249,8 +248,8 @@ def _item(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str
 def _connection(one: Connection) -> dict[str, Any]:
     return {
         "id": one.id,
-        "joined": _time(one.joined),
-        "left": _time(one.left),
+        "joined": one.joined,
+        "left": one.left,
         "reason": one.reason,
         "inferred": one.inferred,
         "joinInferred": one.join_inferred,
@@ -266,39 +265,36 @@ def _row(row: Row) -> dict[str, Any]:
         "totalSeconds": row.total // timedelta(seconds=1),
         "share": round(row.share, 4),
         "joinCount": len(row.attendee.connections),
-        "firstJoin": _time(row.attendee.created_on),
-        "lastLeave": _time(row.attendee.last_leave),
+        "firstJoin": row.attendee.created_on,
+        "lastLeave": row.attendee.last_leave,
         "intervals": [_span(span) for span in row.spans],
     }
 
 
 def _span(span: Span) -> dict[str, Any]:
     return {
-        "joined": _time(span.joined),
-        "left": None if span.open else _time(span.left),
+        "joined": span.joined,
+        "left": None if span.open else span.left,
         "joinInferred": span.join_inferred,
         "leaveInferred": span.leave_inferred,
     }
 
 
-def _time(time: datetime | None) -> str | None:
-    return None if time is None else time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def _csv(report: Report) -> Iterator[str]:
+def _csv(report: Report) -> Iterator[bytes]:
     """Write RFC 4180: a header, then a line for each attendee; their intervals as ISO 8601, one after another."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\r\n")
     writer.writerow(name for name in _CSV_COLUMNS)
     for row in report.rows:
         values = _row(row)
-        values["intervals"] = " ".join(f"{one['joined']}/{one['left'] or '..'}" for one in values["intervals"])
+        spans = [f"{_cell(one['joined'])}/{_cell(one['left']) or '..'}" for one in values["intervals"]]
+        values["intervals"] = " ".join(spans)
         writer.writerow(_cell(values[name]) for name in _CSV_COLUMNS)
         if line.tell() > BLOCK_BYTES:
-            yield line.getvalue()
+            yield line.getvalue().encode()
             line.seek(0)
             line.truncate()
-    yield line.getvalue()
+    yield line.getvalue().encode()
 
 
 _CSV_COLUMNS = [str(field.data_key) for field in AttendanceRowSchema().fields.values()]
@@ -309,4 +305,6 @@ def _cell(value: Any) -> Any:
     """Defuse what a spreadsheet would run: a name like ``=HYPERLINK(…)`` is shown, after an apostrophe, as a text."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, datetime):
+        return utc_text(value)
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -67,11 +67,9 @@ def page_headers(page: int, page_size: int, total: int) -> dict[str, str]:
         links["last"] = last
     headers = {"X-Pagination": json.dumps(found)}
     if links:
-        headers["Link"] = ", ".join(f'<{_url(number, page_size)}>; rel="{rel}"' for rel, number in links.items())
+        kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("page", "pageSize")]
+        url = f"{quote(request.root_path + request.path)}?{urlencode(kept)}{'&' if kept else ''}"
+        headers["Link"] = ", ".join(
+            f'<{url}page={number}&pageSize={page_size}>; rel="{rel}"' for rel, number in links.items()
+        )
     return headers
-
-
-def _url(page: int, page_size: int) -> str:
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("page", "pageSize")]
-    query = urlencode([*kept, ("page", page), ("pageSize", page_size)])
-    return f"{quote(request.root_path + request.path)}?{query}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.lifecycle import DELETING
@@ -43,19 +43,20 @@ def get_archive(session: Session, caller: Caller, archive_id: str, *, lock: bool
 
 
 def list_archives(
-    session: Session, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
+    connection: Connection, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
 ) -> tuple[Sequence[Any], int]:
     """Return one page of the tenant's archives, newest first, and how many there are in all.
 
     They are rows of what callers are told, named as the attributes of an archive and its meeting, and no entities.
+    ``meta_data`` is the JSON as the database has it: it is only to be written again.
     """
     filters = {name: value for name, value in asdict(wanted).items() if value is not None}
     statement = _listing(frozenset(filters))
     paged = {"page_size": page_size, "skipped": (page - 1) * page_size}
-    rows = session.execute(statement, {**filters, **caller.scope, **paged}).all()
+    rows = connection.execute(statement, {**filters, **caller.scope, **paged}).all()
     if rows or page == 1:
         return rows, rows[0].total if rows else 0
-    first = session.execute(statement, {**filters, **caller.scope, "page_size": 1, "skipped": 0}).first()
+    first = connection.execute(statement, {**filters, **caller.scope, "page_size": 1, "skipped": 0}).first()
     return rows, first.total if first is not None else 0
 
 
@@ -86,7 +87,7 @@ def _listing(filters: frozenset[str]) -> Select[Any]:
             _ARCHIVE.reason,
             _MEETING.upload_target,
             _ARCHIVE.legal_hold,
-            _ARCHIVE.meta_data,
+            cast(_ARCHIVE.meta_data, Text).label("meta_data"),
             func.count().over().label("total"),
         )
         .join_from(Archive.__table__, Meeting.__table__, _ARCHIVE.meeting_id == _MEETING.id)

@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
-from videoconf.database import UTCDateTime, by_code_point
+from videoconf.database import UTCDateTime, by_code_point, rows
+from videoconf.meetings.models import Meeting
+from videoconf.tenancy import Caller, visible_to_bound
 
 c = AttendeeConnection.__table__.c
 
@@ -48,40 +50,61 @@ def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnEle
 _BY_ID = (by_code_point(func.coalesce(c.attendee, "")), by_code_point(func.coalesce(ANONYMOUS, "")))
 _FIRST_JOIN, _LAST_EVIDENCE = func.min(JOINED), func.max(c.last_evidence)
 
-_IN_ORDER: Select[Any] = (
-    select(
-        c.connection_id,
-        c.attendee,
-        c.name,
-        c.name_at,
-        c.first_join,
-        c.last_join,
-        c.last_leave,
-        c.leave_reason,
-        c.first_activity,
-        c.last_evidence,
-        c.absent_on,
-    )
-    .where(c.meeting_id == bindparam("meeting_id"))
-    .order_by(
-        func.coalesce(_FIRST_JOIN.over(partition_by=PERSON), _LAST_EVIDENCE.over(partition_by=PERSON)),
-        *_BY_ID,
-    )
+_EVIDENCE = (
+    c.connection_id,
+    c.attendee,
+    c.name,
+    c.name_at,
+    c.first_join,
+    c.last_join,
+    c.last_leave,
+    c.leave_reason,
+    c.first_activity,
+    c.last_evidence,
+    c.absent_on,
 )
+_BY_FIRST_JOIN = (
+    func.coalesce(_FIRST_JOIN.over(partition_by=PERSON), _LAST_EVIDENCE.over(partition_by=PERSON)),
+    *_BY_ID,
+)
+_IN_ORDER: Select[Any] = select(*_EVIDENCE).where(c.meeting_id == bindparam("meeting_id")).order_by(*_BY_FIRST_JOIN)
 """Connections by the first join of their person, those of one person together."""
-_FIRST_IN_ORDER = _IN_ORDER.limit(LOADED_AT_ONCE + 1)
+
+_MEETING = Meeting.__table__.c
+_OF_MEETING = (
+    _MEETING.meeting_link == bindparam("link"),
+    _MEETING.is_ready,
+    visible_to_bound(_MEETING.tenant),
+)
+_FIND = select(_MEETING.id, _MEETING.session_id, _MEETING.closed_at, _MEETING.end_time).where(*_OF_MEETING)
+_FIND_WITH_CONNECTIONS = (
+    select(_MEETING.session_id, _MEETING.closed_at, _MEETING.end_time, *_EVIDENCE)
+    .join_from(Meeting.__table__, AttendeeConnection.__table__, c.meeting_id == _MEETING.id, isouter=True)
+    .where(*_OF_MEETING)
+    .order_by(*_BY_FIRST_JOIN)
+    .limit(LOADED_AT_ONCE + 1)
+)
 
 
-def list_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Sequence[Attendee] | None:
-    """Return a meeting's attendees by first join, ties by id; None where they are too many to be loaded at once."""
-    rows = session.execute(_FIRST_IN_ORDER, {"meeting_id": meeting_id}).all()
-    return None if len(rows) > LOADED_AT_ONCE else list(reduce_attendees(rows, bounds))
+def find_meeting(session: Session, caller: Caller, link: str) -> Any:
+    """Return what attendance needs to know of a meeting of the caller's tenant, or None."""
+    return session.execute(_FIND, {"link": link, **caller.scope}).one_or_none()
+
+
+def load_connections(caller: Caller, link: str) -> Sequence[Any]:
+    """Return a meeting's connections by first join, each with what :func:`find_meeting` has, in one query.
+
+    Nothing where there is no such meeting; one row without a connection where nobody was there; one more than
+    :data:`LOADED_AT_ONCE` where there may be still more.
+    """
+    with rows() as connection:
+        return connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
 
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
     """Give a meeting's attendees by first join, ties by id, as the rows come. Within a :func:`snapshot`."""
-    rows = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
-    return reduce_attendees(rows, bounds)
+    found = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
+    return reduce_attendees(found, bounds)
 
 
 def page_of_attendees(
@@ -104,8 +127,8 @@ def page_of_attendees(
     attendees = [attendee for attendee, _, _ in found if attendee is not None]
     anonymous = [connection_id for _, connection_id, _ in found if connection_id is not None]
     theirs = _IN_ORDER.where(or_(c.attendee.in_(attendees), and_(c.attendee.is_(None), c.connection_id.in_(anonymous))))
-    rows = session.execute(theirs, {"meeting_id": meeting_id})
-    return list(reduce_attendees(rows, bounds)), found[0].total
+    connections = session.execute(theirs, {"meeting_id": meeting_id})
+    return list(reduce_attendees(connections, bounds)), found[0].total
 
 
 def open_connections(session: Session, meeting_id: int) -> list[str]:

@@ -8,24 +8,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from videoconf.attendance.listing import list_attendees, page_of_attendees, stream_attendees
-from videoconf.attendance.reducer import Attendee, Bounds
+from videoconf.attendance.listing import (
+    LOADED_AT_ONCE,
+    find_meeting,
+    load_connections,
+    page_of_attendees,
+    stream_attendees,
+)
+from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
-from videoconf.database import read, snapshot
+from videoconf.database import snapshot
 from videoconf.errors import MeetingNotFound
-from videoconf.meetings.models import Meeting
 from videoconf.providers import Clock
 from videoconf.settings import Settings
-from videoconf.tenancy import Caller, visible_to_bound
-
-_MEETING = Meeting.__table__.c
-# Built once: building it for every request costs as much as running it.
-_FIND = select(_MEETING.id, _MEETING.session_id, _MEETING.closed_at, _MEETING.end_time).where(
-    _MEETING.meeting_link == bindparam("link"), _MEETING.is_ready, visible_to_bound(_MEETING.tenant)
-)
+from videoconf.tenancy import Caller
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,13 @@ class Attendance:
 
         :raises MeetingNotFound: there is none of this link, or it is another tenant's.
         """
-        with read() as session:
-            meeting, bounds = self._get(session, caller, link)
-            few = list_attendees(session, meeting.id, bounds)
-        if few is not None:
-            yield AttendeeList(meeting.session_id, bounds, _those(few, active))
+        found = load_connections(caller, link)
+        if not found:
+            raise MeetingNotFound
+        if len(found) <= LOADED_AT_ONCE:
+            bounds = self._bounds(found[0])
+            few = reduce_attendees(found, bounds) if found[0].connection_id is not None else ()
+            yield AttendeeList(found[0].session_id, bounds, _those(few, active))
             return
         with snapshot() as session:
             meeting, bounds = self._get(session, caller, link)
@@ -103,11 +103,14 @@ class Attendance:
             yield Report(meeting.session_id, bounds, totals, rows)
 
     def _get(self, session: Session, caller: Caller, link: str) -> tuple[Any, Bounds]:
-        meeting = session.execute(_FIND, {"link": link, **caller.scope}).one_or_none()
+        meeting = find_meeting(session, caller, link)
         if meeting is None:
             raise MeetingNotFound
+        return meeting, self._bounds(meeting)
+
+    def _bounds(self, meeting: Any) -> Bounds:
         ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
-        return meeting, Bounds(self._clock(), self._cap, max(ends, default=None))
+        return Bounds(self._clock(), self._cap, max(ends, default=None))
 
 
 def _those(attendees: Iterable[Attendee], active: bool | None) -> Iterable[Attendee]:

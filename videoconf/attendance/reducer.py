@@ -18,13 +18,13 @@ They hold for any order and repetition of the events, because the evidence itsel
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 RECONCILED = "reconciled"
 """The reason of a leave that follows from the provider's roster."""
+_SECOND = timedelta(seconds=1)
 
 
 class Evidence(Protocol):
@@ -54,8 +54,10 @@ class Evidence(Protocol):
     def absent_on(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True)
-class Bounds:
+# Named tuples, which are made in a third of the time of a frozen dataclass: a list makes two of them for each attendee.
+
+
+class Bounds(NamedTuple):
     """What bounds every connection of a meeting."""
 
     now: datetime
@@ -65,8 +67,7 @@ class Bounds:
     """The later of the room's closing and the meeting's end."""
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """One presence. ``left`` None: there now."""
 
     id: str
@@ -79,8 +80,7 @@ class Connection:
     """The join was not told: this is the first sign of presence."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A time without a gap during which somebody was there."""
 
     joined: datetime
@@ -91,8 +91,7 @@ class Span:
     leave_inferred: bool
 
 
-@dataclass(frozen=True)
-class Attendee:
+class Attendee(NamedTuple):
     """A person with all their connections, or one anonymous connection."""
 
     attendee: str | None
@@ -105,7 +104,7 @@ class Attendee:
 
     @property
     def active(self) -> bool:
-        return any(connection.left is None for connection in self.connections)
+        return None in [connection.left for connection in self.connections]
 
     @property
     def last_leave(self) -> datetime | None:
@@ -130,7 +129,12 @@ class Attendee:
 
     def duration_seconds(self, now: datetime) -> int:
         """Return the time that they were there, overlapping connections counted once, whole seconds rounded down."""
-        return length(self.spans(now)) // timedelta(seconds=1)
+        if len(self.connections) == 1:  # nearly everybody: what the spans would come to, in a fifth of the time
+            [one] = self.connections
+            if one.joined is None or (left := one.left or now) < one.joined:
+                return 0
+            return (left - one.joined) // _SECOND
+        return length(self.spans(now)) // _SECOND
 
 
 def length(spans: Iterable[Span]) -> timedelta:
@@ -178,6 +182,11 @@ def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Atten
 
 
 def _attendee(rows: list[Evidence], bounds: Bounds) -> Attendee:
+    if len(rows) == 1:  # nearly everybody: nothing is to be sorted or chosen, which takes most of the time
+        [row] = rows
+        one = reduce_connection(row, bounds)
+        name = row.name if row.name_at is not None else None
+        return Attendee(row.attendee, name, one.joined, row.last_evidence, (one,))
     connections = sorted(
         ((row, reduce_connection(row, bounds)) for row in rows),
         key=lambda pair: (pair[1].joined or pair[0].last_evidence, pair[1].id),

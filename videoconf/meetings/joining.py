@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from videoconf.archives.targets import StorageTargets
-from videoconf.database import read, utc_now, write
+from videoconf.database import rows, utc_now, write
 from videoconf.errors import (
     CapabilityUnsupported,
     MeetingEnded,
@@ -93,8 +93,8 @@ class Joining:
         """
         if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
             raise RoleForbidden
-        with read() as session:
-            meeting = session.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
+        with rows() as connection:
+            meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
         if meeting is None:
             raise MeetingNotFound
         self._check_open(meeting)

@@ -58,7 +58,7 @@ STATEMENTS = {
     "a webhook of somebody new": 3,
     "a webhook of somebody known": 3,
     "a webhook known already": 1,
-    "the list": 2,
+    "the list": 1,
     "a page": 3,
     "a page of those who are there": 3,
     "the report": 3,
