@@ -108,7 +108,10 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
     class Plain(Provider):
         key, label, Settings = FakeProvider.key, "Plain", FakeProvider.Settings
         account, capabilities = "plain", Capabilities()
-        end_session = issue_token = verify_webhook = parse_webhook = check = close = None
+        end_session = issue_token = verify_webhook = parse_webhook = check = None
+
+        def close(self):
+            pass
 
         def ensure_session(self, request):
             return SessionRef(self.account, "room")

@@ -147,6 +147,7 @@ class Admin:
                 session.session_id: {
                     "connections": {one.connection_id: one.data for one in session.connections.values()},
                     "streams": {one.stream_id: one.connection.connection_id for one in session.streams.values()},
+                    "muted": [one.stream_id for one in session.streams.values() if one.muted],
                 }
                 for session in standin.world.sessions.values()
             },

@@ -36,7 +36,11 @@ def test_steered_over_http(vonage_standin: VonageStandin, tmp_path: Path) -> Non
     stream_id = act(standin, "publish", connectionId=connection_id)["streamId"]
     archive_id = sdk.start_archive(session_id).id
     state = call(standin, "GET", "/standin/state", authorized=False).json
-    assert state["sessions"][session_id] == {"connections": {connection_id: "d"}, "streams": {stream_id: connection_id}}
+    there = {"connections": {connection_id: "d"}, "streams": {stream_id: connection_id}}
+    assert state["sessions"][session_id] == {**there, "muted": []}
+    sdk.mute_stream(session_id, stream_id)
+    state = call(standin, "GET", "/standin/state", authorized=False).json
+    assert state["sessions"][session_id] == {**there, "muted": [stream_id]}
     act(standin, "tick", seconds=30)
     assert act(standin, "archive", archiveId=archive_id)["duration"] == 30
     act(standin, "unpublish", streamId=stream_id, reason="mediaStopped")
