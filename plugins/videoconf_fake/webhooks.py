@@ -121,7 +121,7 @@ def parse(request: WebhookRequest) -> list[ProviderEvent]:
             at=at,
             connected_at=_time(_text(connection, "created_at")),
             reason=_find_text(document, "reason"),
-            stream=_stream(document) if kind is EventKind.ACTIVITY else None,
+            stream=_find_stream(document),
         )
     ]
 
@@ -131,7 +131,9 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _stream(document: dict[str, Any]) -> StreamState:
+def _find_stream(document: dict[str, Any]) -> StreamState | None:
+    if "stream" not in document:
+        return None
     return StreamState(_text(document["stream"], "id"), is_published=document["type"] != "stream.destroyed")
 
 

@@ -1,6 +1,8 @@
 """What connections send: the same events give the same streams, in any order and however often they come."""
 
 import json
+import random
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -12,6 +14,7 @@ from sqlalchemy import event as listened
 from sqlalchemy import select, text
 
 from tests.integration.attendance.scripted import Script
+from tests.service import ON_POSTGRESQL, at_once
 from videoconf.attendance.streams import find_streams
 from videoconf.cli import commands
 from videoconf.database import db, read, write
@@ -52,7 +55,7 @@ class StreamScript(Script):
 
     def __init__(self, service, clock, app):
         super().__init__(service)
-        self.app, self.begin, self.link, self.posted = app, clock.now, None, 0
+        self.app, self.begin, self.link = app, clock.now, None
 
     def create(self):
         self.link = super().create()
@@ -60,8 +63,7 @@ class StreamScript(Script):
     def tell(self, *all_told, known_again=True):
         """Post each in a webhook of its own. Not ``known_again``: as if the inbox had forgotten it meanwhile."""
         for told in all_told:
-            self.posted += 1
-            key = f"{self.session_id}:{told}" if known_again else f"{self.session_id}:{self.posted}"
+            key = f"{self.session_id}:{told}" if known_again else uuid.uuid4().hex
             body = json.dumps([written(told, self, key)]).encode()
             answer = self.service.post(self.service.signed(body))
             assert answer.status == 204, answer
@@ -122,6 +124,20 @@ def test_order_repetition_and_a_late_create_change_nothing(make_script):
         assert script.streams() == expected(events)
 
     check()
+
+
+@ON_POSTGRESQL
+def test_events_that_come_at_once_and_with_the_create_give_the_same_streams(make_script):
+    chance = random.Random(7)
+    for _ in range(20):
+        events = list({Told(chance.choice(KINDS), chance.randrange(5), stream=chance.choice("ab")) for _ in range(8)})
+        script = make_script()
+
+        def tell_all(seed, script=script, events=events):
+            script.tell(*random.Random(seed).sample(events, len(events)), known_again=seed % 2 == 0)
+
+        at_once([script.create, *(lambda seed=seed, tell=tell_all: tell(seed) for seed in range(6))])
+        assert script.streams() == expected(events)
 
 
 CAMERA, SCREEN = Told("published", 1), Told("published", 2, stream="screen")
