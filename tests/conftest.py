@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-pytest_plugins = ["tests.databases", "tests.storage_servers"]
+pytest_plugins = ["tests.databases", "tests.presets", "tests.storage_servers"]
 
 # Settings of whoever runs the tests must not decide how they end. Gone before any fixture, for subprocesses too.
 for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:
@@ -90,11 +90,12 @@ def no_leaked_logging() -> Iterator[None]:
 
 
 @pytest.fixture
-def fake_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str) -> dict[str, str]:
     """Configure the fake provider with secrets that are the same in every run; give its variables."""
-    for name, value in FAKE_SETTINGS.items():
+    settings = FAKE_SETTINGS | ({"VIDEOCONF_FAKE_PRESET": preset} if preset else {})
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    return FAKE_SETTINGS
+    return settings
 
 
 @pytest.fixture

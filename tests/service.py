@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import urllib3
@@ -24,7 +24,7 @@ from videoconf.api.services import services
 from videoconf.database import read
 from videoconf.hooks import Origin, Plugins, load_plugins
 from videoconf.meetings.models import Meeting
-from videoconf.providers import Provider, ProviderContext, Secret
+from videoconf.providers import Provider, ProviderContext, Secret, SessionCreation
 from videoconf_fake.control import Delivery, FakeControl
 from videoconf_fake.provider import FakeProvider, FakeVendor
 from videoconf_fake.webhooks import sign
@@ -147,8 +147,19 @@ class Service:
     # --- people and webhooks ----------------------------------------------------------------------------------------
 
     def join(self, link: str, **wish: Any) -> str:
-        """Let somebody join with a token; return the connection's id. The webhook waits."""
-        return self.fake.join(self.api.token(link, **wish)["token"])
+        """Let somebody join with what a token request gives; return the connection's id. The webhook waits."""
+        return self.fake.join(credential(self.api.token(link, **wish)))
+
+    def room(self, link: str) -> str:
+        """Give the id of a meeting's session; one that is made just in time comes to be by somebody's token."""
+        if self.provider.capabilities.session_creation is SessionCreation.JUST_IN_TIME:
+            self.api.token(link)
+        return str(self.api.read(link)["sessionId"])
+
+    @property
+    def taken(self) -> int:
+        """The status by which the provider's own route tells it that a webhook was taken."""
+        return self.provider.capabilities.webhook_success_status
 
     def waiting(self) -> list[Delivery]:
         """Give the webhooks that wait, signed as of now, oldest first."""
@@ -175,6 +186,12 @@ class Service:
         """Post what waits, each to its channel; all of it must be taken."""
         result = self.fake.deliver(lambda delivery: self.post(delivery, f"/webhooks/fake/{delivery.channel}").status)
         assert result.waiting == 0, result
+
+
+def credential(issued: Mapping[str, Any]) -> str:
+    """Give what lets somebody join: the token, or where people join by a URL the one that is in there."""
+    token: str | None = issued["token"]
+    return token or parse_qs(urlsplit(issued["connect"]["url"]).query)["token"][0]
 
 
 def now_text(**later: float) -> str:

@@ -46,7 +46,8 @@ class Preset(FakeVendor):
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
         if request.role not in self.can.roles:
             raise ProviderRejected(f"There is no role {request.role}.", provider_code="no_such_role")
-        return super().issue_token(session, request)
+        carries_names = Capability.ATTENDEE_NAMES in self.can
+        return super().issue_token(session, request if carries_names else replace(request, name=None))
 
     def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
         events = super().parse_webhook(request)

@@ -1,10 +1,13 @@
 """The list of archives is written without its schema; here it is held against it."""
 
+import pytest
+
 from tests.service import ON_SQLITE, service_of
 from videoconf.api.archive_schemas import ArchiveSchema
 
 
 @ON_SQLITE
+@pytest.mark.needs("archiving")
 def test_the_list_is_what_its_schema_writes(app, headers):
     service = service_of(app, headers)
     for new in ({"name": "Visit 7"}, {}):

@@ -48,6 +48,9 @@ FIELDS = {
 }
 
 
+pytestmark = pytest.mark.needs("archiving", long=True)
+
+
 @pytest.fixture
 def service(app, headers):
     return service_of(app, headers)
@@ -165,6 +168,7 @@ def told(service, archive_id, session_id, status, **members):
 # --- fed by webhooks ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("archiving")
 def test_an_archive_goes_through_its_life_by_webhooks_alone(service, api, link):
     archive_id = start(api, link, name="Visit 7", layout="pip", output="composed")["id"]
     seen = [get(api, archive_id)]
@@ -184,6 +188,7 @@ def test_an_archive_goes_through_its_life_by_webhooks_alone(service, api, link):
     assert len({one["createdOn"] for one in seen}) == 1
 
 
+@pytest.mark.needs("archiving")
 def test_webhooks_in_any_order_and_twice(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "uploaded", size_bytes=10)
@@ -224,6 +229,7 @@ def test_hostile_texts_are_stored(service, api, link):
     assert get(api, "a-1")["name"] == "\ufffd" * 255
 
 
+@pytest.mark.needs("archiving", "eager")
 def test_archives_of_a_session_that_is_not_known_yet_appear_with_it(service, api, app):
     """A webhook may be here before the answer to the call that made the session."""
     original = service.provider.ensure_session
@@ -268,6 +274,7 @@ def test_a_merge_waits_for_one_that_is_under_way(service, api, link, app):
     assert get(api, "a-1")["status"] == "uploaded"
 
 
+@pytest.mark.needs("automatic_archiving")
 def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(service, api):
     link = api.create(enableArchiving=True)
     first = service.join(link)
@@ -285,6 +292,7 @@ def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(servic
     assert api.read(link)["archiveId"] == newest["id"]
 
 
+@pytest.mark.needs("archiving")
 def test_the_end_of_the_meeting_stops_its_archive(service, api, link):
     archive_id = start(api, link)["id"]
     assert api("PATCH", f"/session/{link}/end").status == 204
@@ -381,6 +389,7 @@ def test_each_operation_needs_its_permission(service, method, path, permission):
 # --- start and stop -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("archiving")
 def test_starting(service, api, link, app):
     answer = api("POST", f"/session/{link}/archives", {"name": "Visit 7"})
     assert answer.status == 201
@@ -396,6 +405,7 @@ def test_starting(service, api, link, app):
     assert api("POST", f"/session/{link}/archives").problem == (409, "archive_already_running")
 
 
+@pytest.mark.needs("archiving", "end_to_end_encryption")
 def test_a_start_that_cannot_be(service, api, link, app):
     empty = api.create()
     assert api("POST", f"/session/{empty}/archives").problem == (409, "archive_no_connections")
@@ -451,6 +461,7 @@ def test_an_answer_that_cannot_be_used(service, api, link, monkeypatch, answer):
     assert items(api) == []
 
 
+@pytest.mark.needs("archiving")
 def test_stopping(service, api, link, app):
     archive_id = start(api, link)["id"]
     first = api("POST", f"/archives/{archive_id}/stop")
@@ -501,6 +512,7 @@ def test_renaming_and_holding(service, api, link, app):
     assert api("PATCH", path, {"status": "stopped"}).wrong == ["status"]
 
 
+@pytest.mark.needs("archiving")
 def test_an_archive_on_hold_is_not_deleted(service, api, link, stored):
     archive_id = finished(service, link)
     assert api("PATCH", f"/archives/{archive_id}", {"legalHold": True}).status == 204
@@ -529,6 +541,7 @@ def test_an_answer_that_cannot_be_given_deletes_nothing(service, api, link):
     assert get(api, archive_id)["status"] == "available"
 
 
+@pytest.mark.needs("archiving")
 def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, app, stored):
     older, archive_id = finished(service, link), finished(service, link)
     assert api("DELETE", f"/archives/{archive_id}").status == 200
@@ -567,6 +580,7 @@ def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, monkeyp
     assert stored.deleted == [archive_id]
 
 
+@pytest.mark.needs("archiving")
 def test_one_that_is_being_recorded_is_not_deleted(service, api, link, app, stored):
     archive_id = start(api, link)["id"]
     assert api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_not_deletable")
@@ -757,6 +771,7 @@ def lose_webhooks(service):
         service.provider.outbox.mark_delivered(event.event_id)
 
 
+@pytest.mark.needs("archiving")
 def test_an_archive_whose_webhooks_are_lost_is_asked_for(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
@@ -780,6 +795,7 @@ def test_what_is_settled_is_not_asked_for_again(service, api, link, app, monkeyp
         assert session.execute(select(Archive.check_due_at)).scalar_one() is None
 
 
+@pytest.mark.needs("archiving")
 def test_one_that_the_provider_no_longer_knows_has_expired(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
@@ -790,6 +806,7 @@ def test_one_that_the_provider_no_longer_knows_has_expired(service, api, link, a
     assert get(api, archive_id)["status"] == "expired"
 
 
+@pytest.mark.needs("archiving", "automatic_archiving")
 def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, app):
     link = api.create(enableArchiving=True)
     first = service.join(link)
@@ -810,6 +827,7 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
     assert row_of(app, oldest["id"])["check_due_at"] is None, "that was all there was to ask"
 
 
+@pytest.mark.needs("archiving")
 def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app, monkeypatch):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)

@@ -56,6 +56,7 @@ def failing(error, *, after=False):
     return ensure, calls
 
 
+@pytest.mark.needs
 def test_the_same_key_gives_the_same_answer_byte_for_byte(app, create):
     first, second = create("k-1", {"extId": "7"}), create("k-1", {"extId": "7"})
     assert (first.status_code, first.data) == (second.status_code, second.data)
@@ -96,6 +97,7 @@ def test_what_is_not_valid_takes_no_key(create):
     assert create("k", {"extId": "x"}).status_code == 200
 
 
+@pytest.mark.needs("eager")
 def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(app, create, monkeypatch):
     begun, go_on, real = threading.Event(), threading.Event(), creation.ensure_session
 
@@ -117,6 +119,7 @@ def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(app, crea
 
 
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.needs("eager")
 def test_an_unknown_outcome_is_resumed_by_the_next_request(app, create, monkeypatch, after):
     ensure, calls = failing(ProviderTimeout(), after=after)
     monkeypatch.setattr(creation, "ensure_session", ensure)
@@ -128,6 +131,7 @@ def test_an_unknown_outcome_is_resumed_by_the_next_request(app, create, monkeypa
     assert [meeting.meeting_link for meeting in meetings_of(app)] == [link]
 
 
+@pytest.mark.needs("eager")
 def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, monkeypatch):
     ensure, _ = failing(ProviderUnavailable())
     monkeypatch.setattr(creation, "ensure_session", ensure)
@@ -136,6 +140,7 @@ def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, mo
     assert create("k", {"extId": "another request"}).status_code == 200
 
 
+@pytest.mark.needs("eager")
 def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, monkeypatch):
     ensure, calls = failing(ProviderRejected("no"))
     monkeypatch.setattr(creation, "ensure_session", ensure)
@@ -146,6 +151,7 @@ def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, 
     assert meetings_of(app) == []
 
 
+@pytest.mark.needs("eager")
 def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, monkeypatch):
     monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
     for key in ("k", None):
@@ -267,7 +273,8 @@ def test_120_keys_4_clients_and_a_crash_at_every_step(app, headers, monkeypatch)
     assert {status for given in answers.values() for status, _ in given} <= {200, 409, 503, 504}
     made = meetings_of(app)
     assert len(made) == len(keys)
-    assert len({meeting.session_id for meeting in made}) == len(keys)
+    rooms = {meeting.session_id for meeting in made}
+    assert len(rooms) == len(keys) or rooms == {None}, "rooms that are made just in time have yet to be"
     assert all(meeting.is_ready for meeting in made)
     links = {meeting.ext_id: meeting.meeting_link for meeting in made}
     for key, given in answers.items():

@@ -54,6 +54,7 @@ def api(service):
 # --- create ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("eager")
 def test_a_meeting_is_made_from_nothing(api, app):
     links = [
         api("POST", "/session").json,
@@ -86,6 +87,7 @@ def test_a_meeting_is_made_from_nothing(api, app):
     assert meeting["createdOn"] <= meeting["modifiedOn"] <= now_text()
 
 
+@pytest.mark.needs("automatic_archiving", "end_to_end_encryption")
 def test_a_meeting_has_what_was_asked_for(api, clock):
     link = api.create(
         isScheduled=True,
@@ -250,6 +252,7 @@ def test_a_list_refuses_what_it_does_not_take(api, query, path):
 # --- edit -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs
 def test_an_edit_changes_what_is_sent_and_nothing_else(service, clock):
     api = service.api
     link = api.create(extId="old", extMetadata={"a": 1})
@@ -369,6 +372,7 @@ def test_an_edit_that_is_wrong_changes_nothing(api, body, paths):
 # --- end ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("automatic_archiving")
 def test_an_end_is_an_end_for_everybody(service, clock):
     api = service.api
     link = api.create(enableArchiving=True)
@@ -421,6 +425,7 @@ def test_an_end_takes_a_body_of_any_kind_or_none(api):
 # --- delete ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs
 def test_a_delete_ends_a_running_meeting_and_is_soft(service):
     api = service.api
     link = api.create()

@@ -48,6 +48,7 @@ def mute_all(api, link):
     return api("POST", f"/session/{link}/mute")
 
 
+@pytest.mark.needs("moderation")
 def test_a_connection_is_removed_and_may_be_removed_again(service):
     link = service.api.create()
     ann, bob = (service.join(link, attendee=name) for name in ("ann", "bob"))
@@ -64,6 +65,7 @@ def test_a_connection_is_removed_and_may_be_removed_again(service):
     assert told(service, link) == [("attendee.disconnected", ann, None)] * 2
 
 
+@pytest.mark.needs("moderation")
 def test_one_connection_or_all_are_muted(service):
     link = service.api.create()
     ann, bob = (service.join(link, attendee=name) for name in ("ann", "bob"))
@@ -80,6 +82,7 @@ def test_one_connection_or_all_are_muted(service):
 
 
 @ON_SQLITE
+@pytest.mark.needs("moderation")
 def test_a_connection_of_another_meeting_is_none_of_this(service):
     link, other = service.api.create(), service.api.create()
     connection = service.join(other)
@@ -92,6 +95,7 @@ def test_a_connection_of_another_meeting_is_none_of_this(service):
 
 
 @ON_SQLITE
+@pytest.mark.needs("moderation")
 def test_an_ended_meeting_is_not_moderated(service):
     for method, path in (("PATCH", "/end"), ("DELETE", "")):
         link = service.api.create()

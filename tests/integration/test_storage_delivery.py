@@ -12,7 +12,7 @@ import urllib3
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 
-from tests.service import ON_SQLITE, Caller, SteppedClock, in_process, service_of
+from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
@@ -50,7 +50,7 @@ class World:
         """Hold a meeting with an archive that was stopped; return the archive's id."""
         api = api or self.api
         link = api.create(enableArchiving=automatic)
-        self.service.fake.join(api.token(link)["token"])
+        self.service.fake.join(credential(api.token(link)))
         self.service.deliver()
         if not automatic:
             assert api("POST", f"/session/{link}/archives", {}).status == 201
@@ -110,6 +110,7 @@ def get(url: str, **headers: str) -> urllib3.BaseHTTPResponse:
 
 @ON_SQLITE
 @pytest.mark.parametrize("scope", ["archive", "account", "none"])
+@pytest.mark.needs("stores_archives")
 def test_an_archive_comes_into_the_bucket_and_is_downloaded_and_deleted(
     make_world, storage_server: StorageServer, scope, caplog
 ):
@@ -222,6 +223,7 @@ def test_outside_development_a_listener_on_this_machine_sees_nothing(make_app, h
 # --- tenants, and where what was uploaded is ------------------------------------------------------------------------
 
 
+@pytest.mark.needs("stores_archives")
 def test_each_tenants_archives_go_to_its_own_target(make_world):
     world = make_world()
     callers = {tenant: world.service.caller_with(tenant=tenant) for tenant in ("ours", "theirs")}
@@ -244,6 +246,7 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
 
 @ON_SQLITE
 @pytest.mark.parametrize("scope", ["archive", "account"])
+@pytest.mark.needs("stores_archives")
 def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_world, scope):
     world = make_world(scope)
     world.api("PUT", PATH, {**MEMORY, "area": "old"})
@@ -258,6 +261,7 @@ def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_w
 
 
 @ON_SQLITE
+@pytest.mark.needs("stores_archives")
 def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
     world = make_world()
     world.api("PUT", PATH, {**MEMORY, "area": "old"})
@@ -269,6 +273,7 @@ def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
 
 
 @ON_SQLITE
+@pytest.mark.needs("stores_archives")
 def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world, monkeypatch):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
@@ -284,6 +289,7 @@ def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_wor
 
 
 @ON_SQLITE
+@pytest.mark.needs("stores_archives")
 def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
@@ -298,6 +304,7 @@ def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_worl
 
 
 @ON_SQLITE
+@pytest.mark.needs("stores_archives")
 def test_an_upload_that_fails_leaves_the_service_alone(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
@@ -313,6 +320,7 @@ def test_an_upload_that_fails_leaves_the_service_alone(make_world):
 
 
 @ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_what_is_with_the_provider_is_downloaded_there_by_a_fresh_url(make_world, monkeypatch):
     monkeypatch.setenv("VIDEOCONF_FAKE_MEDIA_URL", "http://127.0.0.1:1")
     world = make_world()
@@ -339,6 +347,7 @@ def test_what_is_with_the_provider_is_downloaded_there_by_a_fresh_url(make_world
 
 
 @ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_a_provider_that_gives_no_url_is_told(make_world):
     world = make_world()
     archive_id = world.record()
@@ -358,6 +367,7 @@ def pulled_world(make_world, **settings):
     return world, archive_id
 
 
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_what_was_copied_is_noted_once_with_its_digest(make_world):
     world, archive_id = pulled_world(make_world)
     for _ in range(3):
@@ -374,6 +384,7 @@ def test_what_was_copied_is_noted_once_with_its_digest(make_world):
     assert len(world.service.fake.list_archives(world.api("GET", "/archives").json["items"][0]["sessionId"])) == 1
 
 
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_world):
     world, archive_id = pulled_world(make_world, delete_pulled_archives=True)
     world.run_jobs()
@@ -390,6 +401,7 @@ def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_
 
 @ON_SQLITE
 @pytest.mark.parametrize("fault", ["provider", "short", "storage"])
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
     world, archive_id = pulled_world(make_world)
     provider = services(world.app).providers.get("fake")
@@ -413,6 +425,7 @@ def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
 
 
 @ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world, monkeypatch):
     world, archive_id = pulled_world(make_world)
     original = MemoryTarget.put
@@ -429,6 +442,7 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
 
 
 @ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_without_a_target_nothing_is_copied(make_world):
     world = make_world("none")
     archive_id = world.record()

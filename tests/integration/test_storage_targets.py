@@ -60,6 +60,7 @@ def states(app):
     return [row.state for row in rows(app)]
 
 
+@pytest.mark.needs
 def test_a_target_is_set_read_and_removed(api, app):
     assert api("GET", PATH).problem == (404, "storage_target_not_found")
     answer = api("PUT", PATH, target())
@@ -181,6 +182,7 @@ def run_jobs(app):
         return services(app).jobs.run_due()
 
 
+@pytest.mark.needs("stores_archives")
 def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, headers):
     api = service_of(account_wide, headers).api
     assert api("PUT", PATH, target()).status == 200
@@ -196,6 +198,7 @@ def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, he
         (ProviderTimeout(), (504, "provider_timeout"), "unverified"),
     ],
 )
+@pytest.mark.needs("stores_archives")
 def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_force(
     account_wide, headers, monkeypatch, error, problem, state
 ):
@@ -219,6 +222,7 @@ def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_forc
     assert provider.recorder.find_storage("any").configuration["area"] == "new", "repeating it converges"
 
 
+@pytest.mark.needs("stores_archives")
 def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(account_wide, headers, monkeypatch):
     api, provider = service_of(account_wide, headers).api, fake(account_wide)
     api("PUT", PATH, target())
@@ -232,6 +236,7 @@ def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(accoun
     assert provider.recorder.find_storage_kind() is None
 
 
+@pytest.mark.needs("stores_archives")
 def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, headers):
     api, provider = service_of(account_wide, headers).api, fake(account_wide)
     api("PUT", PATH, target("old"))
@@ -280,6 +285,7 @@ def test_each_tenant_has_its_own(app, headers):
 
 
 @ON_SQLITE
+@pytest.mark.needs("stores_archives")
 def test_where_the_provider_has_one_for_all_only_the_default_tenant_sets_it(account_wide, headers):
     service = service_of(account_wide, headers)
     other = service.caller_with(tenant="other")

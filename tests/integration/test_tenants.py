@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.service import ON_SQLITE, service_of
+from tests.service import ON_SQLITE, credential, service_of
 
 ON_A_MEETING = [
     ("GET", "", None),
@@ -95,7 +95,7 @@ def test_tenants_that_look_alike_are_different(service):
 def test_a_webhook_finds_its_meeting_whosever_it_is(service):
     ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
     link, other = ours.create(), theirs.create()
-    service.fake.join(ours.token(link, attendee="ann")["token"])
+    service.fake.join(credential(ours.token(link, attendee="ann")))
     service.deliver()
     assert [person["attendee"] for person in ours.attendees(link)] == ["ann"]
     assert theirs.attendees(other) == []
