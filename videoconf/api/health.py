@@ -10,12 +10,11 @@ from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from alembic.script import ScriptDirectory
 from flask.blueprints import BlueprintSetupState
 from marshmallow import fields
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
-from videoconf_migrations import FOLDER as MIGRATIONS
+from videoconf_migrations import revisions
 
 from videoconf.api.auth import public
 from videoconf.api.blueprint import Blueprint
@@ -26,6 +25,8 @@ from videoconf.database import db, read
 from videoconf.errors import DatabaseUnavailable
 
 CACHE_SECONDS = 2
+NEWER = "newer"
+"""A later release has migrated the schema. During an upgrade it does so before the nodes are replaced: they go on."""
 
 blueprint = Blueprint("health", __name__, tag=Tag.OPERATIONS)
 
@@ -44,7 +45,11 @@ class ReadinessSchema(Schema):
         keys=fields.String(),
         values=fields.String(),
         required=True,
-        metadata={"description": "For each check `ok`, or what is wrong.", "example": {"database": "ok"}},
+        metadata={
+            "description": "For each check `ok`, or what is wrong. A `schema` that is `newer` is no fault: a later"
+            " release migrates it before it replaces this one.",
+            "example": {"database": "ok"},
+        },
     )
     providers = fields.Dict(
         keys=fields.String(),
@@ -67,14 +72,15 @@ _checked: WeakKeyDictionary[Engine, _Checked] = WeakKeyDictionary()
 
 
 @blueprint.record
-def _read_head_at_start(state: BlueprintSetupState) -> None:
-    code_head()
+def _read_revisions_at_start(state: BlueprintSetupState) -> None:
+    code_revisions()
 
 
 @cache
-def code_head() -> str | None:
-    """Return the schema revision that this release needs."""
-    return ScriptDirectory(MIGRATIONS).get_current_head()
+def code_revisions() -> tuple[str, ...]:
+    """Return the schema revisions that this release knows; the first is the one that it needs."""
+    found: tuple[str, ...] = revisions()
+    return found
 
 
 @blueprint.route("/healthz")
@@ -97,7 +103,7 @@ def readiness() -> tuple[dict[str, Any], int]:
     Providers are reported and never decide: most operations go on without them.
     """
     checks = _database_checks()
-    ready = all(result == "ok" for result in checks.values())
+    ready = all(result in ("ok", NEWER) for result in checks.values())
     parts = services()
     providers = {key: "ok" if parts.providers.find(key) else "unavailable" for key in parts.settings.providers}
     body = {"status": "ok" if ready else "unavailable", "checks": checks, "providers": providers}
@@ -114,7 +120,7 @@ def _database_checks() -> dict[str, str]:
 
 
 def ask_database() -> dict[str, str]:
-    """Say whether the database answers, within the engine's bounds, and has this release's schema."""
+    """Say whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
     try:
         with read() as session:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
@@ -122,10 +128,11 @@ def ask_database() -> dict[str, str]:
         return {"database": error.code, "schema": "unknown"}
     except SQLAlchemyError:  # no such table
         revision = None
-    if revision == code_head():
-        return {"database": "ok", "schema": "ok", "encryption": _ask_for_keys()}
-    found = f"revision {revision}" if revision else "none"
-    return {"database": "ok", "schema": f"{found}; this release needs revision {code_head()}"}
+    needed, *older = code_revisions()
+    if revision is None or revision in older:
+        found = f"revision {revision}" if revision else "none"
+        return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
+    return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
 
 
 def _ask_for_keys() -> str:

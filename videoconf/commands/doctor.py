@@ -13,7 +13,7 @@ import click
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 
-from videoconf.api.health import ask_database
+from videoconf.api.health import NEWER, ask_database
 from videoconf.api.services import Services, services
 from videoconf.archives.encryption import MAKE_A_KEY
 from videoconf.archives.models import StorageTargetRow
@@ -91,7 +91,7 @@ def _findings(script: ScriptInfo) -> Iterator[Finding]:
         yield from _public_url(parts)
         database = list(_database())
         yield from database
-        if all(finding.level is Level.OK for finding in database):
+        if not any(finding.level is Level.ERROR for finding in database):
             yield from _jobs()
             yield from _storage(parts)
         yield from _plugins(parts)
@@ -135,6 +135,8 @@ def _database() -> Iterator[Finding]:
     yield Finding(Level.OK, "database", f"{name} answers{single}")
     if checks["schema"] == "ok":
         yield Finding(Level.OK, "schema", "that of this release")
+    elif checks["schema"] == NEWER:
+        yield Finding(Level.NOTE, "schema", "a newer release has migrated it", "Replace this release by that one.")
     else:
         yield Finding(Level.ERROR, "schema", checks["schema"], "Run: flask --app videoconf.app db upgrade")
     if checks.get("encryption", "ok") != "ok":

@@ -24,7 +24,7 @@ def app(app: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
     app.extensions[EXTENSION] = SimpleNamespace(
         settings=settings,
         providers=SimpleNamespace(find={}.get),
-        targets=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
+        credentials=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
     )
     app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
     yield app
@@ -58,7 +58,7 @@ def test_the_process_answers_whatever_is_down(client: FlaskClient, monkeypatch: 
 
 
 def test_ready_with_this_releases_schema(app: Flask, client: FlaskClient) -> None:
-    stamp(app, health.code_head())
+    stamp(app, health.code_revisions()[0])
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.get_json() == {
@@ -72,21 +72,29 @@ def test_not_ready_without_the_keys_of_stored_credentials(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.unknown_keys", ["k-2"])
-    stamp(app, health.code_head())
+    stamp(app, health.code_revisions()[0])
     response = client.get("/readyz")
     assert response.status_code == 503
     assert "k-2" in response.get_json()["checks"]["encryption"]
 
 
-@pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0000", "revision 0000")])
-def test_not_ready_with_another_schema(app: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
+def test_ready_with_the_schema_of_a_later_release(app: Flask, client: FlaskClient) -> None:
+    """It is migrated before nodes are replaced; those that are not yet must not all leave at once."""
+    stamp(app, "of a later release")
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.get_json()["checks"] == {"database": "ok", "schema": "newer", "encryption": "ok"}
+
+
+@pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0001", "revision 0001")])
+def test_not_ready_with_an_older_schema(app: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
     stamp(app, revision)
     response = client.get("/readyz")
     assert (response.status_code, response.content_type) == (503, "application/json")
     body = response.get_json()
     assert (body["status"], body["checks"]["database"]) == ("unavailable", "ok")
     assert body["checks"]["schema"].startswith(named)
-    assert str(health.code_head()) in body["checks"]["schema"]
+    assert str(health.code_revisions()[0]) in body["checks"]["schema"]
 
 
 def test_not_ready_without_any_schema(client: FlaskClient) -> None:
@@ -105,13 +113,13 @@ def test_not_ready_without_a_database(app: Flask, tmp_path: Any) -> None:
 
 
 def test_the_database_is_asked_once_in_two_seconds(app: Flask, client: FlaskClient, now: SimpleNamespace) -> None:
-    stamp(app, health.code_head())
+    stamp(app, health.code_revisions()[0])
     assert client.get("/readyz").status_code == 200
     stamp(app, None)
     now.seconds += 1.9
     assert client.get("/readyz").status_code == 200
     now.seconds += 0.2
     assert client.get("/readyz").status_code == 503
-    stamp(app, health.code_head())
+    stamp(app, health.code_revisions()[0])
     now.seconds += 2
     assert client.get("/readyz").status_code == 200
