@@ -40,14 +40,15 @@ class Subject:
     def __init__(self, name: str, url: str, connections: int) -> None:
         self.name = name
         values = {"providers": ("fake",), "jwt_secrets": (Secret(JWT_SECRET),), "embedded_workers": 0}
-        self.app = create_app(Settings(database_url=Secret(url), log_level="ERROR", **values), serving=True)
+        settings = Settings(database_url=Secret(url), log_level="ERROR", **values)
+        with create_app(settings, serving=False).app_context():
+            upgrade()
+        self.app = create_app(settings, serving=True)
         self.client = self.app.test_client()
         self.signer = signer(Secret(WEBHOOK_SECRET))
-        with self.app.app_context():
-            upgrade()
-            if connections:
-                with db.engine.begin() as connection:
-                    fill(connection, connections)
+        if connections:
+            with self.app.app_context(), db.engine.begin() as connection:
+                fill(connection, connections)
         claims = {"sub": "bench", "iss": "videoconf", "aud": "videoconf", "iat": int(time.time())}
         permissions = ["CreateMeetingSession", "GetMeetings", "GetMeetingAttendees"]
         token = jwt.encode({**claims, "exp": int(time.time()) + 86400, "permissions": permissions}, JWT_SECRET)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 import click
 from flask import Flask
-from flask_migrate import Migrate
 from sqlalchemy import make_url
 from videoconf_migrations import FOLDER as MIGRATIONS
 
@@ -125,7 +124,10 @@ def create_app(
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
-    Migrate(app, db, directory=MIGRATIONS)
+    if not serving:
+        from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
+
+        Migrate(app, db, directory=MIGRATIONS)
     closing = ExitStack()  # by the end of the process, and the last first
     weakref.finalize(app, closing.close)
     if tracing is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.database import Model, read, utc_now
@@ -33,6 +33,9 @@ class AuditEntry(Model):
     request_id: Mapped[str | None]
 
 
+_INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
+
+
 def record(
     session: Session,
     caller: Caller,
@@ -44,18 +47,17 @@ def record(
     after: dict[str, Any] | None = None,
 ) -> None:
     """Add an entry to the running transaction."""
-    session.add(
-        AuditEntry(
-            tenant=caller.tenant,
-            actor=caller.subject,
-            action=action,
-            meeting_link=meeting_link,
-            target=target,
-            before=before,
-            after=after,
-            request_id=caller.request_id,
-        )
-    )
+    entry = {
+        "tenant": caller.tenant,
+        "actor": caller.subject,
+        "action": action,
+        "meeting_link": meeting_link,
+        "target": target,
+        "before": before,
+        "after": after,
+        "request_id": caller.request_id,
+    }
+    session.execute(_INSERT, entry)
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

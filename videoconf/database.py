@@ -28,6 +28,7 @@ from sqlalchemy import (
     Pool,
     String,
     TypeDecorator,
+    bindparam,
     event,
     exc,
     func,
@@ -268,7 +269,10 @@ def snapshot() -> Iterator[Session]:
 def lock(session: Session, name: str) -> None:
     """Hold a named lock until the transaction ends. On SQLite the write transaction itself is the lock."""
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(literal(name), 0))))
+        session.execute(_LOCK, {"name": name})
+
+
+_LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
 
 
 def _raise_translated(error: BaseException) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from flask_cors import CORS
-from flask_limiter import Limiter, RequestLimit
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from videoconf.api.access import QUIET
 from videoconf.api.problems import problem
 from videoconf.errors import RateLimited
 from videoconf.settings import Settings
+
+if TYPE_CHECKING:
+    from flask_limiter import RequestLimit
 
 EXPOSED_HEADERS = ["Link", "Location", "Retry-After", "X-Pagination", "X-Request-ID"]
 
@@ -29,6 +32,8 @@ def init_limits(app: Flask, settings: Settings) -> None:
 
 
 def _init_rates(app: Flask, settings: Settings) -> None:
+    from flask_limiter import Limiter  # 2 MB of each process, and only where there is a limit
+
     unlimited = "1000000000/second"
 
     def rate() -> str:

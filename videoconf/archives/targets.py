@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from videoconf.archives.encryption import Cipher
@@ -57,6 +57,11 @@ class TargetState(StrEnum):
     """Nobody knows whether a provider took it."""
 
 
+_ROW: Any = StorageTargetRow.__table__.c
+# Built once, since each meeting that is made asks for it.
+_IN_FORCE = select(_ROW.description).where(_ROW.tenant == bindparam("tenant"), _ROW.state == TargetState.ACTIVE)
+
+
 class StorageTargets:
     """The targets that are stored. One instance serves all threads."""
 
@@ -86,8 +91,9 @@ class StorageTargets:
     def find_name(self, session: Session, tenant: str, provider: Provider) -> str | None:
         """Return the wire name of the target that a tenant's archives of a provider go to."""
         is_account_wide = provider.capabilities.storage_scope is StorageScope.ACCOUNT
-        row = self.find_in_force(session, self._default_tenant if is_account_wide else tenant)
-        return None if row is None else str(row.description["name"])
+        owner = self._default_tenant if is_account_wide else tenant
+        description = session.execute(_IN_FORCE, {"tenant": owner}).scalar_one_or_none()
+        return None if description is None else str(description["name"])
 
     def find_destination(self, tenant: str, provider: Provider) -> tuple[int, StorageDestination] | None:
         """Return what goes with a request to record, where the provider takes it each time: a tenant's target.

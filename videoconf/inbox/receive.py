@@ -60,25 +60,14 @@ def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionR
     :returns: False when the meeting had a session already; then nothing changed.
     """
     lock(session, _lock_name(provider, ref))
-    bound = session.execute(
-        update(Meeting)
-        .where(Meeting.id == meeting_id, Meeting.session_id.is_(None))
-        .values(account=ref.account, session_id=ref.session_id, is_ready=True)
-        .returning(Meeting.created_on)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
+    of_session = {"account": ref.account, "session_id": ref.session_id}
+    bound = session.execute(_BIND, {"meeting_id": meeting_id, **of_session}).one_or_none()
     if bound is None:
         return False
-    same_session = (
-        WebhookEvent.provider == provider,
-        WebhookEvent.account == ref.account,
-        WebhookEvent.session_id == ref.session_id,
-        WebhookEvent.status == EventStatus.ORPHAN,
-    )
-    for orphan in session.execute(select(WebhookEvent).where(*same_session).order_by(WebhookEvent.id)).scalars():
+    for orphan in session.execute(_ORPHANS_OF, {"provider": provider, **of_session}).all():
         event = event_from_json(orphan.event or {})
-        orphan.status, orphan.event = _apply_if_credible(session, meeting_id, bound.created_on, event), None
-    session.flush()
+        status = _apply_if_credible(session, meeting_id, bound.created_on, event)
+        session.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
     return True
 
 
@@ -148,6 +137,24 @@ _MEETING_OF = select(_MEETING.id, _MEETING.created_on, _MEETING.end_time).where(
 _STORE_ONCE = {
     name: _store_once(dialect.insert(INBOX)) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
 }
+
+
+_BIND = (
+    update(Meeting.__table__)  # type: ignore[arg-type]
+    .where(_MEETING.id == bindparam("meeting_id"), _MEETING.session_id.is_(None))
+    .values(account=bindparam("account"), session_id=bindparam("session_id"), is_ready=True)
+    .returning(_MEETING.created_on)
+)
+_ORPHANS_OF = (
+    select(INBOX.c.id, INBOX.c.event)
+    .where(
+        INBOX.c.provider == bindparam("provider"),
+        INBOX.c.account == bindparam("account"),
+        INBOX.c.session_id == bindparam("session_id"),
+        INBOX.c.status == EventStatus.ORPHAN,
+    )
+    .order_by(INBOX.c.id)
+)
 
 
 def _settle(session: Session, provider: Provider, received_at: datetime, event: ProviderEvent) -> EventStatus:

@@ -79,6 +79,10 @@ class _Begun:
     """Providers that were asked in vain, each with the error's code."""
 
 
+# Built once, and of the table: the entity's takes three times as long.
+_INSERT = insert(Meeting.__table__).returning(Meeting.__table__.c.id)  # type: ignore[arg-type]
+
+
 class Creation:
     """Creates meetings. One instance serves all threads."""
 
@@ -153,30 +157,27 @@ class Creation:
                     return _replayed(claimed.answer)
                 claim = claimed
                 if claim.target is not None:
-                    row = session.execute(select(Meeting.id).where(Meeting.meeting_link == claim.target)).scalar_one()
-                    return _Begun(row, claim.target, caller, claim)
+                    found = session.execute(select(Meeting.id).where(Meeting.meeting_link == claim.target)).scalar_one()
+                    return _Begun(found, claim.target, caller, claim)
             link = secrets.token_urlsafe(16)
-            meeting_id = session.execute(
-                insert(Meeting)
-                .values(
-                    meeting_link=link,
-                    tenant=caller.tenant,
-                    is_ready=not eager,
-                    provider=provider.key,
-                    account=provider.account,
-                    is_scheduled=new.is_scheduled,
-                    schedule_time=new.schedule_time,
-                    is_archived=new.enable_archiving,
-                    end_to_end_encryption=new.end_to_end_encryption,
-                    provider_options=dict(new.provider_options),
-                    upload_target=self._targets.find_name(session, caller.tenant, provider),
-                    ext_id=new.ext_id,
-                    ext_metadata=new.ext_metadata,
-                    created_by=caller.subject,
-                    modified_by=caller.subject,
-                )
-                .returning(Meeting.id)
-            ).scalar_one()
+            row = {
+                "meeting_link": link,
+                "tenant": caller.tenant,
+                "is_ready": not eager,
+                "provider": provider.key,
+                "account": provider.account,
+                "is_scheduled": new.is_scheduled,
+                "schedule_time": new.schedule_time,
+                "is_archived": new.enable_archiving,
+                "end_to_end_encryption": new.end_to_end_encryption,
+                "provider_options": dict(new.provider_options),
+                "upload_target": self._targets.find_name(session, caller.tenant, provider),
+                "ext_id": new.ext_id,
+                "ext_metadata": new.ext_metadata,
+                "created_by": caller.subject,
+                "modified_by": caller.subject,
+            }
+            meeting_id = session.execute(_INSERT, row).scalar_one()
             begun = _Begun(meeting_id, link, caller, claim)
             if not eager:
                 self._finish(session, begun, provider, new)

@@ -1,0 +1,37 @@
+"""What a server does not load: it is memory of each process, and time of each start."""
+
+import json
+import os
+import subprocess
+import sys
+
+from alembic.script import ScriptDirectory
+from videoconf_migrations import FOLDER, revisions
+
+from bench.run import ROOT
+
+NOT_FOR_SERVERS = {"alembic", "boto3", "azure", "flask_limiter", "flask_migrate", "opentok", "pygments", "rich"}
+
+
+def test_a_server_loads_nothing_that_it_does_not_use(tmp_path):
+    code = "import json, sys, wsgi; print(json.dumps([name for name, module in sys.modules.items() if module]))"
+    settings = {
+        "VIDEOCONF_PROVIDERS": "fake",
+        "VIDEOCONF_DEVELOPMENT": "true",
+        "VIDEOCONF_AUTH": "disabled",
+        "VIDEOCONF_FAKE_TOKEN_SECRET": "x" * 48,
+        "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_" + "eHh4" * 12,
+        "VIDEOCONF_DATABASE_URL": f"sqlite:///{tmp_path}/light.db",
+    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**others, **settings}, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
+    assert "sqlalchemy" in loaded
+    assert not loaded & NOT_FOR_SERVERS
+
+
+def test_revisions_are_known_without_alembic():
+    assert revisions() == tuple(script.revision for script in ScriptDirectory(FOLDER).walk_revisions())
