@@ -1,17 +1,16 @@
 """Measures the service next to bare limits and, with ``PEER_URL``, next to another implementation of the same API.
 
-Everything is measured in turn (service, bare, peer, service, …) and told as ratios of one round, since a machine's
-speed drifts by tens of per cent. ``docs/performance.md`` says how to run it and what came out.
+Everything is measured in turn (bare, service, peer, bare, …) and told as ratios of one round, since a machine's speed
+drifts by tens of per cent. Prints a table with a verdict where there is a goal. ``docs/performance.md`` says how to run
+it and what came out.
 
-    python -m bench.run [--only token,attendees] [--concurrency 1,16,64] [--rounds 4] [--seconds 4]
+    python -m bench.run [--only token,attendees] [--concurrency 1,16,64] [--rounds 3] [--seconds 3]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import itertools
 import json
 import os
 import secrets
@@ -23,60 +22,39 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jwt
 import psycopg
 
+from bench.requests import (
+    HERE,
+    SIGNATURE_SECRET,
+    Make,
+    Request,
+    Result,
+    Target,
+    archive_requests,
+    attendee_requests,
+    create_requests,
+    load,
+    numbers,
+    token_requests,
+)
 from bench.vendor import API_KEY, Vendor
 
-HERE = Path(__file__).parent
 ROOT = HERE.parent
 JWT_SECRET = secrets.token_urlsafe(48)
-SIGNATURE_SECRET = secrets.token_urlsafe(48)
 API_SECRET = "0123456789abcdef0123456789abcdef01234567"
 PERMISSIONS = ("CreateMeetingSession", "GenerateMeetingToken", "GetMeetingAttendees", "GetMeetingArchives")
 VENDOR_PORT = int(os.environ.get("BENCH_VENDOR_PORT", "3978"))
+VENDOR_SECONDS = 0.15
 WEBHOOKS_A_SECOND = 2500
 """How many distinct webhooks are prepared for each second of a run."""
 MANY_ROWS = 200_000
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as the load generator's file has it."""
-
-    method: str
-    path: str
-    body: str = ""
-    headers: tuple[str, ...] = ()
-
-    @property
-    def line(self) -> str:
-        return "\t".join((self.method, self.path, self.body, *self.headers))
-
-
-@dataclass(frozen=True)
-class Result:
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    failed: int
-
-
-def load(url: str, requests: list[Request], concurrency: int, seconds: float) -> Result:
-    """Load a server with wrk; requests come in turn."""
-    with tempfile.TemporaryDirectory() as folder:
-        file, out = Path(folder, "requests"), Path(folder, "out")
-        file.write_text("".join(one.line + "\n" for one in requests))
-        command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds:g}s", "--timeout=30s", "-s", HERE / "load.lua", url]
-        environment = {**os.environ, "REQUESTS": str(file), "OUT": str(out)}
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        found = json.loads(out.read_text())
-    rate = found["requests"] / found["seconds"]
-    return Result(rate, found["p50_ms"], found["p99_ms"], found["failed"] + found["broken"])
+MEMORY_GOAL, START_GOAL_SECONDS = 0.35, 1.5
 
 
 # --- servers --------------------------------------------------------------------------------------------------------
@@ -104,8 +82,8 @@ class Server:
         self.seconds_to_first_answer = time.monotonic() - began
 
     @property
-    def memory_mb(self) -> float:
-        return tree_memory_mb(self._process.pid)
+    def pid(self) -> int:
+        return self._process.pid
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -113,14 +91,19 @@ class Server:
         self.log.unlink()
 
 
-def tree_memory_mb(pid: int) -> float:
-    """Return the resident memory of a process and its children."""
+def tree_memory_mb(pid: int) -> tuple[float, float]:
+    """Return the memory of a process and its children: resident, and with what they share counted once (PSS)."""
     family = [pid]
     for one in family:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
             family += map(int, task.read_text().split())
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in family)
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    kilobytes = {"Rss:": 0, "Pss:": 0}
+    for one in family:
+        for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
+            name, _, rest = line.partition(" ")
+            if name in kilobytes:
+                kilobytes[name] += int(rest.split()[0])
+    return kilobytes["Rss:"] / 1024, kilobytes["Pss:"] / 1024
 
 
 @contextlib.contextmanager
@@ -146,87 +129,6 @@ def database() -> Iterator[str]:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-# --- what is sent ---------------------------------------------------------------------------------------------------
-
-
-class Target:
-    """An implementation of the API: its URL, and a bearer token that it takes."""
-
-    def __init__(self, url: str, token: str, *, signs: bool) -> None:
-        self.url = url
-        self.authorization = f"Authorization: Bearer {token}"
-        self._signs = signs
-
-    def call(self, method: str, path: str, body: object = None, *headers: str) -> tuple[int, bytes]:
-        sent = dict(line.split(": ", 1) for line in (self.authorization, "Content-Type: application/json", *headers))
-        data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers=sent)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read()
-
-    def meeting(self) -> tuple[str, str]:
-        """Create a meeting that has begun; return its link and its session."""
-        text = self.call("POST", "/session", {"isScheduled": False})[1].decode()
-        found = json.loads(text) if text[0] in '"{' else text
-        link = found["code"] if isinstance(found, dict) else found
-        return link, json.loads(self.call("POST", f"/session/{link}/token", {})[1])["sessionId"]
-
-    def webhook(self, session: str, number: int) -> Request:
-        """Make the webhook of somebody new."""
-        now = int(time.time() * 1000)
-        connection = {
-            "id": f"{number:08x}-0000-4000-8000-{number:012d}",
-            "createdAt": now,
-            "data": f"attendee-{number:010d}",
-        }
-        document = {"sessionId": session, "projectId": API_KEY, "event": "connectionCreated", "timestamp": now}
-        body = json.dumps({**document, "connection": connection}, separators=(",", ":"))
-        headers = ["Content-Type: application/json"]
-        if self._signs:
-            digest = hashlib.sha256(body.encode()).hexdigest()
-            claims = {
-                "iss": "Vonage",
-                "iat": now // 1000,
-                "jti": str(number),
-                "api_key": API_KEY,
-                "payload_hash": digest,
-            }
-            headers.append(f"Authorization: Bearer {jwt.encode(claims, SIGNATURE_SECRET, 'HS256')}")
-        return Request("POST", "/webhooks/session", body, tuple(headers))
-
-
-Make = Callable[[Target], list[Request]]
-numbers = itertools.count(1)
-
-
-def token_requests(target: Target) -> list[Request]:
-    json_type = "Content-Type: application/json"
-    return [
-        Request("POST", f"/session/{target.meeting()[0]}/token", "{}", (target.authorization, json_type))
-        for _ in range(20)
-    ]
-
-
-def create_requests(target: Target) -> list[Request]:
-    headers = (target.authorization, "Content-Type: application/json")
-    return [Request("POST", "/session", '{"isScheduled":false}', headers)]
-
-
-def attendee_requests(target: Target) -> list[Request]:
-    link, session = target.meeting()
-    for _ in range(50):
-        one = target.webhook(session, next(numbers))
-        target.call(one.method, one.path, one.body, *one.headers)
-    found = json.loads(target.call("GET", f"/session/{link}/attendees")[1])
-    if len(found) != 50:
-        raise RuntimeError(f"{target.url} lists {len(found)} attendees of 50")
-    return [Request("GET", f"/session/{link}/attendees", "", (target.authorization,))]
-
-
-def archive_requests(target: Target) -> list[Request]:
-    return [Request("GET", "/archives?pageSize=25" if target._signs else "/archives", "", (target.authorization,))]
-
-
 # --- comparing ------------------------------------------------------------------------------------------------------
 
 
@@ -235,14 +137,25 @@ class Operation:
     name: str
     make: Make | None
     """Its requests; None: new webhooks for each run."""
-    limit: Request
+    limit: Request | None
     """The bare view to compare with."""
+    concurrency: tuple[int, ...]
+    goal_concurrency: int = 16
+    """The one that the goals are for."""
+    bare_goal: float = 0.0
+    peer_goal: float = 0.0
+    p99_goal_ms: float = float("inf")
     latency_seconds: float = 0.0
+    """The vendor's."""
 
 
-def compare(
-    operation: Operation, service: Target, bare: Target, peer: Target | None, args: argparse.Namespace, label: str
-) -> None:
+HEADER = (
+    "| operation | c | service /s | p99 ms | bare /s | peer /s (p99 ms) | service / bare | service / peer | goals |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def compare(operation: Operation, service: Target, bare: Target, peer: Target | None, args: argparse.Namespace) -> None:
     """Measure one operation in turn and print a line for each concurrency."""
     targets = {"service": service, "peer": peer} if peer is not None else {"service": service}
     make = operation.make
@@ -251,46 +164,99 @@ def compare(
         {} if make is not None else {name: [target.meeting()[1] for _ in range(50)] for name, target in targets.items()}
     )
 
-    def requests_of(name: str) -> list[Request]:
+    def requests_of(name: str, seconds: float) -> list[Request]:
         if name in prepared:
             return prepared[name]
-        count = int(WEBHOOKS_A_SECOND * args.seconds)
+        count = int(WEBHOOKS_A_SECOND * seconds)
         return [targets[name].webhook(sessions[name][i // 50 % 50], next(numbers)) for i in range(count)]
 
-    for concurrency in args.concurrency:
-        rounds: list[dict[str, Result]] = []
-        for number in range(args.rounds + 1):
-            found = {"bare": load(bare.url, [operation.limit], concurrency, args.seconds)}
-            for name, target in targets.items():
-                found[name] = load(target.url, requests_of(name), concurrency, args.seconds)
-            if number:  # the first warms up
-                rounds.append(found)
-        line = [f"{operation.name + label:34s} c={concurrency:<3d}"]
-        for name in rounds[0]:
-            rate, p99 = (statistics.median(getattr(one[name], kind) for one in rounds) for kind in ("rate", "p99_ms"))
-            failed = sum(one[name].failed for one in rounds)
-            line.append(f"{name} {rate:6.0f}/s p99 {p99:4.0f} ms" + (f" ({failed} FAILED)" if failed else ""))
-        for name in ("bare", "peer"):
-            if name in rounds[0]:
-                ratios = sorted(one["service"].rate / one[name].rate for one in rounds)
-                line.append(f"service/{name} {statistics.median(ratios):.2f} [{ratios[0]:.2f}-{ratios[-1]:.2f}]")
-        print("  ".join(line), flush=True)
+    def measure(concurrency: int, seconds: float) -> dict[str, Result]:
+        found = {}
+        if operation.limit is not None:
+            found["bare"] = load(bare.url, [operation.limit], concurrency, seconds)
+        for name, target in targets.items():
+            found[name] = load(target.url, requests_of(name, seconds), concurrency, seconds)
+        return found
+
+    measure(16, 2 * args.seconds)  # compiled statements, plans, a just-in-time compiler
+    for concurrency in operation.concurrency:
+        rounds = [measure(concurrency, args.seconds) for _ in range(args.rounds)]
+        print(_line(operation, concurrency, rounds), flush=True)
 
 
-def numbers_of(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+def _line(operation: Operation, concurrency: int, rounds: list[dict[str, Result]]) -> str:
+    cells = [operation.name, str(concurrency)]
+    rate = {name: statistics.median(one[name].rate for one in rounds) for name in rounds[0]}
+    p99_ms = {name: statistics.median(one[name].p99_ms for one in rounds) for name in rounds[0]}
+    failed = {name: sum(one[name].failed for one in rounds) for name in rounds[0]}
+    cells += [_rate(rate, failed, "service"), f"{p99_ms['service']:.0f}", _rate(rate, failed, "bare")]
+    cells.append(_rate(rate, failed, "peer") + (f" ({p99_ms['peer']:.0f})" if "peer" in rate else ""))
+    goals = []
+    for name, goal in (("bare", operation.bare_goal), ("peer", operation.peer_goal)):
+        if name not in rate:
+            cells.append("–")
+            continue
+        ratios = sorted(one["service"].rate / one[name].rate if one[name].rate else float("inf") for one in rounds)
+        median = statistics.median(ratios)
+        cells.append(f"{median:.2f} [{ratios[0]:.2f}–{ratios[-1]:.2f}]")
+        if goal and concurrency == operation.goal_concurrency:
+            goals.append(verdict(median >= goal, f"{name} ≥ {goal:g}"))
+    if concurrency == operation.goal_concurrency and operation.p99_goal_ms < float("inf"):
+        goals.append(verdict(p99_ms["service"] <= operation.p99_goal_ms, f"p99 ≤ {operation.p99_goal_ms:.0f} ms"))
+    return f"| {' | '.join(cells)} | {', '.join(goals)} |"
+
+
+def _rate(rates: dict[str, float], failed: dict[str, int], name: str) -> str:
+    if name not in rates:
+        return "–"
+    return f"{rates[name]:.0f}" + (f", {failed[name]} FAILED" if failed[name] else "")
+
+
+def verdict(reached: bool, goal: str) -> str:
+    return f"{goal}: {'reached' if reached else 'MISSED'}"
+
+
+def compare_vendor_states(service: Target, vendor: Vendor, args: argparse.Namespace) -> None:
+    """Print what a slow vendor, and one that is down, change about listing archives: nothing."""
+    requests = archive_requests(service)
+    rates: dict[str, list[float]] = {"at 0 ms": [], "at 150 ms": [], "down": []}
+    for _ in range(args.rounds):
+        for state, found in rates.items():
+            vendor.latency_seconds, vendor.is_down = VENDOR_SECONDS if state == "at 150 ms" else 0.0, state == "down"
+            found.append(load(service.url, requests, 16, args.seconds).rate)
+    vendor.latency_seconds, vendor.is_down = 0.0, False
+    reference = rates.pop("at 0 ms")
+    for state, found in rates.items():
+        ratio = statistics.median(one / first for one, first in zip(found, reference, strict=True))
+        reached = verdict(ratio >= 0.85, "unchanged (≥ 0.85)")
+        print(f"GET archives, the vendor {state}, against the vendor at 0 ms: {ratio:.2f}; {reached}", flush=True)
+
+
+def compare_memory(service: Server) -> None:
+    resident, proportional = tree_memory_mb(service.pid)
+    line = f"memory after load {resident:.0f} MB, shared pages counted once {proportional:.0f} MB"
+    if "PEER_PID" in os.environ:
+        peers = tree_memory_mb(int(os.environ["PEER_PID"]))
+        line += f"; the peer's {peers[0]:.0f} and {peers[1]:.0f} MB: {resident / peers[0]:.2f} and"
+        ratio = proportional / peers[1]
+        line += f" {ratio:.2f} of it; {verdict(ratio <= MEMORY_GOAL, f'≤ {MEMORY_GOAL}')}"
+    print(line)
+
+
+def numbers_of(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="token,webhook,attendees,archives,create,create150")
-    parser.add_argument("--concurrency", type=numbers_of, default=[1, 16, 64])
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--only", default="token,webhook,attendees,archives,vendor,create,many")
+    parser.add_argument("--concurrency", type=numbers_of, default=(1, 16, 64))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--threads", type=int, help="instead of gunicorn.conf.py's")
     parser.add_argument("--pool", type=int, help="instead of the setting's default")
-    parser.add_argument("--many", action="store_true", help=f"with {MANY_ROWS:,} rows in the tables")
     args = parser.parse_args()
+    wanted = args.only.split(",")
     if shutil.which("wrk") is None:
         parser.error("wrk is needed: apt-get install wrk")
     vendor = Vendor(VENDOR_PORT)
@@ -326,7 +292,7 @@ def main() -> None:
         stack.callback(service.stop)
         bare_environment = {
             **os.environ, "BENCH_JWT_SECRET": JWT_SECRET, "BENCH_DATABASE_URL": url,
-            "BENCH_POOL_SIZE": environment.get("VIDEOCONF_DATABASE_POOL_SIZE", "16"),
+            "BENCH_POOL_SIZE": environment.get("VIDEOCONF_DATABASE_POOL_SIZE", "8"),
         }  # fmt: skip
         bare_options = [
             "--config=/dev/null",
@@ -344,34 +310,44 @@ def main() -> None:
         peer = None
         if "PEER_URL" in os.environ:
             peer = Target(os.environ["PEER_URL"], os.environ["PEER_TOKEN"], signs=False)
-        print(
-            f"start to first answer {service.seconds_to_first_answer:.2f} s, idle {service.memory_mb:.0f} MB",
-            flush=True,
-        )
+        seconds = service.seconds_to_first_answer
+        goal = verdict(seconds <= START_GOAL_SECONDS, f"≤ {START_GOAL_SECONDS} s")
+        print(f"start to first answer {seconds:.2f} s; {goal}")
+        print(HEADER, flush=True)
 
         select = Request("POST", f"/select/{ours.meeting()[0]}", "", (limit.authorization,))
         insert = Request("POST", "/insert", "", (limit.authorization,))
         seed_archives(url)
+        at = args.concurrency
+        webhook = Operation("POST webhook, new attendee, signed", None, insert, at, bare_goal=0.4, peer_goal=1)
+        attendees = Operation("GET attendees, 50", attendee_requests, select, at, bare_goal=0.5, peer_goal=1.5)
         operations = {
-            "token": Operation("POST token", token_requests, select),
-            "webhook": Operation("POST webhook, new attendee", None, insert),
-            "attendees": Operation("GET attendees, 50", attendee_requests, select),
-            "archives": Operation("GET archives, 25", archive_requests, select),
-            "create": Operation("POST session, vendor 0 ms", create_requests, insert),
-            "create150": Operation("POST session, vendor 150 ms", create_requests, insert, 0.15),
-        }
-        if args.many:
+            "token": Operation("POST token", token_requests, select, at, bare_goal=0.55, peer_goal=1.8),
+            "webhook": webhook,
+            "attendees": attendees,
+            "archives": Operation("GET archives, 25", archive_requests, select, at, bare_goal=0.5, peer_goal=1.3),
+            "create": Operation(
+                "POST session, vendor at 150 ms", create_requests, None, (64,), 64, peer_goal=1,
+                p99_goal_ms=2.5 * VENDOR_SECONDS * 1000, latency_seconds=VENDOR_SECONDS,
+            ),
+        }  # fmt: skip
+        for name, operation in operations.items():
+            if name in wanted:
+                vendor.latency_seconds = operation.latency_seconds
+                compare(operation, ours, limit, peer, args)
+        vendor.latency_seconds = 0.0
+        if "many" in wanted:
             seed_attendees(url)
-        for name in args.only.split(","):
-            vendor.latency_seconds = 0.0
-            if operations[name].make is create_requests:
-                vendor.latency_seconds = operations[name].latency_seconds
-            compare(operations[name], ours, limit, peer, args, f", {MANY_ROWS:,} rows" if args.many else "")
-        print(f"memory after load {service.memory_mb:.0f} MB", end="")
-        if "PEER_PID" in os.environ:
-            theirs = tree_memory_mb(int(os.environ["PEER_PID"]))
-            print(f", the peer's {theirs:.0f} MB: service/peer {service.memory_mb / theirs:.2f}", end="")
+            if "PEER_SEED" in os.environ:
+                subprocess.run(os.environ["PEER_SEED"], shell=True, check=True, stdout=subprocess.DEVNULL)
+            for operation in (webhook, attendees):
+                name = f"{operation.name}, {MANY_ROWS:,} rows"
+                many = replace(operation, name=name, concurrency=(16,), bare_goal=0.0, peer_goal=10)
+                compare(many, ours, limit, peer, args)
         print()
+        if "vendor" in wanted:
+            compare_vendor_states(ours, vendor, args)
+        compare_memory(service)
 
 
 def seed_archives(url: str) -> None:
