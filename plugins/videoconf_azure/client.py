@@ -18,8 +18,10 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 6
 """The longest silence. With what is tried again, a request that probes a silent server ends within 15 seconds."""
 RETRIES = 1
-PART_BYTES = 8 << 20
-"""Of 50,000 parts that an object may have: up to 400 GB, with one part in memory at a time."""
+PART_BYTES = 4 << 20
+"""Of 50,000 parts that an object may have: up to 200 GB, with one part in memory at a time."""
+READ_BYTES = 2 << 20
+"""What a request reads; the SDK holds it about ten times over."""
 
 # It writes every request with its URL at INFO.
 logging.getLogger("azure").setLevel(logging.WARNING)
@@ -59,6 +61,6 @@ def make_client(configuration: dict[str, Any], account_url: str, guard: Endpoint
         increment_base=1,
         max_single_put_size=PART_BYTES,
         max_block_size=PART_BYTES,
-        max_single_get_size=PART_BYTES,
-        max_chunk_get_size=PART_BYTES,
+        max_single_get_size=READ_BYTES,
+        max_chunk_get_size=READ_BYTES,
     )

@@ -103,9 +103,30 @@ class S3Target(StorageTarget):
     def stat(self, key: str) -> StoredObject:
         from videoconf_s3.failures import mapped
 
-        with mapped():
-            found = self._client.head_object(**self._at(key))
+        try:
+            with mapped():
+                found = self._client.head_object(**self._at(key))
+        except StoredObjectNotFound:
+            self._check_bucket()
+            raise
         return StoredObject(key, found["ContentLength"], found.get("ContentType"), found.get("LastModified"))
+
+    def _check_bucket(self) -> None:
+        """Tell a bucket that is missing from an object that is: the answer to HEAD has no body to say which.
+
+        Credentials that may not ask leave it at the object.
+
+        :raises StorageContainerNotFound: there is no bucket.
+        """
+        from videoconf_s3.failures import mapped
+
+        try:
+            with mapped():
+                self._client.head_bucket(Bucket=self._bucket)
+        except StoredObjectNotFound:
+            raise StorageContainerNotFound from None
+        except StorageError:
+            return
 
     def delete(self, key: str) -> None:
         from videoconf_s3.failures import mapped

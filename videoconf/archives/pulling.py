@@ -41,6 +41,7 @@ DELETE_PULLED = "delete_pulled_archive"
 """The job that deletes the provider's copy of what was copied."""
 CONTENT_TYPE = "video/mp4"
 BUFFER_BYTES = 1 << 20
+LONGEST_NAME = 180
 ACTOR = "delivery"
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
@@ -54,8 +55,16 @@ class _Pull:
 
     @property
     def object_key(self) -> str:
-        """The meeting's link and the archive's id, so that people find it."""
-        return f"{self.archive.meeting.meeting_link}/{_NOT_IN_KEYS.sub('_', self.archive.archive_id)}.mp4"
+        """The meeting's link and the archive's id, so that people find it.
+
+        An id that is too long for the name of a file, or has characters that not every target takes, is cut and
+        replaced; its digest keeps two such ids apart.
+        """
+        archive_id = self.archive.archive_id
+        name = _NOT_IN_KEYS.sub("_", archive_id)[:LONGEST_NAME]
+        if name != archive_id:
+            name += f"-{hashlib.sha256(archive_id.encode()).hexdigest()[:16]}"
+        return f"{self.archive.meeting.meeting_link}/{name}.mp4"
 
 
 class Pulling:

@@ -85,6 +85,8 @@ class StorageTarget(ABC):
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
         """Store a stream of unknown length under a key, replacing what was there. Memory use is bounded.
 
+        Of several puts under one key at once, one object is there in the end and it is whole; not all are refused.
+
         What arrives is what was read: the target checks a digest of every part. A put that is interrupted, by an error
         of the stream too, leaves neither an object nor an unfinished upload; what a process that was killed left
         unfinished, the next put under the same key removes.

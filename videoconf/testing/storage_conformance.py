@@ -31,12 +31,13 @@ from videoconf.storage.base import CONTRACT_VERSION
 from videoconf.testing.harness import SteppedClock, leaked, logged, unwritten, wrong
 from videoconf.testing.provider_conformance import KEY
 
-LARGE_BYTES = 128 << 20
-MEMORY_BYTES = 100 << 20
-"""What a large object may take of memory on its way: some parts of 8 MiB, several times over in some SDKs."""
+LARGE_BYTES = 64 << 20
+MEMORY_BYTES = 32 << 20
+"""What a large object may take of memory on its way: a few parts of some MiB, however often an SDK copies each."""
 BLOCK_BYTES = 1 << 20
 LONGEST_SECONDS = 30.0
-OBJECT_KEYS = ("k", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
+EXPIRY_SECONDS = 10.0
+OBJECT_KEYS = ("k", "K", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
 class StorageConformance:
@@ -49,6 +50,9 @@ class StorageConformance:
     """True for a target that is memory: then its memory cannot be bounded."""
     foreign_configuration: ClassVar[Mapping[str, Any] | None] = None
     """A configuration that names a host which is not the vendor's; None where a configuration names no host."""
+
+    range_status: ClassVar[int] = 206
+    """What the stand-in answers with a part of an object; another one where it is known to be wrong about that."""
 
     @pytest.fixture
     def context(self) -> StorageContext:
@@ -119,6 +123,7 @@ class StorageConformance:
         """An object of any size goes in and out in bounded memory."""
         if self.holds_objects_in_memory:
             pytest.skip("the target is memory (`holds_objects_in_memory`)")
+        self._load_libraries(target)
         source = _Source(LARGE_BYTES)
         with _measured("put()"):
             target.put("kit/large", cast("BinaryIO", source))
@@ -164,6 +169,10 @@ class StorageConformance:
         for key in OBJECT_KEYS:
             if _read(target, key) != key.encode():
                 wrong(f"the key {key[:40]!r} gives another object's content")
+            url = target.signed_url(key, expires_in_seconds=60).url
+            if url.startswith("http") and _fetch(url) != (200, key.encode()):
+                wrong(f"a signed URL does not read the object of the key {key[:40]!r}")
+        for key in OBJECT_KEYS:
             target.delete(key)
 
     def test_S09_interrupted_put(self, target: StorageTarget) -> None:
@@ -171,8 +180,10 @@ class StorageConformance:
         for size in (BLOCK_BYTES, 20 * BLOCK_BYTES):
             try:
                 target.put("kit/broken", cast("BinaryIO", _Source(size, breaks=True)))
-            except (ConnectionAbortedError, StorageError):
+            except ConnectionAbortedError:
                 pass
+            except Exception as error:
+                wrong(f"put() of a stream that breaks off raises {error!r}, not what the stream raised")
             else:
                 wrong("put() of a stream that breaks off succeeds")
             _demand(StoredObjectNotFound, lambda: target.stat("kit/broken"), "a put that was interrupted, then stat()")
@@ -182,15 +193,21 @@ class StorageConformance:
         target.put("kit/signed", io.BytesIO(b"0123456789"))
         before = target.context.clock()
         signed = target.signed_url("kit/signed", expires_in_seconds=600)
+        late = (target.context.clock() - before).total_seconds()
         life = (signed.expires_at - before).total_seconds()
-        if not 590 <= life <= 610:
+        if not 599 <= life <= 601 + late:
             wrong(f"a URL that was to live 600 s expires after {life:.0f} s")
         if signed.url.startswith("http"):
             if _fetch(signed.url) != (200, b"0123456789"):
                 wrong("a signed URL does not read the object")
-            status, part = _fetch(signed.url, Range="bytes=2-4")
-            if status not in (200, 206) or part != b"234":  # some servers give the range and say 200
+            if _fetch(signed.url, Range="bytes=2-4") != (self.range_status, b"234"):
                 wrong("a signed URL does not read a range of the object")
+            brief = target.signed_url("kit/signed", expires_in_seconds=1)
+            give_up_at = time.monotonic() + EXPIRY_SECONDS
+            while _fetch(brief.url)[0] == 200:
+                if time.monotonic() > give_up_at:
+                    wrong(f"a URL that was to live 1 s still reads the object after {EXPIRY_SECONDS:.0f} s")
+                time.sleep(0.1)
         target.delete("kit/signed")
 
     def test_S11_signed_url_is_for_one(self, target: StorageTarget) -> None:
@@ -214,14 +231,9 @@ class StorageConformance:
         target.delete("kit/denied")
 
     def test_S13_no_container(self, context: StorageContext, target: StorageTarget) -> None:
-        """A bucket or container that does not exist is StorageContainerNotFound; deleting from it is success.
-
-        For stat() a missing object is as good an answer: some vendors tell no more without a body.
-        """
+        """A bucket or container that does not exist is StorageContainerNotFound; deleting from it is success."""
         with closing(self.without_container(context)) as nowhere:
-            stat, *others = _calls(nowhere, "kit/nowhere")
-            _demand((StorageContainerNotFound, StoredObjectNotFound), stat, "a bucket that does not exist")
-            for call in others:
+            for call in _calls(nowhere, "kit/nowhere"):
                 _demand(StorageContainerNotFound, call, "a bucket that does not exist")
             nowhere.delete("kit/nowhere")
 
@@ -250,14 +262,15 @@ class StorageConformance:
     def test_S16_at_once(self, target: StorageTarget) -> None:
         """Threads put at the same time: each key has its content, and a key that all put has one of theirs, whole.
 
-        Of several that put one key, some may be refused.
+        Of several that put one key at once some may be refused, as a StorageError, but not all.
         """
+        taken = []
         contents = {f"kit/at-once-{number}": bytes([number]) * BLOCK_BYTES for number in range(4)}
 
         def put(key: str, content: bytes) -> None:
             target.put(key, io.BytesIO(content))
             with suppress(StorageError):
-                target.put("kit/shared", io.BytesIO(content))
+                taken.append(target.put("kit/shared", io.BytesIO(content)))
 
         with ThreadPoolExecutor(len(contents)) as pool:
             list(pool.map(put, contents.keys(), contents.values()))
@@ -265,6 +278,8 @@ class StorageConformance:
             if _read(target, key) != content:
                 wrong("of objects that were put at the same time, one has another's content")
             target.delete(key)
+        if not taken:
+            wrong("of several threads that put one key at the same time all are refused")
         if _read(target, "kit/shared") not in contents.values():
             wrong("an object that several threads put at the same time is a mixture")
         target.delete("kit/shared")
@@ -278,6 +293,12 @@ class StorageConformance:
         target.probe()
 
     # ----------------------------------------------------------------------------------------------------------------
+
+    def _load_libraries(self, target: StorageTarget) -> None:
+        """Let the target import what it does when it is first used, which is no memory of an object's."""
+        target.put("kit/small", io.BytesIO(b"x"))
+        _read(target, "kit/small")
+        target.delete("kit/small")
 
     def _secrets(self, target: StorageTarget) -> list[str]:
         return [str(target.configuration[name]) for name in target.secret_fields if target.configuration.get(name)]

@@ -1,0 +1,25 @@
+"""Under which key a copied archive is stored."""
+
+from itertools import combinations
+from types import SimpleNamespace
+
+from videoconf.archives.pulling import _Pull
+from videoconf.storage import checked_key
+
+
+def key_of(archive_id):
+    archive = SimpleNamespace(archive_id=archive_id, meeting=SimpleNamespace(meeting_link="L" * 22))
+    return _Pull(archive, None, None).object_key
+
+
+def test_an_ordinary_id_is_the_name():
+    assert key_of("b40ef09b-3811-4726-b508-e41a0f96c68f") == f"{'L' * 22}/b40ef09b-3811-4726-b508-e41a0f96c68f.mp4"
+
+
+def test_ids_that_no_key_can_hold_have_keys_of_their_own():
+    ids = ["a b", "a_b", "a:b", "ä", "ö", "..", "x" * 180, "x" * 181, "x" * 182, "x" * 255, "😀" * 255]
+    for archive_id in ids:
+        key = checked_key(key_of(archive_id))
+        assert max(map(len, key.split("/"))) <= 255, "it may be the name of a file"
+    for one, other in combinations(ids, 2):
+        assert key_of(one) != key_of(other)
