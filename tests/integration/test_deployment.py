@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+import yaml
 
 from tests.conftest import FAKE_SETTINGS, JWT_SECRET
 from tests.servers import start_gunicorn
@@ -45,6 +46,39 @@ def test_every_variable_of_the_compose_file_is_a_setting():
     named = set(re.findall(r"VIDEOCONF_[A-Z_]+", (ROOT / "compose.yaml").read_text()))
     assert named
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
+
+
+def test_the_compose_file_is_one_by_the_specification():
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        ROOT / "compose.yaml",
+    ]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_what_the_compose_file_refers_to_is_in_it():
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    services = compose["services"]
+    for name, service in services.items():
+        assert set(service.get("secrets", ())) <= compose["secrets"].keys(), name
+        given = {**service.get("environment", {})}
+        files = {Path(value).name for key, value in given.items() if key.endswith("_FILE")}
+        assert files <= set(service.get("secrets", ())), f"{name} reads secrets that it is not given"
+        depends = service.get("depends_on", [])
+        for other in depends:
+            condition = depends[other]["condition"] if isinstance(depends, dict) else "service_started"
+            assert other in services
+            assert condition != "service_healthy" or "test" in services[other]["healthcheck"]
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source in compose["volumes"] or (ROOT / source).exists(), f"{name} mounts {source}"
+    upstream = set(re.findall(r"server (\w+):8000", (ROOT / "deploy/nginx.conf").read_text()))
+    assert upstream == {name for name in services if name.startswith("node")}
 
 
 def test_whoever_stops_a_node_waits_longer_than_it_drains(gunicorn):
