@@ -73,7 +73,7 @@ def test_a_meeting_in_curl(tmp_path, port):
     assert done.returncode == 0, done.stdout + done.stderr
     joined, attendees = done.stdout.index("joined."), done.stdout.index('"attendee":"u-7"')
     assert joined < attendees
-    assert '"name": "Ada"' in done.stdout
+    assert '"name":"Ada"' in done.stdout
     assert done.stdout.rstrip().endswith("204")
 
 
