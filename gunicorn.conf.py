@@ -1,5 +1,6 @@
 """How gunicorn serves the application. Its own variables win: PORT, WEB_CONCURRENCY, GUNICORN_CMD_ARGS."""
 
+import gc
 import os
 import shutil
 import socket
@@ -43,6 +44,16 @@ def when_ready(server):
     bound = struct.pack("ll", STALLED_SECONDS, 0)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+
+
+def post_worker_init(worker):
+    """Have the garbage collector leave alone what lives as long as the process, and look less often at the rest.
+
+    A list of fifty rows is more objects than make it run by default: lists took a tenth of their time for it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def child_exit(server, worker):
