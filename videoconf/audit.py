@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Index, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.database import Model, read, utc_now
+from videoconf.database import BigId, Model, read, utc_now
 from videoconf.tenancy import Caller, visible_to
 
 
@@ -19,7 +19,7 @@ class AuditEntry(Model):
     __tablename__ = "audit_entry"
     __table_args__ = (Index(None, "tenant", "id"), Index(None, "tenant", "meeting_link", "id"))
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     tenant: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=utc_now())
     actor: Mapped[str]

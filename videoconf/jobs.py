@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.database import Model, db, read, utc_in, utc_now, write
+from videoconf.database import BigId, Model, db, read, utc_in, utc_now, write
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.metrics import JOBS_RUN
 
@@ -54,7 +54,7 @@ class Job(Model):
     __tablename__ = "job"
     __table_args__ = (Index(None, "state", "due_at"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str]
     key: Mapped[str | None] = mapped_column(unique=True)
     """The kind, where the job recurs: it has one row, which is never done and never dead."""

@@ -159,3 +159,14 @@ def test_a_change_gives_up_soon_on_a_table_in_use(migrating: Flask, history: His
         with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
             upgrade(directory=history.folder)
     check()
+
+
+@pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("table", ["audit_entry", "job", "webhook_event"])
+def test_ids_go_on_beyond_32_bits(migrating: Flask, table: str) -> None:
+    upgrade()
+    with db.engine.begin() as connection:
+        connection.execute(sa.text(f"SELECT setval('{table}_id_seq', 2147483647)"))  # a name of ours
+        assert connection.scalar(sa.text(f"SELECT nextval('{table}_id_seq')")) == 2**31
+    [column] = [column for column in sa.inspect(db.engine).get_columns(table) if column["name"] == "id"]
+    assert isinstance(column["type"], sa.BIGINT)

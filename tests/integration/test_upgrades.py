@@ -41,7 +41,7 @@ def demands(before: sa.MetaData, after: sa.MetaData) -> list[str]:
                 found.append(f"{name}.{column.name} is gone")
                 continue
             now = later.columns[column.name]
-            if str(now.type) != str(column.type):
+            if str(now.type) != str(column.type) and (str(column.type), str(now.type)) != ("INTEGER", "BIGINT"):
                 found.append(f"{name}.{column.name} was {column.type} and is {now.type}")
             if column.nullable and not now.nullable:
                 found.append(f"{name}.{column.name} must be filled now")

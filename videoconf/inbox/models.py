@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from videoconf.database import Model, utc_now
+from videoconf.database import BigId, Model, utc_now
 
 
 class EventStatus(StrEnum):
@@ -39,7 +39,7 @@ class WebhookEvent(Model):
         Index("ix_webhook_event_body", "received_at", **_only_with_body),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     provider: Mapped[str]
     account: Mapped[str]
     channel: Mapped[str]
