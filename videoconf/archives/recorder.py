@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from videoconf.archives.evidence import cleaned
 from videoconf.errors import CapabilityUnsupported, ProviderAuthFailed, ProviderBadResponse
 from videoconf.hooks import Providers, contained
 from videoconf.providers import ArchiveRequest, ArchiveState, Archiving, SessionRef, provider_deadline
+
+logger = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -29,8 +32,16 @@ class Recorder:
             return _checked(contained(self._archiving.get_archive)(archive_id))
 
     def list(self, ref: SessionRef) -> Sequence[ArchiveState]:
+        """Return those that can be used: one that cannot must not keep what is known of the others from us."""
         with provider_deadline():
-            return [_checked(said) for said in contained(self._archiving.list_archives)(ref)]
+            said = contained(self._archiving.list_archives)(ref)
+        usable = []
+        for one in said:
+            try:
+                usable.append(_checked(one))
+            except ProviderBadResponse:
+                logger.warning("an archive in a provider's list cannot be used and is left out")
+        return usable
 
     def delete(self, archive_id: str) -> None:
         with provider_deadline():
