@@ -45,12 +45,12 @@ class Result:
     failed: int
 
 
-def load(url: str, requests: list[Request], concurrency: int, seconds: float) -> Result:
+def load(url: str, requests: list[Request], concurrency: int, seconds: int) -> Result:
     """Load a server with wrk; requests come in turn."""
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder, "requests"), Path(folder, "out")
         file.write_text("".join(one.line + "\n" for one in requests))
-        command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds:g}s", "--timeout=30s", "-s", HERE / "load.lua", url]
+        command = ["wrk", "-t1", f"-c{concurrency}", f"-d{seconds}s", "--timeout=30s", "-s", HERE / "load.lua", url]
         environment = {**os.environ, "REQUESTS": str(file), "OUT": str(out)}
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         found = json.loads(out.read_text())

@@ -164,13 +164,13 @@ def compare(operation: Operation, service: Target, bare: Target, peer: Target | 
         {} if make is not None else {name: [target.meeting()[1] for _ in range(50)] for name, target in targets.items()}
     )
 
-    def requests_of(name: str, seconds: float) -> list[Request]:
+    def requests_of(name: str, seconds: int) -> list[Request]:
         if name in prepared:
             return prepared[name]
-        count = int(WEBHOOKS_A_SECOND * seconds)
+        count = WEBHOOKS_A_SECOND * seconds
         return [targets[name].webhook(sessions[name][i // 50 % 50], next(numbers)) for i in range(count)]
 
-    def measure(concurrency: int, seconds: float) -> dict[str, Result]:
+    def measure(concurrency: int, seconds: int) -> dict[str, Result]:
         found = {}
         if operation.limit is not None:
             found["bare"] = load(bare.url, [operation.limit], concurrency, seconds)
@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("--only", default="token,webhook,attendees,archives,vendor,create,many")
     parser.add_argument("--concurrency", type=numbers_of, default=(1, 16, 64))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="whole ones, as wrk takes them")
     parser.add_argument("--threads", type=int, help="instead of gunicorn.conf.py's")
     parser.add_argument("--pool", type=int, help="instead of the setting's default")
     args = parser.parse_args()
