@@ -51,7 +51,7 @@ from videoconf.database import db, driver_url, engine_options
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention
-from videoconf.jobs import Jobs, Worker
+from videoconf.jobs import Jobs, Worker, prune_jobs
 from videoconf.meetings.creation import Creation
 from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
@@ -167,6 +167,7 @@ def create_app(
     )
 
     jobs.every("prune_inbox", 3600, InboxRetention(settings, clock).run)
+    jobs.every("prune_jobs", 3600, prune_jobs)
     if settings.roster_seconds:
         jobs.every("reconcile_rosters", settings.roster_seconds, RosterReconciler(providers, settings, clock).run)
 

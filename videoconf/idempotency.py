@@ -16,10 +16,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, delete, or_, select, update
+from sqlalchemy import Index, delete, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from videoconf.batches import ROWS_PER_BATCH, in_batches, run_until
 from videoconf.database import Model, utc_in, utc_now, write
 from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
 
@@ -27,7 +28,6 @@ LEASE_SECONDS = 30.0
 """Longer than any request may take."""
 RETENTION_SECONDS = 86_400.0
 """How long a key is remembered at least; then it makes something new."""
-BATCH = 1000
 
 
 class KeyState(StrEnum):
@@ -145,16 +145,15 @@ def abandon(session: Session, target: str) -> bool:
 
 
 def reap() -> None:
-    """Delete a batch of keys whose time is over."""
-    with write() as session:
-        old = (
-            select(IdempotencyKey.tenant, IdempotencyKey.key)
-            .where(IdempotencyKey.created_on < utc_in(-RETENTION_SECONDS))
-            .order_by(IdempotencyKey.created_on)
-            .limit(BATCH)
-        )
-        for row in session.execute(old).all():
-            session.execute(delete(IdempotencyKey).where(*_is(row.tenant, row.key)))
+    """Delete the keys whose time is over."""
+    old = (
+        select(IdempotencyKey.tenant, IdempotencyKey.key)
+        .where(IdempotencyKey.created_on < utc_in(-RETENTION_SECONDS))
+        .order_by(IdempotencyKey.created_on)
+        .limit(ROWS_PER_BATCH)
+    )
+    these = tuple_(IdempotencyKey.tenant, IdempotencyKey.key).in_(old)
+    in_batches(delete(IdempotencyKey).where(these), IdempotencyKey.key, run_until())
 
 
 def _is(tenant: str, key: str) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 A job is written in the transaction of the change that needs it. Any number of workers on any number of nodes claim due
 jobs; a worker that dies loses its lease and another takes over, so a handler runs at least once and must be idempotent.
-A job that keeps failing is kept as ``dead`` where an operator sees it and can retry it.
+A job that keeps failing for days is kept as ``dead`` where an operator sees it and can retry it; one that is done is
+forgotten after a while.
 
 Work that comes round again is declared once, where the parts are wired, and needs no clock of its own::
 
@@ -22,11 +23,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, Text, case, func, insert, or_, select, update
+from sqlalchemy import Index, Text, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from videoconf.batches import ROWS_PER_BATCH, in_batches, run_until
 from videoconf.database import BigId, Model, db, read, utc_in, utc_now, write
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.metrics import JOBS_RUN
@@ -34,7 +36,12 @@ from videoconf.metrics import JOBS_RUN
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
+GIVE_UP_SECONDS = 3 * 86_400.0
+"""How long a job is repeated at least: over a weekend on which a provider is away."""
 MAX_ATTEMPTS = 20
+"""After so many a job is given up that is older than that, as one is that an operator revived; or one of which attempts
+do not end, since it may take its worker along."""
+DONE_KEPT_SECONDS = 7 * 86_400.0
 FIRST_DELAY_SECONDS = 5.0
 LONGEST_DELAY_SECONDS = 900.0
 IDLE_SECONDS = 2.0
@@ -46,6 +53,10 @@ class JobState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+
+
+UNENDED = "an attempt did not end"
+UNENDED_AGAIN = "attempts in a row did not end"
 
 
 class Job(Model):
@@ -87,6 +98,9 @@ class ClaimedJob:
     attempts: int
     owner: str
     recurs: bool = False
+    is_old: bool = False
+    """It has been there for :data:`GIVE_UP_SECONDS`."""
+    last_error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,18 +174,34 @@ class Jobs:
             .limit(1)
             .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: there is one writer
         )
+        unended = case((Job.last_error.in_((UNENDED, UNENDED_AGAIN)), UNENDED_AGAIN), else_=UNENDED)
         taken = (
             update(Job)
             .where(Job.id == due.scalar_subquery())
-            .values(lease_owner=owner, lease_until=utc_in(LEASE_SECONDS), attempts=Job.attempts + 1)
-            .returning(Job.id, Job.kind, Job.payload, Job.attempts, Job.key)
+            .values(
+                lease_owner=owner,
+                lease_until=utc_in(LEASE_SECONDS),
+                attempts=Job.attempts + 1,
+                last_error=case((Job.lease_owner.is_not(None), unended), else_=Job.last_error),
+            )
+            .returning(
+                Job.id,
+                Job.kind,
+                Job.payload,
+                Job.attempts,
+                Job.key,
+                Job.last_error,
+                (Job.created_on < utc_in(-GIVE_UP_SECONDS)).label("is_old"),
+            )
             .execution_options(synchronize_session=False)
         )
         with write() as session:
             row = session.execute(taken).one_or_none()
         if row is None:
             return None
-        return ClaimedJob(row.id, row.kind, row.payload, row.attempts, owner, recurs=row.key is not None)
+        return ClaimedJob(
+            row.id, row.kind, row.payload, row.attempts, owner, row.key is not None, row.is_old, row.last_error
+        )
 
     def run(self, job: ClaimedJob) -> bool:
         """Run a claimed job now and store how it ended; return whether it is done. Raises nothing of the handler's."""
@@ -189,9 +219,8 @@ class Jobs:
         return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
 
     def _try(self, job: ClaimedJob) -> Exception | None:
-        if job.attempts > MAX_ATTEMPTS and not job.recurs:
-            # No attempt came to its end: the job takes its worker along, and would for ever.
-            error = RuntimeError("no attempt ended")
+        if job.attempts > MAX_ATTEMPTS and job.last_error == UNENDED_AGAIN and not job.recurs:
+            error = RuntimeError(UNENDED_AGAIN)  # it takes its worker along, and would for ever
             self._failed(job, str(error), retryable=False)
             return error
         try:
@@ -243,7 +272,7 @@ class Jobs:
             thread.join()
 
     def _failed(self, job: ClaimedJob, reason: str, *, retryable: bool) -> None:
-        again = job.recurs or (retryable and job.attempts < MAX_ATTEMPTS)
+        again = job.recurs or (retryable and (job.attempts < MAX_ATTEMPTS or not job.is_old))
         JOBS_RUN.labels(job.kind, "failed" if again else "dead").inc()
         if again:
             self._finish(job, due_at=utc_in(_delay_seconds(job.attempts)), last_error=reason)
@@ -333,6 +362,17 @@ class Worker:
             except Exception:
                 logger.exception("the worker goes on after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing
+
+
+def prune_jobs() -> None:
+    """Delete jobs that were done long ago; dead ones stay until an operator has seen to them."""
+    old = (
+        select(Job.id)
+        .where(Job.state == JobState.DONE, Job.due_at < utc_in(-DONE_KEPT_SECONDS))
+        .order_by(Job.due_at)
+        .limit(ROWS_PER_BATCH)
+    )
+    in_batches(delete(Job).where(Job.id.in_(old)), Job.id, run_until())
 
 
 def _new_owner() -> str:

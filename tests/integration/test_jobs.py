@@ -5,15 +5,17 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from tests.faulty_server import FaultyServer, hang
 from tests.service import ON_SQLITE, at_once, plugins_with, service_of
+from videoconf import batches
+from videoconf import jobs as jobs_module
 from videoconf.api.services import services
 from videoconf.cli import commands
 from videoconf.database import read, utc_in, write
 from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeout, ProviderUnavailable
-from videoconf.jobs import MAX_ATTEMPTS, Job, JobState, Worker
+from videoconf.jobs import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, JobState, Worker, prune_jobs
 from videoconf_fake.provider import FakeProvider
 
 
@@ -234,15 +236,47 @@ def test_many_workers_claim_each_job_once(service, app):
     assert sorted(id for ids in claimed for id in ids) == [job.id for job in jobs_of(app)]
 
 
+def test_done_jobs_are_forgotten_after_a_while_and_dead_ones_never(app, monkeypatch):
+    for module in (batches, jobs_module):
+        monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
+    old, young = -DONE_KEPT_SECONDS - 60, -DONE_KEPT_SECONDS + 60
+    with app.app_context():
+        with write() as session:
+            for state, seconds, count in (("done", old, 8), ("done", young, 2), ("dead", old, 1), ("pending", old, 1)):
+                for _ in range(count):
+                    session.execute(insert(Job).values(kind="k", payload={}, state=state, due_at=utc_in(seconds)))
+        prune_jobs()
+        assert sorted(job.state for job in jobs_of(app)) == ["dead", "done", "done", "pending"]
+
+
+@ON_SQLITE
+def test_a_job_that_was_killed_once_after_long_failing_goes_on(service, app):
+    link = service.api.create()
+    service.join(link)
+    service.provider.behaviour = failing(ProviderUnavailable())
+    service.api("PATCH", f"/session/{link}/end")
+    make_due(app, attempts=MAX_ATTEMPTS)
+    with app.app_context(), write() as session:
+        session.execute(update(Job).values(lease_owner="killed", lease_until=utc_in(-1)))
+    del service.provider.behaviour
+    assert run_due(app) == 1
+    assert only_job(app).state == "done"
+
+
 @ON_SQLITE
 def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
     link = service.api.create()
     service.join(link)
     service.provider.behaviour = failing(ProviderUnavailable())
     service.api("PATCH", f"/session/{link}/end")
+    make_due(app, attempts=50 * MAX_ATTEMPTS)
+    assert run_due(app) == 1
+    assert only_job(app).state == "pending", "a provider may be away for days"
+    with app.app_context(), write() as session:
+        session.execute(update(Job).values(created_on=utc_in(-GIVE_UP_SECONDS - 1)))
     make_due(app, attempts=MAX_ATTEMPTS - 2)
     assert run_due(app) == 1
-    assert only_job(app).state == "pending"
+    assert only_job(app).state == "pending", "an operator may have revived it"
     make_due(app)
     assert run_due(app) == 1
     job = only_job(app)

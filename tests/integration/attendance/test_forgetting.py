@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
+from videoconf import batches
 from videoconf.api.services import services
 from videoconf.audit import AuditEntry
 from videoconf.cli import commands
@@ -35,7 +36,8 @@ def inbox(app):
 
 
 def test_bodies_go_after_a_day_and_rows_after_two_weeks_and_no_answer_changes(script, app, clock, monkeypatch):
-    monkeypatch.setattr(retention, "ROWS_PER_BATCH", 3)
+    for module in (batches, retention):
+        monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
     begin = clock.now
     events = [Event("joined", begin, f"c{number}", "ann") for number in range(8)]
     events += [Event("left", begin + timedelta(minutes=5), f"c{number}") for number in range(8)]
