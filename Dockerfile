@@ -2,8 +2,10 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
 COPY . .
+# --build-arg EXTRAS=[otel] for traces.
+ARG EXTRAS=
 RUN python -m venv /opt/videoconf \
- && /opt/videoconf/bin/pip install --no-cache-dir --constraint constraints.txt . \
+ && /opt/videoconf/bin/pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS}" \
  && /opt/videoconf/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
