@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import uuid
@@ -114,8 +115,22 @@ def capabilities() -> None:
     rows = []
     for member in Capability:
         after = source.split(f'{member.name} = "{member.value}"', 1)[1]
-        rows.append((f"`{member.value}`", " ".join(after.split('"""')[1].split())))
+        rows.append((f"`{member.value}`", without_roles(after.split('"""')[1])))
     table(("capability", "meaning"), rows)
+
+
+def capability_facts() -> None:
+    """Each field of Capabilities, with its default and what it means."""
+    field = r'^    (\w+): .+ = (.+?)(?:  # .*)?\n    """([^"]+)"""'
+    found = re.findall(field, inspect.getsource(Capabilities), re.MULTILINE)
+    assert [name for name, *_ in found] == [field.name for field in dataclasses.fields(Capabilities)]
+    rows = ((f"`{name}`", f"`{default}`", without_roles(meaning)) for name, default, meaning in found)
+    table(("fact", "default", "meaning"), rows)
+
+
+def without_roles(text: str) -> str:
+    """Write a docstring as Markdown: what it refers to by the last part of its name."""
+    return re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", " ".join(text.split()))
 
 
 def provider_matrix() -> None:

@@ -23,9 +23,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     passed = sum(bool(SCENARIO.search(report.nodeid)) for report in terminalreporter.stats.get("passed", []))
     terminalreporter.section(f"videoconf conformance: {passed} scenarios hold, {len(failed)} do not")
+    told: dict[str, str] = {}
     for match, report in sorted(failed, key=lambda pair: pair[0][0]):
         kind, number, words = match.groups()
-        terminalreporter.line(f"{kind}-{number} {words.replace('_', ' ')}: {_last_line(report)}")
+        what = _last_line(report)
+        same = f"as {told[what]}" if what in told else what
+        told.setdefault(what, f"{kind}-{number}")
+        terminalreporter.line(f"{kind}-{number} {words.replace('_', ' ')}: {same}")
 
 
 def _last_line(report: Any) -> str:

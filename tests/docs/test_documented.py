@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
-from videoconf.providers import Capability
+from videoconf.providers import Capabilities, Capability
 from videoconf.settings import Settings, declared
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,7 @@ def test_every_hook_is_documented_with_its_signature():
 
 def test_every_capability_is_documented_and_no_other():
     assert column(PLUGINS, "Capabilities") == set(Capability)
+    assert column(PLUGINS, "Facts of a provider") == {field.name for field in fields(Capabilities)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

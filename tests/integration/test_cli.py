@@ -168,6 +168,13 @@ def test_providers_are_listed(make_app):
 
 
 @ON_SQLITE
+def test_what_a_listed_provider_lacks_is_told(make_app):
+    said = run(make_app(providers=("fake", "vonage", "acme"), serving=False), "providers").stderr
+    assert "VIDEOCONF_VONAGE_API_KEY" in said
+    assert "VIDEOCONF_PROVIDERS names 'acme', which no installed plugin brings" in said
+
+
+@ON_SQLITE
 def test_at_a_terminal_there_is_a_table(make_app, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     printed = run(make_app(), "providers").stdout

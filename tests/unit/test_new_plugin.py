@@ -37,6 +37,13 @@ def test_a_name_that_is_no_key_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_an_installed_plugin_has_is_refused(tmp_path):
+    answer = begin("vonage", "--into", str(tmp_path))
+    assert answer.exit_code == 2
+    assert "videoconf has a plugin of this name" in answer.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_exists_is_not_touched(tmp_path):
     (tmp_path / "videoconf-zoo").mkdir()
     answer = begin("zoo", "--into", str(tmp_path))

@@ -16,7 +16,10 @@ from videoconf.commands.printing import as_json, print_json, print_table
 @as_json
 @with_appcontext
 def providers(as_json: bool) -> None:
-    """List installed providers, and plugins that cannot be loaded. Nothing needs to be configured."""
+    """List installed providers, what a listed one lacks, and plugins that cannot be loaded.
+
+    Nothing needs to be configured.
+    """
     parts = services()
     found: dict[str, Any] = ProvidersSchema().dump(describe_providers(parts))
     if as_json:
@@ -24,6 +27,8 @@ def providers(as_json: bool) -> None:
         return
     columns = ("provider", "name", "enabled", "distribution", "capabilities")
     print_table(columns, [_row(item) for item in found["items"]])
+    for fault in parts.providers.faults:
+        click.echo(fault, err=True)
     for failure in parts.registry.failures:
         click.echo(f"The {failure.origin} cannot be loaded: {failure.reason}", err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -10,6 +11,7 @@ from string import Template
 import click
 
 from videoconf import __version__
+from videoconf.hooks.loader import GROUP
 
 KEY = re.compile(r"[a-z][a-z0-9]{1,31}")
 FILES = {
@@ -38,7 +40,12 @@ def new_plugin(name: str, label: str | None, into: Path) -> None:
     NAME is the provider's key in settings and URLs, like `acme`.
     """
     if not KEY.fullmatch(name):
-        raise click.BadParameter(f"It must match {KEY.pattern}.", param_hint="NAME")
+        raise click.BadParameter(
+            "It has 2 to 32 lower-case letters and digits and begins with a letter, like acme.", param_hint="NAME"
+        )
+    for point in entry_points(group=GROUP, name=name):
+        whose = point.dist.name if point.dist else point.value
+        raise click.BadParameter(f"{whose} has a plugin of this name, and a key has one.", param_hint="NAME")
     folder = into / f"videoconf-{name}"
     try:
         folder.mkdir(parents=True)

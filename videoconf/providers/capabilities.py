@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ class Capability(StrEnum):
     STORES_ARCHIVES = "stores_archives"
     """Archives are pushed to the operator's bucket: :class:`~videoconf.providers.base.StoresArchives`."""
     ROSTER = "roster"
-    """The provider tells who is connected: :class:`~videoconf.providers.base.Roster`."""
+    """The provider tells who is connected: :class:`~videoconf.providers.base.HasRoster`."""
     MODERATION = "moderation"
     """People can be disconnected and muted: :class:`~videoconf.providers.base.Moderation`."""
     END_TO_END_ENCRYPTION = "end_to_end_encryption"
@@ -65,15 +65,19 @@ class Capabilities:
     """What a provider can do, and the facts that the core needs to know."""
 
     features: frozenset[Capability] = frozenset()
+    """Which capabilities it has."""
     roles: frozenset[Role] = frozenset(Role)
     """Roles that a token can carry. Anything else is refused, never widened to another role."""
     session_creation: SessionCreation = SessionCreation.EAGER
+    """Whether a room is made with the meeting, or with its first token because rooms do not wait for long."""
     idempotent_create: bool = False
     """``ensure_session`` for one meeting id gives one session, however often and from wherever it is called."""
     max_token_ttl: timedelta = timedelta(hours=24)
+    """Longest life of a token."""
     max_data_characters: int = 1000
     """Longest ``data``, counted in the form in which the provider carries it."""
     webhook_authentication: WebhookAuthentication = WebhookAuthentication.SIGNED
+    """How a webhook proves where it comes from: a signature, a shared secret, or not at all."""
     webhook_success_status: int = 204
     """The status that the vendor takes for success."""
     webhook_channels: tuple[str, ...] = ("session",)
@@ -83,7 +87,8 @@ class Capabilities:
     retry_horizon: timedelta = timedelta(hours=24)
     """How long the provider repeats a webhook that was not taken."""
     storage_scope: StorageScope = StorageScope.NONE
-    storage_kinds: frozenset[str] = field(default=frozenset())
+    """Whether the vendor keeps one storage setting for the account, takes one with each archive, or pushes nothing."""
+    storage_kinds: frozenset[str] = frozenset()
     """Keys of the storage kinds to which the provider can push."""
     storage_set_elsewhere: str | None = None
     """Tells people where to set the storage target, where the vendor pushes archives and takes no target by API."""
