@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text, update
 
+from tests.service import SteppedClock, service_of
 from videoconf import idempotency
 from videoconf.api.services import services
 from videoconf.database import read, utc_in, write
@@ -95,6 +96,37 @@ def test_a_key_that_cannot_be_kept_is_refused(app, create, key):
 def test_what_is_not_valid_takes_no_key(create):
     assert create("k", {"isScheduled": True}).status_code == 422
     assert create("k", {"extId": "x"}).status_code == 200
+
+
+@pytest.fixture
+def schedule(make_app, headers):
+    """Give a function that schedules a meeting for one minute after the test's begin, with a key; and its clock."""
+    clock = SteppedClock()
+    service = service_of(make_app(clock=clock), headers)
+    body = {"isScheduled": True, "scheduleTime": clock.text(minutes=1)}
+    return lambda key="k": service.api("POST", "/session", body, Idempotency_Key=key), clock
+
+
+def test_the_answer_stays_when_the_meetings_time_is_past(schedule):
+    post, clock = schedule
+    first = post()
+    assert first.status == 200
+    clock.step(minutes=2)
+    again = post()
+    assert (again.status, again.body) == (200, first.body)
+    assert post("another").wrong == ["scheduleTime"], "what is new must be in the future"
+
+
+@pytest.mark.needs("eager")
+def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule, monkeypatch):
+    post, clock = schedule
+    ensure, calls = failing(ProviderTimeout())
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    assert post().status == 504
+    clock.step(minutes=2)
+    answer = post()
+    assert answer.status == 200
+    assert calls == [answer.json] * 2
 
 
 @pytest.mark.needs("eager")

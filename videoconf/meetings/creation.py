@@ -73,6 +73,8 @@ class _Begun:
 
     id: int
     link: str
+    provider: Provider
+    """The one to ask for the session."""
     caller: Caller
     claim: idempotency.Claim | None
     failed_over: tuple[tuple[str, str], ...] = ()
@@ -103,24 +105,20 @@ class Creation:
         :raises ProviderError: no meeting was made. With ``outcome_unknown`` an unused session may be left there, and
             a repetition with the key resumes.
         """
-        candidates = self._candidates(new)
-        began = self._begin(caller, candidates[0], new, key)
+        began = self._begin(caller, new, key)
         if isinstance(began, str):
             return began
-        if candidates[0].capabilities.session_creation is SessionCreation.EAGER:
-            self._open_session(began, candidates, new)
+        self._open_session(began, new)
         return began.link
 
     # --- what may be asked of whom ------------------------------------------------------------------------------
 
-    def _candidates(self, new: NewMeeting) -> list[Provider]:
-        """Return the provider to ask and, where the caller left the choice to us, those that could stand in for it."""
-        first = self._providers.choose(new.provider)
-        self._check(first, new)
+    def _stand_ins(self, provider: Provider, new: NewMeeting) -> list[Provider]:
+        """Return those that come after a provider and could stand in for it, where the caller left the choice to us."""
         if new.provider is not None or new.provider_options:
-            return [first]
-        others = [other for other in self._providers if other is not first and self._can(other, new)]
-        return [first, *others]
+            return []
+        order = list(self._providers)
+        return [other for other in order[order.index(provider) + 1 :] if self._can(other, new)]
 
     def _check(self, provider: Provider, new: NewMeeting) -> None:
         if new.is_scheduled:
@@ -146,9 +144,8 @@ class Creation:
 
     # --- the row, the session, the row --------------------------------------------------------------------------
 
-    def _begin(self, caller: Caller, provider: Provider, new: NewMeeting, key: str | None) -> _Begun | str:
-        """Commit the meeting's row, or find the one that the key began; return its link when it is done already."""
-        eager = provider.capabilities.session_creation is SessionCreation.EAGER
+    def _begin(self, caller: Caller, new: NewMeeting, key: str | None) -> _Begun | str:
+        """Commit the meeting's row, or find the one that the key began; return its link when nothing is left to do."""
         with write() as session:
             claim = None
             if key is not None:
@@ -157,8 +154,14 @@ class Creation:
                     return _replayed(claimed.answer)
                 claim = claimed
                 if claim.target is not None:
-                    found = session.execute(select(Meeting.id).where(Meeting.meeting_link == claim.target)).scalar_one()
-                    return _Begun(found, claim.target, caller, claim)
+                    of_link = Meeting.meeting_link == claim.target
+                    found = session.execute(select(Meeting.id, Meeting.provider).where(of_link)).one()
+                    # Whoever was asked before is asked again.
+                    return _Begun(found.id, claim.target, self._providers.get(found.provider), caller, claim)
+            # Only now: what was valid when its key came first may be so no more. A refusal takes the claim back.
+            provider = self._providers.choose(new.provider)
+            self._check(provider, new)
+            eager = provider.capabilities.session_creation is SessionCreation.EAGER
             link = secrets.token_urlsafe(16)
             row = {
                 "meeting_link": link,
@@ -178,32 +181,32 @@ class Creation:
                 "modified_by": caller.subject,
             }
             meeting_id = session.execute(_INSERT, row).scalar_one()
-            begun = _Begun(meeting_id, link, caller, claim)
+            begun = _Begun(meeting_id, link, provider, caller, claim)
             if not eager:
-                self._finish(session, begun, provider, new)
-            elif claim is not None:
+                self._finish(session, begun, new)
+                return link
+            if claim is not None:
                 idempotency.aim(session, claim, link)
         return begun
 
-    def _open_session(self, begun: _Begun, candidates: list[Provider], new: NewMeeting) -> None:
+    def _open_session(self, begun: _Begun, new: NewMeeting) -> None:
         """Give a new meeting its session; take its row back when there certainly is none."""
         request = SessionRequest(begun.link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
-        # A resumed creation goes to the provider that was asked before.
-        provider = candidates[0] if begun.claim is None else self._provider_of(begun)
+        stand_ins = self._stand_ins(begun.provider, new)
         try:
             while True:
                 try:
-                    ref = ensure_session(provider, self._with_storage(begun, provider, request))
+                    ref = ensure_session(begun.provider, self._with_storage(begun, request))
                     break
                 except NOT_EXECUTED as error:
-                    nexts = candidates[candidates.index(provider) + 1 :] if provider in candidates else []
-                    if not nexts:
+                    if not stand_ins:
                         raise
-                    logger.warning("%s fails (%s): the meeting goes to %s", provider.key, error.code, nexts[0].key)
-                    begun = replace(begun, failed_over=(*begun.failed_over, (provider.key, error.code)))
-                    provider = nexts[0]
-                    self._move(begun, provider)
-            self._bind(begun, provider, ref, new)
+                    failed, stand_in = begun.provider.key, stand_ins.pop(0)
+                    logger.warning("%s fails (%s): the meeting goes to %s", failed, error.code, stand_in.key)
+                    over = (*begun.failed_over, (failed, error.code))
+                    begun = replace(begun, provider=stand_in, failed_over=over)
+                    self._move(begun)
+            self._bind(begun, ref, new)
         except exc.IntegrityError as error:
             self._give_up(begun)
             raise ProviderBadResponse("The provider gave one session to two meetings.") from error
@@ -214,43 +217,38 @@ class Creation:
                 self._give_up(begun, error if isinstance(error, ProviderRejected) else None)
             raise
 
-    def _with_storage(self, begun: _Begun, provider: Provider, request: SessionRequest) -> SessionRequest:
+    def _with_storage(self, begun: _Begun, request: SessionRequest) -> SessionRequest:
         if not request.archiving:
             return request
-        return replace(request, storage=self._targets.bind_meeting(begun.id, begun.caller.tenant, provider))
+        return replace(request, storage=self._targets.bind_meeting(begun.id, begun.caller.tenant, begun.provider))
 
-    def _provider_of(self, begun: _Begun) -> Provider:
-        with write() as session:
-            key = session.execute(select(Meeting.provider).where(Meeting.id == begun.id)).scalar_one()
-        return self._providers.get(key)
-
-    def _move(self, begun: _Begun, provider: Provider) -> None:
+    def _move(self, begun: _Begun) -> None:
         with write() as session:
             session.execute(
                 update(Meeting)
                 .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
                 .values(
-                    provider=provider.key,
-                    account=provider.account,
-                    upload_target=self._targets.find_name(session, begun.caller.tenant, provider),
+                    provider=begun.provider.key,
+                    account=begun.provider.account,
+                    upload_target=self._targets.find_name(session, begun.caller.tenant, begun.provider),
                 )
                 .execution_options(synchronize_session=False)
             )
 
-    def _bind(self, begun: _Begun, provider: Provider, ref: SessionRef, new: NewMeeting) -> None:
+    def _bind(self, begun: _Begun, ref: SessionRef, new: NewMeeting) -> None:
         with write() as session:
-            if not bind_session(session, begun.id, provider.key, ref):
+            if not bind_session(session, begun.id, begun.provider.key, ref):
                 # Another request of the key was faster; its session is the meeting's, and ours is left unused.
-                logger.warning("session %s of %s is left unused", ref.session_id, provider.key)
+                logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)
-            self._finish(session, begun, provider, new)
+            self._finish(session, begun, new)
 
-    def _finish(self, session: Session, begun: _Begun, provider: Provider, new: NewMeeting) -> None:
+    def _finish(self, session: Session, begun: _Begun, new: NewMeeting) -> None:
         if begun.claim is not None and not idempotency.finish(session, begun.claim, {"link": begun.link}):
             raise IdempotencyInProgress(retry_after_seconds=1)  # rolls everything of this block back
         asked = {name: value for name, value in asdict(new).items() if value not in (None, False, {})}
         over = {"failed_over": dict(begun.failed_over)} if begun.failed_over else {}
-        after = plain({**asked, "provider": provider.key, **over})
+        after = plain({**asked, "provider": begun.provider.key, **over})
         record(session, begun.caller, "meeting.created", meeting_link=begun.link, after=after)
 
     def _give_up(self, begun: _Begun, rejected: ProviderRejected | None = None) -> None:
