@@ -63,15 +63,31 @@ def list_archives(
 _ARCHIVE, _MEETING = Archive.__table__.c, Meeting.__table__.c
 _shown_status = case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING)
 _FILTERS = {
-    "meeting_link": _MEETING.meeting_link == bindparam("meeting_link"),
-    "session_id": _MEETING.session_id == bindparam("session_id"),
+    "meeting_link": _ARCHIVE.meeting_id.in_(
+        select(_MEETING.id).where(_MEETING.meeting_link == bindparam("meeting_link"))
+    ),
+    "session_id": _ARCHIVE.meeting_id.in_(select(_MEETING.id).where(_MEETING.session_id == bindparam("session_id"))),
     "status": _shown_status == bindparam("status"),
 }
 
 
 @cache
 def _listing(filters: frozenset[str]) -> Select[Any]:
-    """Build a page's statement, once for each choice of filters: building it costs more than running it."""
+    """Build a page's statement, once for each choice of filters: building it costs more than running it.
+
+    The page's ids are chosen, and all counted, from the archives alone: joined to their meetings first, a million of
+    them takes longer than a statement may.
+    """
+    wanted = (visible_to_bound(_ARCHIVE.tenant), _ARCHIVE.deleted_on.is_(None), *(_FILTERS[name] for name in filters))
+    in_order = (_ARCHIVE.created_on.desc(), _ARCHIVE.id.desc())
+    page = (
+        select(_ARCHIVE.id)
+        .where(*wanted)
+        .order_by(*in_order)
+        .limit(bindparam("page_size"))
+        .offset(bindparam("skipped"))
+    )
+    total = select(func.count()).select_from(Archive.__table__).where(*wanted)
     return (
         select(
             _ARCHIVE.archive_id,
@@ -88,13 +104,11 @@ def _listing(filters: frozenset[str]) -> Select[Any]:
             _MEETING.upload_target,
             _ARCHIVE.legal_hold,
             cast(_ARCHIVE.meta_data, Text).label("meta_data"),
-            func.count().over().label("total"),
+            total.correlate(None).scalar_subquery().label("total"),
         )
         .join_from(Archive.__table__, Meeting.__table__, _ARCHIVE.meeting_id == _MEETING.id)
-        .where(visible_to_bound(_ARCHIVE.tenant), _ARCHIVE.deleted_on.is_(None), *(_FILTERS[name] for name in filters))
-        .order_by(_ARCHIVE.created_on.desc(), _ARCHIVE.id.desc())
-        .limit(bindparam("page_size"))
-        .offset(bindparam("skipped"))
+        .where(_ARCHIVE.id.in_(page.correlate(None)))
+        .order_by(*in_order)
     )
 
 
