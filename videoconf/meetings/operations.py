@@ -65,8 +65,11 @@ class Meetings:
         mine = (visible_to(caller, Meeting.tenant), Meeting.is_ready, Meeting.deleted.is_(False))
         with read() as session:
             total = session.execute(select(func.count()).select_from(Meeting).where(*mine)).scalar_one()
-            statement = select(Meeting).where(*mine).order_by(Meeting.id.desc()).options(undefer(Meeting.archive_id))
-            return list(session.execute(statement.limit(page_size).offset((page - 1) * page_size)).scalars()), total
+            # Chosen first: the newest archive would be looked up for the meetings of all pages before, too.
+            newest = select(Meeting.id).where(*mine).order_by(Meeting.id.desc())
+            ids = newest.limit(page_size).offset((page - 1) * page_size)
+            statement = select(Meeting).where(Meeting.id.in_(ids)).order_by(Meeting.id.desc())
+            return list(session.execute(statement.options(undefer(Meeting.archive_id))).scalars()), total
 
     # --- edit ---------------------------------------------------------------------------------------------------
 
