@@ -5,15 +5,23 @@ import re
 import runpy
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.conftest import FAKE_SETTINGS, JWT_SECRET
 from tests.servers import start_gunicorn
@@ -156,6 +164,58 @@ def test_nginx_serves_while_a_node_is_down_and_hides_what_is_internal(database_u
             node.close()
 
 
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@ON_SQLITE
+def test_tls_ends_at_nginx_as_its_comment_says(gunicorn_server, headers, tmp_path):
+    node = gunicorn_server(VIDEOCONF_TRUSTED_PROXIES="1")
+    certificate, key = self_signed(tmp_path)
+    with socket.socket() as front:
+        front.bind(("127.0.0.1", 0))
+        port = front.getsockname()[1]
+    text = (ROOT / "deploy/nginx.conf").read_text().replace(" /tmp/", f" {tmp_path}/")
+    text = re.sub(r"node[12]:8000", node.url.removeprefix("http://"), text)
+    secure = f"listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};"
+    file = tmp_path / "nginx.conf"
+    file.write_text(text.replace("listen 8080;", secure))
+    subprocess.run([NGINX, "-t", "-q", "-c", file], check=True)
+    proxy = subprocess.Popen([NGINX, "-c", file, "-g", "daemon off;"])
+    trusting = ssl.create_default_context(cafile=certificate)
+    try:
+        url = f"https://localhost:{port}"
+        deadline = time.monotonic() + 20
+        while not answers(url, context=trusting):
+            assert time.monotonic() < deadline, "nginx does not answer"
+            time.sleep(0.05)
+        request = Request(f"{url}/session", b"{}", {**headers(), "Content-Type": "application/json"}, method="POST")
+        with urlopen(request, timeout=5, context=trusting) as created:
+            assert created.status == 200
+        with pytest.raises(URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urlopen(f"{url}/healthz", timeout=5)
+        with pytest.raises(HTTPError, match="400"):  # nginx answers who speaks HTTP to it
+            urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
+    finally:
+        proxy.terminate()
+        proxy.wait(10)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost; return its file, and that of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
 def slow_bodies_hold_no_thread(port: int, url: str) -> None:
     """Send more requests that never end than the node has threads; others are still answered."""
     head = b"POST /webhooks/session HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
@@ -176,9 +236,9 @@ def wait_until_up(url: str) -> None:
         time.sleep(0.05)
 
 
-def answers(url: str) -> bool:
+def answers(url: str, **how: Any) -> bool:
     try:
-        return urlopen(f"{url}/healthz", timeout=5).status == 200
+        return urlopen(f"{url}/healthz", timeout=5, **how).status == 200
     except OSError:
         return False
 
