@@ -14,16 +14,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jwt
-import urllib3
 
 from videoconf.errors import IssuerUnavailable
+from videoconf.providers import provider_deadline
+from videoconf.providers.http import GuardedClient
 
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 300.0
 COOLDOWN_SECONDS = 30.0
 MAX_BYTES = 256 * 1024
-TIMEOUT = urllib3.Timeout(connect=2, read=3)
+FETCH_SECONDS = 5.0
 ALGORITHMS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 """The one algorithm that each type of key verifies."""
 
@@ -36,7 +37,7 @@ class JwksKeys:
         self._clock = clock
         self.on_change: Callable[[], None] = lambda: None
         """Called when the keys are others than before, so that nothing verified by an old one is kept."""
-        self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT)  # reads no proxies from the environment
+        self._http = GuardedClient(provider="issuer", account="keys", slots=1, answer_cap_bytes=MAX_BYTES)
         self._lock = threading.Lock()
         self._keys: dict[str, tuple[str, Any]] = {}
         self._document: bytes | None = None
@@ -79,14 +80,9 @@ class JwksKeys:
             self._lock.release()
 
     def _fetch(self) -> bytes:
-        answer = self._http.request("GET", self._url, redirect=False, preload_content=False)
-        try:
-            body = bytes(answer.read(MAX_BYTES + 1))
-        finally:
-            answer.release_conn()
-        if answer.status != 200 or len(body) > MAX_BYTES:
-            raise ValueError("no key set")
-        return body
+        # Once: requests wait for it, and the next one may be made soon.
+        with provider_deadline(FETCH_SECONDS):
+            return self._http.request("GET", self._url, operation="keys", idempotent=False).body
 
 
 def _read(document: bytes) -> dict[str, tuple[str, Any]]:

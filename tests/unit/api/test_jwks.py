@@ -12,6 +12,7 @@ from videoconf.api.auth import auth_faults
 from videoconf.api.jwks import COOLDOWN_SECONDS, REFRESH_SECONDS, JwksKeys
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
+from videoconf.testing.faulty_server import FaultyServer, drip_body
 
 KINDS = {
     "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
@@ -147,6 +148,16 @@ def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, ke
     assert keys.find("encrypts", "RS256") is None
     assert keys.find("other", "RS256") is None
     assert keys.find("k", "RS256") is not None
+
+
+def test_an_issuer_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 1.0)
+    with FaultyServer() as server:
+        server.on("/keys", drip_body(0.2))
+        begin = time.monotonic()
+        with pytest.raises(IssuerUnavailable):
+            JwksKeys(server.url("/keys")).find("k", "RS256")
+        assert time.monotonic() - begin < 3
 
 
 def test_a_key_that_cannot_be_read_spoils_no_other(issuer, keys):
