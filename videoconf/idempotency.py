@@ -115,6 +115,12 @@ def aim(session: Session, claim: Claim, target: str) -> None:
     session.execute(_own(claim).values(target=target))
 
 
+def renew(session: Session, claim: Claim) -> bool:
+    """Begin the lease anew, before more is done under it; False when it was lost: then nothing may change."""
+    renewed = _own(claim).values(lease_until=utc_in(LEASE_SECONDS))
+    return session.execute(renewed.returning(IdempotencyKey.key)).one_or_none() is not None
+
+
 def finish(session: Session, claim: Claim, answer: dict[str, Any]) -> bool:
     """Store the answer, in the transaction of what it tells; False when the lease was lost: then nothing may change."""
     finished = _own(claim).values(state=KeyState.DONE, owner=None, lease_until=None, answer=answer)

@@ -1,13 +1,20 @@
 """Several providers at once: who gets a meeting, what happens when the default fails, and that nobody moves later."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import update
 
 from tests.service import ON_SQLITE, service_of
 from tests.vonage_standin import faults
 from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
+from videoconf.database import utc_in, write
 from videoconf.errors import ProviderUnavailable
+from videoconf.idempotency import IdempotencyKey
+from videoconf.meetings import creation
 from videoconf.providers import Secret
 
 pytestmark = ON_SQLITE
@@ -151,6 +158,40 @@ def test_with_both_down_the_failure_is_told_and_nothing_is_left(make_service, st
     answer = service.api("POST", "/session")
     assert answer.problem == (503, "provider_unavailable")
     assert service.api("GET", "/session").json == []
+
+
+def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service, monkeypatch):
+    """The first request stalls past its lease, the second asks Vonage, and then Vonage fails for the first."""
+    asked, move_on = [], threading.Event()
+    ensure = creation.ensure_session
+
+    def create():
+        return service.api("POST", "/session", {}, Idempotency_Key="k")
+
+    def racing(provider, request):
+        asked.append(provider.key)
+        if len(asked) > 1:
+            ref = ensure(provider, request)
+            second_asked.set()
+            assert move_on.wait(10)
+            return ref
+        with write() as session:
+            session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
+        answers.append(pool.submit(create))
+        assert second_asked.wait(10)
+        raise ProviderUnavailable
+
+    second_asked, answers = threading.Event(), []
+    monkeypatch.setattr(creation, "ensure_session", racing)
+    with ThreadPoolExecutor(1) as pool:
+        first = create()
+        move_on.set()
+        second = answers[0].result()
+    assert first.problem == (409, "idempotency_in_progress")
+    assert asked == ["vonage", "vonage"]
+    assert second.status == 200
+    assert service.api.read(second.json)["provider"] == "vonage"
+    assert service.fake.list_sessions() == []
 
 
 def refuse(self, request):

@@ -12,11 +12,13 @@ from tests.service import SteppedClock, service_of
 from videoconf import idempotency
 from videoconf.api.services import services
 from videoconf.database import read, utc_in, write
-from videoconf.errors import ProviderRejected, ProviderTimeout, ProviderUnavailable
+from videoconf.errors import IdempotencyInProgress, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.inbox import receive
+from videoconf.inbox.receive import bind_session
 from videoconf.meetings import creation
 from videoconf.meetings.models import Meeting
+from videoconf.providers import SessionRef
 
 
 class Crash(BaseException):
@@ -202,6 +204,31 @@ def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, mo
         take_back()
     assert meetings_of(app) == []
     monkeypatch.undo()
+
+
+@pytest.mark.needs("eager")
+def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, create, monkeypatch):
+    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    with pytest.raises(Crash):
+        create("k")
+    [meeting] = meetings_of(app)
+    ref = SessionRef(meeting.account, "a session")
+    with app.app_context(), write() as session:
+        assert not bind_session(session, meeting.id, "another", ref)
+        assert bind_session(session, meeting.id, meeting.provider, ref)
+
+
+def test_a_lease_that_was_lost_is_not_renewed(app):
+    with app.app_context(), write() as session:
+        first = idempotency.claim(session, "t", "k", "request")
+        session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
+        assert idempotency.renew(session, first), "nobody else took it"
+        with pytest.raises(IdempotencyInProgress):
+            idempotency.claim(session, "t", "k", "request")
+        session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
+        second = idempotency.claim(session, "t", "k", "request")
+        assert not idempotency.renew(session, first)
+        assert idempotency.renew(session, second)
 
 
 def test_a_finished_creation_is_never_taken_back(app, create):

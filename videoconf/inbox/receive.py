@@ -57,11 +57,11 @@ def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionR
 
     The lock is the one that an event of an unknown session takes: either it sees the meeting, or we see the event.
 
-    :returns: False when the meeting had a session already; then nothing changed.
+    :returns: False when the meeting had a session already, or is another provider's by now; then nothing changed.
     """
     lock(session, _lock_name(provider, ref))
     of_session = {"account": ref.account, "session_id": ref.session_id}
-    bound = session.execute(_BIND, {"meeting_id": meeting_id, **of_session}).one_or_none()
+    bound = session.execute(_BIND, {"meeting_id": meeting_id, "of_provider": provider, **of_session}).one_or_none()
     if bound is None:
         return False
     for orphan in session.execute(_ORPHANS_OF, {"provider": provider, **of_session}).all():
@@ -141,7 +141,11 @@ _STORE_ONCE = {
 
 _BIND = (
     update(Meeting.__table__)  # type: ignore[arg-type]
-    .where(_MEETING.id == bindparam("meeting_id"), _MEETING.session_id.is_(None))
+    .where(
+        _MEETING.id == bindparam("meeting_id"),
+        _MEETING.session_id.is_(None),
+        _MEETING.provider == bindparam("of_provider"),  # under its own name, the column would be set to it
+    )
     .values(account=bindparam("account"), session_id=bindparam("session_id"), is_ready=True)
     .returning(_MEETING.created_on)
 )

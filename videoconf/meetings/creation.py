@@ -224,6 +224,8 @@ class Creation:
 
     def _move(self, begun: _Begun) -> None:
         with write() as session:
+            if begun.claim is not None and not idempotency.renew(session, begun.claim):
+                raise IdempotencyInProgress(retry_after_seconds=1)  # the meeting is another request's to move
             session.execute(
                 update(Meeting)
                 .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
@@ -238,7 +240,7 @@ class Creation:
     def _bind(self, begun: _Begun, ref: SessionRef, new: NewMeeting) -> None:
         with write() as session:
             if not bind_session(session, begun.id, begun.provider.key, ref):
-                # Another request of the key was faster; its session is the meeting's, and ours is left unused.
+                # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
                 logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)
             self._finish(session, begun, new)
