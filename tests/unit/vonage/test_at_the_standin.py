@@ -15,6 +15,7 @@ from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,
     ProviderConflict,
+    ProviderError,
     ProviderNotFoundThere,
     ProviderRejected,
     ProviderTimeout,
@@ -342,6 +343,15 @@ def test_one_failure_does_not_keep_the_end_from_the_others(standin, provider, se
     assert list(in_world(standin, session).connections) == [people[0].connection_id]
     provider.end_session(session, [])
     assert in_world(standin, session).connections == {}
+
+
+def test_of_several_failures_of_the_end_one_that_can_be_mended_is_told(standin, provider, session):
+    people = [join(standin, provider, session) for _ in range(2)]
+    standin.faults.add("DELETE", f"/{people[0].connection_id}$", faults.error(400))
+    standin.faults.add("DELETE", f"/{people[1].connection_id}$", faults.error(503))
+    with pytest.raises(ProviderError) as caught:
+        provider.end_session(session, [])
+    assert caught.value.retryable, "else the job would be given up, and people stay connected"
 
 
 def test_without_the_list_those_are_put_out_that_webhooks_told_of(standin, provider, session):
