@@ -14,7 +14,8 @@ from marshmallow import INCLUDE, RAISE, Schema, fields
 
 from videoconf.errors import StorageContainerNotFound, StorageDenied, StorageUnavailable, StoredObjectNotFound
 from videoconf.storage import SignedUrl, StorageTarget, StoredObject
-from videoconf.testing import StorageConformance
+from videoconf.testing import FaultyServer, StorageConformance
+from videoconf.testing.faulty_server import reply
 
 PASSWORD = "kit-folder-password"
 
@@ -120,7 +121,8 @@ LIARS = {}
 
 def liar(scenario):
     def register(cls):
-        LIARS[scenario] = type(f"Kit{scenario}", (FolderKit,), {"cls": cls})
+        name = f"{scenario}-{cls.__name__}" if scenario in LIARS else scenario  # some lie in a second way
+        LIARS[name] = type(f"Kit{scenario}", (FolderKit,), {"cls": cls})
         return cls
 
     return register
@@ -150,6 +152,12 @@ class ForgetsTheType(FolderTarget):
 class ReadsAllAtOnce(FolderTarget):
     def put(self, key, stream, *, content_type=None):
         return super().put(key, io.BytesIO(stream.read()), content_type=content_type)
+
+
+@liar("S04")
+class OpensAllAtOnce(FolderTarget):
+    def open(self, key):
+        return io.BytesIO(self.existing(key).read_bytes())
 
 
 @liar("S05")
@@ -189,6 +197,12 @@ class HasFlatKeys(FolderTarget):
         return super().file(key[:64])
 
 
+@liar("S08")
+class IgnoresCase(FolderTarget):
+    def file(self, key):
+        return super().file(key.lower())
+
+
 @liar("S09")
 class KeepsHalves(FolderTarget):
     def put(self, key, stream, *, content_type=None):
@@ -204,10 +218,44 @@ class KeepsHalves(FolderTarget):
         return super().put(key, content, content_type=content_type)
 
 
+@liar("S09")
+class TellsAnotherError(FolderTarget):
+    def put(self, key, stream, *, content_type=None):
+        try:
+            return super().put(key, stream, content_type=content_type)
+        except ConnectionAbortedError:
+            raise StorageUnavailable from None
+
+
 @liar("S10")
 class SignsForEver(FolderTarget):
     def signed_url(self, key, *, expires_in_seconds):
         return super().signed_url(key, expires_in_seconds=10**8)
+
+
+@liar("S10")
+class SaysThatItExpires(FolderTarget):
+    """Its URLs are read by HTTP, and go on being so."""
+
+    server = None
+
+    def signed_url(self, key, *, expires_in_seconds):
+        signed = super().signed_url(key, expires_in_seconds=expires_in_seconds)
+        if self.server is None:
+            self.server = FaultyServer().__enter__()
+            self.server.on("*", self.answer)
+        return SignedUrl(self.server.url(f"/{key}?{signed.url.partition('?')[2]}"), signed.expires_at)
+
+    def answer(self, exchange):
+        content = self.existing(exchange.request.path[1:]).read_bytes()
+        if "range" in exchange.request.headers:
+            return reply(206, content[2:5])(exchange)
+        return reply(200, content)(exchange)
+
+    def close(self):
+        if self.server is not None:
+            self.server.close()
+            self.server = None
 
 
 @liar("S11")
@@ -239,6 +287,15 @@ class CallsAbsenceAWrongPassword(FolderTarget):
             super().delete(key)
         except StorageDenied:
             return
+
+
+@liar("S13")
+class MissesTheObjectFirst(FolderTarget):
+    def stat(self, key):
+        try:
+            return super().stat(key)
+        except StorageContainerNotFound:
+            raise StoredObjectNotFound from None
 
 
 @liar("S14")
@@ -277,6 +334,14 @@ class MixesUp(FolderTarget):
         self.together.wait(20)
         self.file(key).with_suffix(".type").write_text("")
         return StoredObject(key, len(content), None, None)
+
+
+@liar("S16")
+class RefusesAll(FolderTarget):
+    def put(self, key, stream, *, content_type=None):
+        if key == "kit/shared":
+            raise StorageUnavailable
+        return super().put(key, stream, content_type=content_type)
 
 
 @liar("S17")

@@ -36,7 +36,7 @@ MEMORY_BYTES = 32 << 20
 """What a large object may take of memory on its way: a few parts of some MiB, however often an SDK copies each."""
 BLOCK_BYTES = 1 << 20
 LONGEST_SECONDS = 30.0
-EXPIRY_SECONDS = 10.0
+EXPIRY_SECONDS = 5.0
 OBJECT_KEYS = ("k", "K", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
