@@ -174,8 +174,8 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         for archive in attempt(self.list_archives, session) or ():
             if archive.status in RUNNING:
                 attempt(self._rest.stop_archive, archive.archive_id)
-        if failures:  # one that a repetition can mend before the others, with which the job would end
-            raise next((failure for failure in failures if failure.retryable), failures[0])
+        if failures:  # what Vonage rejects it will reject again, and told of that alone the core would give up the rest
+            raise next((failure for failure in failures if not isinstance(failure, ProviderRejected)), failures[0])
 
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
         """Sign a token. No call. ``data`` travels as described in :mod:`videoconf_vonage.connection_data`."""
