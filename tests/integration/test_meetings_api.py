@@ -1,10 +1,13 @@
 """Meetings over the API: made, read, listed, edited, ended, deleted."""
 
 import json
+import math
 import string
 from functools import partial
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, SteppedClock, at_once, count_meetings, now_text, service_of
 
@@ -107,6 +110,31 @@ def test_a_meeting_has_what_was_asked_for(api, clock):
     assert meeting["status"] == "scheduled"
     assert api.read(api.create(endToEndEncryption=True))["endToEndEncryption"] is True
     assert api.read(api.create(extMetadata={"a": "x" * (16 * 1024 - 8)}))["extMetadata"]
+
+
+floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(numbers=st.lists(st.integers() | floats | floats.map(math.ulp) | st.floats(1e15, 1e22), min_size=1, max_size=8))
+@example([1e308])
+@example([9.223372036854775e18, -(2.0**63), 2**63 - 1, -(2**63)])
+@example([-0.0, 1e-38, 1.1754943508222875e-38])
+@example([1e-39])
+@example([5e-324])
+def test_a_number_comes_back_equal_and_short_and_can_be_sent_back_or_is_refused(api, numbers):
+    answer = api("POST", "/session", {"extMetadata": {"a": numbers}})
+    if answer.status == 400:
+        assert "out of range" in answer.json["detail"]
+        assert any(number and not 1e-38 <= abs(number) < 2**63 for number in numbers)
+        return
+    link = answer.json
+    sent = json.dumps({"a": numbers}, separators=(",", ":"))
+    kept = api.read(link)["extMetadata"]
+    assert [float(number) for number in kept["a"]] == [float(number) for number in numbers]
+    assert len(json.dumps(kept, separators=(",", ":"))) <= 8 * len(sent)
+    assert api("PATCH", f"/session/{link}", {"extMetadata": kept}).status == 204
+    assert api.read(link)["extMetadata"] == kept
 
 
 ACCEPTED = [

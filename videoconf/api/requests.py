@@ -7,7 +7,6 @@ refused here, so that it is a clear 4xx on every database and never a 500.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, NoReturn, cast
 from uuid import uuid4
@@ -37,6 +36,9 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.ASCII | re.IGNORECASE)
 _INTEGERS = range(-(2**63), 2**63)
+_BEYOND_FLOATS = 2.0**63
+_LEAST_FLOAT = 1e-38
+"""PostgreSQL writes every digit of a number: 1e308 would come back as an integer of 309, 1e-308 as 310 characters."""
 
 
 class PathPart(UnicodeConverter):
@@ -138,7 +140,8 @@ def parse_json(body: bytes) -> Any:
     """Parse JSON strictly.
 
     :raises MalformedRequest: with a clear detail: it is no JSON, not UTF-8, or has a byte order mark, a duplicate key,
-        NaN, Infinity, a number beyond 64 bits, more than 32 levels or 1,000 keys, a NUL or a lone surrogate.
+        NaN, Infinity, a number beyond 64 bits or nearer to zero than 32-bit floats are, more than 32 levels or 1,000
+        keys, a NUL or a lone surrogate.
     """
     if body.startswith(b"\xef\xbb\xbf"):
         raise MalformedRequest("The body starts with a byte order mark; send plain UTF-8.")
@@ -186,12 +189,18 @@ def _check(value: Any) -> None:
             elif isinstance(item, str):
                 if _UNSTORABLE.search(item):
                     raise MalformedRequest("The JSON has a text with a NUL or half of a surrogate pair.")
-            elif (isinstance(item, int) and item not in _INTEGERS) or (isinstance(item, float) and math.isinf(item)):
+            elif isinstance(item, int | float) and not _is_in_range(item):
                 raise _out_of_range()
         if keys > MAX_KEYS:
             raise MalformedRequest(f"The JSON has more than {MAX_KEYS} keys.")
         level = below
         depth += 1
+
+
+def _is_in_range(number: float) -> bool:
+    if isinstance(number, int):
+        return number in _INTEGERS
+    return number == 0 or _LEAST_FLOAT <= abs(number) < _BEYOND_FLOATS
 
 
 def _too_deep() -> MalformedRequest:
