@@ -15,11 +15,13 @@ from sqlalchemy import select, text
 from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
 from videoconf.api.services import services
+from videoconf.archives.evidence import merge_evidence
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
 from videoconf.database import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
-from videoconf.providers import ArchiveStatus, Secret
+from videoconf.meetings.models import Meeting
+from videoconf.providers import ArchiveState, ArchiveStatus, Secret
 from videoconf_fake.media import Media
 from videoconf_fake.media_server import MediaServer
 from videoconf_fake.memory import AREAS, MemoryTarget
@@ -242,6 +244,51 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
             assert world.url(archive_id, callers[tenant]).startswith(f"memory://{tenant}/")
     other = callers["theirs"]("GET", f"/archives/{archives['ours'][0]}/download")
     assert other.problem == (404, "archive_not_found")
+
+
+def uploaded(world: World, tenant: str) -> Caller:
+    """Let the provider say of an archive of a tenant that it has put it under a key; return the tenant's caller."""
+    api = world.service.caller_with(tenant=tenant)
+    link = api.create()
+    with world.app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        state = ArchiveState("a-1", "s", "uploaded", ArchiveStatus.UPLOADED, object_key="account/a-1/archive.mp4")
+        merge_evidence(session, meeting_id, state)
+    return api
+
+
+@pytest.mark.parametrize("scope", ["none", "archive"])
+@pytest.mark.parametrize("whose", ["theirs", "default"])
+@pytest.mark.needs("archiving")
+def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(make_world, monkeypatch, scope, whose):
+    world, asked = make_world(scope), []
+    assert world.service.caller_with(tenant=whose)("PUT", PATH, {**MEMORY, "area": "theirs"}).status == 200
+    api = uploaded(world, "ours")
+    monkeypatch.setattr(MemoryTarget, "delete", lambda self, key: asked.append(key))
+    assert api("GET", "/archives/a-1").json["status"] == "uploaded"
+    assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
+    assert api("DELETE", "/archives/a-1").status == 200
+    (receipt,) = [entry for entry in api("GET", "/audit").json if entry["action"] == "archive.deleted"]
+    assert (asked, receipt["after"]) == ([], {"provider": "gone", "storageTarget": "unreachable"})
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_without_a_setting_of_ours_not_even_the_tenants_own_target_is_asked(make_world):
+    world = make_world("none")
+    assert world.service.caller_with(tenant="ours")("PUT", PATH, MEMORY).status == 200
+    api = uploaded(world, "ours")
+    assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
+    world.api("PUT", PATH, MEMORY)
+    assert world.row("a-1").object_key is None
+
+
+@pytest.mark.needs("stores_archives")
+def test_where_one_setting_serves_the_account_every_tenants_archives_are_in_its_target(make_world):
+    world = make_world("account")
+    assert world.api("PUT", PATH, MEMORY).status == 200
+    api = uploaded(world, "ours")
+    assert world.url("a-1", api).startswith("memory://bucket/account/a-1/archive.mp4")
 
 
 @ON_SQLITE

@@ -24,6 +24,7 @@ from videoconf.database import read, utc_in, utc_now, write
 from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderNotFoundThere
 from videoconf.hooks import Providers
 from videoconf.jobs import Jobs
+from videoconf.providers import ArchiveStatus
 from videoconf.settings import Settings
 from videoconf.tenancy import Caller
 
@@ -144,10 +145,17 @@ class Deletion:
                 .execution_options(synchronize_session=False)
             ).one_or_none()
             if finished is not None:
-                gone = {"provider": "gone", "storageTarget": "gone" if had_stored_copy else "none"}
+                copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
+                gone = {"provider": "gone", "storageTarget": copy}
                 actor = Caller(archive.deleted_by or f"provider:{archive.provider}", archive.tenant)
                 link = archive.meeting.meeting_link
                 record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
+
+    def _is_elsewhere(self, archive: Archive) -> bool:
+        """Tell whether the provider may have put a copy where no storage target of ours reaches."""
+        if archive.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):  # and what it was before is not known
+            return self._providers.get(archive.provider).capabilities.storage_set_elsewhere is not None
+        return archive.status == ArchiveStatus.UPLOADED
 
     def _take_back(self, archive: Archive) -> bool:
         """Make an archive what it was, since the provider does not delete it yet; not one that is out of sight."""

@@ -15,11 +15,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
-from videoconf.archives.models import Archive, StorageTargetRow
+from videoconf.archives.models import Archive, StorageTargetRow, user_of
 from videoconf.database import utc_in, utc_now
 from videoconf.jobs import Job
 from videoconf.meetings.models import Meeting
-from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage.base import KEY
 
 ERASE_ARCHIVE = "erase_archive"
@@ -109,9 +109,11 @@ def bury(session: Session, archive: Archive) -> None:
 def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automatic: bool) -> None:
     if archive.object_key is not None and said.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):
         return  # of its own copy; the one in the storage target outlives it
-    if said.object_key is not None and archive.object_key is None:
-        archive.object_key = said.object_key
+    # What was uploaded before is where it was put then, and no target that is set later has it.
+    if said.object_key is not None and archive.object_key is None and archive.status != ArchiveStatus.UPLOADED:
         archive.storage_target_id = archive.storage_target_id or _find_target(session, archive, said)
+        if archive.storage_target_id is not None:  # else it is somewhere that we cannot reach
+            archive.object_key = said.object_key
     names = [known.name for known in dataclasses.fields(Known)]
     known = Known(**{name: getattr(archive, name) for name in names})
     merged = merge(known, said)
@@ -131,19 +133,26 @@ def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automa
 
 
 def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int | None:
-    """Return the storage target that an archive was put in by the provider: the meeting's, else the account's then."""
+    """Return the storage target that an archive was put in by the provider, None where no target of ours is that.
+
+    The meeting's, else the newest then that the provider was told of: for its whole account, or for this tenant. Never
+    another, since its credentials would read, and delete, what is somebody else's.
+    """
     of_meeting = select(Meeting.storage_target_id).where(Meeting.id == archive.meeting_id)
     if (found := session.execute(of_meeting).scalar_one()) is not None:
         return found
     row = StorageTargetRow
     statement = (
-        select(row.id)
-        .where(row.state.in_(("active", "replaced", "removed")), row.created_on <= (said.updated_at or utc_now()))
-        # Of the account's setting there is one for all tenants, and it is another's where this one has none.
-        .order_by((row.tenant == archive.tenant).desc(), row.id.desc())
-        .limit(1)
+        select(row.id, row.tenant, row.used_by)
+        .where(row.used_by.is_not(None), row.created_on <= (said.updated_at or utc_now()))
+        .order_by(row.id.desc())
     )
-    return session.execute(statement).scalar_one_or_none()
+    user = user_of(archive.provider, archive.account)
+    for id, tenant, used_by in session.execute(statement):
+        scope = (used_by or {}).get(user)
+        if scope == StorageScope.ACCOUNT or (scope == StorageScope.ARCHIVE and tenant == archive.tenant):
+            return int(id)
+    return None
 
 
 def _clean(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, case
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, case, text
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -14,6 +14,10 @@ from videoconf.database import Model, utc_now
 
 if TYPE_CHECKING:
     from videoconf.meetings.models import Meeting
+
+_only_kept: dict[str, Any] = {
+    f"{dialect}_where": text("deleted_on IS NULL AND deleting_since IS NULL") for dialect in ("postgresql", "sqlite")
+}
 
 
 class StorageTargetRow(Model):
@@ -30,6 +34,9 @@ class StorageTargetRow(Model):
     """All of it, encrypted."""
     description: Mapped[dict[str, Any]]
     """What may be shown of it."""
+    used_by: Mapped[dict[str, Any] | None]
+    """The providers that were told to put archives here by themselves, as :func:`user_of` names them, each with the
+    storage scope for which it was told. Another provider's archives are not here, wherever it says that it put them."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     created_by: Mapped[str]
 
@@ -48,6 +55,7 @@ class Archive(Model):
         Index(None, "meeting_id", "created_on", "id"),
         Index(None, "tenant", "created_on", "id"),
         Index(None, "check_due_at"),
+        Index("ix_archive_kept", "created_on", **_only_kept),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -67,6 +75,9 @@ class Archive(Model):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     storage_target_id: Mapped[int | None] = mapped_column(ForeignKey("storage_target.id"))
     object_key: Mapped[str | None] = mapped_column(Text)
+    begun_copies: Mapped[dict[str, Any] | None]
+    """Where we ever began to put a copy: the key, by the id of the storage target. Noted first and kept, so that a
+    copy of which this process did not live to hear is deleted too."""
     legal_hold: Mapped[bool] = mapped_column(default=False)
     meta_data: Mapped[dict[str, Any]]
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
@@ -89,3 +100,8 @@ class Archive(Model):
     @classmethod
     def _shown_status(cls) -> ColumnElement[str]:
         return case((cls.deleting_since.is_(None), cls.status), else_=DELETING)
+
+
+def user_of(provider: str, account: str) -> str:
+    """Name a provider's account in :attr:`StorageTargetRow.used_by`."""
+    return f"{provider}:{account}"

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from videoconf.archives.encryption import Cipher
-from videoconf.archives.models import StorageTargetRow
+from videoconf.archives.models import StorageTargetRow, user_of
 from videoconf.archives.targets import StorageTargets, TargetState, pushes, storage_contained
 from videoconf.audit import record
 from videoconf.database import lock, read, utc_in, write
@@ -91,7 +91,7 @@ class TargetChanges:
             raise
         finally:
             target.close()
-        self._activate(caller, row_id)
+        self._activate(caller, row_id, kind)
 
     def with_credentials(self, caller: Caller, name: str, document: dict[str, Any]) -> dict[str, Any]:
         """Return a body completed by the service's own credentials, where it has none and its tenant may use them.
@@ -202,13 +202,18 @@ class TargetChanges:
             after = {"state": values["state"], "code": code}
             record(session, caller, "storage_target.refused", target=str(row_id), after=after)
 
-    def _activate(self, caller: Caller, row_id: int) -> None:
+    def _activate(self, caller: Caller, row_id: int, kind: type[StorageTarget]) -> None:
+        used_by = {
+            user_of(provider.key, provider.account): provider.capabilities.storage_scope
+            for provider in self._providers
+            if pushes(provider, kind.key)
+        }
         with write() as session:
             lock(session, f"storage_target:{caller.tenant}")
             before = self._targets.find_in_force(session, caller.tenant)
             if before is not None:
                 session.execute(self._update(before.id, TargetState.ACTIVE, state=TargetState.REPLACED))
-            activated = self._update(row_id, TargetState.PENDING, state=TargetState.ACTIVE)
+            activated = self._update(row_id, TargetState.PENDING, state=TargetState.ACTIVE, used_by=used_by)
             row = session.execute(activated.returning(StorageTargetRow.description)).one_or_none()
             if row is None:
                 raise StorageConflict("The storage target was changed by another request meanwhile.")
