@@ -488,6 +488,81 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
 
 
+class Killed(BaseException):
+    """As ``kill -9``: nothing of ours catches it."""
+
+
+def copied_by_a_killed_process(world: World, monkeypatch) -> None:
+    """Copy an archive; the process is killed when all of it is in the target, and its lease runs out."""
+    original = MemoryTarget.put
+
+    def put(self, key, stream, **kw):
+        original(self, key, stream, **kw)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "put", put)
+        with pytest.raises(Killed):
+            world.run_jobs()
+    with world.app.app_context(), write() as session:
+        session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
+
+
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    copied_by_a_killed_process(world, monkeypatch)
+    assert len(AREAS.objects["bucket"]) == 1
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["bucket"] == {}
+    (receipt,) = [entry for entry in world.api("GET", "/audit").json if entry["action"] == "archive.deleted"]
+    assert receipt["after"]["storageTarget"] == "gone"
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    original = MemoryTarget.put
+
+    def put(self, key, stream, **kw):
+        assert Caller(in_process(world.app), world.api._headers)("DELETE", f"/archives/{archive_id}").status == 200
+        return original(self, key, stream, **kw)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "put", put)
+        copied_by_a_killed_process(world, monkeypatch)
+    assert len(AREAS.objects["bucket"]) == 1
+    world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    copied_by_a_killed_process(world, monkeypatch)
+    assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200
+    world.run_jobs()
+    assert (len(AREAS.objects["bucket"]), len(AREAS.objects["second"])) == (0, 1)
+    assert world.url(archive_id).startswith("memory://second/")
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_former_target_that_is_away_keeps_its_copy_until_the_deletion(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    copied_by_a_killed_process(world, monkeypatch)
+    assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200
+    AREAS.passwords["bucket"] = "changed"
+    world.run_jobs()
+    assert world.url(archive_id).startswith("memory://second/")
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (502, "storage_error"), "one copy is left"
+    AREAS.passwords.clear()
+    world.run_jobs()
+    assert (AREAS.objects["bucket"], AREAS.objects["second"]) == ({}, {})
+
+
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_without_a_target_nothing_is_copied(make_world):

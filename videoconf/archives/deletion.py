@@ -39,7 +39,7 @@ RESUME_SECONDS = 3600.0
 """After how long without an end a deletion is taken up again, should its job be dead."""
 
 DeleteStoredCopy = Callable[[Archive], bool]
-"""Deletes the copy of an archive in the storage target; returns whether the archive has ever had one there.
+"""Deletes the copies of an archive in storage targets; returns whether the archive may ever have had one there.
 
 Called with no transaction open. Idempotent: one that is gone is success. Raises :class:`StorageError`.
 """

@@ -2,6 +2,9 @@
 
 One job an archive, which streams it through in bounded memory. A process that dies loses its lease, and the job starts
 again from the beginning: the same bytes under the same key, so that however often it ran there is one object.
+
+Where a copy is to be is noted with the archive before the first byte is sent. So whatever became of the process, and
+whichever target was in force meanwhile, a deletion finds what is there.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ LONGEST_NAME = 180
 ACTOR = "delivery"
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
+_WANTED = (Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,11 @@ class Pulling:
         """
         pull = self._find(payload["id"])
         if pull is None:
+            self._targets.delete_begun(payload["id"])
             return
         target = self._targets.open(pull.target.id)
+        if not self._note(pull):
+            return
         with provider_deadline():
             stream = contained(pull.provider.open_archive)(pull.archive.archive_id)
         with closing(stream):
@@ -101,6 +108,7 @@ class Pulling:
             raise
         if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
             storage_contained(target.delete)(pull.object_key)
+        self._targets.delete_begun(pull.archive.id)
 
     def _find(self, id: int) -> _Pull | None:
         with read() as session:
@@ -110,8 +118,7 @@ class Pulling:
                     Archive.id == id,
                     Archive.status == ArchiveStatus.AVAILABLE,
                     Archive.object_key.is_(None),
-                    Archive.deleted_on.is_(None),
-                    Archive.deleting_since.is_(None),
+                    *_WANTED,
                 )
                 .options(joinedload(Archive.meeting))
             ).scalar_one_or_none()
@@ -123,6 +130,15 @@ class Pulling:
             return None
         return _Pull(archive, provider, target) if isinstance(provider, DownloadsArchives) else None
 
+    def _note(self, pull: _Pull) -> bool:
+        """Note where the copy is to be; return whether the archive is still wanted."""
+        with write() as session:
+            statement = select(Archive).where(Archive.id == pull.archive.id, *_WANTED).with_for_update()
+            archive = session.execute(statement).scalar_one_or_none()
+            if archive is not None:
+                archive.begun_copies = {**(archive.begun_copies or {}), str(pull.target.id): pull.object_key}
+        return archive is not None
+
     def _check(self, archive: Archive, counted: _Counted, stored: StoredObject) -> None:
         if archive.size_bytes is not None and counted.size_bytes != archive.size_bytes:
             raise ProviderBadResponse("The provider gave another number of bytes than the archive has.")
@@ -133,10 +149,9 @@ class Pulling:
         """Note where the copy is; return whether the archive is still wanted."""
         archive = pull.archive
         with write() as session:
-            wanted = (Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
             row = session.execute(
                 update(Archive)
-                .where(*wanted)
+                .where(Archive.id == archive.id, *_WANTED)
                 .values(
                     status=ArchiveStatus.UPLOADED,
                     storage_target_id=pull.target.id,

@@ -156,16 +156,42 @@ class StorageTargets:
         return storage_contained(kind)(dict(configuration), context)
 
     def delete_copy(self, archive: Archive) -> bool:
-        """Delete an archive's copy in its storage target; return whether it has ever had one there. Idempotent.
+        """Delete an archive's copies in storage targets; return whether it may ever have had one there. Idempotent.
 
-        :raises StorageError: it may still be there.
+        :raises StorageError: one may still be there.
         """
-        if archive.storage_target_id is None or archive.object_key is None:
-            return False
-        target = self.open(archive.storage_target_id)
+        copies = dict(archive.begun_copies or {})
+        if archive.storage_target_id is not None and archive.object_key is not None:
+            copies[str(archive.storage_target_id)] = archive.object_key
+        for row_id, key in copies.items():
+            self._delete(int(row_id), key)
+        return bool(copies)
+
+    def delete_begun(self, archive_id: int) -> None:
+        """Delete what was begun to be copied and is not an archive's copy: all of it where the archive is deleted.
+
+        A target that is down keeps it until the archive is deleted.
+        """
+        with read() as session:
+            archive = session.execute(select(Archive).where(Archive.id == archive_id)).scalar_one_or_none()
+        if archive is None or not archive.begun_copies:
+            return
+        is_deleted = archive.deleted_on is not None
+        if not is_deleted and archive.object_key is None:
+            return  # none of them is known to be the copy, and the next attempt goes on with one
+        for row_id, key in archive.begun_copies.items():
+            if is_deleted or int(row_id) != archive.storage_target_id:
+                try:
+                    self._delete(int(row_id), key)
+                except VideoconfError as error:
+                    if is_deleted:
+                        raise
+                    logger.warning("what was begun of a copy stays in target %s: %s", row_id, error.code)
+
+    def _delete(self, row_id: int, key: str) -> None:
+        target = self.open(row_id)
         with _not_the_callers():
-            storage_contained(target.delete)(archive.object_key)
-        return True
+            storage_contained(target.delete)(key)
 
 
 def pushes(provider: Provider, kind: str) -> bool:
