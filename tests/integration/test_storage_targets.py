@@ -1,6 +1,7 @@
 """Setting, reading and removing the storage target, on the memory kind: what the core promises for every kind."""
 
 import logging
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -186,9 +187,9 @@ def run_jobs(app):
 def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, headers):
     api = service_of(account_wide, headers).api
     assert api("PUT", PATH, target()).status == 200
-    assert fake(account_wide).recorder.find_storage_kind() == "memory"
+    assert fake(account_wide).recorder.find_storage("any").kind == "memory"
     assert api("DELETE", PATH).status == 204
-    assert fake(account_wide).recorder.find_storage_kind() is None
+    assert fake(account_wide).recorder.find_storage("any") is None
 
 
 @pytest.mark.parametrize(
@@ -229,11 +230,11 @@ def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(accoun
     with monkeypatch.context() as patch:
         patch.setattr(type(provider), "clear_storage", lambda self: (_ for _ in ()).throw(ProviderTimeout()))
         assert api("DELETE", PATH).status == 204
-    assert provider.recorder.find_storage_kind() == "memory"
+    assert provider.recorder.find_storage("any").kind == "memory"
     with account_wide.app_context(), write() as session:
         session.execute(text("UPDATE job SET due_at = created_on"))
     run_jobs(account_wide)
-    assert provider.recorder.find_storage_kind() is None
+    assert provider.recorder.find_storage("any") is None
 
 
 @pytest.mark.needs("stores_archives")
@@ -247,6 +248,36 @@ def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, hea
             session.execute(update(StorageTargetRow).where(StorageTargetRow.id == number).values(values))
         session.execute(text("UPDATE job SET due_at = created_on"))
     run_jobs(account_wide)
+    assert provider.recorder.find_storage("any").configuration["area"] == "old"
+    assert states(account_wide) == ["active", "unverified"]
+
+
+@pytest.mark.parametrize("slow", ["probe", "apply_storage"])
+@pytest.mark.needs("stores_archives")
+def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_force(
+    account_wide, headers, monkeypatch, slow
+):
+    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api("PUT", PATH, target("old"))
+    slowly = MemoryTarget if slow == "probe" else type(provider)
+    original = getattr(slowly, slow)
+
+    def take_long(*args):
+        with account_wide.app_context(), write() as session:
+            values = {"created_on": datetime(2020, 1, 1, tzinfo=UTC)}
+            session.execute(update(StorageTargetRow).where(StorageTargetRow.state == "pending").values(values))
+            session.execute(text("UPDATE job SET due_at = created_on"))
+        monkeypatch.undo()
+        # In a thread, since the provider's deadline is this request's.
+        jobs = threading.Thread(target=run_jobs, args=(account_wide,))
+        jobs.start()
+        jobs.join()
+        original(*args)
+
+    monkeypatch.setattr(slowly, slow, take_long)
+    assert api("PUT", PATH, target("new")).problem == (409, "storage_conflict")
+    run_jobs(account_wide)
+    assert api("GET", PATH).json["area"] == "old"
     assert provider.recorder.find_storage("any").configuration["area"] == "old"
     assert states(account_wide) == ["active", "unverified"]
 

@@ -46,6 +46,7 @@ CHANGE_SECONDS = 90.0
 """How long a change holds off others at most; longer than any takes, should its process have died."""
 REMOVAL_ATTEMPT_SECONDS = 2.0
 """How long the request that removes a target waits for the providers; what is left is a job's."""
+OVERTAKEN = "The change took too long, and others were let in meanwhile. It is not in force."
 
 
 class TargetChanges:
@@ -85,13 +86,14 @@ class TargetChanges:
         row_id = self._begin(caller, kind, configuration)
         try:
             self._probe(target)
+            self._check_still_pending(row_id)
             self._apply(kind.key, configuration)
+            self._activate(caller, row_id, kind)
         except BaseException as error:
             self._abandon(caller, row_id, error)
             raise
         finally:
             target.close()
-        self._activate(caller, row_id, kind)
 
     def with_credentials(self, caller: Caller, name: str, document: dict[str, Any]) -> dict[str, Any]:
         """Return a body completed by the service's own credentials, where it has none and its tenant may use them.
@@ -155,6 +157,16 @@ class TargetChanges:
             .execution_options(synchronize_session=False)
         )
 
+    def _check_still_pending(self, row_id: int) -> None:
+        """Let no provider be told of a change that took so long that another may have ended meanwhile.
+
+        :raises StorageConflict: it did.
+        """
+        pending = (StorageTargetRow.id == row_id, StorageTargetRow.state == TargetState.PENDING)
+        with read() as session:
+            if session.execute(select(StorageTargetRow.id).where(*pending)).first() is None:
+                raise StorageConflict(OVERTAKEN)
+
     def _probe(self, target: StorageTarget) -> None:
         try:
             storage_contained(target.probe)()
@@ -216,7 +228,7 @@ class TargetChanges:
             activated = self._update(row_id, TargetState.PENDING, state=TargetState.ACTIVE, used_by=used_by)
             row = session.execute(activated.returning(StorageTargetRow.description)).one_or_none()
             if row is None:
-                raise StorageConflict("The storage target was changed by another request meanwhile.")
+                raise StorageConflict(OVERTAKEN)
             record(
                 session,
                 caller,
