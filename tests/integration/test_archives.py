@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text, update
@@ -19,7 +20,7 @@ from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
 from videoconf.archives.reconciler import BATCH
 from videoconf.audit import AuditEntry
-from videoconf.database import read, utc_in, write
+from videoconf.database import db, read, utc_in, write
 from videoconf.errors import (
     ProviderConflict,
     ProviderError,
@@ -754,6 +755,42 @@ def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make
     assert calls == [old]
     [receipt] = audited(app, "archive.deleted")
     assert (receipt.actor, receipt.target, receipt.after["provider"]) == ("retention", old, "gone")
+
+
+def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app, headers, monkeypatch):
+    monkeypatch.setattr("videoconf.archives.deletion.RETENTION_BATCH", 3)
+    app = make_app(archive_retention_days=30)
+    service = service_of(app, headers)
+    link = service.api.create()
+    session_id = service.api.read(link)["sessionId"]
+    names = [f"a-{number}" for number in range(10)]
+    for name in names:
+        told(service, name, session_id, "available")
+    age(app, 31, *names)
+    with app.app_context():
+        services(app).deletion.expire()
+        with read() as session:
+            times = session.execute(select(Job.due_at).where(Job.kind == "erase_archive")).scalars().all()
+    assert {one["status"] for one in items(service.api)} == {"deleting"}
+    assert max(times) - min(times) > timedelta(seconds=10), "spread, or other jobs would wait for all of them"
+
+
+def test_retention_finds_the_oldest_by_an_index(make_app, headers):
+    app = make_app(archive_retention_days=30)
+    seen = []
+    with app.app_context():
+        sa.event.listen(db.engine, "before_cursor_execute", lambda *args: seen.append((args[2], args[3])))
+        services(app).deletion.expire()
+        statement, parameters = next(one for one in seen if "FROM archive" in one[0] and "ORDER BY" in one[0])
+        is_postgresql = db.engine.dialect.name == "postgresql"
+        with db.engine.connect() as connection:
+            if is_postgresql:
+                connection.exec_driver_sql("SET enable_seqscan = off")
+            explain = "EXPLAIN " if is_postgresql else "EXPLAIN QUERY PLAN "
+            plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
+    assert "ix_archive_kept" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_without_a_retention_archives_are_kept(service, api, link, app):

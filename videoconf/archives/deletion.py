@@ -8,6 +8,8 @@ receipt. A provider or a target that is down only delays this.
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +22,7 @@ from videoconf.archives.listing import get_archive
 from videoconf.archives.models import Archive
 from videoconf.archives.recorder import archiving_providers, get_recorder
 from videoconf.audit import record
+from videoconf.batches import run_until
 from videoconf.database import read, utc_in, utc_now, write
 from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderNotFoundThere
 from videoconf.hooks import Providers
@@ -33,6 +36,8 @@ logger = logging.getLogger(__name__)
 EXPIRE_ARCHIVES = "expire_archives"
 RETENTION_SECONDS = 3600.0
 RETENTION_BATCH = 100
+SPREAD_SECONDS = 1800.0
+"""Over how long the deletions that one run begins are spread."""
 RETENTION = "retention"
 """The actor of what is deleted by its age."""
 RESUME_SECONDS = 3600.0
@@ -85,10 +90,13 @@ class Deletion:
             raise ArchiveNotDeletable
 
     def expire(self) -> None:
-        """Begin the deletion of archives beyond their age. The recurring job; takes a batch, and leaves the rest."""
+        """Begin the deletion of archives beyond their age, in small transactions. The recurring job.
+
+        What one run does not get done is left to the next.
+        """
         if not self._retention_days:
             return
-        too_old = (
+        oldest = (
             select(Archive.id)
             .where(
                 Archive.created_on < utc_in(-86400.0 * self._retention_days),
@@ -96,16 +104,23 @@ class Deletion:
                 Archive.deleting_since.is_(None),
                 Archive.legal_hold.is_(False),
                 Archive.status.not_in(UNSETTLED),
-                Archive.provider.in_(archiving_providers(self._providers)),
+                # An expression, so that SQLite does not take an index by provider, and sort all that there is.
+                Archive.provider.concat("").in_(archiving_providers(self._providers)),
             )
             .order_by(Archive.created_on)
             .limit(RETENTION_BATCH)
             .with_for_update(skip_locked=True)
         )
-        with write() as session:
-            for archive_id in session.execute(too_old).scalars().all():
-                self._mark(session, archive_id, RETENTION)
-                self._jobs.enqueue(session, ERASE_ARCHIVE, {"id": archive_id})
+        until, marked = run_until(), RETENTION_BATCH
+        while marked == RETENTION_BATCH and time.monotonic() < until:
+            with write() as session:
+                ids = session.execute(oldest).scalars().all()
+                for archive_id in ids:
+                    self._mark(session, archive_id, RETENTION)
+                    # Each asks the provider and the target. All at once, they would keep other jobs waiting.
+                    delay_seconds = random.uniform(0, SPREAD_SECONDS)  # noqa: S311  # hides nothing
+                    self._jobs.enqueue(session, ERASE_ARCHIVE, {"id": archive_id}, delay_seconds=delay_seconds)
+            marked = len(ids)
 
     def _mark(self, session: Session, id: int, deleted_by: str) -> None:
         session.execute(
