@@ -7,6 +7,7 @@ import os
 import weakref
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 from flask import Flask
@@ -30,7 +31,7 @@ from videoconf.api import providers as providers_api
 from videoconf.api.access import init_access
 from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
 from videoconf.api.blueprint import Api
-from videoconf.api.limits import init_limits
+from videoconf.api.limits import init_limits, limit_faults
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.requests import init_requests
@@ -47,7 +48,7 @@ from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.database import db, driver_url, engine_options
+from videoconf.database import db, driver_url, engine_options, url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention
@@ -60,7 +61,7 @@ from videoconf.metrics import observe_call
 from videoconf.providers import Clock, ProviderContext, StorageDestination
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import PREFIX, Settings, declared, load, unknown_variables
+from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
 from videoconf.telemetry import configure_logging
 from videoconf.tracing import Tracing, tracing_faults
@@ -90,8 +91,12 @@ def create_app(
     """
     # 1. Plugins and settings. Everything that is wrong is told before anything is started.
     registry = build_registry(plugins or load_plugins())
-    faults = _unknown(registry) if settings is None else []
-    settings = settings or load(Settings)
+    unreadable: list[str] = []
+    faults: list[str] = []
+    if settings is None:
+        values, unreadable = read(Settings)
+        settings = Settings(**values)
+        faults = _unknown(registry)
     configure_logging(settings.log_level, settings.log_format)
     wrong_tracing = tracing_faults(settings)
     tracing = Tracing() if settings.tracing and not wrong_tracing else None
@@ -113,10 +118,12 @@ def create_app(
 
     providers = enable_providers(registry, settings.providers, context_of)
     wrong_keys = key_faults(settings.encryption_keys)
-    faults += [*auth_faults(settings), *wrong_keys, *wrong_tracing, *providers.faults]
+    faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
+    # Without these nothing works, and a default in their place might be another database.
+    unreadable += url_faults(settings.database_url.reveal())
     serving = _is_serving() if serving is None else serving
-    if serving and faults:
-        raise ConfigurationError(faults)
+    if unreadable or (serving and faults):
+        raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
     app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
@@ -177,9 +184,8 @@ def create_app(
         init_tracing(app, tracing)
         with app.app_context():
             tracing.watch(db.engine)
-    init_auth(app, settings)
+    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
     init_requests(app)
-    init_limits(app, settings)
     register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
@@ -207,6 +213,7 @@ def create_app(
     if serving:
         with app.app_context():
             faults = credentials.faults()
+            health.warn_of_schema()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)

@@ -13,9 +13,10 @@ from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.auth import mint_token
+from videoconf.api.health import warn_of_schema
 from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
-from videoconf.api.services import Services, services
+from videoconf.api.services import configured, services
 from videoconf.attendance.persons import erase_person, export_person
 from videoconf.commands.doctor import doctor
 from videoconf.commands.jobs import jobs
@@ -36,10 +37,12 @@ class CommandGroup(AppGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (ConfigurationError, VideoconfError) as error:
+        except VideoconfError as error:
             raise click.ClickException(str(error)) from error
         except SQLAlchemyError as error:  # its text holds the statement and what was to be stored
-            raise click.ClickException("The database cannot do this. `flask videoconf doctor` says why.") from error
+            raise click.ClickException(
+                "The database cannot do this. `flask --app videoconf.app videoconf doctor` says why."
+            ) from error
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return super().get_command(ctx, name) or _plugin_commands().get(name)
@@ -58,7 +61,7 @@ def commands(ctx: click.Context) -> None:
     """Operate and try out videoconf."""
 
     def provider(key: str) -> Provider:
-        return _configured(_app(ctx)).providers.get(key)
+        return configured(_app(ctx)).providers.get(key)
 
     ctx.meta["videoconf.provider"] = provider  # what a plugin's command works on; it never sees Flask
 
@@ -91,6 +94,8 @@ def token(
     ttl_seconds: int,
 ) -> None:
     """Mint a bearer token with the first of VIDEOCONF_JWT_SECRETS."""
+    if every == bool(permissions):
+        raise click.UsageError("Give one or more of --permission, or --all.")
     granted = list(Permission) if every else [Permission(permission) for permission in permissions]
     settings = services(_app(ctx)).settings
     if not settings.jwt_secrets:
@@ -114,7 +119,12 @@ def token(
 def worker(ctx: click.Context, threads: int, once: bool) -> None:
     """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
     app = _app(ctx)
-    jobs = _configured(app).jobs
+    parts = configured(app)
+    with app.app_context():
+        if faults := parts.credentials.faults():
+            raise ConfigurationError(faults)
+        warn_of_schema()
+    jobs = parts.jobs
     if once:
         with app.app_context():
             click.echo(f"{jobs.run_due()} jobs tried")
@@ -171,19 +181,8 @@ def openapi(ctx: click.Context) -> None:
 
 
 def _operator(app: Flask, actor: str, tenant: str | None) -> Caller:
-    return Caller(actor, tenant or services(app).settings.default_tenant)
+    return Caller(actor, tenant or configured(app).settings.default_tenant)
 
 
 def _app(ctx: click.Context) -> Flask:
     return ctx.ensure_object(ScriptInfo).load_app()
-
-
-def _configured(app: Flask) -> Services:
-    """Return the parts of an application whose provider works.
-
-    :raises click.ClickException: with what is missing.
-    """
-    parts = services(app)
-    if parts.providers.faults:
-        raise click.ClickException(str(ConfigurationError(parts.providers.faults)))
-    return parts

@@ -7,6 +7,7 @@ clocks agree; provider times come from the provider.
 
 from __future__ import annotations
 
+import re
 import select as select_module
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from sqlalchemy import (
     exc,
     func,
     literal,
+    make_url,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -43,7 +45,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
-from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable
+from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, SchemaNotReady
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -305,6 +307,8 @@ def translated(error: BaseException) -> BaseException:
         return DatabaseFull(retry_after_seconds=5)
     if state.startswith(("08", "57P", "25P03")):
         return DatabaseUnavailable(retry_after_seconds=5)
+    if state in ("42P01", "42703"):  # no such table, no such column
+        return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
     return error
 
 
@@ -316,9 +320,14 @@ def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError
         return DatabaseFull(retry_after_seconds=5)
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
         return DatabaseUnavailable(retry_after_seconds=5)
+    if _NO_SCHEMA.match(str(original)):
+        return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
     return error
 
 
+MIGRATE = "Run: flask --app videoconf.app db upgrade"
+_NO_SCHEMA = re.compile(r"no such (table|column): |table \w+ has no column named ")
+"""SQLite has no code for it."""
 SQLITE_WAIT_SECONDS = 5.0
 """How long a writer waits for another to finish."""
 
@@ -347,6 +356,20 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
             "tcp_user_timeout": 10_000,
         },
     }
+
+
+def url_faults(url: str) -> list[str]:
+    """Say what forbids to open the database of this URL, with the remedy and without repeating the URL."""
+    try:
+        parsed = make_url(driver_url(url))
+    except (exc.ArgumentError, ValueError):
+        parsed = None
+    if parsed is not None and parsed.drivername in ("postgresql+psycopg", "sqlite", "sqlite+pysqlite"):
+        return []
+    return [
+        "VIDEOCONF_DATABASE_URL must be a URL like postgresql://user:password@host/name, or sqlite:////absolute/path"
+        " for a single node."
+    ]
 
 
 def driver_url(url: str) -> str:

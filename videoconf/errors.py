@@ -41,6 +41,7 @@
     │   ├── ProviderUnavailable     503 provider_unavailable      not executed
     │   ├── ProviderBusy            503 provider_busy             not executed
     │   ├── ProviderRateLimited     503 provider_rate_limited     not executed
+    │   ├── ProviderNotEnabled      503 provider_not_enabled      not executed
     │   ├── ProviderTimeout         504 provider_timeout          outcome unknown
     │   ├── ProviderAuthFailed      502 provider_auth_failed      not executed
     │   ├── ProviderRejected        422 provider_rejected         not executed
@@ -61,6 +62,7 @@
     ├── DatabaseUnavailable         503 database_unavailable
     │   ├── DatabaseBusy            503 database_busy
     │   └── DatabaseFull            503 database_full
+    ├── SchemaNotReady              503 schema_not_ready
     ├── IssuerUnavailable           503 issuer_unavailable
     └── InternalError               500 internal                  a bug; says nothing else
 
@@ -74,6 +76,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+import click
 
 
 class VideoconfError(Exception):
@@ -328,11 +332,18 @@ class UnsupportedMediaType(RequestError):
 
 
 class ValidationFailed(RequestError):
-    """The request parses and is wrong; ``errors`` names each place."""
+    """The request parses and is wrong; ``errors`` names each place.
+
+    :param detail: the first of ``errors`` when absent.
+    """
 
     code = "validation_failed"
     status = 422
     title = "The request is not valid"
+
+    def __init__(self, detail: str | None = None, *, errors: Mapping[str, Any] | None = None, **others: Any) -> None:
+        every = (f"{path}: {message}" for path, messages in (errors or {}).items() for message in messages)
+        super().__init__(detail or next(every, None), errors=errors, **others)
 
 
 class CapabilityUnsupported(ValidationFailed):
@@ -425,6 +436,14 @@ class ProviderRateLimited(ProviderError):
     code = "provider_rate_limited"
     status = 503
     title = "The video provider limits our rate"
+
+
+class ProviderNotEnabled(ProviderError):
+    """The meeting's provider is not among those enabled any more; nothing was executed. An operator has to enable it."""
+
+    code = "provider_not_enabled"
+    status = 503
+    title = "The meeting's video provider is not enabled"
 
 
 class ProviderTimeout(ProviderError):
@@ -606,14 +625,25 @@ class DatabaseFull(DatabaseUnavailable):
     title = "The database takes no writes"
 
 
+class SchemaNotReady(VideoconfError):
+    """The database lacks tables or columns of this release; nothing was committed. An operator has to migrate it."""
+
+    code = "schema_not_ready"
+    status = 503
+    title = "The database's schema is older than this release"
+
+
 # --- start-up ---------------------------------------------------------------------------------------------------
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(click.ClickException):
     """What is configured cannot work. Raised at start-up with every fault at once, each with its remedy.
 
-    Deliberately not a :class:`VideoconfError`: nothing that answers requests may catch it.
+    Deliberately not a :class:`VideoconfError`: nothing that answers requests may catch it. Any command that meets it,
+    one of Flask's too, prints it without a trace and exits with a code that tells supervisors not to try again.
     """
+
+    exit_code = 3
 
     def __init__(self, faults: str | Sequence[str]) -> None:
         self.faults = [faults] if isinstance(faults, str) else list(faults)

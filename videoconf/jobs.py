@@ -352,13 +352,17 @@ class Worker:
             self._thread.join(timeout_seconds)
 
     def run(self) -> None:
-        """Run until :meth:`stop`, in this thread. A database that is away is waited for."""
+        """Run until :meth:`stop`, in this thread. A database that is away is waited for, and told of once."""
+        told = ""
         while not self._stopping.is_set():
             try:
                 with self._context():
                     self._jobs.run_due(self._stopping.is_set)
+                told = ""
             except VideoconfError as error:
-                logger.warning("the worker waits: %s", error.code)
+                if error.code != told:
+                    logger.warning("the worker waits: %s: %s", error.code, error.detail)
+                told = error.code
             except Exception:
                 logger.exception("the worker goes on after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import ScriptInfo
 
-from videoconf.api.services import services
+from videoconf.api.services import configured
 from videoconf.errors import EncryptionKeyUnknown, EncryptionNotConfigured
 
 
@@ -14,7 +14,7 @@ from videoconf.errors import EncryptionKeyUnknown, EncryptionNotConfigured
 def rotate_keys(ctx: click.Context) -> None:
     """Encrypt stored credentials with the first of VIDEOCONF_ENCRYPTION_KEYS; the others may be removed afterwards."""
     app = ctx.ensure_object(ScriptInfo).load_app()
-    credentials = services(app).credentials
+    credentials = configured(app).credentials
     with app.app_context():
         try:
             rotated = credentials.rotate()

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from environs import EnvValidationError, FileAwareEnv
+from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
@@ -61,18 +64,21 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Iterable[str] | None = None,
+    parse: Callable[[str], str] = str,
 ) -> Any:
     """Declare a setting as a dataclass field. Its type is the field's annotation; without a default it is required.
 
     Types: ``str``, ``int``, ``float``, ``bool``, :class:`Secret`, tuples of ``str`` or ``Secret`` (comma-separated in
     the environment), and any of these or None.
+
+    :param parse: makes of a ``str`` the value that is meant, or raises marshmallow's ``ValidationError``.
     """
     validators: tuple[Validator, ...] = ()
     if minimum is not None or maximum is not None:
         validators += (Range(min=minimum, max=maximum),)
     if choices is not None:
         validators += (OneOf(tuple(choices)),)
-    metadata = {"help": help, "validators": validators, "choices": choices}
+    metadata = {"help": help, "validators": validators, "choices": choices, "parse": parse}
     return dataclasses.field(default=default, kw_only=True, metadata=metadata)
 
 
@@ -89,6 +95,27 @@ class Declared:
     help: str
     choices: tuple[str, ...]
     validators: tuple[Validator, ...]
+    parse: Callable[[str], str]
+
+
+def _http_url(text: str) -> str:
+    """Read a URL below which paths are put."""
+    try:
+        url = urlsplit(text)
+        is_one = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or "@" in text or not re.fullmatch(r"[^\s?#]+", text):
+        raise ValidationError("Must be a URL like https://video.example.com.")
+    return text.rstrip("/")
+
+
+def _path(text: str) -> str:
+    """Read a path that is put before others."""
+    path = text.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
+        raise ValidationError("Must be a path like /video.")
+    return path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +142,11 @@ class Settings:
         maximum=500,
     )
     public_url: str = setting(
-        "The service's own URL as providers and users reach it, without a trailing slash.",
+        "The service's own URL as providers and users reach it, without the path prefix.",
         default="http://127.0.0.1:8000",
+        parse=_http_url,
     )
-    path_prefix: str = setting("Serves everything below this path, for example `/video`.", default="")
+    path_prefix: str = setting("Serves everything below this path, for example `/video`.", default="", parse=_path)
     auth: str = setting(
         "`jwt`, or `disabled` for local development: every call is then one named development actor's.",
         default="jwt",
@@ -174,7 +202,8 @@ class Settings:
     )
     encryption_keys: tuple[Secret, ...] = setting(
         "Fernet keys that encrypt storage credentials in the database; the first encrypts, each decrypts. To change"
-        " one: put the new key first, restart, run `flask videoconf rotate-keys`, then remove the old one.",
+        " one: put the new key first, restart, run `flask --app videoconf.app videoconf rotate-keys`, then"
+        " remove the old one.",
         default=(),
     )
     storage_hosts: tuple[str, ...] = setting(
@@ -193,7 +222,7 @@ class Settings:
         default=False,
     )
     embedded_workers: int = setting(
-        "Job threads inside each server process. 0 where `flask videoconf worker` runs beside it.",
+        "Job threads inside each server process. 0 where a worker runs beside it.",
         default=1,
         minimum=0,
         maximum=16,
@@ -210,7 +239,11 @@ class Settings:
     rate_limit_storage: Secret = setting(
         "`redis://…` where several processes share the counts; else each process counts for itself.", default=Secret("")
     )
-    cors_origins: tuple[str, ...] = setting("Exact origins whose scripts may call the API from browsers.", default=())
+    cors_origins: tuple[str, ...] = setting(
+        "Origins whose scripts may call the API from browsers, each exactly as a browser sends it:"
+        " `https://app.example.com`, with the port where it is not the usual one.",
+        default=(),
+    )
     trusted_proxies: int = setting(
         "How many proxies stand in front, whose `X-Forwarded-…` headers are believed.",
         default=0,
@@ -224,7 +257,7 @@ class Settings:
     )
     log_format: str = setting("`json` (one object a line) or `text`.", default="json", choices=("json", "text"))
     log_level: str = setting(
-        "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+        "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), parse=str.upper
     )
 
 
@@ -245,6 +278,7 @@ def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:
                 help=field.metadata["help"],
                 choices=tuple(field.metadata["choices"] or ()),
                 validators=field.metadata["validators"],
+                parse=field.metadata["parse"],
             )
         )
     return rows
@@ -255,7 +289,15 @@ def load(cls: type[T], prefix: str = PREFIX) -> T:
 
     :raises ConfigurationError: with every fault at once: missing, of the wrong type, out of bounds.
     """
-    env = FileAwareEnv(prefix=prefix, eager=False)
+    values, faults = read(cls, prefix)
+    if faults:
+        raise ConfigurationError(faults)
+    return cls(**values)
+
+
+def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str]]:
+    """Read what can be read of a settings class from the environment; return it, and the faults of the rest."""
+    env = FileAwareEnv(prefix=prefix, eager=False, strip_whitespace=True)
     rows = {row.variable: row for row in declared(cls, prefix)}
     values: dict[str, Any] = {}
     faults: list[str] = []
@@ -270,9 +312,8 @@ def load(cls: type[T], prefix: str = PREFIX) -> T:
         for variable, messages in sorted(typing.cast("dict[str, list[str]]", error.error_messages).items()):
             help = f" It is: {rows[variable].help}" if rows[variable].required else ""
             faults.append(f"{variable}: {' '.join(str(message) for message in messages)}{help}")
-    if faults:
-        raise ConfigurationError(faults)
-    return cls(**values)
+            values.pop(rows[variable].field, None)
+    return values, faults
 
 
 def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterator[str]:
@@ -286,7 +327,7 @@ def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterat
 def _read(env: FileAwareEnv, row: Declared) -> Any:
     """Read one variable with the parser of its type; faults gather in ``env`` until it is sealed."""
     name = row.field.upper()
-    options: dict[str, Any] = {"validate": row.validators or None}
+    options: dict[str, Any] = {"validate": lambda value: _checked(row, value)}
     if not row.required:
         options["default"] = row.default
     item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
@@ -296,5 +337,16 @@ def _read(env: FileAwareEnv, row: Declared) -> Any:
     if item in (bool, int, float):
         return getattr(env, item.__name__)(name, **options)
     text = env.str(name, **options)
-    # A file usually ends in a newline that is no part of the value.
-    return item(text.strip()) if isinstance(text, str) else text
+    if not isinstance(text, str) or text is row.default:
+        return text
+    try:
+        return item(row.parse(text.strip()))
+    except ValidationError:  # gathered already
+        return None
+
+
+def _checked(row: Declared, value: Any) -> None:
+    """Refuse a value that does not parse, or that a validator refuses once it is parsed."""
+    parsed = row.parse(value.strip()) if isinstance(value, str) else value
+    for validator in row.validators:
+        validator(parsed)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
+from sqlalchemy import make_url
 
 from tests.conftest import JWT_SECRET
 from tests.service import ON_SQLITE, plugins_with, service_of
@@ -80,9 +81,20 @@ def test_doctor_works_when_nothing_is_configured(tmp_path):
 
 
 def test_doctor_tells_what_cannot_be_read(tmp_path):
-    done = run_alone(tmp_path, "doctor", "--json", VIDEOCONF_LOG_LEVEL="LOUD", VIDEOCONF_DATABASE_POOL_SIZE="many")
-    assert done.returncode == 1
-    assert [(one["part"], one["level"]) for one in json.loads(done.stdout)] == [("settings", "error")] * 2
+    wrong = {
+        "VIDEOCONF_LOG_LEVEL": "LOUD",
+        "VIDEOCONF_DATABASE_URL": "tops3cret",
+        "VIDEOCONF_PATH_PREFIX": "video",
+        "VIDEOCONF_RATE_LIMIT": "lots",
+        "VIDEOCONF_JWT_SECRET": "misspelt",
+    }
+    done = run_alone(tmp_path, "doctor", "--json", **wrong)
+    assert (done.returncode, done.stderr) == (1, "")
+    findings = json.loads(done.stdout)
+    assert {(one["part"], one["level"]) for one in findings} == {("settings", "error")}
+    for expected in (*wrong, "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_VONAGE_API_KEY"):
+        assert any(expected in one["said"] for one in findings), expected
+    assert "tops3cret" not in done.stdout
 
 
 @ON_SQLITE
@@ -92,7 +104,7 @@ def test_doctor_fails_when_the_database_has_no_schema(make_app, tmp_path):
     assert {("database", "ok"), ("schema", "error")} <= levels(findings)
     result = run(app, "jobs", "list")
     assert result.exit_code == 1
-    assert "doctor" in result.output
+    assert "db upgrade" in result.output
 
 
 @ON_SQLITE
@@ -101,7 +113,20 @@ def test_doctor_fails_when_the_database_is_away_and_hides_its_password(make_app)
     result = run(app, "doctor")
     assert result.exit_code == 1
     assert "error   database: postgresql+psycopg://me:***@127.0.0.1:1/none" in result.output
+    assert "Connection refused" in result.output
     assert "tops3cret" not in result.output
+
+
+@pytest.mark.parametrize("name", ["role", "database"])
+def test_doctor_says_what_is_missing_of_the_database(make_app, database_url, name):
+    if not database_url.startswith("postgresql"):
+        pytest.skip("SQLite makes what is missing")
+    url = make_url(database_url)
+    missing = url.set(username="nobody_s") if name == "role" else url.set(database="nowhere_s")
+    app = make_app(database_url=Secret(missing.render_as_string(hide_password=False)))
+    [said] = [one["said"] for one in run_json(app, "doctor", exit_code=1) if one["part"] == "database"]
+    assert f'{name} "no' in said
+    assert "does not exist" in said
 
 
 @ON_SQLITE
@@ -239,6 +264,35 @@ def test_a_token_carries_what_is_asked_for(make_app):
     assert (claims["sub"], claims["tenant"], claims["permissions"]) == ("me", "acme", ["GetMeetings"])
     assert claims["meetingRoles"] == ["publisher"]
     assert claims["exp"] - claims["iat"] == 60
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("args", [(), ("--all", "--permission", "GetMeetings")])
+def test_a_token_without_permissions_is_not_made(make_app, args):
+    refused = run(make_app(), "token", *args)
+    assert refused.exit_code == 2
+    assert "--permission" in refused.output
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "command", ["worker --once", "jobs retry --all-dead", "person erase ada", "person export ada", "rotate-keys"]
+)
+def test_a_command_that_acts_refuses_a_wrong_configuration(make_app, command):
+    app = make_app(jwt_secrets=(), serving=False)
+    refused = run(app, *command.split())
+    assert refused.exit_code == 3, "what the units take for final"
+    assert "VIDEOCONF_JWT_SECRETS" in refused.output
+
+
+def test_a_worker_that_cannot_decrypt_what_is_stored_refuses_to_work(make_app, headers):
+    keys = tuple(Secret(Fernet.generate_key().decode()) for _ in range(2))
+    target = {"name": "MEMORY", "area": "workers", "password": "tops3cret"}
+    api = service_of(make_app(encryption_keys=keys[:1]), headers).api
+    assert api("PUT", "/archives/storage-target", target).status == 200
+    refused = run(make_app(encryption_keys=keys[1:], serving=False), "worker", "--once")
+    assert refused.exit_code == 3
+    assert "VIDEOCONF_ENCRYPTION_KEYS" in refused.output
 
 
 @ON_SQLITE

@@ -192,6 +192,19 @@ def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
 
 
 @sqlite_alone
+def test_whoever_is_refused_is_counted_all_the_same(make_app, headers):
+    client = make_app(rate_limit="2/minute", rate_limit_address="3/minute").test_client()
+    ask = lambda **sent: client.get("/session", headers=sent).status_code  # noqa: E731
+    assert [ask(Authorization="Bearer a.b.c"), ask(), ask(), ask(), ask(Authorization="Bearer a.b.c")] == [
+        *[401] * 3,
+        *[429] * 2,
+    ]
+    poor = headers(())
+    assert [ask(**poor), ask(**poor), ask(**poor)] == [403, 403, 429]
+    assert ask(**headers(tenant="another")) == 200
+
+
+@sqlite_alone
 def test_forwarded_headers_of_nobody_we_trust_are_ignored(make_app):
     client = make_app(rate_limit_address="2/minute").test_client()
     ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
@@ -213,6 +226,12 @@ def test_other_origins_are_let_in_by_name_only(make_app, headers):
     assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example"
     answer = open_to.get("/session", headers={**headers(), "Origin": "https://app.example"})
     assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
-    other = {**preflight, "Origin": "https://evil.example"}
-    assert "Access-Control-Allow-Origin" not in open_to.options("/session", headers=other).headers
+    for origin in (
+        "https://evil.example",
+        "https://app.example.evil.net",
+        "https://appzexample",
+        "https://app.example:1",
+    ):
+        other = {**preflight, "Origin": origin}
+        assert "Access-Control-Allow-Origin" not in open_to.options("/session", headers=other).headers
     assert "Access-Control-Allow-Origin" not in make_app().test_client().options("/session", headers=preflight).headers

@@ -74,6 +74,34 @@ def test_all_that_is_missing_is_told_at_once(run, server):
     assert "Traceback" not in said
 
 
+WRONG = {
+    "VIDEOCONF_DATABASE_URL": "mysql://me:tops3cret@localhost/x",
+    "VIDEOCONF_PATH_PREFIX": "video",
+    "VIDEOCONF_RATE_LIMIT_ADDRESS": "lots",
+}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("name", WRONG)
+def test_a_setting_that_cannot_be_used_is_named(run, server, name):
+    refused = run(*SERVERS[server], **{name: WRONG[name]})
+    assert refused.returncode == 3
+    said = refused.stdout + refused.stderr
+    assert name in said
+    assert "VIDEOCONF_VONAGE_API_KEY" in said, "with all else that is wrong"
+    assert "tops3cret" not in said
+    assert "Traceback" not in said
+
+
+@ON_SQLITE
+def test_a_command_of_an_extension_says_it_as_plainly(run):
+    refused = run("flask", "--app", "videoconf.app", "db", "upgrade", VIDEOCONF_DATABASE_URL="foo")
+    assert refused.returncode == 3
+    assert "VIDEOCONF_DATABASE_URL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 @ON_SQLITE
 def test_a_secret_is_never_repeated(run):
     refused = run(
@@ -101,6 +129,6 @@ def test_a_token_is_minted_all_the_same(run):
 @ON_SQLITE
 def test_a_worker_needs_a_provider_and_says_so(run):
     refused = run("flask", "--app", "wsgi", "videoconf", "worker", "--once")
-    assert refused.returncode != 0
+    assert refused.returncode == 3
     assert "VIDEOCONF_VONAGE_API_KEY" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from videoconf.api.limits import limit_faults
 from videoconf.app import create_app
+from videoconf.database import url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
 
@@ -70,6 +72,90 @@ def test_a_file_gives_a_value_without_its_last_newline(monkeypatch, tmp_path):
     assert load(Sample, "SAMPLE_").key.reveal() == "from-a-file"
 
 
+def test_a_setting_may_be_written_in_more_than_one_way(monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDEOCONF_PUBLIC_URL", "https://video.example.com:8443/meet/")
+    monkeypatch.setenv("VIDEOCONF_PATH_PREFIX", "/video/")
+    level = tmp_path / "level"
+    level.write_text("info\n")
+    monkeypatch.setenv("VIDEOCONF_LOG_LEVEL_FILE", str(level))
+    settings = load(Settings)
+    assert settings.public_url == "https://video.example.com:8443/meet"
+    assert (settings.path_prefix, settings.log_level) == ("/video", "INFO")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("PATH_PREFIX", value) for value in ("video", "//video", "/a//b", "/a b", "/<x>", "/a?b", "http://x/y")),
+        *(
+            ("PUBLIC_URL", value)
+            for value in (
+                "video.example.com",
+                "ftp://video.example.com",
+                "https://",
+                "https://x:port",
+                "https://x:99999",
+                "https://[::1",
+                "https://me@x",
+                "https://x?y",
+                "https://x#y",
+                "https://x y",
+            )
+        ),
+    ],
+)
+def test_a_url_that_others_could_not_use_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"VIDEOCONF_{name}", value)
+    [fault] = faults(Settings, "VIDEOCONF_")
+    assert fault.startswith(f"VIDEOCONF_{name}: Must be a")
+
+
+DATABASES = {
+    "postgresql://me:x@host/name": True,
+    "postgres://host/name": True,
+    "sqlite:///videoconf.db": True,
+    "foo": False,
+    "": False,
+    "mysql://host/name": False,
+    "postgresql+psycopg2://host/name": False,
+    "postgresql://host:port/name": False,
+}
+
+
+@pytest.mark.parametrize("url", DATABASES)
+def test_a_database_that_is_not_served_from_is_refused(url):
+    told = url_faults(url)
+    assert (not told) == DATABASES[url]
+    assert all(fault.startswith("VIDEOCONF_DATABASE_URL must be") for fault in told)
+
+
+LIMITS = {
+    ("rate_limit", "600/minute; 20 per second"): True,
+    ("rate_limit", "lots"): False,
+    ("rate_limit_address", "600/minute;"): False,
+    ("rate_limit_storage", "redis://:x@127.0.0.1:1/0"): True,
+    ("rate_limit_storage", "memcached://x"): False,
+    ("rate_limit_storage", "redis://host:port"): False,
+    ("cors_origins", "https://app.example.com"): True,
+    ("cors_origins", "http://localhost:3000"): True,
+    ("cors_origins", "http://[::1]:3000"): True,
+    ("cors_origins", "https://*.example.com"): False,
+    ("cors_origins", "*"): False,
+    ("cors_origins", "null"): False,
+    ("cors_origins", "https://app.example.com/"): False,
+    ("cors_origins", "https://App.example.com"): False,
+    ("cors_origins", "app.example.org"): False,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), LIMITS)
+def test_a_limit_that_cannot_be_put_in_force_is_refused(name, value):
+    given = Secret(value) if name == "rate_limit_storage" else (value,) if name == "cors_origins" else value
+    told = limit_faults(Settings(**({"rate_limit": "1/second"} | {name: given})))
+    assert (not told) == LIMITS[name, value]
+    assert all(fault.startswith(f"VIDEOCONF_{name.upper()} ") and value not in fault for fault in told)
+
+
 def test_all_faults_are_told_at_once(monkeypatch):
     monkeypatch.delenv("SAMPLE_NAME")
     monkeypatch.setenv("SAMPLE_COLOUR", "green")
@@ -118,10 +204,12 @@ def test_serving_is_refused_with_every_fault_at_once(monkeypatch, fake_settings)
     monkeypatch.delenv("VIDEOCONF_FAKE_TOKEN_SECRET")
     monkeypatch.setenv("VIDEOCONF_PROVIDERS", "fake,nobody")
     monkeypatch.setenv("VIDEOCONF_JWT_SECRET", "misspelt")
+    monkeypatch.setenv("VIDEOCONF_LOG_LEVEL", "loud")
     with pytest.raises(ConfigurationError) as raised:
         create_app()
     told = "\n".join(raised.value.faults)
     expected = "VIDEOCONF_JWT_SECRET is no setting", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_FAKE_TOKEN_SECRET", "nobody"
+    assert "VIDEOCONF_LOG_LEVEL" in told
     for part in expected:
         assert part in told
 

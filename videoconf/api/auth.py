@@ -106,8 +106,11 @@ def _access(app: Flask, endpoint: str) -> Access | None:
 # --- checking it ----------------------------------------------------------------------------------------------------
 
 
-def init_auth(app: Flask, settings: Settings) -> None:
-    """Check every request of the application before its view runs."""
+def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None] = lambda: None) -> None:
+    """Check every request of the application before its view runs.
+
+    :param before_refusing: adds hooks that run once it is known who calls, and for callers that will be refused, too.
+    """
     keys, _ = _read_keys(settings)
     jwks = JwksKeys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
     _init_flask_jwt_extended(app, settings, keys, jwks)
@@ -128,22 +131,40 @@ def init_auth(app: Flask, settings: Settings) -> None:
     if jwks is not None:
         jwks.on_change = verified.cache_clear
 
-    @app.before_request
-    def authorise() -> None:
+    def needed() -> str | None:
         rule = request.url_rule
         if rule is None or (request.method == "OPTIONS" and rule.provide_automatic_options):  # type: ignore[attr-defined]
-            return
+            return None
         access = _access(app, rule.endpoint)
         if access is None:
             raise InternalError(f"{rule.endpoint} declares no permission")
-        if access.permission is None:
+        return access.permission
+
+    @app.before_request
+    def authenticate() -> None:
+        g.refused = None
+        if needed() is None:
             return
         if jwks is not None:
             jwks.refresh_if_due()
-        known = developer if is_open else _authenticate(verified, settings.jwt_leeway_seconds)
-        g.caller = replace(known, request_id=request_id())
-        if access.permission not in g.caller.permissions:
-            raise Forbidden(f"The token lacks the permission {access.permission}.")
+        try:
+            known = developer if is_open else _authenticate(verified, settings.jwt_leeway_seconds)
+        except (Unauthenticated, IssuerUnavailable) as error:
+            g.refused = error
+        else:
+            g.caller = replace(known, request_id=request_id())
+
+    before_refusing()
+
+    @app.before_request
+    def authorise() -> None:
+        permission = needed()
+        if permission is None:
+            return
+        if g.refused is not None:
+            raise g.refused
+        if permission not in g.caller.permissions:
+            raise Forbidden(f"The token lacks the permission {permission}.")
 
 
 def _authenticate(verified: Callable[[str], tuple[Caller, float]], leeway_seconds: int) -> Caller:

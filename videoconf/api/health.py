@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from weakref import WeakKeyDictionary
 from flask.blueprints import BlueprintSetupState
 from marshmallow import fields
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 from videoconf_migrations import revisions
 
 from videoconf.api.auth import public
@@ -21,8 +21,10 @@ from videoconf.api.blueprint import Blueprint
 from videoconf.api.fields import Schema
 from videoconf.api.openapi import Tag
 from videoconf.api.services import services
-from videoconf.database import db, read
-from videoconf.errors import DatabaseUnavailable
+from videoconf.database import MIGRATE, db, read
+from videoconf.errors import DatabaseUnavailable, SchemaNotReady
+
+logger = logging.getLogger(__name__)
 
 CACHE_SECONDS = 2
 NEWER = "newer"
@@ -126,13 +128,20 @@ def ask_database() -> dict[str, str]:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
     except DatabaseUnavailable as error:
         return {"database": error.code, "schema": "unknown"}
-    except SQLAlchemyError:  # no such table
+    except SchemaNotReady:  # no such table
         revision = None
     needed, *older = code_revisions()
     if revision is None or revision in older:
         found = f"revision {revision}" if revision else "none"
         return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
     return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
+
+
+def warn_of_schema() -> None:
+    """Say in the log, once, that the schema has to be migrated; whoever calls meanwhile is answered 503."""
+    schema = ask_database()["schema"]
+    if schema not in ("ok", NEWER, "unknown"):
+        logger.error("the schema of the database: %s. %s", schema, MIGRATE)
 
 
 def _ask_for_keys() -> str:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from videoconf.api.auth import public
 from videoconf.api.services import services
 from videoconf.database import db
-from videoconf.errors import DatabaseUnavailable
+from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 from videoconf.metrics import CONTENT_TYPE, JOB_LAG, JOBS, POOL, exposition, observe_breaker
 
 blueprint = Blueprint("metrics", __name__)
@@ -24,7 +24,7 @@ def metrics() -> Response:
             observe_breaker(key, state.breaker)
     try:
         found = parts.jobs.measure()
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, SchemaNotReady):
         pass  # the other numbers are wanted all the more
     else:
         for state_name, count in found.by_state.items():

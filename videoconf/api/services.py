@@ -15,6 +15,7 @@ from videoconf.archives.operations import Archives
 from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
+from videoconf.errors import ConfigurationError
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs import Jobs
 from videoconf.meetings.creation import Creation
@@ -54,6 +55,17 @@ class Services:
     """What forbids serving."""
     closing: ExitStack
     """Closes, at the end of the process, what was opened for the application."""
+
+
+def configured(app: Flask | None = None) -> Services:
+    """Return the parts of an application for a command that acts; with a wrong setting it might act on other data.
+
+    :raises ConfigurationError: something forbids serving.
+    """
+    parts = services(app)
+    if parts.faults:
+        raise ConfigurationError(parts.faults)
+    return parts
 
 
 def services(app: Flask | None = None) -> Services:

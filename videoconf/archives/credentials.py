@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import LargeBinary, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.archives.encryption import KEY_ID_CHARACTERS, Cipher
 from videoconf.archives.models import StorageTargetRow
 from videoconf.database import read, write
-from videoconf.errors import DatabaseUnavailable
+from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 
 ROTATION_BATCH = 100
 
@@ -28,7 +27,7 @@ class StoredCredentials:
         """Say what forbids serving. Where the database cannot tell, nothing; readiness goes on asking."""
         try:
             missing = self.unknown_key_ids()
-        except (DatabaseUnavailable, SQLAlchemyError):  # away, or without a schema yet
+        except (DatabaseUnavailable, SchemaNotReady):
             return []
         if not missing:
             return []

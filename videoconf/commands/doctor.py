@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.health import NEWER, ask_database
 from videoconf.api.services import Services, services
@@ -19,12 +20,13 @@ from videoconf.archives.encryption import MAKE_A_KEY
 from videoconf.archives.models import StorageTargetRow
 from videoconf.archives.targets import TargetState, storage_contained
 from videoconf.commands.printing import as_json, print_json
-from videoconf.database import db, read, utc_in
+from videoconf.database import MIGRATE, db, read, utc_in
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
 from videoconf.hooks import contained
 from videoconf.jobs import Job, JobState
 from videoconf.providers import Provider, provider_deadline
 
+FLASK = "flask --app videoconf.app videoconf"
 OVERDUE_SECONDS = 600.0
 
 
@@ -128,7 +130,7 @@ def _database() -> Iterator[Finding]:
     name = db.engine.url.render_as_string(hide_password=True)
     checks = ask_database()
     if checks["database"] != "ok":
-        said = f"{name} cannot be used ({checks['database']})"
+        said = f"{name} cannot be used ({_why() or checks['database']})"
         yield Finding(Level.ERROR, "database", said, "Start it, or correct VIDEOCONF_DATABASE_URL.")
         return
     single = " (SQLite: for one node)" if db.engine.dialect.name == "sqlite" else ""
@@ -138,9 +140,20 @@ def _database() -> Iterator[Finding]:
     elif checks["schema"] == NEWER:
         yield Finding(Level.NOTE, "schema", "a newer release has migrated it", "Replace this release by that one.")
     else:
-        yield Finding(Level.ERROR, "schema", checks["schema"], "Run: flask --app videoconf.app db upgrade")
+        yield Finding(Level.ERROR, "schema", checks["schema"], MIGRATE)
     if checks.get("encryption", "ok") != "ok":
         yield Finding(Level.ERROR, "encryption", checks["encryption"], "Add them to VIDEOCONF_ENCRYPTION_KEYS.")
+
+
+def _why() -> str:
+    """Return the first line of what the driver says when it connects, without the password."""
+    try:
+        db.engine.connect().close()
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        password = db.engine.url.password
+        return said.replace(str(password), "***") if password else said
+    return ""
 
 
 def _jobs() -> Iterator[Finding]:
@@ -150,10 +163,10 @@ def _jobs() -> Iterator[Finding]:
             select(func.count()).where(Job.state == JobState.PENDING, Job.due_at < utc_in(-OVERDUE_SECONDS))
         ).scalar_one()
     if dead:
-        remedy = "See `flask videoconf jobs list --state dead`, then `flask videoconf jobs retry --all-dead`."
+        remedy = f"See `{FLASK} jobs list --state dead`, then `{FLASK} jobs retry --all-dead`."
         yield Finding(Level.WARNING, "jobs", f"{dead} gave up", remedy)
     if overdue:
-        remedy = "Run `flask videoconf worker`, or set VIDEOCONF_EMBEDDED_WORKERS to 1."
+        remedy = f"Run `{FLASK} worker`, or set VIDEOCONF_EMBEDDED_WORKERS to 1."
         yield Finding(Level.WARNING, "jobs", f"{overdue} are overdue: no worker seems to run", remedy)
     if not dead and not overdue:
         yield Finding(Level.OK, "jobs", "none gave up, none is overdue")

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from videoconf.api.services import services
+from videoconf.api.services import configured
 from videoconf.commands.printing import as_json, print_json, print_table
 from videoconf.database import read
 from videoconf.jobs import Job, JobState
@@ -46,10 +46,11 @@ def retry(ids: tuple[int, ...], all_dead: bool) -> None:
     """Make dead jobs due now, with all their attempts. A worker does them."""
     if bool(ids) == all_dead:
         raise click.UsageError("Give ids, or --all-dead.")
+    parts = configured()
     if all_dead:
         with read() as session:
             ids = tuple(session.execute(select(Job.id).where(Job.state == JobState.DEAD).order_by(Job.id)).scalars())
-    revived = [job_id for job_id in ids if services().jobs.retry(job_id)]
+    revived = [job_id for job_id in ids if parts.jobs.retry(job_id)]
     click.echo(f"{len(revived)} jobs are due again.")
     if not all_dead and (others := sorted(set(ids) - set(revived))):
         raise click.ClickException(f"No dead job has the id {', '.join(map(str, others))}.")

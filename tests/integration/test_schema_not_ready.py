@@ -1,0 +1,56 @@
+"""``db upgrade`` was forgotten: callers are told to come again, and the log says once what is to be done."""
+
+import pytest
+from sqlalchemy import text
+
+from videoconf.api.services import services
+from videoconf.database import write
+from videoconf.errors import SchemaNotReady
+from videoconf.jobs import Worker
+from videoconf.settings import Secret
+
+REMEDY = "Run: flask --app videoconf.app db upgrade"
+
+
+@pytest.fixture
+def unmigrated(make_app, empty_database_url):
+    return make_app(database_url=Secret(empty_database_url))
+
+
+def test_callers_are_told_to_come_again(unmigrated, headers, caplog):
+    at_start = caplog.get_records("setup")
+    [said] = [record.getMessage() for record in at_start if REMEDY in record.getMessage()]
+    assert "this release needs revision" in said
+    client = unmigrated.test_client()
+    for answer in (client.get("/session", headers=headers()), client.post("/session", headers=headers())):
+        assert (answer.status_code, answer.json["code"]) == (503, "schema_not_ready")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/metrics").status_code == 200
+    assert not any(record.exc_info for record in caplog.records), "a trace says nothing here"
+
+
+def test_a_schema_of_an_older_release_is_one_too(make_app, headers):
+    app = make_app()
+    assert app.test_client().post("/session", headers=headers()).status_code == 200
+    with app.app_context(), write() as session:
+        session.execute(text("ALTER TABLE meeting DROP COLUMN upload_target"))
+    for ask in (app.test_client().get, app.test_client().post):
+        answer = ask("/session", headers=headers())
+        assert (answer.status_code, answer.json["code"]) == (503, "schema_not_ready")
+
+
+def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):
+    rounds = []
+    worker = Worker(services(unmigrated).jobs, unmigrated.app_context)
+
+    def wait(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 3:
+            worker._stopping.set()
+
+    monkeypatch.setattr(worker._stopping, "wait", wait)
+    caplog.clear()
+    worker.run()
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said == f"the worker waits: schema_not_ready: {SchemaNotReady.title}. {REMEDY}"
