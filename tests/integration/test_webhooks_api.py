@@ -256,10 +256,11 @@ def test_what_a_repetition_cannot_improve_is_taken_and_kept(service, app):
         )
     ]
     too_long = service.made_up("connection.created", session, connection=connection("c" * 256))
-    for delivery in (unknown_event, unknown_session, *unreadable, too_long):
+    unkept = service.made_up("connection.created", session, connection=connection("c\0"))
+    for delivery in (unknown_event, unknown_session, *unreadable, too_long, unkept):
         assert service.post(delivery).status == 204, delivery.body[:40]
 
-    assert statuses(app) == ["ignored", "orphan", *["quarantined"] * 9, "quarantined"]
+    assert statuses(app) == ["ignored", "orphan", *["quarantined"] * 9, "quarantined", "quarantined"]
     assert [body for _, body in stored(app)][1:11] == [unknown_session.body, *(one.body for one in unreadable)]
     assert service.api.attendees(link) == []
 
@@ -269,7 +270,7 @@ def test_what_a_repetition_cannot_improve_is_taken_and_kept(service, app):
     [
         ("a\u0000b", "a\ufffdb"),
         ("a\ud800b", "a\ufffdb"),
-        ("\u0007\r\n", "\ufffd\ufffd\ufffd"),
+        ("\u0007\r\n", "\ufffd\ufffd\n"),
         ("👩\u200d💻 اسم", "👩\u200d💻 اسم"),
         ("x" * 5000, "x" * 255),
         ("", None),

@@ -12,9 +12,8 @@ import orjson
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
-_WANTED = r"^[^\u0000-\u0008\u000b-\u001f]*$"
-"""The same for the OpenAPI document, whose texts cannot hold lone surrogates anyway."""
+from videoconf.texts import KEPT_PATTERN, NOT_KEPT
+
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)?",
     re.ASCII,
@@ -72,13 +71,13 @@ class Text(fields.String):
 
     def __init__(self, *, max_length: int, min_length: int | None = None, **kwargs: Any) -> None:
         validators = [Length(min=min_length, max=max_length), *_listed(kwargs.pop("validate", None))]
-        metadata = {"pattern": _WANTED, **(kwargs.pop("metadata", None) or {})}
+        metadata = {"pattern": KEPT_PATTERN, **(kwargs.pop("metadata", None) or {})}
         super().__init__(validate=validators, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        if _UNWANTED.search(value):
+        if NOT_KEPT.search(value):
             raise ValidationError("Control characters and lone surrogates are not taken.")
         return value
 

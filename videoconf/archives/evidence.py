@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from videoconf.jobs import Job
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage.base import KEY
+from videoconf.texts import cleaned_text
 
 ERASE_ARCHIVE = "erase_archive"
 """The job that deletes all copies of an archive."""
@@ -156,10 +156,7 @@ def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int 
 
 
 def _clean(text: str) -> str:
-    # Control characters and lone surrogates, which the databases do not store.
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in ("Cc", "Cs") else character for character in text[:LONGEST_TEXT]
-    )
+    return cleaned_text(text, LONGEST_TEXT)
 
 
 def _utc(time: datetime | None) -> datetime | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
 from videoconf.archives.evidence import cleaned as cleaned_archive
 from videoconf.providers import ArchiveState, ArchiveStatus, EventKind, ProviderEvent, StreamState
+from videoconf.texts import NOT_KEPT, cleaned_text
 
 LONGEST_TEXT = 255
 LONGEST_ATTENDEE = 1000
@@ -16,43 +16,42 @@ LONGEST_DEDUPE_KEY = 200
 
 
 def cleaned(event: ProviderEvent) -> ProviderEvent:
-    """Return the event with texts that both databases take: no control characters, no lone surrogates, bounded.
+    """Return the event with texts that both databases take, bounded; those that a token takes stay as they are.
 
     A participant chooses their own name; it must not be able to make a webhook fail, because a sender whose webhooks
     fail repeats them for a day, or stops sending.
 
-    :raises ValueError: an id is too long to be kept whole (cutting it could make two connections one), or an archive
-        has none that can be used.
+    :raises ValueError: an id cannot be kept as it is (changing it could make two connections one), or an archive has
+        none that can be used.
     """
     for name, longest in (
         ("session_id", LONGEST_TEXT),
         ("connection_id", LONGEST_TEXT),
         ("dedupe_key", LONGEST_DEDUPE_KEY),
     ):
-        if len(getattr(event, name) or "") > longest:
-            raise ValueError(f"the event's {name} is longer than {longest} characters")
+        if not _is_usable(getattr(event, name) or "", longest):
+            raise ValueError(f"the event's {name} is longer than {longest} characters, or has some that are not kept")
     texts: dict[str, Any] = {
-        name: _clean(getattr(event, name)) or None for name in ("session_id", "connection_id", "name", "reason")
+        "session_id": event.session_id or None,
+        "connection_id": event.connection_id or None,
+        "attendee": _clean(event.attendee, LONGEST_ATTENDEE),
+        "name": _clean(event.name),
+        "reason": _clean(event.reason),
     }
-    texts["attendee"] = _clean(event.attendee, LONGEST_ATTENDEE) or None
     times: dict[str, Any] = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
     archive = None if event.archive is None else cleaned_archive(event.archive)
-    stream = None if event.stream is None or not _is_usable(event.stream.stream_id) else event.stream
-    return dataclasses.replace(
-        event, dedupe_key=_clean(event.dedupe_key) or "", archive=archive, stream=stream, **texts, **times
-    )
+    stream = event.stream
+    if stream is not None and not (stream.stream_id and _is_usable(stream.stream_id, LONGEST_TEXT)):
+        stream = None  # without it, the event still proves presence
+    return dataclasses.replace(event, archive=archive, stream=stream, **texts, **times)
 
 
-def _is_usable(stream_id: str) -> bool:
-    """Tell whether a stream's id can be kept as it is. Without its stream, the event still proves presence."""
-    return 1 <= len(stream_id) <= LONGEST_TEXT and _clean(stream_id) == stream_id
+def _is_usable(id: str, longest: int) -> bool:
+    return len(id) <= longest and not NOT_KEPT.search(id)
 
 
 def _clean(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
-    if text is None:
-        return None
-    # Control characters and surrogates; what joins emoji or sets the direction of a script is a person's name.
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text[:longest])
+    return cleaned_text(text, longest) or None if text is not None else None
 
 
 def _utc(time: datetime | None) -> datetime | None:
