@@ -70,7 +70,9 @@ clean: ## Remove all that was made, the development database too
 
 # The environment is made anew only when what decides on its contents has changed.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("videoconf needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another:\
+	 make PYTHON=python3.13" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>&- || $(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) .
 	@touch $@
 

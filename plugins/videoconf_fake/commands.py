@@ -189,7 +189,7 @@ def _control() -> Iterator[FakeControl]:
 
     get_provider = click.get_current_context().meta.get(PROVIDER_META_KEY)
     if get_provider is None:
-        raise click.ClickException("This command runs as `flask videoconf fake …`.")
+        raise click.ClickException("This command runs as `flask --app videoconf.app videoconf fake …`.")
     try:
         provider = get_provider("fake")
         if not provider.settings.state:

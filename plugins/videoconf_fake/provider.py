@@ -63,7 +63,7 @@ class FakeSettings:
     )
     token_secret: Secret = setting("Signs join tokens; 32 bytes or more.")
     state: str = setting(
-        "SQLite file that holds the provider's rooms, so that `flask videoconf fake` drives them from another process."
+        "SQLite file that holds the provider's rooms, so that the command `fake` drives them from another process."
         " Empty: they are kept in memory.",
         default="",
     )
@@ -84,7 +84,7 @@ class FakeSettings:
         choices=("", "twilio", "bbb", "livekit", "daily", "jaas"),
     )
     media_url: str = setting(
-        "Base URL of `flask videoconf fake media`, from which archives are downloaded. Empty: they cannot be.",
+        "Base URL of the command `fake media`, from which archives are downloaded. Empty: they cannot be.",
         default="",
     )
 

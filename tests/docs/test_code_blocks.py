@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -79,6 +80,8 @@ def test_a_meeting_in_curl(tmp_path, port):
 
 def test_deploying(tmp_path, port):
     upgrade, doctor, serve = BLOCKS["Deploying"].strip().splitlines()
+    for name in ("wsgi.py", "gunicorn.conf.py"):
+        shutil.copy(ROOT / name, tmp_path)
     settings = {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",
