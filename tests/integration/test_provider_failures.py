@@ -1,6 +1,7 @@
 """Providers that lack, refuse, fail or confuse something when a meeting is made."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +14,7 @@ from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from videoconf.providers import Capability, SessionCreation, SessionRef
+from videoconf.providers import Capability, JoinToken, SessionCreation, SessionRef
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
 
 
@@ -87,15 +88,91 @@ def test_a_session_id_that_cannot_be_used_is_the_providers_bad_answer(make_app, 
     assert count_meetings(app) == 0
 
 
-def test_one_session_is_never_two_meetings(with_provider):
-    class Confused(FakeProvider):
+@pytest.mark.parametrize("given", [None, "fs_1", 7, {"session_id": "fs_1"}, ("fake", "fs_1")], ids=repr)
+def test_a_session_of_another_type_is_the_plugins_bug(make_app, headers, given):
+    class Odd(FakeProvider):
         def ensure_session(self, request):
-            return SessionRef(self.account, "always-the-same")
+            return given
 
+    app = make_app(plugins=plugins_with(Odd))
+    api = service_of(app, headers).api
+    assert api("POST", "/session").problem == (502, "provider_plugin_error")
+    assert count_meetings(app) == 0
+    for _ in range(2):  # the key is given back each time
+        assert api("POST", "/session", Idempotency_Key="k").problem == (502, "provider_plugin_error")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("account", [None, 7, "", "x" * 256], ids=repr)
+def test_a_session_of_no_account_is_the_providers_bad_answer(make_app, headers, account):
+    class Odd(FakeProvider):
+        def ensure_session(self, request):
+            return SessionRef(account, "fs_1")
+
+    app = make_app(plugins=plugins_with(Odd))
+    assert service_of(app, headers).api("POST", "/session").problem == (502, "provider_bad_response")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (None, "provider_plugin_error"),
+        ("token", "provider_plugin_error"),
+        (JoinToken(7, datetime.now(UTC)), "provider_bad_response"),
+        (JoinToken("token", None), "provider_bad_response"),
+        (JoinToken("token", datetime(2030, 1, 1)), "provider_bad_response"),
+        (JoinToken("token", datetime.now(UTC), None), "provider_bad_response"),
+    ],
+    ids=range(6),
+)
+def test_a_token_that_cannot_be_used_is_not_given(with_provider, given, code):
+    class Odd(FakeProvider):
+        def issue_token(self, session, request):
+            return given
+
+    api = with_provider(Odd).api
+    link = api.create()
+    assert api("POST", f"/session/{link}/token", {}).problem == (502, code)
+    assert api.read(link)["startTime"] is None
+
+
+@ON_SQLITE
+def test_options_that_the_plugin_fails_to_check_are_the_plugins_bug(with_provider):
+    class Broken(FakeProvider):
+        class options_schema(FakeProvider.options_schema):
+            def validate(self, *args, **kwargs):
+                raise RuntimeError
+
+    assert with_provider(Broken).api("POST", "/session", {"providerOptions": {"a": 1}}).problem == (
+        502,
+        "provider_plugin_error",
+    )
+
+
+class Confused(FakeProvider):
+    def ensure_session(self, request):
+        return SessionRef(self.account, "always-the-same")
+
+
+def test_one_session_is_never_two_meetings(with_provider):
     api = with_provider(Confused).api
     link = api.create()
     assert api("POST", "/session").problem == (502, "provider_bad_response")
+    assert api("POST", "/session", Idempotency_Key="k").problem == (502, "provider_bad_response")
     assert [meeting["meetingLink"] for meeting in api("GET", "/session").json] == [link]
+
+
+def test_one_room_made_just_in_time_is_never_two_meetings(with_provider):
+    class JustInTime(Confused):
+        capabilities = replace(CAPABILITIES, session_creation=SessionCreation.JUST_IN_TIME)
+
+    api = with_provider(JustInTime).api
+    first, second = api.create(), api.create()
+    api.token(first)
+    assert api("POST", f"/session/{second}/token", {}).problem == (502, "provider_bad_response")
+    assert api.read(second)["sessionId"] is None
+    api.token(first)
 
 
 def test_rooms_that_exist_just_in_time_are_made_with_the_first_token(with_provider):

@@ -3,6 +3,7 @@
 import json
 import uuid
 from dataclasses import replace
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -285,6 +286,39 @@ def test_a_name_that_no_database_takes_is_cleaned_and_fails_no_webhook(service, 
     joined = service.made_up("connection.created", session, connection=connection(name=name, attendee=None))
     assert service.post(joined).status == 204
     assert [person["name"] for person in service.api.attendees(link)] == [seen]
+
+
+BAD_EVENTS = {
+    "too long an id": {"connection_id": "c" * 256},
+    "an id of a NUL": {"connection_id": "c\0"},
+    "no dedupe key": {"dedupe_key": None},
+    "an empty dedupe key": {"dedupe_key": ""},
+    "no kind": {"kind": None},
+    "a number for a name": {"name": 7},
+    "a naive time": {"at": datetime(2026, 1, 1)},
+    "no time at all": {"at": "now"},
+    "no stream": {"stream": "camera"},
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("wrong", BAD_EVENTS)
+def test_an_event_that_cannot_be_read_takes_no_other_of_its_webhook_with_it(make_app, headers, wrong):
+    class Batching(FakeProvider):
+        def parse_webhook(self, request):
+            [event] = super().parse_webhook(request)
+            bad = BAD_EVENTS[wrong] and replace(event, **({"dedupe_key": "bad"} | BAD_EVENTS[wrong]))
+            return (bad, event, bad)
+
+    app = make_app(plugins=plugins_with(Batching))
+    service = service_of(app, headers)
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    [joined] = service.waiting()
+    for _ in range(2):
+        assert service.post(joined).status == 204
+    assert [person["attendee"] for person in service.api.attendees(link)] == ["ann"]
+    assert statuses(app) == ["quarantined", "applied", "quarantined"], "once each"
 
 
 @pytest.mark.parametrize("days", [-4, 4])

@@ -103,7 +103,7 @@ class RosterReconciler:
             return
         observed_on = self._clock()
         with provider_deadline():
-            roster = contained(provider.list_connections)(SessionRef(meeting.account, meeting.session_id))
+            roster = contained(provider.list_connections, Roster)(SessionRef(meeting.account, meeting.session_id))
         with write() as session:
             self.apply(session, meeting, roster, observed_on)
 

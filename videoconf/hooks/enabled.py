@@ -118,19 +118,25 @@ def _missing(registry: Registry, key: str) -> str:
     )
 
 
-def contained(method: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a provider's method so that only errors of our taxonomy leave it.
+def contained(method: Callable[P, R], gives: Any = object) -> Callable[P, R]:
+    """Wrap a provider's method so that only errors of our taxonomy leave it, and nothing of another type.
 
-    :raises ProviderPluginError: the plugin raised anything else; the log has the trace.
+    :param gives: the type that it must give, where something here depends on it.
+    :raises ProviderPluginError: the plugin raised or gave anything else; the log has the trace.
     """
+    name = getattr(method, "__qualname__", method)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return method(*args, **kwargs)
+            given = method(*args, **kwargs)
         except VideoconfError:
             raise
         except (Exception, SystemExit) as error:
-            logger.exception("a provider's plugin failed in %s", getattr(method, "__qualname__", method))
+            logger.exception("a provider's plugin failed in %s", name)
             raise ProviderPluginError from error
+        if not isinstance(given, gives):
+            logger.error("a provider's plugin gave a %s in %s", type(given).__name__, name)
+            raise ProviderPluginError
+        return given
 
     return call

@@ -11,14 +11,14 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, insert, literal, select, update
+from sqlalchemy import Insert, bindparam, exc, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.evidence import merge_evidence as merge_archive_evidence
 from videoconf.attendance import evidence, streams
 from videoconf.database import UTCDateTime, greatest, lock, write
-from videoconf.errors import WebhookRejected
+from videoconf.errors import ProviderBadResponse, WebhookRejected
 from videoconf.hooks import contained
 from videoconf.inbox.models import EventStatus, WebhookEvent
 from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
@@ -42,7 +42,7 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     :raises DatabaseUnavailable: it was not stored; the sender should come again.
     """
     _verify(provider, request)
-    if (reply := contained(provider.answer_handshake)(request)) is not None:
+    if (reply := contained(provider.answer_handshake, WebhookReply | None)(request)) is not None:
         return reply
     events = _parse(provider, request)
     with write() as session:
@@ -57,11 +57,16 @@ def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionR
 
     The lock is the one that an event of an unknown session takes: either it sees the meeting, or we see the event.
 
+    :raises ProviderBadResponse: the session is another meeting's.
     :returns: False when the meeting had a session already, or is another provider's by now; then nothing changed.
     """
     lock(session, _lock_name(provider, ref))
     of_session = {"account": ref.account, "session_id": ref.session_id}
-    bound = session.execute(_BIND, {"meeting_id": meeting_id, "of_provider": provider, **of_session}).one_or_none()
+    to_bind = {"meeting_id": meeting_id, "of_provider": provider, **of_session}
+    try:
+        bound = session.execute(_BIND, to_bind).one_or_none()
+    except exc.IntegrityError as error:
+        raise ProviderBadResponse("The provider gave one session to two meetings.") from error
     if bound is None:
         return False
     for orphan in session.execute(_ORPHANS_OF, {"provider": provider, **of_session}).all():
@@ -84,12 +89,27 @@ def _verify(provider: Provider, request: WebhookRequest) -> None:
 
 
 def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
-    """Parse, or make the one event that stands for what cannot be read."""
+    """Parse, and put in place of each event that cannot be read, or of all, one that stands for it."""
     try:
-        return [cleaned(event) for event in provider.parse_webhook(request)]
+        said = list(provider.parse_webhook(request))
     except (Exception, SystemExit):
-        logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
-        return [ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}")]
+        return [_unreadable(provider, request)]
+    return [_cleaned(provider, request, event, f":{number}") for number, event in enumerate(said)]
+
+
+def _cleaned(provider: Provider, request: WebhookRequest, event: ProviderEvent, place: str) -> ProviderEvent:
+    try:
+        clean = cleaned(event)
+        if not clean.dedupe_key:
+            raise ValueError("the event has no dedupe key")
+    except Exception:  # whatever a plugin made of it
+        return _unreadable(provider, request, place)
+    return clean
+
+
+def _unreadable(provider: Provider, request: WebhookRequest, place: str = "") -> ProviderEvent:
+    logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
+    return ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}{place}")
 
 
 def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:

@@ -22,7 +22,7 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
     fail repeats them for a day, or stops sending.
 
     :raises ValueError: an id cannot be kept as it is (changing it could make two connections one), or an archive has
-        none that can be used.
+        none that can be used. Of what is no event at all, any other error of reading it.
     """
     for name, longest in (
         ("session_id", LONGEST_TEXT),
@@ -43,7 +43,7 @@ def cleaned(event: ProviderEvent) -> ProviderEvent:
     stream = event.stream
     if stream is not None and not (stream.stream_id and _is_usable(stream.stream_id, LONGEST_TEXT)):
         stream = None  # without it, the event still proves presence
-    return dataclasses.replace(event, archive=archive, stream=stream, **texts, **times)
+    return dataclasses.replace(event, kind=EventKind(event.kind), archive=archive, stream=stream, **texts, **times)
 
 
 def _is_usable(id: str, longest: int) -> bool:

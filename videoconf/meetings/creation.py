@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exc, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from videoconf import idempotency
@@ -24,7 +24,6 @@ from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
     ProviderAuthFailed,
-    ProviderBadResponse,
     ProviderBusy,
     ProviderError,
     ProviderRateLimited,
@@ -32,7 +31,7 @@ from videoconf.errors import (
     ProviderUnavailable,
     ValidationFailed,
 )
-from videoconf.hooks import Providers
+from videoconf.hooks import Providers, contained
 from videoconf.inbox.receive import bind_session
 from videoconf.jobs import Jobs
 from videoconf.meetings.models import Meeting
@@ -207,9 +206,6 @@ class Creation:
                     begun = replace(begun, provider=stand_in, failed_over=over)
                     self._move(begun)
             self._bind(begun, ref, new)
-        except exc.IntegrityError as error:
-            self._give_up(begun)
-            raise ProviderBadResponse("The provider gave one session to two meetings.") from error
         except ProviderError as error:
             if error.outcome_unknown and begun.claim is not None:
                 idempotency.release(begun.claim)
@@ -301,7 +297,8 @@ def _check_options(provider: Provider, options: Mapping[str, Any]) -> None:
         return
     if provider.options_schema is None:
         raise ValidationFailed(errors={"providerOptions": ["The provider takes no options."]})
-    wrong: Any = provider.options_schema().validate(dict(options))
+    schema = contained(provider.options_schema)()
+    wrong = contained(schema.validate, Mapping)(dict(options))
     if wrong:
         raise ValidationFailed(errors={f"providerOptions.{name}": messages for name, messages in wrong.items()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from videoconf.errors import (
     MeetingEnded,
     MeetingNotFound,
     MeetingNotOpen,
+    ProviderBadResponse,
     RoleForbidden,
     ValidationFailed,
 )
@@ -102,7 +104,9 @@ class Joining:
         request = self._token_request(provider, wish)
         ref = self._session_of(caller, provider, meeting)
         with provider_deadline():
-            join = contained(provider.issue_token)(ref, request)
+            join = contained(provider.issue_token, JoinToken)(ref, request)
+        if not _is_usable(join):
+            raise ProviderBadResponse("The provider gave a token that cannot be used.")
         if meeting.start_time is None:
             self._start(meeting.id)
         return IssuedToken(ref.session_id, provider.key, wish.role, join)
@@ -160,3 +164,10 @@ class Joining:
             ).one_or_none()
         if started is None:
             raise MeetingEnded
+
+
+def _is_usable(join: JoinToken) -> bool:
+    given: tuple[Any, ...] = (join.token, join.expires_at, join.connect)  # whatever a plugin put there
+    token, expires_at, connect = given
+    is_time = isinstance(expires_at, datetime) and expires_at.tzinfo is not None
+    return isinstance(token, str | None) and is_time and isinstance(connect, Mapping)

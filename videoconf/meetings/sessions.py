@@ -17,7 +17,7 @@ def ensure_session(provider: Provider, request: SessionRequest) -> SessionRef:
     :raises ProviderError: there is none. With ``outcome_unknown`` an unused one may be left there.
     """
     with provider_deadline():
-        ref = contained(provider.ensure_session)(request)
-    if not isinstance(ref.session_id, str) or not SESSION_ID.fullmatch(ref.session_id):
+        ref = contained(provider.ensure_session, SessionRef)(request)
+    if not all(isinstance(text, str) and SESSION_ID.fullmatch(text) for text in (ref.account, ref.session_id)):
         raise ProviderBadResponse("The provider gave a session without a usable id.")
     return ref
