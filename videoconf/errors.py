@@ -439,7 +439,7 @@ class ProviderRateLimited(ProviderError):
 
 
 class ProviderNotEnabled(ProviderError):
-    """The meeting's provider is not among those enabled any more; nothing was executed. An operator has to enable it."""
+    """The meeting's provider is enabled no more; nothing was executed. An operator has to enable it again."""
 
     code = "provider_not_enabled"
     status = 503

@@ -5,15 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.service import ON_SQLITE, service_of
 from tests.vonage_standin import faults
 from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
-from videoconf.database import utc_in, write
+from videoconf.database import read, utc_in, write
 from videoconf.errors import ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
+from videoconf.jobs import Job
 from videoconf.meetings import creation
 from videoconf.providers import Secret
 
@@ -196,3 +197,19 @@ def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service, monke
 
 def refuse(self, request):
     raise ProviderUnavailable
+
+
+def test_a_meeting_whose_provider_is_taken_out_says_so_and_its_end_waits(service, make_app, headers, caplog):
+    link, joined = service.api.create(), {"attendee": "u-1"}
+    assert created(service, link)["provider"] == "vonage"
+    app = make_app(providers=("fake",), encryption_keys=(KEY,))
+    without = service_of(app, headers)
+    for path, body in ((f"/session/{link}/token", joined), (f"/session/{link}/archives", {})):
+        answer = without.api("POST", path, body)
+        assert answer.problem == (503, "provider_not_enabled")
+        assert "'vonage'" in answer.json["detail"]
+        assert answer.json["detail"] in caplog.text
+    assert without.api("PATCH", f"/session/{link}/end").status == 204
+    with app.app_context(), read() as session:
+        (job,) = session.execute(select(Job).where(Job.key.is_(None))).scalars()
+        assert (job.state, job.last_error.split(":")[0]) == ("pending", "provider_not_enabled")

@@ -49,7 +49,9 @@ def test_a_provider_that_takes_no_options_refuses_them(with_provider):
     class Plain(FakeProvider):
         options_schema = None
 
-    assert with_provider(Plain).api("POST", "/session", {"providerOptions": {"a": 1}}).wrong == ["providerOptions"]
+    answer = with_provider(Plain).api("POST", "/session", {"providerOptions": {"a": 1}})
+    assert answer.wrong == ["providerOptions"]
+    assert answer.json["detail"] == "providerOptions: The provider takes no options."
 
 
 FAILURES = [

@@ -120,8 +120,7 @@ def validation_failed(messages: Any) -> ValidationFailed:
     """Make the error of marshmallow's messages, each under its JSON path (``schedule.0``, ``extMetadata.a``)."""
     errors: dict[str, list[str]] = {}
     _flatten(messages, "", errors)
-    first = next((f"{path}: {message}" for path, listed in errors.items() for message in listed), None)
-    return ValidationFailed(first, errors=errors)
+    return ValidationFailed(errors=errors)
 
 
 def _flatten(messages: Any, path: str, into: dict[str, list[str]]) -> None:
@@ -169,9 +168,10 @@ def _log(error: VideoconfError) -> None:
         logger.info("request %s: webhook rejected: %r", request_id(), error.detail)
     elif isinstance(error, ProviderError):
         logger.warning(
-            "request %s: %s (status %s, code %s): %r",
+            "request %s: %s: %r (status %s, code %s): %r",
             request_id(),
             error.code,
+            error.detail,
             error.provider_status,
             error.provider_code,
             error.provider_message,

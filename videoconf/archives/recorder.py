@@ -52,7 +52,7 @@ def get_recorder(providers: Providers, key: str, account: str) -> Recorder:
     """Return what records and keeps archives for a provider's account.
 
     :raises CapabilityUnsupported: the provider does no archiving by API.
-    :raises ProviderPluginError: it is not enabled.
+    :raises ProviderNotEnabled: it is not.
     :raises ProviderAuthFailed: it is configured with another account, which would know nothing of the archive: its
         deletion there would seem to succeed.
     """

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from videoconf.errors import ConfigurationError, ProviderPluginError, ValidationFailed, VideoconfError
+from videoconf.errors import (
+    ConfigurationError,
+    ProviderNotEnabled,
+    ProviderPluginError,
+    ValidationFailed,
+    VideoconfError,
+)
 from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
 from videoconf.providers import Provider, ProviderContext
@@ -41,10 +47,10 @@ class Providers:
     def get(self, key: str) -> Provider:
         """Return an enabled provider; a meeting's own may have been taken out of the settings since.
 
-        :raises ProviderPluginError: it is not enabled.
+        :raises ProviderNotEnabled: it is not.
         """
         if (provider := self.find(key)) is None:
-            raise ProviderPluginError(f"The provider {key!r} of this meeting is not enabled.")
+            raise ProviderNotEnabled(f"The provider {key!r} is not enabled: VIDEOCONF_PROVIDERS does not name it.")
         return provider
 
     def find(self, key: str) -> Provider | None:
