@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,8 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import urllib3
+from dotenv import dotenv_values
 
 from tests.servers import GunicornServer
 
@@ -83,6 +88,75 @@ def test_variables_of_the_environment_win(dev_server: Callable[..., GunicornServ
     dev_server(VIDEOCONF_DATABASE_URL=f"sqlite:///{tmp_path / 'mine.sqlite'}")
     assert (tmp_path / "mine.sqlite").exists()
     assert not (tmp_path / "instance" / "videoconf.sqlite").exists()
+
+
+def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
+    """As with ``make vonage``: what the environment says goes before what the command chooses."""
+    secret = "one line\nanother 'line' with a \\ in it"
+    server = dev_server(
+        VIDEOCONF_PROVIDERS="vonage",
+        VIDEOCONF_VONAGE_API_KEY="123456",
+        VIDEOCONF_VONAGE_API_SECRET=secret,
+        VIDEOCONF_VONAGE_SIGNATURE_SECRETS="s" * 32,
+    )
+    written = dotenv_values(tmp_path / "instance" / "dev.env")
+    assert written["VIDEOCONF_PROVIDERS"] == "vonage"
+    assert written["VIDEOCONF_VONAGE_API_SECRET"] == secret
+    assert " fake" not in server.log, "its people are not those of this provider"
+    (ours,) = re.findall(r"^ +(\S+ --env-file .* videoconf) doctor$", server.log, re.MULTILINE)
+    assert "vonage\tVonage Video\tdefault" in run_shell(f"{ours} providers")
+
+
+def test_credentials_are_taken_and_archives_can_be_downloaded(
+    dev_server: Callable[..., GunicornServer], tmp_path: Path
+) -> None:
+    server = dev_server()
+    (ours,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
+    (serve_media,) = re.findall(r"^ +(\S+ --env-file .* fake media .*)$", server.log, re.MULTILINE)
+    token = (tmp_path / "instance" / "dev-token").read_text()
+
+    def call(method: str, path: str, body: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = urllib3.request(method, server.url + path, headers=headers, json=body, retries=False)
+        assert answer.status < 300, answer.data
+        return answer.json() if answer.data else None
+
+    link = call("POST", "/session")
+    run_shell(f"{ours} join {call('POST', f'/session/{link}/token')['token']}")
+    archive = call("POST", f"/session/{link}/archives")["id"]
+    call("POST", f"/archives/{archive}/stop")
+    run_shell(f"{ours} archive {archive} available")
+    media = subprocess.Popen(shlex.split(serve_media), stdout=subprocess.PIPE, text=True)
+    try:
+        assert media.stdout is not None
+        assert media.stdout.readline().startswith("Archives are at")
+        url = call("GET", f"/archives/{archive}/download")["url"]
+        assert urllib3.request("GET", url, retries=False).status == 200
+    finally:
+        media.terminate()
+        media.communicate()
+    call("PUT", "/archives/storage-target", {"name": "MEMORY", "area": "a", "password": "any"})
+
+
+def test_a_port_in_use_is_told_before_anything_is_changed(
+    dev_server: Callable[..., GunicornServer], tmp_path: Path
+) -> None:
+    port = urlsplit(dev_server().url).port
+    made = (tmp_path / "instance" / "dev.env").read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "dev", f"--port={port}"],
+        cwd=tmp_path,
+        env={**os.environ, "VIDEOCONF_TOKEN_TTL_SECONDS": "60"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert f"Port {port} " in done.stderr
+    assert "PORT=" in done.stderr
+    assert (tmp_path / "instance" / "dev.env").read_text() == made
 
 
 def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
