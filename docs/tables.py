@@ -91,8 +91,9 @@ def permission(operation: dict[str, str]) -> str:
 
 
 def error_codes() -> None:
-    """Every code that an answer can carry, by status."""
-    classes = sorted(subclasses(errors.VideoconfError), key=lambda cls: (cls.status, cls.code))
+    """Every code that an answer can carry, by status. A plugin's own errors have the codes of these."""
+    ours = (cls for cls in subclasses(errors.VideoconfError) if cls.__module__ == errors.__name__)
+    classes = sorted(ours, key=lambda cls: (cls.status, cls.code))
     table(("status", "code", "meaning"), ((str(cls.status), f"`{cls.code}`", first_line(cls)) for cls in classes))
 
 

@@ -178,6 +178,7 @@ def service(provider: str, drivers: type[People]) -> Iterator[tuple[str, People]
             "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
             "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),
             "VIDEOCONF_PUBLIC_URL": url,
+            "VIDEOCONF_LOG_LEVEL": "WARNING",  # a line for each request would stand between what is shown
             **people.settings(),
         }
         flask(folder, "db", "upgrade")

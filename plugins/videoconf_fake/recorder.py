@@ -167,12 +167,6 @@ class Recorder:
         own = database.execute("SELECT * FROM archive_storage WHERE archive_id = ?", (archive_id,)).fetchone()
         return _destination(own or database.execute("SELECT * FROM storage").fetchone())
 
-    def find_storage_kind(self) -> str | None:
-        """Return the kind of the storage in force."""
-        with self._state.read() as database:
-            row = database.execute("SELECT kind FROM storage").fetchone()
-        return row["kind"] if row else None
-
     def running(self, database: sqlite3.Connection, session_id: str) -> list[sqlite3.Row]:
         """Read what is being recorded in a session, inside the caller's transaction."""
         sql = "SELECT * FROM archive WHERE session_id = ? AND status IN (?, ?) ORDER BY number"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -365,14 +366,12 @@ class OpenTokProvider(VonageProvider, StoresArchives):
     @property
     def capabilities(self) -> Capabilities:
         unified = super().capabilities
-        return Capabilities(
-            **{
-                **vars(unified),
-                "features": unified.features | {Capability.STORES_ARCHIVES},
-                "storage_scope": StorageScope.ACCOUNT,
-                "storage_kinds": frozenset({"s3", "azure"}),
-                "storage_set_elsewhere": None,
-            }
+        return replace(
+            unified,
+            features=unified.features | {Capability.STORES_ARCHIVES},
+            storage_scope=StorageScope.ACCOUNT,
+            storage_kinds=frozenset({"s3", "azure"}),
+            storage_set_elsewhere=None,
         )
 
     def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:

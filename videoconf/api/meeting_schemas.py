@@ -82,7 +82,7 @@ class TokenWishSchema(Schema):
         data_key="expireTime",
         load_default=None,
         allow_none=True,
-        metadata=documented("In the future; default: 2 hours."),
+        metadata=documented("In the future. By default as far off as `VIDEOCONF_TOKEN_TTL_SECONDS` says."),
     )
     attendee = Text(
         max_length=255, load_default=None, allow_none=True, metadata=documented("Stable id of the person.", "u-7")

@@ -1,4 +1,4 @@
-"""What a provider is: one class of eight mandatory methods, and five small ones for what not every vendor can do.
+"""What a provider is: one class that all have, and small ones for what not every vendor can do.
 
 One instance serves the whole application and is shared by its threads. It never sees Flask, SQL, or a setting that it
 did not declare. Every error that leaves it is one of :mod:`videoconf.errors`; anything else counts as the plugin's bug

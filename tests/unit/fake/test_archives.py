@@ -98,12 +98,12 @@ def test_a_storage_is_replaced_refused_and_cleared(provider):
     provider.apply_storage("s3", {"bucket": "b", "secret_key": CREDENTIAL})
     with pytest.raises(ProviderRejected):
         provider.apply_storage("floppy", {})
-    assert provider.recorder.find_storage_kind() == "s3"
+    assert provider.recorder.find_storage("any").kind == "s3"
     provider.apply_storage("azure", {"container": "c"})
-    assert provider.recorder.find_storage_kind() == "azure"
+    assert provider.recorder.find_storage("any").kind == "azure"
     provider.clear_storage()
     provider.clear_storage()
-    assert provider.recorder.find_storage_kind() is None
+    assert provider.recorder.find_storage("any") is None
 
 
 def test_no_credential_is_ever_shown(provider, control, session, archive):
