@@ -12,6 +12,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from videoconf.database import BigId, Model, read, utc_now
 from videoconf.tenancy import Caller, visible_to
 
+FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
+"""What callers fill as they like, with personal data too. The trail is kept for ever, so it has none of it."""
+NOT_RECORDED = "(not recorded)"
+
 
 class AuditEntry(Model):
     """One change. Never updated; holds no token, secret or personal data beyond the actor's id."""
@@ -61,11 +65,14 @@ def record(
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a change as JSON has them."""
-    return {
-        name: value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }
+    """Return the values of a change as JSON has them; of :data:`FREE_FORM` ones, whether there is anything."""
+    return {name: _plain(name, value) for name, value in values.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in FREE_FORM and value is not None:
+        return NOT_RECORDED
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def list_entries(

@@ -52,10 +52,10 @@ def test_the_life_of_a_meeting_is_told(service, app, clock):
     assert (told[0].request_id, told[2].request_id) == ("request-1", "request-3")
     created, edited, ended, _ = told
     assert created.before is None
-    assert created.after == {"ext_id": "a", "enable_archiving": True, "provider": "fake"}
-    assert edited.before == {"ext_id": "a", "is_scheduled": False, "schedule_time": None}
+    assert created.after == {"ext_id": "(not recorded)", "enable_archiving": True, "provider": "fake"}
+    assert edited.before == {"ext_id": "(not recorded)", "is_scheduled": False, "schedule_time": None}
     assert edited.after.keys() == edited.before.keys()
-    assert (edited.after["ext_id"], edited.after["is_scheduled"]) == ("b", True)
+    assert (edited.after["ext_id"], edited.after["is_scheduled"]) == ("(not recorded)", True)
     assert ended.after.keys() == {"end_time"}
 
 
@@ -112,3 +112,23 @@ def test_no_token_is_in_the_trail(service, app):
     service.api("PATCH", f"/session/{link}/end")
     assert token not in str([vars(one) for one in entries(app)])
     assert "ann" not in str([vars(one) for one in entries(app)])
+
+
+@pytest.mark.needs("archiving")
+def test_nothing_that_callers_fill_freely_is_in_the_trail(service, app):
+    secret = "Ada Lovelace"
+    link = service.api.create(extId=secret, extMetadata={secret: {"patient": secret}})
+    service.api("POST", "/session", {"providerOptions": {"region": "eu"}, "extMetadata": {}})
+    service.join(link)
+    service.deliver()
+    archive = service.api("POST", f"/session/{link}/archives", {"name": secret}).json["id"]
+    service.api("PATCH", f"/archives/{archive}", {"name": f"{secret} 2"})
+    service.api("PATCH", f"/session/{link}", {"extId": f"{secret} 2", "extMetadata": {"patient": secret}})
+    service.api("PATCH", f"/session/{link}", {"extId": None, "extMetadata": None})
+    told = entries(app)
+    assert told[1].after == {"provider": "fake", "provider_options": "(not recorded)"}
+    assert secret not in str([vars(one) for one in told])
+    assert [one.action for one in told].count("meeting.edited") == 2
+    last = told[-1]
+    assert last.before == {"ext_id": "(not recorded)", "ext_metadata": "(not recorded)"}
+    assert last.after == {"ext_id": None, "ext_metadata": None}, "that it was taken off is told"

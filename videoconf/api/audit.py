@@ -28,7 +28,7 @@ class AuditArgs(PageArgs):
 
 
 class Changed(fields.Dict):
-    """The values that changed, spelt as everywhere on the wire."""
+    """The values that changed, spelt as everywhere on the wire. Of what you fill freely, `(not recorded)`."""
 
     def _serialize(self, value: Mapping[str, Any] | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else {camel_case(name): one for name, one in value.items()}
@@ -42,7 +42,9 @@ class AuditEntrySchema(Schema):
     action = fields.String(metadata=documented("What.", "meeting.ended"))
     meeting_link = fields.String(allow_none=True, metadata=documented("Of which meeting.", LINK_EXAMPLE))
     target = fields.String(allow_none=True, metadata=documented("What was changed, where it is not the meeting."))
-    before = Changed(allow_none=True, metadata=documented("What changed, as it was."))
+    before = Changed(
+        allow_none=True, metadata=documented("What changed, as it was; `(not recorded)` of what is yours to fill.")
+    )
     after = Changed(allow_none=True, metadata=documented("What changed, as it is since."))
     request_id = fields.String(allow_none=True, metadata=documented("The request that did it."))
 

@@ -18,7 +18,7 @@ from videoconf.archives.models import Archive
 from videoconf.archives.reconciler import RECONCILE_MEETING, gone_at_provider
 from videoconf.archives.recorder import get_recorder
 from videoconf.archives.targets import StorageTargets
-from videoconf.audit import record
+from videoconf.audit import plain, record
 from videoconf.database import read, rows, utc_now, write
 from videoconf.errors import (
     ArchiveAlreadyRunning,
@@ -119,7 +119,7 @@ class Archives:
             if archive.name is None:  # the provider keeps no names
                 archive.name = request.name
             asked = {name: value for name, value in vars(request).items() if value is not None}
-            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=asked)
+            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=plain(asked))
             session.flush()
             return get_archive(session, caller, archive.archive_id, lock=True)
 
@@ -177,7 +177,7 @@ class Archives:
                 "archive.edited",
                 meeting_link=archive.meeting.meeting_link,
                 target=archive_id,
-                before=before,
-                after=changed,
+                before=plain(before),
+                after=plain(changed),
             )
             session.flush()
