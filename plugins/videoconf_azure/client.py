@@ -16,12 +16,13 @@ from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
-"""The longest silence. With what is tried again, a request that probes a silent server ends within 15 seconds."""
+"""The longest silence."""
 RETRIES = 1
 PART_BYTES = 4 << 20
 """Of 50,000 parts that an object may have: up to 200 GB, with one part in memory at a time."""
 READ_BYTES = 2 << 20
 """What a request reads; the SDK holds it about ten times over."""
+LARGEST_ANSWER_BYTES = 2 * READ_BYTES
 
 # It writes every request with its URL at INFO.
 logging.getLogger("azure").setLevel(logging.WARNING)
@@ -37,8 +38,8 @@ class GuardedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": guarded_pool(HTTPConnectionPool, self._guard),
-            "https": guarded_pool(HTTPSConnectionPool, self._guard),
+            "http": guarded_pool(HTTPConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
+            "https": guarded_pool(HTTPSConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
         }
 
 
@@ -59,6 +60,7 @@ def make_client(configuration: dict[str, Any], account_url: str, guard: Endpoint
         retry_total=RETRIES,
         initial_backoff=1,
         increment_base=1,
+        random_jitter_range=1,
         max_single_put_size=PART_BYTES,
         max_block_size=PART_BYTES,
         max_single_get_size=READ_BYTES,

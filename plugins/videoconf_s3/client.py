@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from typing import Any
 
@@ -17,7 +18,7 @@ from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
-"""The longest silence. With what is tried again, a request that probes a silent server ends within 15 seconds."""
+"""The longest silence."""
 COMPLETION_SECONDS = 300
 """For putting an object together of its parts; some servers say nothing until they have copied them all."""
 ATTEMPTS = 2
@@ -38,11 +39,11 @@ OF_THIS_MACHINE = {
 class GuardedSession(URLLib3Session):  # type: ignore[misc]
     """botocore's HTTP, on guarded connections and without a proxy of the environment."""
 
-    def __init__(self, guard: EndpointGuard, read_seconds: float) -> None:
+    def __init__(self, guard: EndpointGuard, read_seconds: float, **bounds: float) -> None:
         super().__init__(timeout=(CONNECT_SECONDS, read_seconds), max_pool_connections=CONNECTIONS)
         self._manager.pool_classes_by_scheme = {
-            "http": guarded_pool(AWSHTTPConnectionPool, guard),
-            "https": guarded_pool(AWSHTTPSConnectionPool, guard),
+            "http": guarded_pool(AWSHTTPConnectionPool, guard, **bounds),
+            "https": guarded_pool(AWSHTTPSConnectionPool, guard, **bounds),
         }
 
 
@@ -51,19 +52,21 @@ class Sender:
 
     def __init__(self, guard: EndpointGuard) -> None:
         self._session = GuardedSession(guard, READ_SECONDS)
-        self._patient = GuardedSession(guard, COMPLETION_SECONDS)
+        self._special = {
+            "CompleteMultipartUpload": GuardedSession(guard, COMPLETION_SECONDS),
+            "GetObject": GuardedSession(guard, READ_SECONDS, largest_answer_bytes=math.inf),
+        }
 
     def close(self) -> None:
-        self._session.close()
-        self._patient.close()
+        for session in (self._session, *self._special.values()):
+            session.close()
 
     def answer(self, request: Any, event_name: str, **kwargs: Any) -> Any:
         """Send a request.
 
         :raises StorageError: the answer is a redirect.
         """
-        is_completion = event_name.endswith(".CompleteMultipartUpload")
-        response = (self._patient if is_completion else self._session).send(request)
+        response = self._special.get(event_name.rpartition(".")[2], self._session).send(request)
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
         return response

@@ -22,6 +22,7 @@ from videoconf.database import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Secret
+from videoconf.storage import storage_seconds_left
 from videoconf_fake.media import Media
 from videoconf_fake.media_server import MediaServer
 from videoconf_fake.memory import AREAS, MemoryTarget
@@ -361,6 +362,29 @@ def test_an_upload_that_fails_leaves_the_service_alone(make_world):
     shown = world.api("GET", f"/archives/{archive_id}").json
     assert (shown["status"], shown["reason"]) == ("failed", "upload_failed")
     assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_a_request_waits_for_a_target_for_seconds_and_a_job_for_longer(make_world, monkeypatch):
+    world, left = make_world(), []
+
+    def noted(self, *args):
+        left.append(storage_seconds_left())
+        raise StorageTimeout
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "probe", noted)
+        assert world.api("PUT", PATH, MEMORY).problem == (504, "storage_timeout")
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    monkeypatch.setattr(MemoryTarget, "delete", noted)
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
+    world.run_jobs()
+    probing, deleting, later = left
+    assert probing <= 12
+    assert deleting <= 14 < later
 
 
 # --- download from the provider -------------------------------------------------------------------------------------

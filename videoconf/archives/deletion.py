@@ -28,7 +28,9 @@ from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflic
 from videoconf.hooks import Providers
 from videoconf.jobs import Jobs
 from videoconf.providers import ArchiveStatus
+from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
 from videoconf.settings import Settings
+from videoconf.storage import storage_deadline
 from videoconf.tenancy import Caller
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ RETENTION_SECONDS = 3600.0
 RETENTION_BATCH = 100
 SPREAD_SECONDS = 1800.0
 """Over how long the deletions that one run begins are spread."""
+REQUEST_SECONDS = PROVIDER_BUDGET_SECONDS + 4.0
+"""How long a request to delete waits for the provider and the target. A job has more patience with the target."""
 RETENTION = "retention"
 """The actor of what is deleted by its age."""
 RESUME_SECONDS = 3600.0
@@ -83,7 +87,8 @@ class Deletion:
             link = archive.meeting.meeting_link
             record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
             job = self._jobs.enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
-        self._jobs.attempt(job)
+        with storage_deadline(REQUEST_SECONDS):
+            self._jobs.attempt(job)
         with read() as session:
             erased = session.execute(select(Archive.deleted_on).where(Archive.id == archive.id)).scalar_one_or_none()
         if erased is None:

@@ -37,13 +37,15 @@ from videoconf.hooks import Providers, contained, settings_prefix
 from videoconf.jobs import Jobs
 from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives, provider_deadline
 from videoconf.settings import Secret, Settings, load
-from videoconf.storage import StorageTarget
+from videoconf.storage import StorageTarget, storage_deadline
 from videoconf.tenancy import Caller
 
 SYNC_STORAGE = "sync_storage"
 """The job that makes a provider's setting be what is in force here."""
 CHANGE_SECONDS = 90.0
 """How long a change holds off others at most; longer than any takes, should its process have died."""
+PROBE_SECONDS = 12.0
+"""How long a target may take to prove that it works."""
 REMOVAL_ATTEMPT_SECONDS = 2.0
 """How long the request that removes a target waits for the providers; what is left is a job's."""
 OVERTAKEN = "The change took too long, and others were let in meanwhile. It is not in force."
@@ -169,7 +171,8 @@ class TargetChanges:
 
     def _probe(self, target: StorageTarget) -> None:
         try:
-            storage_contained(target.probe)()
+            with storage_deadline(PROBE_SECONDS):
+                storage_contained(target.probe)()
         except StorageEndpointRefused:
             raise
         except StorageUnavailable as error:

@@ -31,7 +31,7 @@ from videoconf.hooks import Registered, Registry
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives
 from videoconf.settings import Settings
-from videoconf.storage import StorageContext, StorageTarget
+from videoconf.storage import StorageContext, StorageTarget, storage_deadline
 from videoconf.tenancy import Caller
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OPEN_TARGETS = 64
+DELETE_SECONDS = 15.0
 
 
 class TargetState(StrEnum):
@@ -190,7 +191,7 @@ class StorageTargets:
 
     def _delete(self, row_id: int, key: str) -> None:
         target = self.open(row_id)
-        with _not_the_callers():
+        with _not_the_callers(), storage_deadline(DELETE_SECONDS):
             storage_contained(target.delete)(key)
 
 

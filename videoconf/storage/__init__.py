@@ -1,6 +1,7 @@
 """What a storage target is. A plugin imports what it needs from here."""
 
 from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
+from videoconf.storage.deadline import storage_deadline, storage_seconds_left
 from videoconf.storage.guard import EndpointGuard, guarded_pool
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
@@ -16,4 +17,6 @@ __all__ = [
     "StoredObject",
     "checked_key",
     "guarded_pool",
+    "storage_deadline",
+    "storage_seconds_left",
 ]

@@ -1,0 +1,154 @@
+"""A storage server that drips, hangs, or talks without end holds no thread for ever, and fills no memory."""
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from ipaddress import ip_address
+from tracemalloc import get_traced_memory, start, stop
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+
+from tests.faulty_server import ANY, FaultyServer, drip_body, drip_head, endless, gzip_bomb, hang, reply
+from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
+from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, guarded_pool, storage_deadline
+from videoconf.storage import wire as module
+from videoconf_azure.target import AzureTarget
+from videoconf_s3.target import S3Target
+
+DEADLINE_SECONDS = 0.5
+MARGIN_SECONDS = 3.0
+"""For what an SDK waits before it tries again."""
+MIB = 1 << 20
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["s3", "azure"])
+def target(request: pytest.FixtureRequest, server: FaultyServer) -> Iterator[StorageTarget]:
+    made = make(request.param, server.url(""))
+    made.signed_url("a", expires_in_seconds=1)  # what is imported for it is not to be measured
+    yield made
+    made.close()
+
+
+def make(kind: str, url: str) -> StorageTarget:
+    context = StorageContext(lambda: datetime.now(UTC), EndpointGuard((), development=True))
+    if kind == "s3":
+        s3 = {"bucket": "archives", "region": "eu-west-1", "access_key": "AKIA", "secret_key": "s", "endpoint": url}
+        return S3Target({**s3, "prefix": ""}, context)
+    azure = {"container": "archives", "account_name": "account", "account_key": "c2VjcmV0"}
+    return AzureTarget({**azure, "domain": url.partition("//")[2]}, context)
+
+
+CALLS = {
+    "probe": lambda target: target.probe(),
+    "delete": lambda target: target.delete("a/b.mp4"),
+    "stat": lambda target: target.stat("a/b.mp4"),
+    "put": lambda target: target.put("a/b.mp4", BytesIO(b"content")),
+    "open": lambda target: target.open("a/b.mp4").read(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(
+    "behaviour", [drip_head(0.05), drip_body(0.05, status=403), hang()], ids=["head", "body", "hang"]
+)
+def test_a_deadline_ends_whatever_is_waited_for(server, target, call, behaviour):
+    server.on(ANY, behaviour)
+    began = time.monotonic()
+    with pytest.raises(StorageError), storage_deadline(DEADLINE_SECONDS):
+        call(target)
+    assert time.monotonic() - began < DEADLINE_SECONDS + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_without_a_deadline_a_minimum_speed_ends_what_drips(server, target, call, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", DEADLINE_SECONDS - 6.0)  # with the longest silence that is allowed
+    server.on(ANY, drip_head(0.05))
+    began = time.monotonic()
+    with pytest.raises(StorageTimeout):
+        call(target)
+    assert time.monotonic() - began < 2 * (DEADLINE_SECONDS + MARGIN_SECONDS)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("status", [403, 500])
+def test_an_error_without_end_is_not_remembered(server, target, call, status):
+    with suppress(StorageError):  # what an SDK allocates when it is first used is not meant
+        call(target)
+    server.on(ANY, endless(status=status))
+    start()
+    try:
+        with pytest.raises(StorageError), storage_deadline(10):
+            call(target)
+        peak = get_traced_memory()[1]
+    finally:
+        stop()
+    assert peak < 12 * MIB
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """Give a context for a server on 127.0.0.1, and the file with its certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(hours=1))
+    signed = built.add_extension(host, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (path := tmp_path / "both.pem").write_bytes(private + signed.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context, path
+
+
+@pytest.mark.parametrize("behaviour", [drip_head(0.05), drip_body(0.05), hang()], ids=["head", "body", "hang"])
+@pytest.mark.parametrize("has_context", [True, False])
+def test_under_tls_too(tls, behaviour, has_context):
+    context, path = tls
+    client = ssl.create_default_context(cafile=path) if has_context else None
+    with FaultyServer(tls=context) as server:
+        server.on("/fine", reply(200, b"1"))
+        server.on("/x", behaviour)
+        made = guarded_pool(HTTPSConnectionPool, EndpointGuard((), development=True))
+        with made("127.0.0.1", server.port, ssl_context=client, ca_certs=str(path), retries=False, timeout=6) as pool:
+            assert [pool.request("GET", "/fine").data for _ in range(2)] == [b"1"] * 2
+            began = time.monotonic()
+            with pytest.raises(StorageTimeout), storage_deadline(DEADLINE_SECONDS):
+                pool.request("GET", "/x")
+            assert time.monotonic() - began < DEADLINE_SECONDS + 1
+
+
+def test_what_is_compressed_stays_so(server):
+    server.on("/x", gzip_bomb(64 * MIB))
+    with guarded_pool(HTTPConnectionPool, EndpointGuard((), development=True))("127.0.0.1", server.port) as pool:
+        answer = pool.request("GET", "/x", preload_content=False, retries=False)
+        assert len(answer.read(decode_content=True)) < MIB
+
+
+def test_a_name_that_is_looked_up_for_ever_is_given_up():
+    never = threading.Event()
+    guard = EndpointGuard(("storage.example.com",), resolve=lambda *args, **kwargs: never.wait(20) and [])
+    try:
+        with (
+            guarded_pool(HTTPSConnectionPool, guard)("storage.example.com") as pool,
+            pytest.raises(StorageUnavailable),
+            storage_deadline(0.2),
+        ):
+            pool.request("GET", "/", retries=False)
+    finally:
+        never.set()
