@@ -234,7 +234,8 @@ class Settings:
         "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""
     )
     rate_limit_address: str = setting(
-        "Requests that an address may make without a token (webhooks, docs). Empty: any number.", default=""
+        "Requests that an address may make without a valid token (webhooks, docs, refused ones). Empty: any number.",
+        default="",
     )
     rate_limit_storage: Secret = setting(
         "`redis://…` where several processes share the counts; else each process counts for itself.", default=Secret("")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoconf.errors import ConfigurationError, VideoconfError
+from videoconf.errors import VideoconfError
 from videoconf.providers import ArchiveStatus
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _act(as_json: bool) -> Iterator[tuple[FakeControl, dict[str, Any]]]:
 
 @contextmanager
 def _control() -> Iterator[FakeControl]:
-    """Give the control surface; what the provider or the configuration refuses becomes one sentence and exit code 1."""
+    """Give the control surface; what the provider refuses becomes one sentence and exit code 1."""
     from videoconf_fake.control import FakeControl
 
     get_provider = click.get_current_context().meta.get(PROVIDER_META_KEY)
@@ -200,5 +200,3 @@ def _control() -> Iterator[FakeControl]:
         yield FakeControl(provider)
     except VideoconfError as error:
         raise click.ClickException(error.detail) from error
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error

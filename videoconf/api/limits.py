@@ -30,7 +30,7 @@ def limit_faults(settings: Settings) -> list[str]:
             "VIDEOCONF_CORS_ORIGINS takes exact origins, like https://app.example.com or http://localhost:3000: small"
             " letters, no path, no trailing slash and no pattern. Name each one."
         )
-    if settings.rate_limit or settings.rate_limit_address:
+    if settings.rate_limit or settings.rate_limit_address or settings.rate_limit_storage:
         faults += _rate_faults(settings)
     return faults
 
