@@ -217,8 +217,8 @@ def create_app(
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)
-        for _ in range(settings.embedded_workers):
-            worker = Worker(jobs, app.app_context)
+        if settings.embedded_workers:
+            worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app

@@ -50,6 +50,12 @@ class CommandGroup(AppGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_plugin_commands()})
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole first sentence: click would cut it at the terminal's edge."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found if command])
+
 
 def _plugin_commands() -> dict[str, click.Command]:
     return {command.name: command for command in build_registry(load_plugins()).commands if command.name}
@@ -132,12 +138,10 @@ def worker(ctx: click.Context, threads: int, once: bool) -> None:
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
-    workers = [Worker(jobs, app.app_context) for _ in range(threads)]
-    for one in workers:
-        one.start()
+    running = Worker(jobs, app.app_context, threads=threads)
+    running.start()
     stopping.wait()
-    for one in workers:
-        one.stop()
+    running.stop()
 
 
 @commands.group()

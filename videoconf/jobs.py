@@ -16,6 +16,7 @@ import logging
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, Text, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Index, Text, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -45,6 +46,7 @@ DONE_KEPT_SECONDS = 7 * 86_400.0
 FIRST_DELAY_SECONDS = 5.0
 LONGEST_DELAY_SECONDS = 900.0
 IDLE_SECONDS = 2.0
+THREADS_PER_LONG_ONE = 4
 
 
 class JobState(StrEnum):
@@ -163,13 +165,16 @@ class Jobs:
         statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
         return session.execute(statement).scalar_one()
 
-    def claim(self) -> ClaimedJob | None:
-        """Take the lease of one due job, the longest due first; None when nothing is due."""
+    def claim(self, *, takes_long: bool | None = None) -> ClaimedJob | None:
+        """Take the lease of one due job, the longest due first; None when nothing is due.
+
+        :param takes_long: of the kinds that do, or of the others; None: of any.
+        """
         owner = _new_owner()
         free = or_(Job.lease_until.is_(None), Job.lease_until < utc_now())
         due = (
             select(Job.id)
-            .where(Job.state == JobState.PENDING, Job.due_at <= utc_now(), free)
+            .where(Job.state == JobState.PENDING, Job.due_at <= utc_now(), free, *self._of_lane(takes_long))
             .order_by(Job.due_at)
             .limit(1)
             .with_for_update(skip_locked=True)  # SQLite has no such clause and needs none: there is one writer
@@ -289,11 +294,19 @@ class Jobs:
                 .execution_options(synchronize_session=False)
             )
 
-    def run_due(self, stopping: Callable[[], bool] = lambda: False) -> int:
-        """Run all that is due, or until ``stopping()`` between two jobs; return how many jobs were tried."""
+    def _of_lane(self, takes_long: bool | None) -> tuple[ColumnElement[bool], ...]:
+        if takes_long is None:
+            return ()
+        return (Job.kind.in_(self._long) if takes_long else Job.kind.not_in(self._long),)
+
+    def run_due(self, stopping: Callable[[], bool] = lambda: False, *, takes_long: bool | None = None) -> int:
+        """Run all that is due, or until ``stopping()`` between two jobs; return how many jobs were tried.
+
+        :param takes_long: as for :meth:`claim`.
+        """
         self._plant()
         tried = 0
-        while not stopping() and (job := self.claim()) is not None:
+        while not stopping() and (job := self.claim(takes_long=takes_long)) is not None:
             self.run(job)
             tried += 1
         return tried
@@ -334,35 +347,43 @@ class Jobs:
 
 
 class Worker:
-    """A thread that runs due jobs until it is stopped. Any number may run, in any number of processes."""
+    """Threads that run due jobs until they are stopped. Any number may run, in any number of processes.
 
-    def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]]) -> None:
+    Kinds that take long have threads of their own, so that an hour of copying keeps no end of a meeting waiting.
+
+    :param threads: for what does not take long. One more for each four of them, and at least one, is for what does.
+    """
+
+    def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]], *, threads: int = 1) -> None:
         self._jobs = jobs
         self._context = context
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="videoconf-worker", daemon=True)
+        lanes = [False] * threads + [True] * max(1, threads // THREADS_PER_LONG_ONE)
+        self._threads = [
+            threading.Thread(target=self._run, args=(takes_long,), name="videoconf-worker", daemon=True)
+            for takes_long in lanes
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_seconds: float = 30.0) -> None:
-        """Let the job under way finish, then stop."""
+        """Let the jobs under way finish, then stop."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_seconds)
+        give_up_at = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, give_up_at - time.monotonic()))
 
-    def run(self) -> None:
-        """Run until :meth:`stop`, in this thread. A database that is away is waited for, and told of once."""
-        told = ""
+    def _run(self, takes_long: bool) -> None:
+        """Run until :meth:`stop`. A database that is away is waited for."""
         while not self._stopping.is_set():
             try:
                 with self._context():
-                    self._jobs.run_due(self._stopping.is_set)
-                told = ""
+                    self._jobs.run_due(self._stopping.is_set, takes_long=takes_long)
             except VideoconfError as error:
-                if error.code != told:
-                    logger.warning("the worker waits: %s: %s", error.code, error.detail)
-                told = error.code
+                logger.warning("the worker waits: %s", error.code)
             except Exception:
                 logger.exception("the worker goes on after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing

@@ -336,6 +336,29 @@ def test_a_worker_runs_what_is_due_and_lets_it_finish_when_it_stops(service, app
     assert people_of(service, link) == []
 
 
+def test_what_takes_long_keeps_nothing_else_waiting(app):
+    jobs, begun, release, done = services(app).jobs, threading.Event(), threading.Event(), threading.Event()
+
+    def copy(payload):
+        begun.set()
+        assert release.wait(20)
+
+    jobs.register("copy", copy, takes_long=True)
+    jobs.register("short", lambda payload: done.set())
+    with app.app_context(), write() as session:
+        jobs.enqueue(session, "copy", {})
+    worker = Worker(jobs, app.app_context)
+    worker.start()
+    assert begun.wait(10)
+    with app.app_context(), write() as session:
+        for _ in range(2):
+            jobs.enqueue(session, "copy", {})
+        jobs.enqueue(session, "short", {})
+    assert done.wait(10)
+    release.set()
+    worker.stop(20)
+
+
 def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
     service.provider.behaviour = failing(ProviderUnavailable())
     service.api("PATCH", f"/session/{service.api.create()}/end")

@@ -43,9 +43,9 @@ class StorageTarget(ABC):
     :class:`~videoconf.errors.StorageDenied`, no connection :class:`~videoconf.errors.StorageUnavailable`, no answer
     in time :class:`~videoconf.errors.StorageTimeout`. None of them repeats what the target or the caller said.
 
-    Every wait is bounded, and all of them together by :func:`~videoconf.storage.storage_seconds_left`; so is what is read
-    of an answer into memory. :func:`~videoconf.storage.guarded_pool` sees to both. Credentials are those of the configuration alone, never what the machine, its environment or
-    its cloud offers. Redirects are not followed.
+    Every wait is bounded, and all of them together by :func:`~videoconf.storage.storage_seconds_left`; so is what is
+    read of an answer into memory. :func:`~videoconf.storage.guarded_pool` sees to both. Credentials are those of the
+    configuration alone, never what the machine, its environment or its cloud offers. Redirects are not followed.
 
     :param configuration: as :attr:`configuration_schema` loaded it; holds credentials in clear.
     :raises StorageEndpointRefused: the configuration names a host that the guard refuses. Making an instance connects
