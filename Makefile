@@ -16,11 +16,12 @@ help: ## List what can be made
 run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
 	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
-vonage: $(VENV)/installed ## Serve with the Vonage provider on a stand-in, without an account
+vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-in, without an account
 	@$(BIN)/python -m tests.vonage_standin --service http://127.0.0.1:$(PORT) -- \
 		$(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
-demo: $(VENV)/installed ## Walk one meeting through its life, each request and answer printed
+# The stand-in for Vonage is one of the tests' tools.
+demo: $(VENV)/installed$(if $(filter vonage,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some

@@ -85,8 +85,10 @@ def test_around_a_command(capfd: pytest.CaptureFixture[str]) -> None:
         "sys.exit(3)"
     )
     assert main(["--environment", "opentok", "--", sys.executable, "-c", code]) == 3
-    _, state, environment = capfd.readouterr().out.splitlines()
+    *told, state, environment = capfd.readouterr().out.splitlines()
     given = json.loads(environment)
+    assert all(line.startswith("# ") for line in told), "what a shell does not read"
+    assert given["VIDEOCONF_VONAGE_API_URL"] in told[-1]
     assert json.loads(state)["account"] == given["VIDEOCONF_VONAGE_API_KEY"]
     assert given["VIDEOCONF_PROVIDERS"] == "vonage"
     assert len(given["VIDEOCONF_VONAGE_SIGNATURE_SECRETS"]) >= 32
