@@ -49,19 +49,39 @@ class AzureConfiguration(Schema):
 
     container = fields.String(
         required=True,
-        validate=[Regexp(rf"^[a-z0-9](-?[a-z0-9])*{END}"), Length(min=3, max=63)],
+        validate=[
+            Regexp(
+                rf"^[a-z0-9](-?[a-z0-9])*{END}",
+                error="Must be lower-case letters and digits, with single hyphens between them.",
+            ),
+            Length(min=3, max=63),
+        ],
         metadata={"description": "Name of the container."},
     )
-    account_name = fields.String(required=True, data_key="accountName", validate=Regexp(rf"^[a-z0-9]{{3,24}}{END}"))
+    account_name = fields.String(
+        required=True,
+        data_key="accountName",
+        validate=Regexp(rf"^[a-z0-9]{{3,24}}{END}", error="Must be 3 to 24 lower-case letters and digits."),
+    )
     account_key = fields.String(
         required=True,
         data_key="accountKey",
-        validate=[Length(min=4, max=512), Regexp(rf"^[A-Za-z0-9+/]+={{0,2}}{END}"), _is_base64],
+        validate=[
+            Length(min=4, max=512),
+            Regexp(
+                rf"^[A-Za-z0-9+/]+={{0,2}}{END}", error="Must be letters, digits, '+' and '/', then at most two '='."
+            ),
+            _is_base64,
+        ],
         metadata={"description": "Never shown again."},
     )
     domain = fields.String(
         load_default="blob.core.windows.net",
-        validate=[Length(max=255), Regexp(rf"^[A-Za-z0-9:.\[\]-]+{END}"), _is_host],
+        validate=[
+            Length(max=255),
+            Regexp(rf"^[A-Za-z0-9:.\[\]-]+{END}", error="Must be letters, digits, '.', '-', ':' and brackets."),
+            _is_host,
+        ],
         metadata={"description": "What follows the account's name in the host; it must lead to an allowed host."},
     )
     fallback = fields.String(

@@ -24,7 +24,10 @@ class MemoryConfiguration(Schema):
     class Meta:
         unknown = RAISE
 
-    area = fields.String(required=True, validate=Regexp(r"^[a-z0-9-]{1,63}$(?!\n)"))
+    area = fields.String(
+        required=True,
+        validate=Regexp(r"^[a-z0-9-]{1,63}$(?!\n)", error="Must be 1 to 63 lower-case letters, digits and hyphens."),
+    )
     password = fields.String(required=True, validate=Length(min=1, max=128))
     fallback = fields.String(load_default="none")
 

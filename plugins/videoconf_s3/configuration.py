@@ -30,11 +30,19 @@ class S3Configuration(Schema):
 
     bucket = fields.String(
         required=True,
-        validate=Regexp(rf"^(?!.*(\.\.|--))[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]{END}"),
+        validate=Regexp(
+            rf"^(?!.*(\.\.|--))[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]{END}",
+            error="Must be 3 to 63 lower-case letters, digits, '.' and '-', without '..' and '--', and begin and end"
+            " with a letter or digit.",
+        ),
         metadata={"description": "Name of the bucket."},
     )
     region = fields.String(
-        required=True, validate=Regexp(rf"^[a-z0-9-]{{1,32}}{END}"), metadata={"example": "eu-west-1"}
+        required=True,
+        validate=Regexp(
+            rf"^[a-z0-9-]{{1,32}}{END}", error="Must be 1 to 32 lower-case letters, digits and hyphens, like eu-west-1."
+        ),
+        metadata={"example": "eu-west-1"},
     )
     endpoint = fields.String(
         load_default=None,
@@ -50,17 +58,27 @@ class S3Configuration(Schema):
         falsy={False},
         metadata={"description": "The bucket in the path and not in the host; so by default where `endpoint` is set."},
     )
-    access_key = fields.String(required=True, data_key="accessKey", validate=Regexp(rf"^[!-~]{{3,128}}{END}"))
+    access_key = fields.String(
+        required=True,
+        data_key="accessKey",
+        validate=Regexp(rf"^[!-~]{{3,128}}{END}", error="Must be 3 to 128 visible ASCII characters, without spaces."),
+    )
     secret_key = fields.String(
         required=True,
         data_key="secretKey",
-        validate=Regexp(rf"^[!-~]{{1,256}}{END}"),
+        validate=Regexp(rf"^[!-~]{{1,256}}{END}", error="Must be 1 to 256 visible ASCII characters, without spaces."),
         metadata={"description": "Never shown again."},
     )
     prefix = fields.String(
         load_default="",
         # No part begins with a dot or is empty. Not "(part/?)*", which tries the 200 characters in 2^200 ways.
-        validate=[Regexp(rf"^(?![./])(?!.*/[./])[A-Za-z0-9_./-]*{END}"), Length(max=200)],
+        validate=[
+            Regexp(
+                rf"^(?![./])(?!.*/[./])[A-Za-z0-9_./-]*{END}",
+                error="Must be ASCII letters, digits, '_', '-', '.' and '/'; no part is empty or begins with '.'.",
+            ),
+            Length(max=200),
+        ],
         metadata={"description": "What the keys of all objects begin with."},
     )
     fallback = fields.String(
