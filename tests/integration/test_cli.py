@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -208,6 +209,19 @@ def test_at_a_terminal_there_is_a_table(make_app, monkeypatch):
     assert "fake" in printed
 
 
+@ON_SQLITE
+def test_on_a_narrow_terminal_nothing_is_cut(make_app, monkeypatch):
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    app, error = make_app(), "provider_unavailable: The video provider cannot be reached"
+    with app.app_context(), write() as session:
+        session.add(Job(kind="apply_storage_target", payload={}, state=JobState.DEAD, attempts=20, last_error=error))
+    printed = re.sub(r"\x1b\[[\d;]*m", "", run(app, "jobs", "list").stdout)
+    assert "apply_storage_target" in printed
+    assert "…" not in printed
+    assert all(len(line) <= 80 for line in printed.splitlines())
+
+
 # --- jobs -----------------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +313,12 @@ def test_a_worker_that_cannot_decrypt_what_is_stored_refuses_to_work(make_app, h
 def test_the_document_is_printed_as_it_is_served(make_app):
     app = make_app()
     assert json.loads(run(app, "openapi").stdout) == app.test_client().get("/openapi.json").json
+
+
+@ON_SQLITE
+def test_what_each_command_does_is_told_whole(make_app, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in run(make_app(), "--help").stdout.partition("Commands:")[2]
 
 
 @ON_SQLITE

@@ -249,6 +249,12 @@ def test_meetings_are_listed_newest_first_in_pages(api):
 
 
 @ON_SQLITE
+def test_members_come_in_one_order_from_everywhere(api):
+    alone = api.read(api.create())
+    [listed] = api("GET", "/session").json
+    assert list(alone) == list(listed) != sorted(listed)
+
+
 def test_an_empty_list_has_no_pages(api):
     answer = api("GET", "/session")
     assert answer.json == []

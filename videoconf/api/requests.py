@@ -12,6 +12,7 @@ from typing import Any, NoReturn, cast
 from uuid import uuid4
 
 from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.routing import UnicodeConverter
@@ -49,6 +50,12 @@ class PathPart(UnicodeConverter):
         self.regex = rf"[^/\x00-\x1f\x7f]{{1,{MAX_PATH_PART_LENGTH}}}"
 
 
+class AsDeclared(DefaultJSONProvider):
+    """Leaves the members of an object in the order of its schema, in which lists have them too."""
+
+    sort_keys = False
+
+
 def init_requests(app: Flask) -> None:
     """Give every response its ``X-Request-ID`` and headers that keep browsers from guessing; bound path parameters.
 
@@ -57,6 +64,7 @@ def init_requests(app: Flask) -> None:
     # An empty id, as in /session//end, would else be redirected to the path without it, which is another operation's.
     app.url_map.merge_slashes = False
     app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
+    app.json = AsDeclared(app)
     app.after_request(_finish)
 
 

@@ -1,4 +1,4 @@
-"""How commands print: with colours and boxes for people at a terminal, one plain line for each thing when piped."""
+"""How commands print: in columns for people at a terminal, one plain line for each thing when piped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             click.echo("\t".join(row))
         return
-    table = Table(*columns)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:  # where they do not fit, the last is folded: names that are cut off are of no use
+        table.add_column(column, overflow="fold", no_wrap=column != columns[-1])
     for row in rows:
         table.add_row(*map(Text, row))  # a Text is never read as markup
     console.print(table)
