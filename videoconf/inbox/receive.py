@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,8 @@ CLOCK_TOLERANCE = timedelta(hours=48)
 """How far an event's time may be from its arrival, beyond the provider's retries, before we do not believe it."""
 BEFORE_MEETING_TOLERANCE = timedelta(hours=24)
 """How long before its meeting was made an event may have happened, by clocks that disagree."""
+CONNECTED_TOLERANCE = timedelta(minutes=5)
+"""How much later than the event its connection may seem to have been made, by roundings and clocks of one vendor."""
 
 
 def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
@@ -202,8 +205,12 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
 
 def _apply_if_credible(session: Session, meeting_id: int, created_on: datetime, event: ProviderEvent) -> EventStatus:
     """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
-    if event.at is not None and event.at < created_on - BEFORE_MEETING_TOLERANCE:
+    earliest = created_on - BEFORE_MEETING_TOLERANCE
+    if event.at is not None and event.at < earliest:
         return EventStatus.QUARANTINED
+    since = event.connected_at
+    if event.at is not None and since is not None and not earliest <= since <= event.at + CONNECTED_TOLERANCE:
+        event = replace(event, connected_at=None)  # the event itself is true all the same
     return _apply(session, meeting_id, event)
 
 

@@ -20,7 +20,7 @@ _told = st.tuples(
     st.sampled_from(sorted(OWNERS)),
     st.sampled_from(MINUTES),
     st.sampled_from(("", "", "owner", "owner", "owner", "owner", "other")),
-    st.sampled_from((None, None, 0, 0, 5, 20)),
+    st.sampled_from((None, None, 0, 0, 5, 20, 27 * 60, -3, -30)),
     st.sampled_from((None, "left", "network")),
     st.sampled_from((None, "Ann", "Bob", "Änn 👩")),
 )

@@ -4,12 +4,13 @@ It knows only what was received, and when. Nothing here is shared with the servi
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 BELIEVED = timedelta(hours=24 + 48)
 """The fake provider repeats a webhook for 24 hours; clocks may differ by 48."""
 OLDEST = timedelta(hours=24)
+AHEAD = timedelta(minutes=5)
 CAP = timedelta(hours=24)
 
 
@@ -39,9 +40,15 @@ def credible(receipt, created_on):
     return abs(at - receipt.on) <= BELIEVED and at >= created_on - OLDEST
 
 
+def believed(event, created_on):
+    since = event.connected_at
+    return since is None or created_on - OLDEST <= since <= event.at + AHEAD
+
+
 def attendees(receipts, created_on, end_time, now):
     """Return what the list must be, as the API writes it."""
     events = [receipt.event for receipt in receipts if credible(receipt, created_on)]
+    events = [event if believed(event, created_on) else replace(event, connected_at=None) for event in events]
     closings = [event.at for event in events if event.kind == "session_closed"] + ([end_time] if end_time else [])
     of_connection = defaultdict(list)
     for event in events:

@@ -55,6 +55,10 @@ HISTORIES = {
         {"c": (10, None, False)},
     ),
     "a leave alone that says since when": ([("left", "c", 20, 10)], {"c": (10, 20, False)}),
+    "a leave that says an impossible since when": ([("left", "c", 20, -25 * 60)], {"c": (None, 20, False)}),
+    "a leave before its connection was made": ([("left", "c", 20, 60)], {"c": (None, 20, False)}),
+    "a join that says an impossible since when": ([("joined", "c", 10, -30_000_000)], {"c": (10, None, False)}),
+    "a join a little before its connection was made": ([("joined", "c", 10, 14)], {"c": (14, None, False)}),
     "a leave alone": ([("left", "c", 20, None)], {"c": (None, 20, False)}),
     "a room that closed": (
         [("joined", "c", 10, None), ("session_closed", None, 50, None)],
