@@ -192,7 +192,7 @@ def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, mo
         with pytest.raises(Crash):
             create(key)
     assert len(meetings_of(app)) == 2
-    take_back = services(app).creation.complete_abandoned
+    take_back = services(app).creation.take_back_abandoned
     with app.app_context():
         take_back()
         assert len(meetings_of(app)) == 2, "their clients may still come"
@@ -237,7 +237,7 @@ def test_a_finished_creation_is_never_taken_back(app, create):
     with app.app_context():
         with write() as session:
             session.execute(update(Meeting).values(created_on=utc_in(-1e6)))
-        services(app).creation.complete_abandoned()
+        services(app).creation.take_back_abandoned()
     assert len(meetings_of(app)) == 1
 
 

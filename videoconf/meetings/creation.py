@@ -46,8 +46,8 @@ ENCRYPTION_EXCLUDES_ARCHIVING = "An end-to-end encrypted meeting cannot be archi
 NOT_EXECUTED = (ProviderUnavailable, ProviderBusy, ProviderRateLimited, ProviderAuthFailed)
 """Failures after which there certainly is no session, so that another provider may be asked."""
 ABANDONED_SECONDS = 300.0
-"""How long the client of a creation that was cut off has to come again, before it is completed or taken back."""
-COMPLETE_EVERY_SECONDS = 60.0
+"""How long the client of a creation that was cut off has to come again and complete it, before it is taken back."""
+TAKE_BACK_EVERY_SECONDS = 60.0
 REAP_EVERY_SECONDS = 600.0
 BATCH = 20
 
@@ -91,7 +91,8 @@ class Creation:
         self._providers = providers
         self._targets = targets
         self._clock = clock
-        jobs.every("complete_creations", COMPLETE_EVERY_SECONDS, self.complete_abandoned)
+        # Databases have the job's row under this name, which says more than is done.
+        jobs.every("complete_creations", TAKE_BACK_EVERY_SECONDS, self.take_back_abandoned)
         jobs.every("reap_idempotency_keys", REAP_EVERY_SECONDS, idempotency.reap)
 
     def create(self, caller: Caller, new: NewMeeting, key: str | None = None) -> str:
@@ -265,7 +266,7 @@ class Creation:
 
     # --- what was cut off ---------------------------------------------------------------------------------------
 
-    def complete_abandoned(self) -> None:
+    def take_back_abandoned(self) -> None:
         """Take back creations that a crash or an unknown outcome left, when their client has not come again.
 
         The session that may have been made is not referenced by anything. A key that aimed at the meeting is free.
