@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from marshmallow import Schema, fields, validate
@@ -114,8 +115,11 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
     def account(self) -> str:
         return self._credentials.account
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
+        return self._capabilities()  # once: they are asked for several times in each request
+
+    def _capabilities(self) -> Capabilities:
         return Capabilities(
             features=frozenset(Capability) - {Capability.STORES_ARCHIVES},
             max_token_ttl=MAX_TOKEN_TTL,
@@ -363,9 +367,8 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
 class OpenTokProvider(VonageProvider, StoresArchives):
     """Vonage Video in the OpenTok environment, where the storage target is set by API."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        unified = super().capabilities
+    def _capabilities(self) -> Capabilities:
+        unified = super()._capabilities()
         return replace(
             unified,
             features=unified.features | {Capability.STORES_ARCHIVES},
