@@ -15,7 +15,7 @@ from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from videoconf.providers import GuardedClient, provider_deadline
+from videoconf.providers import GuardedClient, download, provider_deadline
 
 LARGE = bytes(range(256)) * 4096 * 8
 
@@ -61,6 +61,23 @@ def test_only_silence_bounds_the_reading_and_not_the_deadline(server, client):
     server.on("/archive", drip_body(0.05, length=16))
     with provider_deadline(0.3), client.open(server.url("/archive")) as stream:
         assert stream.read() == b"x" * 16
+
+
+def test_what_drips_for_too_long_is_given_up(server, client, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.5)
+    server.on("/archive", drip_body(0.05))
+    started = time.monotonic()
+    with client.open(server.url("/archive")) as stream, pytest.raises(ProviderTimeout):
+        stream.read(1 << 16)
+    assert time.monotonic() - started < 2
+
+
+def test_a_slow_reader_is_not_the_peers_fault(server, client, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.5)
+    server.on("/archive", reply(200, LARGE[:64]))
+    with client.open(server.url("/archive")) as stream:
+        time.sleep(0.7)
+        assert stream.read() == LARGE[:64]
 
 
 BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"

@@ -1,8 +1,9 @@
-"""Reading something large from a provider: a stream that is bounded in memory and by silences, not in length."""
+"""Reading something large from a provider: a stream of any length, bounded in memory, silence and slowness."""
 
 from __future__ import annotations
 
 import math
+import time
 from contextlib import ExitStack, closing
 from http.client import HTTPException
 from io import BufferedReader, RawIOBase
@@ -13,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from videoconf import __version__
-from videoconf.errors import ProviderBadResponse
+from videoconf.errors import ProviderBadResponse, ProviderTimeout
 from videoconf.providers.connection import Connections, Origin
 from videoconf.providers.failures import error_of_exchange, error_of_status
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 HEADERS = {"User-Agent": f"videoconf/{__version__}", "Accept-Encoding": "identity"}
+PATIENCE_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 16 << 10
+"""On the whole, and not counting as many seconds as :data:`PATIENCE_SECONDS`."""
 
 
 def open_download(connections: Connections, url: str, deadline: float) -> BinaryIO:
     """Open a URL to be read once from its beginning; the caller closes it. No credentials are sent.
 
-    :param deadline: monotonic seconds, until which it must have begun to answer. After that silences count alone.
+    :param deadline: monotonic seconds, until which it must have begun to answer. After that a silence ends it, or a low
+        speed.
     :raises ProviderError: as for any call; reading raises them too, and a body that ends too early is one.
     """
     try:
@@ -51,16 +56,23 @@ class _Download(RawIOBase):
     def __init__(self, response: BaseHTTPResponse, connection: ExitStack) -> None:
         self._response = response
         self._connection = connection
+        self._waited_seconds = 0.0
+        self._received_bytes = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer)
+        began = time.monotonic()
         try:
-            data = self._response.read(len(view))
+            data = self._response.read1(len(view))  # what there is, so that a peer that drips is seen to
         except (HTTPError, OSError, HTTPException) as failure:
             raise error_of_exchange(failure) from None
+        self._waited_seconds += time.monotonic() - began  # only here: whoever reads may be slow
+        self._received_bytes += len(data)
+        if data and self._waited_seconds > PATIENCE_SECONDS + self._received_bytes / SLOWEST_BYTES_PER_SECOND:
+            raise ProviderTimeout("The video provider gives what is read from it too slowly.")
         view[: len(data)] = data
         return len(data)
 
