@@ -16,6 +16,7 @@ depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 KEPT = sa.text("deleted_on IS NULL AND deleting_since IS NULL")
+UNCOPIED = sa.text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
 
 
 def upgrade() -> None:
@@ -25,10 +26,14 @@ def upgrade() -> None:
     with op.batch_alter_table("archive") as batch_op:
         batch_op.add_column(sa.Column("begun_copies", JSON, nullable=True))
         batch_op.create_index("ix_archive_kept", ["created_on"], postgresql_where=KEPT, sqlite_where=KEPT)
+        batch_op.create_index(
+            "ix_archive_uncopied", ["tenant", "created_on"], postgresql_where=UNCOPIED, sqlite_where=UNCOPIED
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("archive") as batch_op:
+        batch_op.drop_index("ix_archive_uncopied", postgresql_where=UNCOPIED, sqlite_where=UNCOPIED)
         batch_op.drop_index("ix_archive_kept", postgresql_where=KEPT, sqlite_where=KEPT)
         batch_op.drop_column("begun_copies")
     with op.batch_alter_table("storage_target") as batch_op:

@@ -10,16 +10,18 @@ from urllib.parse import quote
 import pytest
 import urllib3
 from cryptography.fernet import Fernet
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
 from videoconf.api.services import services
-from videoconf.archives.evidence import merge_evidence
+from videoconf.archives.evidence import PULL_ARCHIVE, merge_evidence
 from videoconf.archives.models import Archive
+from videoconf.archives.pulling import RESUME_PULLS
 from videoconf.audit import AuditEntry
 from videoconf.database import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
+from videoconf.jobs import ClaimedJob, Job, JobState
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Secret
 from videoconf.storage import storage_seconds_left
@@ -510,6 +512,47 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
+    world, archive_id = pulled_world(make_world)
+    with world.app.app_context():
+        with write() as session:
+            session.execute(update(Job).where(Job.kind == PULL_ARCHIVE).values(state=JobState.DEAD))
+        for _ in range(2):
+            services(world.app).jobs.run(recurring(RESUME_PULLS))
+        with read() as session:
+            queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
+            assert len(session.execute(queued).all()) == 1, "one that is queued is not queued again"
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
+    assert len(AREAS.objects["bucket"]) == 1
+    with world.app.app_context():
+        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        with read() as session:
+            assert session.execute(queued).all() == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("why", ["no target", "pushed", "another tenant's"])
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
+    world = make_world("archive" if why == "pushed" else "none")
+    if why != "no target":
+        api = world.api if why == "pushed" else world.service.caller_with(tenant="other")
+        assert api("PUT", PATH, MEMORY).status == 200
+    world.become(world.record(), ArchiveStatus.AVAILABLE)
+    world.run_jobs()
+    with world.app.app_context():
+        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        with read() as session:
+            queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
+            assert session.execute(queued).all() == []
+
+
+def recurring(kind: str) -> ClaimedJob:
+    return ClaimedJob(0, kind, {}, attempts=1, owner="test", recurs=True)
 
 
 class Killed(BaseException):

@@ -19,6 +19,9 @@ _only_kept: dict[str, Any] = {
     f"{dialect}_where": text("deleted_on IS NULL AND deleting_since IS NULL") for dialect in ("postgresql", "sqlite")
 }
 
+UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
+"""An archive of which nobody but the provider has a copy; as a text, since an index goes by it."""
+
 
 class StorageTargetRow(Model):
     """A storage target that a tenant configured. Never updated in what it says: a new one is a new row."""
@@ -56,6 +59,7 @@ class Archive(Model):
         Index(None, "tenant", "created_on", "id"),
         Index(None, "check_due_at"),
         Index("ix_archive_kept", "created_on", **_only_kept),
+        Index("ix_archive_uncopied", "tenant", "created_on", postgresql_where=UNCOPIED, sqlite_where=UNCOPIED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -18,18 +18,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.evidence import PULL_ARCHIVE
-from videoconf.archives.models import Archive, StorageTargetRow
+from videoconf.archives.models import UNCOPIED, Archive, StorageTargetRow
 from videoconf.archives.recorder import get_recorder
-from videoconf.archives.targets import StorageTargets, pushes, storage_contained
+from videoconf.archives.targets import StorageTargets, TargetState, pushes, storage_contained
 from videoconf.audit import record
 from videoconf.database import read, utc_now, write
 from videoconf.errors import ProviderBadResponse, ProviderNotFoundThere, StorageError
 from videoconf.hooks import Providers, contained
-from videoconf.jobs import Jobs
+from videoconf.jobs import Job, Jobs, JobState
 from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
 from videoconf.settings import Settings
 from videoconf.storage import StoredObject
@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 DELETE_PULLED = "delete_pulled_archive"
 """The job that deletes the provider's copy of what was copied."""
+RESUME_PULLS = "resume_pulls"
+RESUME_SECONDS = 900.0
+RESUMED_AT_ONCE = 100
 CONTENT_TYPE = "video/mp4"
 BUFFER_BYTES = 1 << 20
 LONGEST_NAME = 180
@@ -81,6 +84,7 @@ class Pulling:
         self._deletes_original = settings.delete_pulled_archives
         jobs.register(PULL_ARCHIVE, self._pull, takes_long=True)
         jobs.register(DELETE_PULLED, self._delete_original)
+        jobs.every(RESUME_PULLS, RESUME_SECONDS, self.resume)
 
     def _pull(self, payload: Mapping[str, Any]) -> None:
         """Copy one archive, if there is reason to. The job; idempotent.
@@ -109,6 +113,37 @@ class Pulling:
         if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
             storage_contained(target.delete)(pull.object_key)
         self._targets.delete_begun(pull.archive.id)
+
+    def resume(self) -> None:
+        """See to it that what should be copied will be: its job may be dead, or have found no target in force.
+
+        The recurring job; takes a batch, and leaves the rest to the next run.
+        """
+        copied = [provider for provider in self._providers if isinstance(provider, DownloadsArchives)]
+        for provider in copied:
+            for kind in self._targets.kinds:
+                if not pushes(provider, kind):
+                    self._resume(provider.key, provider.account, kind)
+
+    def _resume(self, provider: str, account: str, kind: str) -> None:
+        """Enqueue what of a provider's account should be in targets of a kind, and is in no job."""
+        in_force = (StorageTargetRow.tenant == Archive.tenant, StorageTargetRow.state == TargetState.ACTIVE)
+        queued = (Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
+        statement = (
+            select(Archive.id)
+            .join(StorageTargetRow, and_(*in_force, StorageTargetRow.kind == kind))
+            .where(
+                UNCOPIED,
+                Archive.provider == provider,
+                Archive.account == account,
+                ~exists().where(*queued, Job.payload["id"].as_integer() == Archive.id),
+            )
+            .order_by(Archive.created_on)  # the provider deletes the oldest first
+            .limit(RESUMED_AT_ONCE)
+        )
+        with write() as session:
+            for id in session.execute(statement).scalars().all():
+                self._jobs.enqueue(session, PULL_ARCHIVE, {"id": id})
 
     def _find(self, id: int) -> _Pull | None:
         with read() as session:
