@@ -18,16 +18,16 @@ from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
 from videoconf.api.services import configured, services
 from videoconf.attendance.persons import erase_person, export_person
+from videoconf.commands.dev import dev
 from videoconf.commands.doctor import doctor
 from videoconf.commands.jobs import jobs
 from videoconf.commands.providers import providers
-from videoconf.dev import dev
+from videoconf.commands.rotation import rotate_keys
 from videoconf.errors import ConfigurationError, VideoconfError
 from videoconf.hooks import build_registry, load_plugins
 from videoconf.jobs import Worker
 from videoconf.new_plugin import new_plugin
 from videoconf.providers import Provider
-from videoconf.rotation import rotate_keys
 from videoconf.tenancy import Caller
 
 
