@@ -79,7 +79,7 @@ class Job(Model):
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(Text)
-    """Error code and title of the last failure."""
+    """Error code and detail of the last failure."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     finished_on: Mapped[datetime | None]
 
@@ -240,7 +240,7 @@ class Jobs:
         except VideoconfError as error:
             logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
-            self._failed(job, f"{error.code}: {error.title}", retryable=retryable)
+            self._failed(job, f"{error.code}: {error.detail}", retryable=retryable)
             return error
         except Exception as error:
             logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
