@@ -276,6 +276,8 @@ def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_for
 
     monkeypatch.setattr(slowly, slow, take_long)
     assert api("PUT", PATH, target("new")).problem == (409, "storage_conflict")
+    told = provider.recorder.find_storage("any").configuration["area"]
+    assert told == ("old" if slow == "probe" else "new"), "one that is too late already is not told"
     run_jobs(account_wide)
     assert api("GET", PATH).json["area"] == "old"
     assert provider.recorder.find_storage("any").configuration["area"] == "old"
