@@ -28,7 +28,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
-	$(BIN)/pytest -m long $(TESTS)
+	$(BIN)/pytest -m long --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
