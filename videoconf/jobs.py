@@ -377,13 +377,17 @@ class Worker:
                 thread.join(max(0.0, give_up_at - time.monotonic()))
 
     def _run(self, takes_long: bool) -> None:
-        """Run until :meth:`stop`. A database that is away is waited for."""
+        """Run until :meth:`stop`. A database that is away is waited for, and told of once."""
+        told = ""
         while not self._stopping.is_set():
             try:
                 with self._context():
                     self._jobs.run_due(self._stopping.is_set, takes_long=takes_long)
+                told = ""
             except VideoconfError as error:
-                logger.warning("the worker waits: %s", error.code)
+                if error.code != told:
+                    logger.warning("the worker waits: %s: %s", error.code, error.detail)
+                told = error.code
             except Exception:
                 logger.exception("the worker goes on after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing

@@ -276,7 +276,7 @@ def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the
     link = service_of(make_app(), headers).api.create()
     api = Caller(in_process(make_app(plugins=plugins_with(Other), providers=("other",))), headers())
 
-    assert api("POST", f"/session/{link}/token").problem == (502, "provider_plugin_error")
+    assert api("POST", f"/session/{link}/token").problem == (503, "provider_not_enabled")
     assert api.read(link)["provider"] == "fake"
     assert api.attendees(link) == []
     assert api("PATCH", f"/session/{link}/end").status == 204

@@ -177,7 +177,7 @@ def test_another_meetings_streams_are_none_of_this(make_script):
     assert (one.streams(), other.streams()) == ({"ann": ["camera"]}, {})
 
 
-@pytest.mark.parametrize("id", ["", "x" * (LONGEST_TEXT + 1), "a\0b", "a\nb"], ids=["none", "long", "NUL", "line"])
+@pytest.mark.parametrize("id", ["", "x" * (LONGEST_TEXT + 1), "a\0b"], ids=["none", "long", "NUL"])
 def test_an_id_that_cannot_be_kept_whole_is_left_out_and_presence_stays(script, id):
     script.tell(Told("published", 1, stream=id), Told("published", 1, stream="x" * LONGEST_TEXT), known_again=False)
     assert script.streams() == {"ann": ["x" * LONGEST_TEXT]}
