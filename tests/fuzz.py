@@ -52,7 +52,7 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]
 [[operations]]
 include-operation-id = "VideoChatArchiveController.setUploadTarget"
 [operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", 409, 422, 504]
+expected-statuses = ["2xx", 400, 409, 422, 504]
 [operations.checks.not_a_server_error]
 expected-statuses = ["2xx", "4xx", 504]
 """

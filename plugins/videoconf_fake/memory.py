@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from marshmallow import RAISE, Schema, fields
-from marshmallow.validate import Length, Regexp
+from marshmallow.validate import Length, OneOf, Regexp
 
 from videoconf.errors import StorageContainerNotFound, StorageDenied, StoredObjectNotFound
 from videoconf.storage import SignedUrl, StorageTarget, StoredObject
@@ -29,7 +29,7 @@ class MemoryConfiguration(Schema):
         validate=Regexp(r"^[a-z0-9-]{1,63}$(?!\n)", error="Must be 1 to 63 lower-case letters, digits and hyphens."),
     )
     password = fields.String(required=True, validate=Length(min=1, max=128))
-    fallback = fields.String(load_default="none")
+    fallback = fields.String(load_default="none", validate=OneOf(["none", "provider"]))
 
 
 @dataclass(frozen=True)
