@@ -19,7 +19,7 @@ from videoconf.archives.reconciler import RECONCILE_MEETING, gone_at_provider
 from videoconf.archives.recorder import get_recorder
 from videoconf.archives.targets import StorageTargets
 from videoconf.audit import plain, record
-from videoconf.database import read, rows, utc_now, write
+from videoconf.database import autocommit, read, utc_now, write
 from videoconf.errors import (
     ArchiveAlreadyRunning,
     ArchiveDeleting,
@@ -73,7 +73,7 @@ class Archives:
         self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
     ) -> tuple[Sequence[Any], int]:
         """Return one page of archives as rows, newest first, and how many there are; those being deleted included."""
-        with rows() as connection:
+        with autocommit() as connection:
             return list_archives(connection, caller, wanted, page=page, page_size=page_size)
 
     # --- start and stop -----------------------------------------------------------------------------------------

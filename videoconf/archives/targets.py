@@ -59,8 +59,13 @@ class TargetState(StrEnum):
 
 
 _ROW: Any = StorageTargetRow.__table__.c
-# Built once, since each meeting that is made asks for it.
-_IN_FORCE = select(_ROW.description).where(_ROW.tenant == bindparam("tenant"), _ROW.state == TargetState.ACTIVE)
+NAME_IN_FORCE = (
+    select(_ROW.description["name"].as_string())
+    .where(_ROW.tenant == bindparam("target_owner"), _ROW.state == TargetState.ACTIVE)
+    .scalar_subquery()
+)
+"""The wire name of the target that is in force, for a statement that is given ``target_owner``: see
+:meth:`StorageTargets.owner`."""
 
 
 class StorageTargets:
@@ -89,12 +94,10 @@ class StorageTargets:
         in_force = (StorageTargetRow.tenant == tenant, StorageTargetRow.state == TargetState.ACTIVE)
         return session.execute(select(StorageTargetRow).where(*in_force)).scalar_one_or_none()
 
-    def find_name(self, session: Session, tenant: str, provider: Provider) -> str | None:
-        """Return the wire name of the target that a tenant's archives of a provider go to."""
+    def owner(self, tenant: str, provider: Provider) -> str:
+        """Return whose target a tenant's archives of a provider go to: its own, or the one of the whole account."""
         is_account_wide = provider.capabilities.storage_scope is StorageScope.ACCOUNT
-        owner = self._default_tenant if is_account_wide else tenant
-        description = session.execute(_IN_FORCE, {"tenant": owner}).scalar_one_or_none()
-        return None if description is None else str(description["name"])
+        return self._default_tenant if is_account_wide else tenant
 
     def find_destination(self, tenant: str, provider: Provider) -> tuple[int, StorageDestination] | None:
         """Return what goes with a request to record, where the provider takes it each time: a tenant's target.

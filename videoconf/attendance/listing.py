@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
-from videoconf.database import UTCDateTime, by_code_point, rows
+from videoconf.database import UTCDateTime, autocommit, by_code_point
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to_bound
 
@@ -97,7 +97,7 @@ def load_connections(caller: Caller, link: str) -> Sequence[Any]:
     Nothing where there is no such meeting; one row without a connection where nobody was there; one more than
     :data:`LOADED_AT_ONCE` where there may be still more.
     """
-    with rows() as connection:
+    with autocommit() as connection:
         return connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
 
 

@@ -64,15 +64,15 @@ def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionR
     :returns: False when the meeting had a session already, or is another provider's by now; then nothing changed.
     """
     lock(session, _lock_name(provider, ref))
-    of_session = {"account": ref.account, "session_id": ref.session_id}
-    to_bind = {"meeting_id": meeting_id, "of_provider": provider, **of_session}
+    of_session = {"of_provider": provider, "account": ref.account, "session_id": ref.session_id}
     try:
-        bound = session.execute(_BIND, to_bind).one_or_none()
+        bound = session.execute(_BIND, {"meeting_id": meeting_id, **of_session}).one_or_none()
     except exc.IntegrityError as error:
         raise ProviderBadResponse("The provider gave one session to two meetings.") from error
     if bound is None:
         return False
-    for orphan in session.execute(_ORPHANS_OF, {"provider": provider, **of_session}).all():
+    orphans = session.execute(_ORPHANS, of_session).all() if bound.has_orphans else ()
+    for orphan in orphans:
         event = event_from_json(orphan.event or {})
         status = _apply_if_credible(session, meeting_id, bound.created_on, event)
         session.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
@@ -162,6 +162,16 @@ _STORE_ONCE = {
 }
 
 
+_ORPHANS = (
+    select(INBOX.c.id, INBOX.c.event)
+    .where(
+        INBOX.c.provider == bindparam("of_provider"),
+        INBOX.c.account == bindparam("account"),
+        INBOX.c.session_id == bindparam("session_id"),
+        INBOX.c.status == EventStatus.ORPHAN,
+    )
+    .order_by(INBOX.c.id)
+)
 _BIND = (
     update(Meeting.__table__)  # type: ignore[arg-type]
     .where(
@@ -170,17 +180,7 @@ _BIND = (
         _MEETING.provider == bindparam("of_provider"),  # under its own name, the column would be set to it
     )
     .values(account=bindparam("account"), session_id=bindparam("session_id"), is_ready=True)
-    .returning(_MEETING.created_on)
-)
-_ORPHANS_OF = (
-    select(INBOX.c.id, INBOX.c.event)
-    .where(
-        INBOX.c.provider == bindparam("provider"),
-        INBOX.c.account == bindparam("account"),
-        INBOX.c.session_id == bindparam("session_id"),
-        INBOX.c.status == EventStatus.ORPHAN,
-    )
-    .order_by(INBOX.c.id)
+    .returning(_MEETING.created_on, _ORPHANS.exists().label("has_orphans"))  # few have: a round trip saved
 )
 
 

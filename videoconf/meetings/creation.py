@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from videoconf import idempotency
-from videoconf.archives.targets import StorageTargets
+from videoconf.archives.targets import NAME_IN_FORCE, StorageTargets
 from videoconf.audit import plain, record
-from videoconf.database import utc_in, write
+from videoconf.database import autocommit, utc_in, write
 from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
@@ -81,7 +81,8 @@ class _Begun:
 
 
 # Built once, and of the table: the entity's takes three times as long.
-_INSERT = insert(Meeting.__table__).returning(Meeting.__table__.c.id)  # type: ignore[arg-type]
+_MEETING: Any = Meeting.__table__
+_INSERT = insert(_MEETING).values(upload_target=NAME_IN_FORCE).returning(_MEETING.c.id)
 
 
 class Creation:
@@ -120,7 +121,9 @@ class Creation:
         order = list(self._providers)
         return [other for other in order[order.index(provider) + 1 :] if self._can(other, new)]
 
-    def _check(self, provider: Provider, new: NewMeeting) -> None:
+    def _choose(self, new: NewMeeting) -> Provider:
+        """Return the provider to ask first, if all is right with what is asked for."""
+        provider = self._providers.choose(new.provider)
         if new.is_scheduled:
             check_schedule_time(new.schedule_time, self._clock)
         elif new.schedule_time is not None:
@@ -136,58 +139,70 @@ class Creation:
                     errors={name: ["Not supported by the provider."]},
                 )
         _check_options(provider, new.provider_options)
+        return provider
 
     def _can(self, provider: Provider, new: NewMeeting) -> bool:
         # One whose rooms exist just in time cannot be seen to work now; it is no proof that it would stand in.
-        eager = provider.capabilities.session_creation is SessionCreation.EAGER
-        return eager and all(capability in provider.capabilities for capability, _ in _needed(new))
+        return _is_eager(provider) and all(capability in provider.capabilities for capability, _ in _needed(new))
 
     # --- the row, the session, the row --------------------------------------------------------------------------
 
     def _begin(self, caller: Caller, new: NewMeeting, key: str | None) -> _Begun | str:
         """Commit the meeting's row, or find the one that the key began; return its link when nothing is left to do."""
+        if key is not None:
+            return self._begin_once(caller, new, key)
+        provider = self._choose(new)
+        if not _is_eager(provider):
+            with write() as session:
+                return self._finish(session, self._insert(session, caller, new, provider), new)
+        with autocommit() as connection:
+            return self._insert(connection, caller, new, provider)
+
+    def _begin_once(self, caller: Caller, new: NewMeeting, key: str) -> _Begun | str:
         with write() as session:
-            claim = None
-            if key is not None:
-                claimed = idempotency.claim(session, caller.tenant, key, idempotency.fingerprint(asdict(new)))
-                if isinstance(claimed, idempotency.Done):
-                    return _replayed(claimed.answer)
-                claim = claimed
-                if claim.target is not None:
-                    of_link = Meeting.meeting_link == claim.target
-                    found = session.execute(select(Meeting.id, Meeting.provider).where(of_link)).one()
-                    # Whoever was asked before is asked again.
-                    return _Begun(found.id, claim.target, self._providers.get(found.provider), caller, claim)
+            claim = idempotency.claim(session, caller.tenant, key, idempotency.fingerprint(asdict(new)))
+            if isinstance(claim, idempotency.Done):
+                return _replayed(claim.answer)
+            if claim.target is not None:
+                of_link = Meeting.meeting_link == claim.target
+                found = session.execute(select(Meeting.id, Meeting.provider).where(of_link)).one()
+                # Whoever was asked before is asked again.
+                return _Begun(found.id, claim.target, self._providers.get(found.provider), caller, claim)
             # Only now: what was valid when its key came first may be so no more. A refusal takes the claim back.
-            provider = self._providers.choose(new.provider)
-            self._check(provider, new)
-            eager = provider.capabilities.session_creation is SessionCreation.EAGER
-            link = secrets.token_urlsafe(16)
-            row = {
-                "meeting_link": link,
-                "tenant": caller.tenant,
-                "is_ready": not eager,
-                "provider": provider.key,
-                "account": provider.account,
-                "is_scheduled": new.is_scheduled,
-                "schedule_time": new.schedule_time,
-                "is_archived": new.enable_archiving,
-                "end_to_end_encryption": new.end_to_end_encryption,
-                "provider_options": dict(new.provider_options),
-                "upload_target": self._targets.find_name(session, caller.tenant, provider),
-                "ext_id": new.ext_id,
-                "ext_metadata": new.ext_metadata,
-                "created_by": caller.subject,
-                "modified_by": caller.subject,
-            }
-            meeting_id = session.execute(_INSERT, row).scalar_one()
-            begun = _Begun(meeting_id, link, provider, caller, claim)
-            if not eager:
-                self._finish(session, begun, new)
-                return link
-            if claim is not None:
-                idempotency.aim(session, claim, link)
-        return begun
+            provider = self._choose(new)
+            begun = self._insert(session, caller, new, provider, claim)
+            if not _is_eager(provider):
+                return self._finish(session, begun, new)
+            idempotency.aim(session, claim, begun.link)
+            return begun
+
+    def _insert(
+        self,
+        transaction: Session | Connection,
+        caller: Caller,
+        new: NewMeeting,
+        provider: Provider,
+        claim: idempotency.Claim | None = None,
+    ) -> _Begun:
+        link = secrets.token_urlsafe(16)
+        row = {
+            "meeting_link": link,
+            "tenant": caller.tenant,
+            "is_ready": not _is_eager(provider),
+            "provider": provider.key,
+            "account": provider.account,
+            "is_scheduled": new.is_scheduled,
+            "schedule_time": new.schedule_time,
+            "is_archived": new.enable_archiving,
+            "end_to_end_encryption": new.end_to_end_encryption,
+            "provider_options": dict(new.provider_options),
+            "target_owner": self._targets.owner(caller.tenant, provider),
+            "ext_id": new.ext_id,
+            "ext_metadata": new.ext_metadata,
+            "created_by": caller.subject,
+            "modified_by": caller.subject,
+        }
+        return _Begun(transaction.execute(_INSERT, row).scalar_one(), link, provider, caller, claim)
 
     def _open_session(self, begun: _Begun, new: NewMeeting) -> None:
         """Give a new meeting its session; take its row back when there certainly is none."""
@@ -226,12 +241,9 @@ class Creation:
             session.execute(
                 update(Meeting)
                 .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
-                .values(
-                    provider=begun.provider.key,
-                    account=begun.provider.account,
-                    upload_target=self._targets.find_name(session, begun.caller.tenant, begun.provider),
-                )
-                .execution_options(synchronize_session=False)
+                .values(provider=begun.provider.key, account=begun.provider.account, upload_target=NAME_IN_FORCE)
+                .execution_options(synchronize_session=False),
+                {"target_owner": self._targets.owner(begun.caller.tenant, begun.provider)},
             )
 
     def _bind(self, begun: _Begun, ref: SessionRef, new: NewMeeting) -> None:
@@ -242,13 +254,15 @@ class Creation:
                 raise IdempotencyInProgress(retry_after_seconds=1)
             self._finish(session, begun, new)
 
-    def _finish(self, session: Session, begun: _Begun, new: NewMeeting) -> None:
+    def _finish(self, session: Session, begun: _Begun, new: NewMeeting) -> str:
+        """Note that the meeting is made, under its key and in the audit trail; return its link."""
         if begun.claim is not None and not idempotency.finish(session, begun.claim, {"link": begun.link}):
             raise IdempotencyInProgress(retry_after_seconds=1)  # rolls everything of this block back
         asked = {name: value for name, value in asdict(new).items() if value not in (None, False, {})}
         over = {"failed_over": dict(begun.failed_over)} if begun.failed_over else {}
         after = plain({**asked, "provider": begun.provider.key, **over})
         record(session, begun.caller, "meeting.created", meeting_link=begun.link, after=after)
+        return begun.link
 
     def _give_up(self, begun: _Begun, rejected: ProviderRejected | None = None) -> None:
         """Take the row back. What the provider refused is kept under the key: it would be refused again."""
@@ -282,6 +296,10 @@ class Creation:
             for row in session.execute(old).all():
                 if idempotency.abandon(session, row.meeting_link):
                     session.execute(delete(Meeting).where(Meeting.id == row.id, Meeting.is_ready.is_(False)))
+
+
+def _is_eager(provider: Provider) -> bool:
+    return provider.capabilities.session_creation is SessionCreation.EAGER
 
 
 def _needed(new: NewMeeting) -> list[tuple[Capability, str]]:

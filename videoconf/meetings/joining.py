@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from videoconf.archives.targets import StorageTargets
-from videoconf.database import rows, utc_now, write
+from videoconf.database import autocommit, utc_now, write
 from videoconf.errors import (
     CapabilityUnsupported,
     MeetingEnded,
@@ -95,7 +95,7 @@ class Joining:
         """
         if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
             raise RoleForbidden
-        with rows() as connection:
+        with autocommit() as connection:
             meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
         if meeting is None:
             raise MeetingNotFound

@@ -111,8 +111,8 @@ class _Request:
     content_type: str | None
     headers: Callable[[], Mapping[str, str]]
     accept: Container[int]
-    values: tuple[str, ...]
-    """Texts in query and body, none of which a message of the provider's may repeat."""
+    values: object
+    """What the body was made of."""
 
 
 @dataclass
@@ -333,8 +333,9 @@ class GuardedClient:
         if useful:
             return answer
         call.asked_to_wait_seconds = find_retry_after(answer.headers)
-        sent = [*request.values, *(word for text in headers.values() for word in text.split())]
-        raise error_of_status(answer.status, answer.headers, body, sent)
+        query = dict(parse_qsl(request.target.partition("?")[2]))
+        said = list(_texts([request.values, query, [text.split() for text in headers.values()]]))
+        raise error_of_status(answer.status, answer.headers, body, said)  # its message repeats nothing of that
 
     def _read(self, response: BaseHTTPResponse) -> bytes:
         body = bytearray()
@@ -410,7 +411,7 @@ def _build(
         content_type=content_type,
         headers=headers if callable(headers) else lambda: headers or {},
         accept=accept,
-        values=tuple(_texts([json, form, dict(parse_qsl(target.query or ""))])),
+        values=[json, form],
     )
 
 
