@@ -74,6 +74,23 @@ def utc_clock() -> datetime:
     return datetime.now(UTC)
 
 
+RESOURCES = (
+    meetings,
+    archives,
+    attendees,
+    moderation,
+    storage_targets,
+    downloads,
+    webhooks,
+    audit,
+    providers_api,
+    health,
+)
+"""Operations of the API, in the order in which they are documented."""
+PAGES = (docs, metrics)
+"""What is served beside them and is not in the OpenAPI document."""
+
+
 def create_app(
     settings: Settings | None = None,
     *,
@@ -98,16 +115,21 @@ def create_app(
         settings = Settings(**values)
         faults = _unknown(registry)
     configure_logging(settings.log_level, settings.log_format)
+    closing = ExitStack()  # by the end of the process, and the last first
+    jobs, observers = Jobs(), [observe_call]
     wrong_tracing = tracing_faults(settings)
     tracing = Tracing() if settings.tracing and not wrong_tracing else None
+    if tracing is not None:
+        closing.callback(tracing.close)
+        jobs, registry = Jobs(tracing.job), tracing.storage(registry)
+        observers.append(tracing.call)
 
     # 2. Providers: only those that are listed.
     clients: dict[str, Clients] = {}
 
     def observe(call: CallOutcome) -> None:
-        observe_call(call)
-        if tracing is not None:
-            tracing.call(call)
+        for observer in observers:
+            observer(call)
 
     def context_of(provider: str) -> ProviderContext:
         clients[provider] = Clients(provider, settings.provider_call_slots, observe)
@@ -117,6 +139,8 @@ def create_app(
         return targets.open_destination(destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
+    for provider in providers:
+        closing.callback(contained(provider.close))
     wrong_keys = key_faults(settings.encryption_keys)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
@@ -127,23 +151,10 @@ def create_app(
 
     # 3. Flask, and the database behind it.
     app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
-    url = driver_url(settings.database_url.reveal())
-    app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
-    db.init_app(app)
-    if not serving:
-        from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
-
-        Migrate(app, db, directory=MIGRATIONS)
-    closing = ExitStack()  # by the end of the process, and the last first
     weakref.finalize(app, closing.close)
-    if tracing is not None:
-        closing.callback(tracing.close)
-    for provider in providers:
-        closing.callback(contained(provider.close))
+    _init_database(app, settings, serving=serving)
 
     # 4. The domain.
-    jobs = Jobs() if tracing is None else Jobs(tracing.job)
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
@@ -179,35 +190,7 @@ def create_app(
         jobs.every("reconcile_rosters", settings.roster_seconds, RosterReconciler(providers, settings, clock).run)
 
     # 5. The edge: who calls, what may be sent, how errors look.
-    init_access(app, development=settings.development)
-    if tracing is not None:
-        init_tracing(app, tracing)
-        with app.app_context():
-            tracing.watch(db.engine)
-    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
-    init_requests(app)
-    register_problem_handlers(app)
-    configure_openapi(app)
-    api = Api(app)
-    prefix = settings.path_prefix or None
-    for module in (
-        meetings,
-        archives,
-        attendees,
-        moderation,
-        storage_targets,
-        downloads,
-        webhooks,
-        audit,
-        providers_api,
-        health,
-    ):
-        api.register_blueprint(module.blueprint, url_prefix=prefix)
-    storage_targets.document_kinds(api, targets.kinds)
-    for plain in (docs, metrics):
-        app.register_blueprint(plain.blueprint, url_prefix=prefix)
-    if undeclared := undeclared_routes(app):
-        raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
+    _init_edge(app, settings, targets, tracing)
 
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
@@ -222,6 +205,37 @@ def create_app(
             worker.start()
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
+
+
+def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
+    url = driver_url(settings.database_url.reveal())
+    app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
+    db.init_app(app)
+    if not serving:
+        from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
+
+        Migrate(app, db, directory=MIGRATIONS)
+
+
+def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
+    """Add the hooks, which run in this order, and the routes."""
+    init_access(app, development=settings.development)
+    if tracing is not None:
+        init_tracing(app, tracing)
+    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_requests(app)
+    register_problem_handlers(app)
+    configure_openapi(app)
+    api = Api(app)
+    prefix = settings.path_prefix or None
+    for resource in RESOURCES:
+        api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    storage_targets.document_kinds(api, targets.kinds)
+    for page in PAGES:
+        app.register_blueprint(page.blueprint, url_prefix=prefix)
+    if undeclared := undeclared_routes(app):
+        raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
 
 
 def _is_serving() -> bool:

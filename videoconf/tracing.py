@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where ``VIDEOCONF_TRACING`` is on: of requests, jobs, provider calls and SQL statements.
+"""Traces by OpenTelemetry, where ``VIDEOCONF_TRACING`` is on: of requests, jobs, and calls of providers, storage, SQL.
 
 The spans are made here and not by instrumentation libraries, whose spans hold whole URLs, addresses of clients, and
 error messages in which a database repeats the values of rows. These hold what log lines hold: routes, ids, codes and
@@ -13,6 +13,9 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
+from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, event
@@ -20,8 +23,10 @@ from structlog.contextvars import bound_contextvars
 
 from videoconf import __version__
 from videoconf.errors import ConfigurationError, VideoconfError
+from videoconf.hooks import Registry
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import Settings
+from videoconf.storage import StorageTarget
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
@@ -34,6 +39,7 @@ PROTOCOL = "http/protobuf"
 EXPORT_SECONDS = 3.0
 """How long one batch is tried, where no variable says it. A stop waits for two at most, and would for 20 s by
 OpenTelemetry's own default: long, each time a node is restarted while its collector is away."""
+STORAGE_CALLS = ("put", "open", "stat", "delete", "probe")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -110,7 +116,7 @@ class Tracing:
         with self._span(f"job {kind}", SpanKind.CONSUMER, attributes) as span:
             error = run()
             if error is not None:
-                self.fail(span, error.code if isinstance(error, VideoconfError) else type(error).__name__)
+                self.fail(span, _code(error))
             return error
 
     def call(self, call: CallOutcome) -> None:
@@ -136,6 +142,41 @@ class Tracing:
         if call.outcome != "ok":
             self.fail(span, call.outcome)
         span.end(ended)
+
+    def storage(self, registry: Registry) -> Registry:
+        """Derive a registry of which the storage targets make a span of each call.
+
+        It names no host and no key: they tell whose bucket it is, and of which meeting the archive.
+        """
+        targets = {key: replace(one, cls=self._traced(one.cls)) for key, one in registry.storage_targets.items()}
+        return replace(registry, storage_targets=targets)
+
+    def _traced(self, kind: type[StorageTarget]) -> type[StorageTarget]:
+        def traced(operation: str) -> Callable[..., Any]:
+            method = getattr(kind, operation)
+
+            @wraps(method)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                with self._storage_call(kind.key, operation):
+                    return method(*args, **kwargs)
+
+            return call
+
+        return new_class(
+            kind.__name__, (kind,), exec_body=lambda body: body.update({name: traced(name) for name in STORAGE_CALLS})
+        )
+
+    @contextmanager
+    def _storage_call(self, kind: str, operation: str) -> Iterator[None]:
+        from opentelemetry.trace import SpanKind
+
+        attributes: dict[str, AttributeValue] = {"videoconf.storage": kind, "videoconf.storage.operation": operation}
+        with self._span(f"{kind} {operation}", SpanKind.CLIENT, attributes) as span:
+            try:
+                yield
+            except BaseException as error:
+                self.fail(span, _code(error))
+                raise
 
     def watch(self, engine: Engine) -> None:
         """Make a span of each statement that is part of a trace. A worker's looking for jobs is part of none."""
@@ -190,6 +231,11 @@ class Tracing:
         )
         with started as span, bound_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id)):
             yield span
+
+
+def _code(error: BaseException) -> str:
+    """Return what names an error and repeats nothing of what it is about."""
+    return error.code if isinstance(error, VideoconfError) else type(error).__name__
 
 
 def _default_timeout() -> float | None:

@@ -1,5 +1,6 @@
 """Traces reach an OpenTelemetry collector: whole, of every worker, and with nothing in them that a log may not hold."""
 
+import functools
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import urllib3
+from cryptography.fernet import Fernet
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from sqlalchemy import text
@@ -25,7 +27,7 @@ from videoconf.api.auth import public
 from videoconf.api.services import services
 from videoconf.database import write
 from videoconf.errors import ConfigurationError, ProviderTimeout
-from videoconf.settings import Settings
+from videoconf.settings import Secret, Settings
 from videoconf.tracing import EXPORT_SECONDS, tracing_faults
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -232,6 +234,44 @@ def test_a_job_is_a_trace_of_its_own_and_looking_for_one_is_none(traced, collect
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     told = {line["trace_id"] for line in lines if "doomed" in line["message"]}
     assert told == {span.trace_id.hex()}
+
+
+@ON_SQLITE
+def test_a_storage_call_is_a_span_with_its_outcome_and_says_not_where(traced, collector, headers, storage_server):
+    key = Secret(Fernet.generate_key().decode())
+    client = traced(encryption_keys=(key,), development=True).test_client()
+    put = functools.partial(client.put, "/archives/storage-target", headers=headers())
+    secret = next(name for name in ("secretKey", "accountKey") if name in storage_server.target)
+    refused = {**storage_server.target, secret: "d3JvbmctY2FuYXJ5LWtleQ=="}
+    assert put(json=storage_server.target).status_code == 200
+    assert put(json=refused).status_code == 422
+    fine, failed = collector.wait_for("PUT /archives/storage-target", 2)
+    kind = "s3" if storage_server.target["name"] == "AWSS3" else "azure"
+
+    def of(request, operation):
+        [span] = [one for one in of_trace(collector, request) if one.name == f"{kind} {operation}"]
+        return span
+
+    probe = of(fine, "probe")
+    assert probe.parent_span_id == fine.span_id
+    assert attributes(probe) == {"videoconf.storage": kind, "videoconf.storage.operation": "probe"}
+    for operation in ("put", "open", "delete"):
+        part = of(fine, operation)
+        assert part.parent_span_id == probe.span_id
+        assert part.kind == Span.SPAN_KIND_CLIENT
+        assert part.status.code == Status.STATUS_CODE_UNSET
+    for operation in ("probe", "put"):
+        part = of(failed, operation)
+        assert part.status.code == Status.STATUS_CODE_ERROR
+        assert attributes(part)["error.type"] == "storage_denied"
+        assert not part.events
+        assert not part.status.message
+    told = str(collector.received)
+    named = {**storage_server.target, secret: refused[secret]}
+    assert not [name for name, value in named.items() if value != "archives" and value in told]
+    assert storage_server.secret not in told
+    assert "127.0.0.1" not in told
+    assert "videoconf-probe" not in told, "the key of an object"
 
 
 # --- what it does not say -------------------------------------------------------------------------------------------

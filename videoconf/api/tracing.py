@@ -9,15 +9,19 @@ from flask import Flask, Response, g, request
 
 from videoconf.api.access import QUIET
 from videoconf.api.requests import request_id
+from videoconf.database import db
 from videoconf.tracing import Tracing
 
 _SPAN = "videoconf.span"
 
 
 def init_tracing(app: Flask, tracing: Tracing) -> None:
-    """Trace every request but those of probes. To be called after :func:`.init_access`, which clears the log's context,
-    and before what may refuse a request.
-    """  # noqa: D205
+    """Trace every request but those of probes, with its statements.
+
+    To be called after :func:`.init_access`, which clears the log's context, and before what may refuse a request.
+    """
+    with app.app_context():
+        tracing.watch(db.engine)
 
     @app.before_request
     def begin() -> None:
