@@ -371,8 +371,16 @@ def url_faults(url: str) -> list[str]:
         parsed = make_url(driver_url(url))
     except (exc.ArgumentError, ValueError):
         parsed = None
-    if parsed is not None and parsed.drivername in ("postgresql+psycopg", "sqlite", "sqlite+pysqlite"):
+    if parsed is not None and parsed.drivername == "postgresql+psycopg":
         return []
+    if parsed is not None and parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        path = parsed.database or ":memory:"
+        if path.removeprefix("file:") != ":memory:" and parsed.query.get("mode") != "memory":
+            return []
+        return [
+            "VIDEOCONF_DATABASE_URL must name a file, like sqlite:////absolute/path: in memory, each connection has a"
+            " database of its own."
+        ]
     return [
         "VIDEOCONF_DATABASE_URL must be a URL like postgresql://user:password@host/name, or sqlite:////absolute/path"
         " for a single node."

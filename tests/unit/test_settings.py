@@ -118,6 +118,7 @@ DATABASES = {
     "postgresql://me:x@host/name": True,
     "postgres://host/name": True,
     "sqlite:///videoconf.db": True,
+    "sqlite:///file:videoconf.db?uri=true": True,
     "foo": False,
     "": False,
     "mysql://host/name": False,
@@ -131,6 +132,23 @@ def test_a_database_that_is_not_served_from_is_refused(url):
     told = url_faults(url)
     assert (not told) == DATABASES[url]
     assert all(fault.startswith("VIDEOCONF_DATABASE_URL must be") for fault in told)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+@pytest.mark.parametrize("serving", [True, False])
+def test_a_database_in_memory_is_refused_with_the_remedy(url, serving):
+    with pytest.raises(ConfigurationError, match="DATABASE_URL must name a file, like sqlite:///"):
+        create_app(Settings(database_url=Secret(url)), serving=serving)
 
 
 LIMITS = {
