@@ -85,6 +85,7 @@ UNMAKEABLE = {
     "capabilities_hang": "TimeoutError (it has 0.5 s)",
 }
 """Plugins that say well what they bring, and then cannot make it."""
+CLAIMS = {"same_key": "The key 'fake' is claimed", "same_wire_name": "The wire_name 'MEMORY' is claimed"}
 
 
 @ON_SQLITE
@@ -111,15 +112,32 @@ def test_one_that_is_not_listed_is_not_made(install, make_app, headers, name):
 
 
 @ON_SQLITE
-def test_a_key_that_two_bring_refuses_to_start_and_names_both(install, make_app):
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app, name):
     with pytest.raises(ConfigurationError) as refused:
-        make_app(plugins=install("same_key"))
+        make_app(plugins=install(name))
+    assert CLAIMS[name] in str(refused.value)
     assert "'fake' of videoconf" in str(refused.value)
-    assert "bad_plugin_same_key 6.6" in str(refused.value)
+    assert f"bad_plugin_{name} 6.6" in str(refused.value)
+
+
+@ON_SQLITE
+def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(install, make_app, caplog):
+    app = make_app(plugins=install("schema_undocumentable"))
+    schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
+    for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError")):
+        name = kind.upper()
+        assert schemas[f"StorageTarget{name}"] == {
+            "type": "object",
+            "properties": {"name": {"type": "string", "enum": [name]}},
+            "required": ["name"],
+        }
+        assert f"storage of kind {kind} cannot be documented: {error}" in caplog.text
+    assert "area" in schemas["StorageTargetMEMORY"]["properties"], "the others are documented as ever"
 
 
 def test_every_bad_plugin_is_tried():
-    assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, *UNMAKEABLE, "same_key"}
+    assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, *UNMAKEABLE, *CLAIMS, "schema_undocumentable"}
 
 
 class Failing(FakeProvider):

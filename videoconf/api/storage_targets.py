@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +21,8 @@ from videoconf.api.requests import json_body, preferred_type
 from videoconf.api.services import services
 from videoconf.errors import ValidationFailed
 from videoconf.storage import StorageTarget
+
+logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("storage_targets", __name__, tag=Tag.ARCHIVES)
 
@@ -103,10 +107,15 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
     schemas = api.spec.components
     names = {kind.wire_name: f"{COMPONENT}{kind.wire_name}" for kind in kinds.values()}
     for kind in kinds.values():
-        name = fields.String(required=True, validate=OneOf([kind.wire_name]))
-        schema = type(names[kind.wire_name], (kind.configuration_schema,), {"name": name})
-        optional = tuple(vars(kind.Settings).get("__dataclass_fields__", ())) if kind.Settings else ()
-        schemas.schema(names[kind.wire_name], schema=schema(partial=optional))
+        component = names[kind.wire_name]
+        try:
+            schemas.schema(component, schema=_documented(kind, component))
+            json.dumps(schemas.schemas[component])  # an example, say, may be anything
+        except (Exception, SystemExit) as error:  # the schema is a plugin's, and is no reason not to serve
+            logger.warning("storage of kind %s cannot be documented: %s", kind.key, type(error).__name__)
+            schemas.schemas.pop(component, None)
+            properties = {"name": {"type": "string", "enum": [kind.wire_name]}}
+            schemas.schema(component, {"type": "object", "properties": properties, "required": ["name"]})
     references = {wire_name: f"#/components/schemas/{name}" for wire_name, name in sorted(names.items())}
     schemas.schema(
         COMPONENT,
@@ -128,3 +137,10 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
             "required": ["name", "createdOn", "createdBy"],
         },
     )
+
+
+def _documented(kind: type[StorageTarget], component: str) -> marshmallow.Schema:
+    """Return the schema of a whole body: of a kind's configuration with its name."""
+    name = fields.String(required=True, validate=OneOf([kind.wire_name]))
+    schema: type[marshmallow.Schema] = type(component, (kind.configuration_schema,), {"name": name})
+    return schema(partial=tuple(vars(kind.Settings).get("__dataclass_fields__", ())) if kind.Settings else ())

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 import click
@@ -64,7 +65,8 @@ def build_registry(plugins: Plugins) -> Registry:
 
     A plugin whose hook raises, or that brings something unfit, is left out whole and listed as a failure.
 
-    :raises ConfigurationError: two plugins claim one key. Neither is preferred: which one would depend on the machine.
+    :raises ConfigurationError: two plugins claim one key or wire name. Neither is preferred: which one would depend on
+        the machine.
     """
     failures = list(plugins.failures)
     providers: dict[str, Registered[Provider]] = {}
@@ -82,8 +84,8 @@ def build_registry(plugins: Plugins) -> Registry:
             failures.append(Failure(origin, reason))
             logger.warning("%s brings something unfit and is left out: %s", origin, reason)
             continue
-        _add(providers, new_providers, origin)
-        _add(storage_targets, new_targets, origin)
+        _add(providers, new_providers, origin, "key")
+        _add(storage_targets, new_targets, origin, "key", "wire_name")
         commands += new_commands
     return Registry(providers, storage_targets, tuple(commands), tuple(failures), plugins.load_seconds)
 
@@ -102,12 +104,13 @@ def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None
     return within(plugins.load_seconds, collect)
 
 
-def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: Origin) -> None:
+def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: Origin, *unique: str) -> None:
     for cls in classes:
-        if cls.key in registered:
-            raise ConfigurationError(
-                f"The key {cls.key!r} is claimed by {registered[cls.key].origin} and by {origin}. Uninstall one."
-            )
+        for name, other in product(unique, registered.values()):
+            if (claimed := getattr(cls, name)) == getattr(other.cls, name):
+                raise ConfigurationError(
+                    f"The {name} {claimed!r} is claimed by {other.origin} and by {origin}. Uninstall one."
+                )
         registered[cls.key] = Registered(cls, origin)
 
 
