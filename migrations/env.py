@@ -31,7 +31,7 @@ def prepare(connection: Connection) -> Connection:
         # Batch mode replaces a table by a copy, and dropping the original would delete the rows that refer to it. The
         # switch does nothing inside a transaction, and SQLAlchemy's connection would begin one.
         connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
-        return connection.execution_options(writing=True)  # from its first moment: a second node waits
+        return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")  # a second node waits
     # A node that migrates may wait for another as long as that takes. A change that waits for a table's lock must give
     # up soon: all queries that came after it wait behind it.
     connection.exec_driver_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")

@@ -263,7 +263,7 @@ class Jobs:
             while not done.wait(LEASE_SECONDS / 3):
                 try:
                     # A connection of its own: the session is the handler's thread's.
-                    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+                    with engine.begin() as connection:
                         connection.execute(update(Job).where(*mine).values(lease_until=utc_in(LEASE_SECONDS)))
                 except SQLAlchemyError as error:
                     logger.warning("the lease of job %s is not renewed now: %s", job.id, type(error).__name__)
