@@ -358,6 +358,7 @@ def test_another_tenants_archive_is_as_unknown_as_any(service, api, link):
     path = f"/archives/{archive_id}"
     for method, target, body in (
         ("GET", path, None),
+        ("GET", f"{path}/download", None),
         ("DELETE", path, None),
         ("PATCH", path, {"name": "mine"}),
         ("POST", f"{path}/stop", None),

@@ -1,6 +1,7 @@
 """Tenants: each sees its own meetings and nothing of another's, by any operation."""
 
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,11 @@ ON_A_MEETING = [
     ("POST", "/token", {"role": "moderator"}),
     ("GET", "/attendees", None),
     ("GET", "/attendees?active=true", None),
+    ("GET", "/attendance", None),
+    ("DELETE", "/attendees/somebody", None),
+    ("POST", "/attendees/somebody/mute", None),
+    ("POST", "/mute", None),
+    ("POST", "/archives", None),
     ("PATCH", "/end", None),
     ("DELETE", "", None),
 ]
@@ -41,6 +47,18 @@ def test_another_tenants_meeting_answers_exactly_what_an_unknown_one_answers(ser
         assert answer.problem == (404, "meeting_not_found")
         assert same(answer) == same(theirs(method, f"/session/{unknown}{path}", body)), (method, path)
     assert ours.read(link) == before, "nothing of it was changed"
+
+
+@ON_SQLITE
+def test_every_operation_on_a_meeting_is_tried(app):
+    base = "/session/<string:meeting_link_id>"
+    served = {
+        (method, re.sub("<.*?>", "somebody", rule.rule.removeprefix(base)))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(base)
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert served == {(method, path.partition("?")[0]) for method, path, _ in ON_A_MEETING}
 
 
 @ON_SQLITE
