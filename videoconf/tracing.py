@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
+from importlib import import_module
 from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,8 +49,8 @@ def tracing_faults(settings: Settings) -> list[str]:
     if not settings.tracing:
         return []
     try:
-        import opentelemetry.exporter.otlp.proto.http.trace_exporter
-        import opentelemetry.sdk.trace  # noqa: F401
+        for name in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter"):
+            import_module(name)
     except ImportError:
         return [
             "VIDEOCONF_TRACING is on, and OpenTelemetry is not installed. Run: pip install 'videoconf[otel]',"

@@ -73,9 +73,9 @@ class Outbox:
 
     def list_events(self, *, waiting: bool = False) -> list[QueuedEvent]:
         """List all events, or those not delivered yet, oldest first."""
-        condition = "WHERE NOT delivered" if waiting else ""
+        wanted = "SELECT * FROM event WHERE NOT (delivered AND ?) ORDER BY number"
         with self._state.read() as database:
-            rows = database.execute(f"SELECT * FROM event {condition} ORDER BY number").fetchall()  # noqa: S608
+            rows = database.execute(wanted, (waiting,)).fetchall()
         return [
             QueuedEvent(row["event_id"], row["channel"], row["body"].encode(), bool(row["delivered"])) for row in rows
         ]

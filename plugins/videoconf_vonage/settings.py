@@ -78,8 +78,7 @@ class VonageSettings:
 def _is_base_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018  # raises where it is no number
-    except ValueError:
+        plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc)
+    except ValueError:  # the port is no number, say
         return False
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain

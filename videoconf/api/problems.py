@@ -108,7 +108,7 @@ def _answer(error: VideoconfError) -> Response:
     response = Response(json.dumps(body, default=str), status=error.status, content_type=CONTENT_TYPE)
     if error.retry_after_seconds is not None:
         # Spread out, so that those who were turned away together do not come back together.
-        spread = 1 + random.random() / 2  # noqa: S311
+        spread = 1 + random.random() / 2  # noqa: S311  # hides nothing
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds * spread)))
     if error.status == HTTPStatus.UNAUTHORIZED:
         sent = isinstance(error, Unauthenticated) and "Authorization" in request.headers

@@ -97,7 +97,7 @@ def dev(ctx: click.Context, port: int) -> None:
     # for the lock that the interrupted code holds. After this time it is killed. (SIGTERM, as in production, is safe.)
     serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "--graceful-timeout=3")
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
-    os.execv(sys.executable, [*gunicorn, *serving, "videoconf.app:create_app()"])  # noqa: S606
+    os.execv(sys.executable, [*gunicorn, *serving, "videoconf.app:create_app()"])  # noqa: S606  # no shell is wanted
 
 
 def _bound(port: int) -> socket.socket:

@@ -18,19 +18,22 @@ hookspec = pluggy.HookspecMarker("videoconf")
 
 
 @hookspec
-def videoconf_providers() -> Iterable[type[Provider]]:  # type: ignore[empty-body]  # a specification has no body
+def videoconf_providers() -> Iterable[type[Provider]]:
     """Give the provider classes of this plugin. Called once per application, at its start."""
+    return ()
 
 
 @hookspec
-def videoconf_storage_targets() -> Iterable[type[StorageTarget]]:  # type: ignore[empty-body]
+def videoconf_storage_targets() -> Iterable[type[StorageTarget]]:
     """Give the storage target classes of this plugin. Called once per application, at its start."""
+    return ()
 
 
 @hookspec
-def videoconf_cli() -> Iterable[click.Command]:  # type: ignore[empty-body]
+def videoconf_cli() -> Iterable[click.Command]:
     """Give commands for ``flask videoconf``. Called once per application; a command runs in the app's context.
 
     A plugin never sees Flask: before the core runs a command it puts a function under ``"videoconf.provider"`` into
     ``click.Context.meta``; called with a provider's key, it gives that provider's configured instance.
     """
+    return ()

@@ -151,7 +151,8 @@ def _store_once(statement: Any) -> Insert:
 
 
 INBOX: Any = WebhookEvent.__table__
-_MEETING: Any = Meeting.__table__.c
+_MEETINGS: Any = Meeting.__table__
+_MEETING = _MEETINGS.c
 _MEETING_OF = select(_MEETING.id, _MEETING.created_on, _MEETING.end_time).where(
     _MEETING.provider == bindparam("provider"),
     _MEETING.account == bindparam("account"),
@@ -173,7 +174,7 @@ _ORPHANS = (
     .order_by(INBOX.c.id)
 )
 _BIND = (
-    update(Meeting.__table__)  # type: ignore[arg-type]
+    update(_MEETINGS)
     .where(
         _MEETING.id == bindparam("meeting_id"),
         _MEETING.session_id.is_(None),

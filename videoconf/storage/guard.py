@@ -208,6 +208,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
     from urllib3.connection import HTTPSConnection
     from urllib3.util.ssl_ import create_urllib3_context
 
+    # What is derived from is known only now; mypy would have it written out.
     class GuardedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
         _dns_host: str
         timeout: Any
@@ -221,7 +222,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             name: str = self._dns_host
             timeout: float | None = self.timeout
             patience = math.inf if timeout is None else timeout
-            failure: Exception | None = None
+            failure: Exception = StorageUnavailable()
             try:
                 self.exchange.seconds_left(patience)  # raises what no SDK tries again
                 for address in _look_up(guard, name, self.port)[:MOST_ADDRESSES]:
@@ -234,7 +235,6 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
                 self.exchange.seconds_left(patience)
             finally:
                 self._dns_host, self.timeout = name, timeout
-            assert failure is not None  # noqa: S101  # the guard gives one address or raises
             raise failure
 
         def connect(self) -> None:
@@ -242,7 +242,8 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
                 self.ssl_context = self.ssl_context or create_urllib3_context()
                 self.ssl_context.sslsocket_class = BoundedTLSSocket
             super().connect()
-            assert isinstance(self.sock, BoundedSocket)  # noqa: S101  # or nothing bounds it
+            if not isinstance(self.sock, BoundedSocket):
+                raise TypeError("the socket was replaced by one that nothing bounds")
             self.sock.exchange = self.exchange
 
         def putrequest(self, *args: Any, **kwargs: Any) -> None:
@@ -295,10 +296,6 @@ def _embedded(address: Address) -> tuple[Address, ...]:
     if isinstance(address, IPv4Address):
         return ()
     found: list[Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if (
-        address in ip_network("64:ff9b::/96")
-        or address in ip_network("64:ff9b:1::/48")
-        or address in ip_network("::/96")
-    ):
+    if any(address in network for network in TRANSLATED):
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return tuple(one for one in found if one is not None)

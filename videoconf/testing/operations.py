@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from videoconf.providers import (
@@ -77,13 +78,13 @@ def operations(provider: Provider, session: SessionRef, storage: StorageDestinat
         yield Operation("open_archive", lambda: implements.open_archive(UNKNOWN))
     if Capability.STORES_ARCHIVES in can and isinstance(provider, StoresArchives):
         if storage is not None:
-            apply = lambda: implements.apply_storage(storage.kind, dict(storage.configuration))  # noqa: E731
+            apply = partial(implements.apply_storage, storage.kind, dict(storage.configuration))
             yield Operation("apply_storage", apply, reads=False)
         yield Operation("clear_storage", implements.clear_storage, reads=False, forgives=True)
     if Capability.ROSTER in can and isinstance(provider, HasRoster):
         yield Operation("list_connections", lambda: implements.list_connections(session), forgives=True)
     if Capability.MODERATION in can and isinstance(provider, Moderation):
         yield Operation("disconnect", lambda: implements.disconnect(session, UNKNOWN), reads=False, forgives=True)
-        mute_one = lambda: implements.mute(session, UNKNOWN, {UNKNOWN: [UNKNOWN]})  # noqa: E731
+        mute_one = partial(implements.mute, session, UNKNOWN, {UNKNOWN: [UNKNOWN]})
         yield Operation("mute of one", mute_one, reads=False, forgives=True)
         yield Operation("mute of all", lambda: implements.mute(session, None, {}), reads=False, forgives=True)

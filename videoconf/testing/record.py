@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
+
 MOST_BYTES = 1 << 20
 LEFT_OUT = frozenset({"connection", "content-length", "host", "accept-encoding", "user-agent"})
 
@@ -55,7 +57,7 @@ def main() -> None:
             written = write_sample(
                 arguments.folder, channel, query, headers, self.rfile.read(length), datetime.now(UTC)
             )
-            print(f"wrote {written}", flush=True)  # noqa: T201  # a command
+            click.echo(f"wrote {written}")
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -64,7 +66,7 @@ def main() -> None:
             """Say nothing beyond what was written."""
 
     with HTTPServer(("127.0.0.1", arguments.port), Recorder) as server:
-        print(f"webhooks are recorded at http://127.0.0.1:{server.server_port}/session", flush=True)  # noqa: T201
+        click.echo(f"webhooks are recorded at http://127.0.0.1:{server.server_port}/session")
         server.serve_forever()
 
 
