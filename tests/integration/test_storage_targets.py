@@ -2,13 +2,15 @@
 
 import logging
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 
-from tests.service import ON_SQLITE, Caller, at_once, in_process, service_of
+from tests.service import ON_POSTGRESQL, ON_SQLITE, Caller, at_once, in_process, service_of
 from videoconf.api.services import services
 from videoconf.archives.encryption import Cipher
 from videoconf.archives.models import StorageTargetRow
@@ -303,6 +305,22 @@ def test_of_two_changes_at_once_the_second_is_refused(api, app):
     assert states(app).count("active") == 1
 
 
+@ON_POSTGRESQL
+def test_a_change_waits_for_one_that_begins_in_this_moment(api, app):
+    """Neither would see the other's row before it is committed. SQLite has one writer."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    with ThreadPoolExecutor(1) as pool:
+        with app.app_context(), write() as session:
+            services(app).target_changes._check_no_change_is_under_way(session, "default")
+            late = pool.submit(api, "PUT", PATH, target())
+            deadline = time.monotonic() + 10
+            while not session.execute(waiting).scalar_one():
+                assert time.monotonic() < deadline, "the other did not wait"
+            begun = {"tenant": "default", "kind": "memory", "state": "pending", "configuration": b""}
+            session.execute(insert(StorageTargetRow).values(**begun, description={}, created_by="tester"))
+        assert late.result(10).problem == (409, "storage_conflict")
+
+
 # --- tenants --------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +333,47 @@ def test_each_tenant_has_its_own(app, headers):
     assert ours("GET", PATH).json["area"] == "ours"
     theirs("DELETE", PATH)
     assert ours("GET", PATH).json["area"] == "ours"
+
+
+@ON_SQLITE
+def test_a_change_holds_off_no_other_tenant(app, headers):
+    service = service_of(app, headers)
+    ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
+    answers = []
+
+    class Meddling(MemoryTarget):
+        def probe(self):
+            services(app).targets.kinds["memory"] = MemoryTarget
+            answers.append(theirs("PUT", PATH, target("theirs")).status)
+            answers.append(theirs("DELETE", PATH).status)
+
+    services(app).targets.kinds["memory"] = Meddling
+    assert ours("PUT", PATH, target("ours")).status == 200
+    assert answers == [200, 204]
+    assert ours("GET", PATH).json["area"] == "ours"
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_another_tenant_changes_does_not_have_the_provider_told_again(account_wide, headers, monkeypatch):
+    service_of(account_wide, headers).api("PUT", PATH, target())
+    original, told = type(fake(account_wide)).apply_storage, []
+
+    def apply(self, kind, configuration):
+        original(self, kind, configuration)
+        told.append(kind)
+        with account_wide.app_context(), write() as session:
+            other = {"tenant": "other", "kind": "memory", "state": "removed", "configuration": b""}
+            session.execute(insert(StorageTargetRow).values(**other, description={}, created_by="other"))
+
+    monkeypatch.setattr(type(fake(account_wide)), "apply_storage", apply)
+    with account_wide.app_context(), write() as session:
+        session.execute(text("UPDATE job SET due_at = created_on"))
+    for _ in range(2):
+        run_jobs(account_wide)
+    assert told == ["memory"]
+    with account_wide.app_context(), read() as session:
+        assert session.execute(text("SELECT count(*) FROM job WHERE state = 'pending' AND key IS NULL")).scalar() == 0
 
 
 @ON_SQLITE
