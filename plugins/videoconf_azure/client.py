@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -43,7 +44,7 @@ class GuardedAdapter(HTTPAdapter):
         }
 
 
-def make_client(configuration: dict[str, Any], account_url: str, guard: EndpointGuard) -> ContainerClient:
+def make_client(configuration: Mapping[str, Any], account_url: str, guard: EndpointGuard) -> ContainerClient:
     """Make a client; its HTTP session is closed with it."""
     session = requests.Session()
     session.trust_env = False  # no proxy and no .netrc of this machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
 
 BUFFER_BYTES = 1 << 20
+
+
+def mapped() -> AbstractContextManager[None]:
+    """Turn what the SDK raises inside the block into our errors. Only now is it imported, as the client is."""
+    from videoconf_azure import failures
+
+    return failures.mapped()
 
 
 class AzureTarget(StorageTarget):
@@ -56,7 +63,7 @@ class AzureTarget(StorageTarget):
 
         with self._lock:
             if self._made is None:
-                self._made = make_client(dict(self.configuration), self._account_url, self.context.endpoints)
+                self._made = make_client(self.configuration, self._account_url, self.context.endpoints)
             return self._made
 
     def _blob(self, key: str) -> BlobClient:
@@ -64,8 +71,6 @@ class AzureTarget(StorageTarget):
 
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
         from azure.storage.blob import ContentSettings
-
-        from videoconf_azure.failures import mapped
 
         blob = self._blob(key)
         settings = ContentSettings(content_type=content_type or "application/octet-stream")
@@ -87,30 +92,22 @@ class AzureTarget(StorageTarget):
         """Remove parts that were uploaded and belong to no object. Azure would keep them for a week."""
         from azure.core import MatchConditions
 
-        from videoconf_azure.failures import mapped
-
         # Parts cannot be deleted; an object that is made of none of them drops them, and is deleted in their place.
         with suppress(StorageError), mapped():
             blob.commit_block_list([], match_condition=MatchConditions.IfMissing)
             blob.delete_blob()
 
     def open(self, key: str) -> BinaryIO:
-        from videoconf_azure.failures import mapped
-
         with mapped():
             downloader = self._blob(key).download_blob(max_concurrency=1)
         return io.BufferedReader(RemoteBody(downloader, mapped), BUFFER_BYTES)
 
     def stat(self, key: str) -> StoredObject:
-        from videoconf_azure.failures import mapped
-
         with mapped():
             found = self._blob(key).get_blob_properties()
         return StoredObject(key, found.size, found.content_settings.content_type, found.last_modified)
 
     def delete(self, key: str) -> None:
-        from videoconf_azure.failures import mapped
-
         with suppress(StoredObjectNotFound, StorageContainerNotFound), mapped():
             self._blob(key).delete_blob(delete_snapshots="include")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -72,9 +73,9 @@ class Sender:
         return response
 
 
-def make_client(configuration: dict[str, Any], endpoint: str | None, guard: EndpointGuard) -> tuple[Any, Sender]:
+def make_client(configuration: Mapping[str, Any], endpoint: str | None, guard: EndpointGuard) -> tuple[Any, Sender]:
     """Make a client and what it sends by, which is the caller's to close."""
-    path_style = configuration["path_style"]
+    path_style = configuration.get("path_style")
     if path_style is None:
         path_style = endpoint is not None
     config = Config(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 PART_BYTES = 5 << 20
 """Of 10,000 parts that an upload may have: objects of up to 50 GB, with one part at a time in memory."""
+
+
+def mapped() -> AbstractContextManager[None]:
+    """Turn what the SDK raises inside the block into our errors. Only now is it imported, as the client is."""
+    from videoconf_s3 import failures
+
+    return failures.mapped()
 
 
 class S3Target(StorageTarget):
@@ -62,8 +69,7 @@ class S3Target(StorageTarget):
 
         with self._lock:
             if self._made is None:
-                configuration = {"path_style": None, **self.configuration}
-                self._made = make_client(configuration, self._endpoint, self.context.endpoints)
+                self._made = make_client(self.configuration, self._endpoint, self.context.endpoints)
             return self._made[0]
 
     def _at(self, key: str) -> dict[str, str]:
@@ -71,8 +77,6 @@ class S3Target(StorageTarget):
 
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
         from boto3.s3.transfer import TransferConfig
-
-        from videoconf_s3.failures import mapped
 
         at = self._at(key)
         extra = {"ContentType": content_type} if content_type else {}
@@ -85,8 +89,6 @@ class S3Target(StorageTarget):
 
     def _abort_unfinished(self, at: dict[str, str]) -> None:
         """Remove what processes that were killed have left. Credentials that may not list uploads leave it there."""
-        from videoconf_s3.failures import mapped
-
         with suppress(StorageError), mapped():
             listed = self._client.list_multipart_uploads(Bucket=at["Bucket"], Prefix=at["Key"])
             for upload in listed.get("Uploads", ()):
@@ -94,15 +96,11 @@ class S3Target(StorageTarget):
                     self._client.abort_multipart_upload(**at, UploadId=upload["UploadId"])
 
     def open(self, key: str) -> BinaryIO:
-        from videoconf_s3.failures import mapped
-
         with mapped():
             body = self._client.get_object(**self._at(key))["Body"]
         return io.BufferedReader(RemoteBody(body, mapped))
 
     def stat(self, key: str) -> StoredObject:
-        from videoconf_s3.failures import mapped
-
         try:
             with mapped():
                 found = self._client.head_object(**self._at(key))
@@ -118,8 +116,6 @@ class S3Target(StorageTarget):
 
         :raises StorageContainerNotFound: there is no bucket.
         """
-        from videoconf_s3.failures import mapped
-
         try:
             with mapped():
                 self._client.head_bucket(Bucket=self._bucket)
@@ -129,8 +125,6 @@ class S3Target(StorageTarget):
             return
 
     def delete(self, key: str) -> None:
-        from videoconf_s3.failures import mapped
-
         with suppress(StoredObjectNotFound, StorageContainerNotFound), mapped():
             self._client.delete_object(**self._at(key))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, case, cast, func, select
+from sqlalchemy import Connection, Select, Text, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.lifecycle import DELETING
@@ -32,11 +32,12 @@ def get_archive(session: Session, caller: Caller, archive_id: str, *, lock: bool
     :raises ArchiveNotFound: there is none, it is another tenant's, or it is deleted.
     """
     # Ids are the providers': that two of them chose the same one is unlikely, and must not be an error.
-    statement = select(Archive).where(*_mine(caller), Archive.archive_id == archive_id).order_by(Archive.id).limit(1)
+    wanted = (visible_to(caller, Archive.tenant), Archive.deleted_on.is_(None), Archive.archive_id == archive_id)
+    statement = select(Archive).where(*wanted).order_by(Archive.id).limit(1)
     if lock:
         # SQLite has no such clause and needs none: there is one writer. What was read before the lock may be old.
         statement = statement.with_for_update(of=Archive).execution_options(populate_existing=True)
-    archive = session.execute(statement.options(_WITH_MEETING)).scalar_one_or_none()
+    archive = session.execute(statement.options(joinedload(Archive.meeting, innerjoin=True))).scalar_one_or_none()
     if archive is None:
         raise ArchiveNotFound
     return archive
@@ -110,10 +111,3 @@ def _listing(filters: frozenset[str]) -> Select[Any]:
         .where(_ARCHIVE.id.in_(page.correlate(None)))
         .order_by(*in_order)
     )
-
-
-_WITH_MEETING = joinedload(Archive.meeting, innerjoin=True)
-
-
-def _mine(caller: Caller) -> tuple[ColumnElement[bool], ...]:
-    return (visible_to(caller, Archive.tenant), Archive.deleted_on.is_(None))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Text, UniqueConstraint, case, text
-from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from videoconf.archives.lifecycle import DELETING
@@ -95,15 +94,10 @@ class Archive(Model):
     """Who asked for the deletion; None where the provider deleted it."""
     meeting: Mapped[Meeting] = relationship(lazy="raise", viewonly=True)
 
-    @hybrid_property
+    @property
     def shown_status(self) -> str:
         """The status for callers: the provider's, or ``deleting``."""
         return self.status if self.deleting_since is None else DELETING
-
-    @shown_status.inplace.expression
-    @classmethod
-    def _shown_status(cls) -> ColumnElement[str]:
-        return case((cls.deleting_since.is_(None), cls.status), else_=DELETING)
 
 
 def user_of(provider: str, account: str) -> str:

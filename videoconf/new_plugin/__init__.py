@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +11,8 @@ import click
 
 from videoconf import __version__
 from videoconf.hooks.loader import GROUP
+from videoconf.hooks.registry import KEY
 
-KEY = re.compile(r"[a-z][a-z0-9]{1,31}")
 FILES = {
     "pyproject.toml": "pyproject.toml.tmpl",
     "README.md": "README.md.tmpl",
