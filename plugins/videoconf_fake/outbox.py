@@ -73,9 +73,10 @@ class Outbox:
 
     def list_events(self, *, waiting: bool = False) -> list[QueuedEvent]:
         """List all events, or those not delivered yet, oldest first."""
-        wanted = "SELECT * FROM event WHERE NOT (delivered AND ?) ORDER BY number"
+        every = "SELECT * FROM event ORDER BY number"
+        undelivered = "SELECT * FROM event WHERE NOT delivered ORDER BY number"  # as its index has it
         with self._state.read() as database:
-            rows = database.execute(wanted, (waiting,)).fetchall()
+            rows = database.execute(undelivered if waiting else every).fetchall()
         return [
             QueuedEvent(row["event_id"], row["channel"], row["body"].encode(), bool(row["delivered"])) for row in rows
         ]
