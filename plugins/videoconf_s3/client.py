@@ -11,10 +11,11 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
+from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 
-from videoconf.errors import StorageError
+from videoconf.errors import StorageError, VideoconfError
 from videoconf.storage import EndpointGuard, guarded_pool
 
 CONNECT_SECONDS = 3
@@ -65,9 +66,15 @@ class Sender:
     def answer(self, request: Any, event_name: str, **kwargs: Any) -> Any:
         """Send a request.
 
-        :raises StorageError: the answer is a redirect.
+        :raises VideoconfError: the guard refuses the host, a bound is reached, or the answer is a redirect.
         """
-        response = self._special.get(event_name.rpartition(".")[2], self._session).send(request)
+        try:
+            response = self._special.get(event_name.rpartition(".")[2], self._session).send(request)
+        except HTTPClientError as error:
+            cause = error.kwargs.get("error")
+            if isinstance(cause, VideoconfError):
+                raise cause from None  # what botocore wraps it in, it tries again
+            raise
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
         return response

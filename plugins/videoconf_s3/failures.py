@@ -31,7 +31,7 @@ from videoconf.errors import (
 ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 NOT_FOUND = frozenset({"NoSuchKey", "404", "NotFound"})
 NO_ANSWER = (ReadTimeoutError, ConnectionClosedError, IncompleteReadError, ResponseStreamingError)
-NO_CONNECTION = (ConnectTimeoutError, EndpointConnectionError, SSLError)
+NO_CONNECTION = (ConnectTimeoutError, EndpointConnectionError, SSLError, HTTPClientError)
 
 
 @contextmanager
@@ -50,9 +50,6 @@ def _ours(error: ClientError | BotoCoreError) -> VideoconfError:
         return StorageTimeout()
     if isinstance(error, NO_CONNECTION):
         return StorageUnavailable()
-    if isinstance(error, HTTPClientError):
-        cause = error.kwargs.get("error")
-        return cause if isinstance(cause, VideoconfError) else StorageUnavailable()
     return StorageError("The storage target's answer, or what was asked of it, is not understood.")
 
 

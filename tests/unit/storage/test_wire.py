@@ -1,5 +1,6 @@
 """A storage server that drips, hangs, or talks without end holds no thread for ever, and fills no memory."""
 
+import math
 import ssl
 import threading
 import time
@@ -9,18 +10,25 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from ipaddress import ip_address
 from tracemalloc import get_traced_memory, start, stop
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 from tests.faulty_server import ANY, FaultyServer, drip_body, drip_head, endless, gzip_bomb, hang, reply
 from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, guarded_pool, storage_deadline
+from videoconf.storage import guard as guard_module
 from videoconf.storage import wire as module
+from videoconf.storage.guard import MOST_ADDRESSES
+from videoconf.storage.wire import LARGEST_ANSWER_BYTES, Exchange
+from videoconf_azure import client as azure_client
 from videoconf_azure.target import AzureTarget
+from videoconf_s3 import client as s3_client
 from videoconf_s3.target import S3Target
 
 DEADLINE_SECONDS = 0.5
@@ -74,13 +82,51 @@ def test_a_deadline_ends_whatever_is_waited_for(server, target, call, behaviour)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_without_a_deadline_a_minimum_speed_ends_what_drips(server, target, call, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", DEADLINE_SECONDS - 6.0)  # with the longest silence that is allowed
-    server.on(ANY, drip_head(0.05))
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_without_a_deadline_a_minimum_speed_ends_what_drips(server, kind, call, monkeypatch):
+    for client in (s3_client, azure_client):
+        for silence in ("CONNECT_SECONDS", "READ_SECONDS"):
+            monkeypatch.setattr(client, silence, DEADLINE_SECONDS)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", DEADLINE_SECONDS)
+    asked, dripping = [], drip_head(0.05)
+
+    def drip(exchange):
+        asked.append((exchange.request.method, exchange.request.query))
+        return dripping(exchange)
+
+    server.on(ANY, drip)
+    target = make(kind, server.url(""))
     began = time.monotonic()
     with pytest.raises(StorageTimeout):
         call(target)
-    assert time.monotonic() - began < 2 * (DEADLINE_SECONDS + MARGIN_SECONDS)
+    target.close()
+    assert DEADLINE_SECONDS < time.monotonic() - began < 2 * (DEADLINE_SECONDS + MARGIN_SECONDS)
+    assert len(asked) == len(set(asked)) > 0, "nothing was tried again"
+
+
+@pytest.mark.parametrize("moved", ["sent", "received"])
+def test_what_is_moved_earns_time_and_what_is_waited_costs_it(monkeypatch, moved):
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    exchange = Exchange(math.inf)
+    with exchange.waiting():
+        now[0] += module.PATIENCE_SECONDS
+    now[0] += 1000  # in which nobody waited
+    assert exchange.seconds_left(6.0) == 6.0
+    with exchange.waiting():
+        now[0] += 6.0
+    with pytest.raises(StorageTimeout):
+        exchange.seconds_left(6.0)
+    getattr(exchange, moved)(2 * module.SLOWEST_BYTES_PER_SECOND)
+    assert exchange.seconds_left(6.0) == pytest.approx(2.0)
+
+
+def test_each_request_of_a_connection_has_bounds_of_its_own(server):
+    server.on("/x", reply(200, bytes(LARGEST_ANSWER_BYTES - 1024)))
+    with guarded_pool(HTTPConnectionPool, EndpointGuard((), development=True))("127.0.0.1", server.port) as pool:
+        for _ in range(3):
+            assert len(pool.request("GET", "/x", retries=False).data) == LARGEST_ANSWER_BYTES - 1024
+    assert server.connection_count == 1
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -140,15 +186,33 @@ def test_what_is_compressed_stays_so(server):
         assert len(answer.read(decode_content=True)) < MIB
 
 
-def test_a_name_that_is_looked_up_for_ever_is_given_up():
-    never = threading.Event()
+@pytest.mark.parametrize(("deadline_seconds", "bound_seconds"), [(0.2, 60.0), (60.0, 0.2)])
+def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch, deadline_seconds, bound_seconds):
+    monkeypatch.setattr(guard_module, "LOOK_UP_SECONDS", bound_seconds)
+    never, began = threading.Event(), time.monotonic()
     guard = EndpointGuard(("storage.example.com",), resolve=lambda *args, **kwargs: never.wait(20) and [])
     try:
         with (
             guarded_pool(HTTPSConnectionPool, guard)("storage.example.com") as pool,
             pytest.raises(StorageUnavailable),
-            storage_deadline(0.2),
+            storage_deadline(deadline_seconds),
         ):
             pool.request("GET", "/", retries=False)
+        assert time.monotonic() - began < 10
     finally:
         never.set()
+
+
+def test_of_many_addresses_few_are_tried(monkeypatch):
+    tried = []
+
+    def refuse(address, *args, **kwargs):
+        tried.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    entries = [(None, None, None, "", (f"127.0.0.{number}", 1)) for number in range(1, 9)]
+    guard = EndpointGuard((), development=True, resolve=lambda *args, **kwargs: entries)
+    with guarded_pool(HTTPConnectionPool, guard)("localhost", 1) as pool, pytest.raises(NewConnectionError):
+        pool.request("GET", "/", retries=False)
+    assert tried == [f"127.0.0.{number}" for number in range(1, MOST_ADDRESSES + 1)]
