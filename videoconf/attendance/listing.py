@@ -7,7 +7,7 @@ and pages: who is one person (:data:`PERSON`), when somebody joined (:data:`JOIN
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
+from videoconf.attendance.reducer import Attendee, Bounds, Evidence, reduce_attendees
 from videoconf.database import UTCDateTime, autocommit, by_code_point
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to_bound
@@ -50,19 +50,7 @@ def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnEle
 _BY_ID = (by_code_point(func.coalesce(c.attendee, "")), by_code_point(func.coalesce(ANONYMOUS, "")))
 _FIRST_JOIN, _LAST_EVIDENCE = func.min(JOINED), func.max(c.last_evidence)
 
-_EVIDENCE = (
-    c.connection_id,
-    c.attendee,
-    c.name,
-    c.name_at,
-    c.first_join,
-    c.last_join,
-    c.last_leave,
-    c.leave_reason,
-    c.first_activity,
-    c.last_evidence,
-    c.absent_on,
-)
+_EVIDENCE = tuple(c[name] for name in Evidence._fields)
 _BY_FIRST_JOIN = (
     func.coalesce(_FIRST_JOIN.over(partition_by=PERSON), _LAST_EVIDENCE.over(partition_by=PERSON)),
     *_BY_ID,
@@ -78,10 +66,9 @@ _OF_MEETING = (
 )
 _FIND = select(_MEETING.id, _MEETING.session_id, _MEETING.closed_at, _MEETING.end_time).where(*_OF_MEETING)
 _FIND_WITH_CONNECTIONS = (
-    select(_MEETING.session_id, _MEETING.closed_at, _MEETING.end_time, *_EVIDENCE)
+    select(*_EVIDENCE, _MEETING.session_id, _MEETING.closed_at, _MEETING.end_time)
     .join_from(Meeting.__table__, AttendeeConnection.__table__, c.meeting_id == _MEETING.id, isouter=True)
     .where(*_OF_MEETING)
-    .order_by(*_BY_FIRST_JOIN)
     .limit(LOADED_AT_ONCE + 1)
 )
 
@@ -91,20 +78,23 @@ def find_meeting(session: Session, caller: Caller, link: str) -> Any:
     return session.execute(_FIND, {"link": link, **caller.scope}).one_or_none()
 
 
-def load_connections(caller: Caller, link: str) -> Sequence[Any]:
-    """Return a meeting's connections by first join, each with what :func:`find_meeting` has, in one query.
+def load_connections(caller: Caller, link: str) -> tuple[Any, list[Evidence]] | None:
+    """Return what :func:`find_meeting` does, and the meeting's connections in no order, in one query.
 
-    Nothing where there is no such meeting; one row without a connection where nobody was there; one more than
-    :data:`LOADED_AT_ONCE` where there may be still more.
+    Of a meeting that has more than :data:`LOADED_AT_ONCE`, one more than these.
     """
     with autocommit() as connection:
-        return connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
+        rows = connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
+    if not rows:
+        return None
+    nobody = rows[0].connection_id is None
+    return rows[0], [] if nobody else [Evidence._make(row[: len(_EVIDENCE)]) for row in rows]
 
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
     """Give a meeting's attendees by first join, ties by id, as the rows come. Within a :func:`snapshot`."""
     found = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
-    return reduce_attendees(found, bounds)
+    return reduce_attendees(map(Evidence._make, found), bounds)
 
 
 def page_of_attendees(
@@ -128,7 +118,7 @@ def page_of_attendees(
     anonymous = [connection_id for _, connection_id, _ in found if connection_id is not None]
     theirs = _IN_ORDER.where(or_(c.attendee.in_(attendees), and_(c.attendee.is_(None), c.connection_id.in_(anonymous))))
     connections = session.execute(theirs, {"meeting_id": meeting_id})
-    return list(reduce_attendees(connections, bounds)), found[0].total
+    return list(reduce_attendees(map(Evidence._make, connections), bounds)), found[0].total
 
 
 def open_connections(session: Session, meeting_id: int) -> list[str]:

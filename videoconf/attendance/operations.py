@@ -17,7 +17,7 @@ from videoconf.attendance.listing import (
     page_of_attendees,
     stream_attendees,
 )
-from videoconf.attendance.reducer import Attendee, Bounds, reduce_attendees
+from videoconf.attendance.reducer import Attendee, Bounds, gather_attendees
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
 from videoconf.database import snapshot
 from videoconf.errors import MeetingNotFound
@@ -75,12 +75,13 @@ class Attendance:
         :raises MeetingNotFound: there is none of this link, or it is another tenant's.
         """
         found = load_connections(caller, link)
-        if not found:
+        if found is None:
             raise MeetingNotFound
-        if len(found) <= LOADED_AT_ONCE:
-            bounds = self._bounds(found[0])
-            few = reduce_attendees(found, bounds) if found[0].connection_id is not None else ()
-            yield AttendeeList(found[0].session_id, bounds, _those(few, active))
+        meeting, connections = found
+        if len(connections) <= LOADED_AT_ONCE:
+            bounds = self._bounds(meeting)
+            few = gather_attendees(connections, bounds)
+            yield AttendeeList(meeting.session_id, bounds, _those(few, active))
             return
         with snapshot() as session:
             meeting, bounds = self._get(session, caller, link)

@@ -17,44 +17,34 @@ They hold for any order and repetition of the events, because the evidence itsel
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 RECONCILED = "reconciled"
 """The reason of a leave that follows from the provider's roster."""
 _SECOND = timedelta(seconds=1)
 
 
-class Evidence(Protocol):
-    """What is known of one connection: the columns of its row."""
-
-    @property
-    def connection_id(self) -> str: ...
-    @property
-    def attendee(self) -> str | None: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def name_at(self) -> datetime | None: ...
-    @property
-    def first_join(self) -> datetime | None: ...
-    @property
-    def last_join(self) -> datetime | None: ...
-    @property
-    def last_leave(self) -> datetime | None: ...
-    @property
-    def leave_reason(self) -> str | None: ...
-    @property
-    def first_activity(self) -> datetime | None: ...
-    @property
-    def last_evidence(self) -> datetime: ...
-    @property
-    def absent_on(self) -> datetime | None: ...
+# Named tuples, which are made in a third of the time of a frozen dataclass: a list makes three for each attendee.
 
 
-# Named tuples, which are made in a third of the time of a frozen dataclass: a list makes two of them for each attendee.
+class Evidence(NamedTuple):
+    """What is known of one connection: the columns of its row. Not the row itself, which takes four times as long."""
+
+    connection_id: str
+    attendee: str | None
+    name: str | None
+    name_at: datetime | None
+    first_join: datetime | None
+    last_join: datetime | None
+    last_leave: datetime | None
+    leave_reason: str | None
+    first_activity: datetime | None
+    last_evidence: datetime
+    absent_on: datetime | None
 
 
 class Bounds(NamedTuple):
@@ -173,6 +163,16 @@ def _inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, s
 def person(row: Evidence) -> tuple[str, str]:
     """Return whose connection it is: all of one attendee are one person's, anonymous ones never merge."""
     return ("", row.connection_id) if row.attendee is None else (row.attendee, "")
+
+
+def gather_attendees(rows: Iterable[Evidence], bounds: Bounds) -> list[Attendee]:
+    """Gather connections, in any order, into attendees by first join, ties by id."""
+    people: defaultdict[tuple[str, str], list[Evidence]] = defaultdict(list)
+    for row in rows:
+        people[person(row)].append(row)
+    attendees = [(_attendee(theirs, bounds), who) for who, theirs in people.items()]
+    attendees.sort(key=lambda pair: (pair[0].created_on or pair[0].modified_on, pair[1]))
+    return [attendee for attendee, _ in attendees]
 
 
 def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Attendee]:
