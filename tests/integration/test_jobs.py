@@ -236,6 +236,15 @@ def test_many_workers_claim_each_job_once(service, app):
     assert sorted(id for ids in claimed for id in ids) == [job.id for job in jobs_of(app)]
 
 
+def test_the_longest_due_is_claimed_first(app):
+    with app.app_context():
+        with write() as session:
+            for seconds in (-5, -50, -20, 60):
+                session.execute(insert(Job).values(kind="k", payload={"s": seconds}, due_at=utc_in(seconds)))
+        claimed = [services(app).jobs.claim() for _ in range(4)]
+    assert [job and job.payload["s"] for job in claimed] == [-50, -20, -5, None]
+
+
 def test_done_jobs_are_forgotten_after_a_while_and_dead_ones_never(app, monkeypatch):
     for module in (batches, jobs_module):
         monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
@@ -290,6 +299,7 @@ def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
     with app.app_context():
         assert services(app).jobs.retry(job.id) is True
         assert services(app).jobs.retry(job.id) is False, "it is no longer dead"
+    assert (only_job(app).attempts, only_job(app).finished_on) == (0, None)
     assert run_due(app) == 1
     assert only_job(app).state == "done"
     assert people_of(service, link) == []
@@ -356,6 +366,34 @@ def test_what_takes_long_keeps_nothing_else_waiting(app):
         jobs.enqueue(session, "short", {})
     assert done.wait(10)
     release.set()
+    worker.stop(20)
+
+
+def test_each_lane_takes_its_own_kinds_alone(app):
+    jobs = services(app).jobs
+    jobs.register("copy", lambda payload: None, takes_long=True)
+    for kind, is_long in (("short", False), ("copy", True)):
+        with app.app_context():
+            with write() as session:
+                jobs.enqueue(session, kind, {})
+            assert jobs.claim(takes_long=not is_long) is None
+            assert jobs.claim(takes_long=is_long).kind == kind
+
+
+def test_more_threads_copy_more_at_once(app):
+    jobs, both, done = services(app).jobs, threading.Barrier(2), threading.Semaphore(0)
+
+    def copy(payload):
+        both.wait(10)
+        done.release()
+
+    jobs.register("copy", copy, takes_long=True)
+    with app.app_context(), write() as session:
+        for _ in range(2):
+            jobs.enqueue(session, "copy", {})
+    worker = Worker(jobs, app.app_context, threads=2 * jobs_module.THREADS_PER_LONG_ONE)
+    worker.start()
+    assert [done.acquire(timeout=15) for _ in range(2)] == [True] * 2
     worker.stop(20)
 
 

@@ -5,9 +5,10 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
+from videoconf.api.services import services
 from videoconf.database import db, utc_in, write
 from videoconf.errors import ProviderAuthFailed
-from videoconf.jobs import MAX_ATTEMPTS, Job, Jobs, JobState
+from videoconf.jobs import MAX_ATTEMPTS, UNENDED_AGAIN, Job, Jobs, JobState
 
 KIND = "sweep"
 
@@ -98,6 +99,34 @@ def test_one_that_fails_is_never_dead(error):
     assert row.state == JobState.PENDING
     assert row.last_error
     assert 0 < seconds_until_due() <= 900
+
+
+def test_one_that_takes_its_worker_along_again_and_again_goes_on():
+    runs = []
+    jobs = Jobs()
+    jobs.every(KIND, 600, lambda: runs.append(1))
+    jobs.run_due()
+    with write() as session:
+        died = {"lease_owner": "killed", "lease_until": utc_in(-1), "last_error": UNENDED_AGAIN}
+        session.execute(update(Job).values(attempts=2000, due_at=utc_in(-1), **died))
+    jobs.run_due()
+    assert runs == [1]
+    assert [(row.state, row.last_error) for row in rows()] == [(JobState.PENDING, None)]
+
+
+def test_what_recurs_in_a_service(app):
+    services(app).jobs.run_due()
+    with write() as session:
+        assert set(session.execute(select(Job.key).where(Job.key.is_not(None))).scalars()) == {
+            "complete_creations",
+            "expire_archives",
+            "prune_inbox",
+            "prune_jobs",
+            "reap_idempotency_keys",
+            "reconcile_archives",
+            "reconcile_rosters",
+            "resume_pulls",
+        }
 
 
 def test_a_node_that_does_not_know_the_kind_leaves_it_to_others():

@@ -11,6 +11,7 @@ import pytest
 import urllib3
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
@@ -19,7 +20,7 @@ from videoconf.archives.evidence import PULL_ARCHIVE, merge_evidence
 from videoconf.archives.models import Archive
 from videoconf.archives.pulling import RESUME_PULLS
 from videoconf.audit import AuditEntry
-from videoconf.database import read, write
+from videoconf.database import read, utc_in, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.jobs import ClaimedJob, Job, JobState
 from videoconf.meetings.models import Meeting
@@ -640,11 +641,20 @@ def test_without_a_target_nothing_is_copied(make_world):
     assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
 
 
-def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch):
+@pytest.mark.parametrize("stumbles", [False, True])
+def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
     from videoconf import jobs as module
 
     jobs, renewed, taken = services(app).jobs, threading.Event(), []
-    monkeypatch.setattr(module, "LEASE_SECONDS", 0.6)
+    failures = [OperationalError("", {}, Exception("away"))] if stumbles else []
+
+    def renew_in(seconds):
+        if failures and threading.current_thread().name == "videoconf-lease":
+            raise failures.pop()
+        return utc_in(seconds)
+
+    monkeypatch.setattr(module, "utc_in", renew_in)
+    monkeypatch.setattr(module, "LEASE_SECONDS", 1.5 if stumbles else 0.6)
 
     def handler(payload):
         with app.app_context():
@@ -664,6 +674,39 @@ def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch):
         assert jobs.run(job)
     assert renewed.is_set()
     assert taken == [None]
+
+
+def test_a_lease_that_another_has_taken_is_not_renewed(app, monkeypatch):
+    from videoconf import jobs as module
+
+    jobs, renewals, kept = services(app).jobs, threading.Semaphore(0), []
+
+    def renew_in(seconds):
+        if threading.current_thread().name == "videoconf-lease":
+            renewals.release()
+        return utc_in(seconds)
+
+    monkeypatch.setattr(module, "utc_in", renew_in)
+    monkeypatch.setattr(module, "LEASE_SECONDS", 0.3)
+
+    def handler(payload):
+        with app.app_context():
+            with write() as session:
+                theirs = {"lease_owner": "another", "lease_until": utc_in(3600)}
+                session.execute(update(Job).where(Job.kind == "long").values(theirs))
+            before = lease(app)
+            while renewals.acquire(blocking=False):
+                pass
+            for _ in range(2):  # when the second begins, the first has ended
+                assert renewals.acquire(timeout=10)
+            kept.append(lease(app) == before)
+
+    jobs.register("long", handler, takes_long=True)
+    with app.app_context():
+        with write() as session:
+            jobs.enqueue(session, "long", {})
+        jobs.run(jobs.claim())
+    assert kept == [True]
 
 
 def lease(app):

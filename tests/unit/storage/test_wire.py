@@ -1,11 +1,12 @@
 """A storage server that drips, hangs, or talks without end holds no thread for ever, and fills no memory."""
 
 import math
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from ipaddress import ip_address
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-from tests.faulty_server import ANY, FaultyServer, drip_body, drip_head, endless, gzip_bomb, hang, reply
+from tests.faulty_server import ANY, FaultyServer, black_hole, drip_body, drip_head, endless, gzip_bomb, hang, reply
 from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, guarded_pool, storage_deadline
 from videoconf.storage import guard as guard_module
@@ -201,6 +202,17 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch, deadline_sec
         assert time.monotonic() - began < 10
     finally:
         never.set()
+
+
+@pytest.mark.parametrize("behaviour", ["accepts nothing", "reads nothing"])
+def test_what_is_sent_to_nobody_is_given_up(behaviour):
+    with closing(socket.create_server(("127.0.0.1", 0))) as deaf, black_hole() as hole:
+        port = hole if behaviour == "accepts nothing" else deaf.getsockname()[1]
+        made = guarded_pool(HTTPConnectionPool, EndpointGuard((), development=True))
+        began = time.monotonic()
+        with made("127.0.0.1", port, timeout=10) as pool, pytest.raises(StorageTimeout), storage_deadline(0.2):
+            pool.request("PUT", "/x", body=bytes(32 * MIB), retries=False)
+        assert time.monotonic() - began < 5
 
 
 def test_of_many_addresses_few_are_tried(monkeypatch):
