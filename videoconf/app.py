@@ -159,8 +159,8 @@ def create_app(
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
     credentials = StoredCredentials(cipher)
-    deletion = Deletion(providers, jobs, settings, delete_stored_copy=targets.delete_copy)
-    Reconciler(providers, jobs, deletion.resume)
+    deletion = Deletion(providers, jobs, targets, settings)
+    Reconciler(providers, jobs, deletion)
     Pulling(providers, jobs, targets, settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,

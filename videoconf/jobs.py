@@ -146,24 +146,22 @@ class Jobs:
         self.register(kind, lambda payload: handler())
         self._periods_seconds[kind] = seconds
 
-    def enqueue(self, session: Session, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
+    @staticmethod
+    def enqueue(session: Session, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
         """Add a job to the running transaction; return its id."""
-        return self._insert(session, kind, payload, due_at=utc_in(delay_seconds))
+        return _insert(session, kind, payload, due_at=utc_in(delay_seconds))
 
-    def enqueue_claimed(self, session: Session, kind: str, payload: dict[str, Any]) -> ClaimedJob:
+    @staticmethod
+    def enqueue_claimed(session: Session, kind: str, payload: dict[str, Any]) -> ClaimedJob:
         """Add a job that the caller itself tries first, by :meth:`run`, after its commit.
 
         Should the process die in between, the lease runs out and a worker takes the job.
         """
         owner = _new_owner()
-        job_id = self._insert(
+        job_id = _insert(
             session, kind, payload, due_at=utc_in(0), attempts=1, lease_owner=owner, lease_until=utc_in(LEASE_SECONDS)
         )
         return ClaimedJob(job_id, kind, payload, attempts=1, owner=owner)
-
-    def _insert(self, session: Session, kind: str, payload: dict[str, Any], **values: Any) -> int:
-        statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
-        return session.execute(statement).scalar_one()
 
     def claim(self, *, takes_long: bool | None = None) -> ClaimedJob | None:
         """Take the lease of one due job, the longest due first; None when nothing is due.
@@ -402,6 +400,11 @@ def prune_jobs() -> None:
         .limit(ROWS_PER_BATCH)
     )
     in_batches(delete(Job).where(Job.id.in_(old)), Job.id, run_until())
+
+
+def _insert(session: Session, kind: str, payload: dict[str, Any], **values: Any) -> int:
+    statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
+    return session.execute(statement).scalar_one()
 
 
 def _new_owner() -> str:

@@ -92,7 +92,7 @@ def stored(deletion, monkeypatch):
             return True
 
     stored = Stored()
-    monkeypatch.setattr(deletion, "_delete_stored_copy", stored)
+    monkeypatch.setattr(deletion._targets, "delete_copy", stored)
     return stored
 
 
@@ -679,7 +679,7 @@ def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, 
         both_are_here.wait(10)
         return True
 
-    monkeypatch.setattr(deletion, "_delete_stored_copy", delete_stored_copy)
+    monkeypatch.setattr(deletion._targets, "delete_copy", delete_stored_copy)
 
     def resume():
         with app.app_context():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -21,6 +21,7 @@ from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.listing import get_archive
 from videoconf.archives.models import Archive
 from videoconf.archives.recorder import archiving_providers, get_recorder
+from videoconf.archives.targets import StorageTargets
 from videoconf.audit import record
 from videoconf.batches import run_until
 from videoconf.database import read, utc_in, utc_now, write
@@ -47,23 +48,15 @@ RETENTION = "retention"
 RESUME_SECONDS = 3600.0
 """After how long without an end a deletion is taken up again, should its job be dead."""
 
-DeleteStoredCopy = Callable[[Archive], bool]
-"""Deletes the copies of an archive in storage targets; returns whether the archive may ever have had one there.
-
-Called with no transaction open. Idempotent: one that is gone is success. Raises :class:`StorageError`.
-"""
-
 
 class Deletion:
     """Deletes archives. One instance serves all threads."""
 
-    def __init__(
-        self, providers: Providers, jobs: Jobs, settings: Settings, delete_stored_copy: DeleteStoredCopy
-    ) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, targets: StorageTargets, settings: Settings) -> None:
         self._providers = providers
         self._jobs = jobs
         self._retention_days = settings.archive_retention_days
-        self._delete_stored_copy = delete_stored_copy
+        self._targets = targets
         jobs.register(ERASE_ARCHIVE, self._erase)
         jobs.every(EXPIRE_ARCHIVES, RETENTION_SECONDS, self.expire)
 
@@ -155,7 +148,7 @@ class Deletion:
         except ProviderConflict:
             if self._take_back(archive):
                 return
-        had_stored_copy = self._delete_stored_copy(archive)
+        had_stored_copy = self._targets.delete_copy(archive)
         with write() as session:
             finished = session.execute(
                 update(Archive)

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
 from videoconf.archives.models import Archive, StorageTargetRow, user_of
 from videoconf.database import utc_in, utc_now
-from videoconf.jobs import Job
+from videoconf.jobs import Jobs
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage.base import KEY
@@ -103,7 +103,7 @@ def bury(session: Session, archive: Archive) -> None:
     """Take an archive that the provider has deleted out of sight, and leave the rest of its deletion to a job."""
     archive.deleted_on = utc_now()
     archive.deleting_since = utc_now()
-    session.execute(insert(Job).values(kind=ERASE_ARCHIVE, payload={"id": archive.id}))
+    Jobs.enqueue(session, ERASE_ARCHIVE, {"id": archive.id})
 
 
 def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automatic: bool) -> None:
@@ -126,7 +126,7 @@ def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automa
         setattr(archive, name, getattr(merged, name))
     archive.modified_on = utc_now()
     if merged.status == ArchiveStatus.AVAILABLE != known.status:
-        session.execute(insert(Job).values(kind=PULL_ARCHIVE, payload={"id": archive.id}))
+        Jobs.enqueue(session, PULL_ARCHIVE, {"id": archive.id})
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
     session.flush()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
 
+from videoconf.archives.deletion import Deletion
 from videoconf.archives.evidence import merge_evidence
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.models import Archive
@@ -47,14 +48,11 @@ class DueArchive:
 
 
 class Reconciler:
-    """Asks providers about archives. One instance serves all threads.
+    """Asks providers about archives. One instance serves all threads."""
 
-    :param resume_deletion: goes on with the deletion of the archive of an id.
-    """
-
-    def __init__(self, providers: Providers, jobs: Jobs, resume_deletion: Callable[[int], None]) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, deletion: Deletion) -> None:
         self._providers = providers
-        self._resume_deletion = resume_deletion
+        self._deletion = deletion
         jobs.register(RECONCILE_MEETING, self._run)
         jobs.every(RECONCILE_ARCHIVES, PERIOD_SECONDS, self.sweep)
 
@@ -67,7 +65,7 @@ class Reconciler:
                     return
                 try:
                     if due.is_being_deleted:
-                        self._resume_deletion(due.id)
+                        self._deletion.resume(due.id)
                     else:
                         self.reconcile(due.meeting_id)
                 except VideoconfError as error:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, exc, insert, literal, select, update
+from sqlalchemy import Insert, bindparam, exc, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from videoconf.errors import ProviderBadResponse, WebhookRejected
 from videoconf.hooks import contained
 from videoconf.inbox.models import EventStatus, WebhookEvent
 from videoconf.inbox.wire import cleaned, event_from_json, event_to_json
-from videoconf.jobs import Job
+from videoconf.jobs import Jobs
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.metrics import WEBHOOK_EVENTS
 from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
@@ -200,7 +200,7 @@ def _settle(session: Session, provider: Provider, received_at: datetime, event: 
         return EventStatus.ORPHAN
     if event.kind is EventKind.JOINED and meeting.end_time is not None and event.at and event.at > meeting.end_time:
         # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
-        session.execute(insert(Job).values(kind=END_SESSION, payload={"meeting_id": meeting.id}))
+        Jobs.enqueue(session, END_SESSION, {"meeting_id": meeting.id})
     return _apply_if_credible(session, meeting.id, meeting.created_on, event)
 
 
