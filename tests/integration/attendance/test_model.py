@@ -12,7 +12,7 @@ from tests.integration.attendance import model
 from tests.integration.attendance.histories import histories
 from tests.integration.attendance.scripted import Script
 
-HISTORIES = 2000
+HISTORIES = 1000
 # A mutant need only be caught; the smallest history that does it is of no use, and takes minutes to find.
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or "NO_SHRINKING" not in os.environ]
 generated = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck), phases=PHASES)
