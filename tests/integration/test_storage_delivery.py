@@ -5,6 +5,8 @@ import io
 import threading
 from base64 import b64encode
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -16,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
 from videoconf.api.services import services
+from videoconf.archives import pulling
 from videoconf.archives.evidence import PULL_ARCHIVE, merge_evidence
-from videoconf.archives.models import Archive
+from videoconf.archives.models import Archive, StorageTargetRow
 from videoconf.archives.pulling import RESUME_PULLS
 from videoconf.audit import AuditEntry
 from videoconf.database import read, utc_in, write
@@ -295,6 +298,67 @@ def test_where_one_setting_serves_the_account_every_tenants_archives_are_in_its_
     assert world.url("a-1", api).startswith("memory://bucket/account/a-1/archive.mp4")
 
 
+def said_of(world: World, *keys: str | None, **members) -> Archive:
+    """Let the provider say of an archive, one after the other, that it has put it under these keys."""
+    link = world.api.create()
+    with world.app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        state = ArchiveState("a-1", "s", "uploaded", ArchiveStatus.UPLOADED)
+        for key in keys:
+            merge_evidence(session, meeting_id, replace(state, object_key=key, **members))
+    return world.row("a-1")
+
+
+def set_two(world: World) -> list[int]:
+    """Set a target an hour ago, and another now; return the ids of their rows."""
+    for area in ("old", "new"):
+        assert world.api("PUT", PATH, {**MEMORY, "area": area}).status == 200
+    with world.app.app_context(), write() as session:
+        ids = list(session.execute(select(StorageTargetRow.id).order_by(StorageTargetRow.id)).scalars())
+        session.execute(update(StorageTargetRow).where(StorageTargetRow.id == ids[0]).values(created_on=utc_in(-3600)))
+    return ids
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("minutes_ago", [30, None])
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_is_in_the_newest_target_of_then(make_world, minutes_ago):
+    world = make_world()
+    old, new = set_two(world)
+    then = None if minutes_ago is None else datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    row = said_of(world, "account/a-1/archive.mp4", updated_at=then)
+    assert row.storage_target_id == (new if then is None else old)
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_is_in_no_target_that_another_provider_was_told_of(make_world):
+    world = make_world()
+    set_two(world)
+    with world.app.app_context(), write() as session:
+        session.execute(update(StorageTargetRow).values(used_by={"another:account": "account"}))
+    row = said_of(world, "account/a-1/archive.mp4")
+    assert (row.status, row.storage_target_id, row.object_key) == ("uploaded", None, None)
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_where_an_archive_was_put_is_told_once(make_world):
+    world = make_world()
+    _, new = set_two(world)
+    row = said_of(world, "a/1.mp4", "a/2.mp4", status=ArchiveStatus.AVAILABLE)
+    assert (row.storage_target_id, row.object_key) == (new, "a/1.mp4")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_to_nobody_knows_where_is_in_no_target_that_is_set_later(make_world):
+    world = make_world()
+    set_two(world)
+    row = said_of(world, None, "a/1.mp4")
+    assert (row.storage_target_id, row.object_key) == (None, None)
+
+
 @ON_SQLITE
 @pytest.mark.parametrize("scope", ["archive", "account"])
 @pytest.mark.needs("stores_archives")
@@ -550,6 +614,55 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert session.execute(queued).all() == []
+
+
+def resumed(world: World) -> list[int]:
+    """Look for what should be copied; return the ids of archives that are queued then."""
+    with world.app.app_context():
+        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        with read() as session:
+            queued = select(Job.payload).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
+            return [payload["id"] for payload in session.execute(queued.order_by(Job.id)).scalars()]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        (Archive, {"account": "another"}),
+        (Archive, {"provider": "another"}),
+        (Archive, {"status": "expired"}),
+        (StorageTargetRow, {"state": "replaced"}),
+        (StorageTargetRow, {"kind": "another"}),
+        (Job, {"kind": "another"}),
+    ],
+)
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_only_what_can_be_copied_now_is_queued(make_world, table, values):
+    world, archive_id = pulled_world(make_world)
+    with world.app.app_context(), write() as session:
+        dead = JobState.PENDING if table is Job else JobState.DEAD
+        session.execute(update(Job).where(Job.kind == PULL_ARCHIVE).values(state=dead))
+        of_copy = Job.kind == PULL_ARCHIVE if table is Job else True
+        session.execute(update(table).where(of_copy).values(values))
+    assert resumed(world) == ([world.row(archive_id).id] if table is Job else [])
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_the_oldest_are_queued_first_and_so_many_at_once(make_world, monkeypatch):
+    monkeypatch.setattr(pulling, "RESUMED_AT_ONCE", 2)
+    world, first = pulled_world(make_world)
+    later = [world.record() for _ in range(2)]
+    for archive_id in later:
+        world.become(archive_id, ArchiveStatus.AVAILABLE)
+    ids = [world.row(archive_id).id for archive_id in (first, *later)]
+    with world.app.app_context(), write() as session:
+        session.execute(update(Job).where(Job.kind == PULL_ARCHIVE).values(state=JobState.DEAD))
+        for id, hours in zip(ids, (1, 3, 2), strict=True):
+            session.execute(update(Archive).where(Archive.id == id).values(created_on=utc_in(-3600.0 * hours)))
+    assert resumed(world) == [ids[1], ids[2]]
+    assert resumed(world) == [ids[1], ids[2], ids[0]]
 
 
 def recurring(kind: str) -> ClaimedJob:
