@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,20 +23,20 @@ from dotenv import dotenv_values
 from tests.servers import GunicornServer
 
 
-@pytest.fixture
-def dev_server(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
-    """Give a function that runs the command in an empty folder, or in what it left there, and returns it serving."""
+@contextmanager
+def servers_in(folder: Path) -> Iterator[Callable[..., GunicornServer]]:
+    """Give a function that runs the command in a folder, or in what it left there, and returns it serving."""
     started: list[GunicornServer] = []
 
     def start(**environment: str) -> GunicornServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        log_path = tmp_path / f"dev-{len(started)}.log"
+        log_path = folder / f"dev-{len(started)}.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "dev", "--port", str(port)],
-                cwd=tmp_path,
+                cwd=folder,
                 env={**os.environ, **environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -46,29 +48,55 @@ def dev_server(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
         server.wait_until_up()
         return server
 
-    yield start
-    for server in started:
-        server.close()
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.close()
+
+
+@pytest.fixture
+def dev_server(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
+    """Give a function that runs the command in an empty folder of this test's own."""
+    with servers_in(tmp_path) as start:
+        yield start
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One server with all that it chooses by itself, for the tests that change none of it."""
+
+    server: GunicornServer
+    folder: Path
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "instance/dev-token").read_text()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("dev")
+    with servers_in(folder) as start:
+        yield Shared(start(), folder)
 
 
 def run_shell(line: str) -> str:
     return subprocess.run(["bash", "-c", line], check=True, capture_output=True, text=True, timeout=30).stdout
 
 
-def test_the_printed_lines_work_when_pasted(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
-    server = dev_server()
+def test_the_printed_lines_work_when_pasted(shared: Shared) -> None:
+    server = shared.server
     (curl,) = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
     assert re.fullmatch(r'"[\w-]{22,}"', run_shell(curl).strip())
     assert "<title>" in run_shell(f"curl -sS {server.url}/docs")
-    token = (tmp_path / "instance" / "dev-token").read_text()
-    assert f"bearer token   {token}\n" in server.log
+    assert f"bearer token   {shared.token}\n" in server.log
     (act,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
     assert "Session " in run_shell(f"{act} list"), "the other process must see the meeting's room"
 
 
-def test_what_holds_secrets_is_private(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
-    dev_server()
-    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "instance").iterdir()}
+def test_what_holds_secrets_is_private(shared: Shared) -> None:
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (shared.folder / "instance").iterdir()}
     assert {"dev-token", "dev.env", "videoconf.sqlite"} <= modes.keys()
     assert set(modes.values()) == {0}
 
@@ -107,16 +135,13 @@ def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., Gunic
     assert "vonage\tVonage Video\tdefault" in run_shell(f"{ours} providers")
 
 
-def test_credentials_are_taken_and_archives_can_be_downloaded(
-    dev_server: Callable[..., GunicornServer], tmp_path: Path
-) -> None:
-    server = dev_server()
+def test_credentials_are_taken_and_archives_can_be_downloaded(shared: Shared) -> None:
+    server = shared.server
     (ours,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
     (serve_media,) = re.findall(r"^ +(\S+ --env-file .* fake media .*)$", server.log, re.MULTILINE)
-    token = (tmp_path / "instance" / "dev-token").read_text()
 
     def call(method: str, path: str, body: object = None) -> Any:
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {shared.token}"}
         answer = urllib3.request(method, server.url + path, headers=headers, json=body, retries=False)
         assert answer.status < 300, answer.data
         return answer.json() if answer.data else None
@@ -138,14 +163,12 @@ def test_credentials_are_taken_and_archives_can_be_downloaded(
     call("PUT", "/archives/storage-target", {"name": "MEMORY", "area": "a", "password": "any"})
 
 
-def test_a_port_in_use_is_told_before_anything_is_changed(
-    dev_server: Callable[..., GunicornServer], tmp_path: Path
-) -> None:
-    port = urlsplit(dev_server().url).port
-    made = (tmp_path / "instance" / "dev.env").read_text()
+def test_a_port_in_use_is_told_before_anything_is_changed(shared: Shared) -> None:
+    port = urlsplit(shared.server.url).port
+    made = (shared.folder / "instance" / "dev.env").read_text()
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "dev", f"--port={port}"],
-        cwd=tmp_path,
+        cwd=shared.folder,
         env={**os.environ, "VIDEOCONF_TOKEN_TTL_SECONDS": "60"},
         capture_output=True,
         text=True,
@@ -156,7 +179,7 @@ def test_a_port_in_use_is_told_before_anything_is_changed(
     assert done.stderr.count("\n") == 1
     assert f"Port {port} " in done.stderr
     assert "PORT=" in done.stderr
-    assert (tmp_path / "instance" / "dev.env").read_text() == made
+    assert (shared.folder / "instance" / "dev.env").read_text() == made
 
 
 def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
