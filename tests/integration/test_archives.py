@@ -24,7 +24,7 @@ from videoconf.database import db, read, utc_in, write
 from videoconf.errors import (
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
+    ProviderResourceNotFound,
     ProviderTimeout,
     ProviderUnavailable,
     StorageUnavailable,
@@ -275,6 +275,20 @@ def test_a_merge_waits_for_one_that_is_under_way(service, api, link, app):
     assert get(api, "a-1")["status"] == "uploaded"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_merge_goes_by_what_it_has_locked_and_not_by_what_was_read_before(service, api, link, app):
+    session_id = api.read(link)["sessionId"]
+    told(service, "a-1", session_id, "started")
+    with app.app_context(), write() as session:
+        read_before = session.execute(select(Archive)).scalar_one()
+        late = threading.Thread(target=told, args=(service, "a-1", session_id, "uploaded"))
+        late.start()
+        late.join(10)
+        said = ArchiveState("a-1", session_id, provider_status="stopped", status=ArchiveStatus.STOPPED)
+        merge_evidence(session, read_before.meeting_id, said)
+    assert get(api, "a-1")["status"] == "uploaded"
+
+
 @pytest.mark.needs("automatic_archiving")
 def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(service, api):
     link = api.create(enableArchiving=True)
@@ -485,7 +499,7 @@ def test_stopping_at_once_and_what_the_provider_says(service, api, link, monkeyp
     monkeypatch.setattr(service.provider, "stop_archive", failing(ProviderUnavailable()))
     assert api("POST", f"/archives/{archive_id}/stop").problem == (503, "provider_unavailable")
     assert get(api, archive_id)["status"] == "started"
-    monkeypatch.setattr(service.provider, "stop_archive", failing(ProviderNotFoundThere()))
+    monkeypatch.setattr(service.provider, "stop_archive", failing(ProviderResourceNotFound()))
     assert api("POST", f"/archives/{archive_id}/stop").json["status"] == "expired"
 
 
@@ -547,7 +561,7 @@ def test_an_answer_that_cannot_be_given_deletes_nothing(service, api, link):
 def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, app, stored):
     older, archive_id = finished(service, link), finished(service, link)
     assert api("DELETE", f"/archives/{archive_id}").status == 200
-    with pytest.raises(ProviderNotFoundThere):
+    with pytest.raises(ProviderResourceNotFound):
         service.provider.get_archive(archive_id)
     assert stored.deleted == [archive_id]
 
@@ -576,7 +590,7 @@ def test_an_archive_without_a_stored_copy_has_a_receipt_too(service, api, link, 
 
 
 def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, monkeypatch, stored):
-    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderNotFoundThere()))
+    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderResourceNotFound()))
     archive_id = finished(service, link)
     assert api("DELETE", f"/archives/{archive_id}").status == 200
     assert stored.deleted == [archive_id]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 import pytest
 import urllib3
@@ -184,11 +185,23 @@ def test_a_tenant_that_asks_too_often_is_told_to_wait_and_others_are_not(make_ap
 
 
 @sqlite_alone
+def test_a_rate_holds_for_any_minute_and_not_by_the_clock(make_app, headers, monkeypatch):
+    client, sent, now, past = make_app(rate_limit="2/minute").test_client(), headers(), time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: now() + past[0])
+    statuses = []
+    for past[0] in (0, 50, 61, 62):
+        statuses.append(client.get("/session", headers=sent).status_code)
+    assert statuses == [200, 200, 200, 429]
+
+
+@sqlite_alone
 def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
     client = make_app(rate_limit_address="2/minute", trusted_proxies=1).test_client()
     ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
     assert [ask("192.0.2.1") for _ in range(3)] == [401, 401, 429]
     assert ask("192.0.2.2") == 401
+    probe = client.get("/healthz", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert probe.status_code == 200, "probes are not limited"
     assert client.get("/session", headers=headers()).status_code == 200, "who has a token is not limited by address"
 
 
