@@ -45,7 +45,7 @@
     │   ├── ProviderTimeout         504 provider_timeout          outcome unknown
     │   ├── ProviderAuthFailed      502 provider_auth_failed      not executed
     │   ├── ProviderRejected        422 provider_rejected         not executed
-    │   ├── ProviderNotFoundThere   404 provider_resource_not_found
+    │   ├── ProviderResourceNotFound  404 provider_resource_not_found
     │   ├── ProviderConflict        409 provider_conflict
     │   ├── ProviderBadResponse     502 provider_bad_response     outcome unknown
     │   └── ProviderPluginError     502 provider_plugin_error     outcome unknown
@@ -472,7 +472,7 @@ class ProviderRejected(ProviderError):
     retryable = False
 
 
-class ProviderNotFoundThere(ProviderError):
+class ProviderResourceNotFound(ProviderError):
     """The provider does not know the session, connection or archive. Ending and deleting take it for success."""
 
     code = "provider_resource_not_found"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from videoconf.errors import ProviderConflict, ProviderNotFoundThere
+from videoconf.errors import ProviderConflict, ProviderResourceNotFound
 from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, Clock, StorageDestination
 from videoconf_fake.ids import DeriveId
 from videoconf_fake.outbox import Outbox
@@ -46,13 +46,13 @@ class Recorder:
     def start(self, session_id: str, request: ArchiveRequest) -> ArchiveState:
         """Start recording on demand.
 
-        :raises ProviderNotFoundThere: there is no such session.
+        :raises ProviderResourceNotFound: there is no such session.
         :raises ProviderConflict: ``end_to_end_encrypted``, ``no_connections`` or ``already_recording``.
         """
         with self._state.write() as database:
             session = database.execute("SELECT * FROM session WHERE session_id = ?", (session_id,)).fetchone()
             if session is None:
-                raise ProviderNotFoundThere("The fake provider has no such session.")
+                raise ProviderResourceNotFound("The fake provider has no such session.")
             if session["end_to_end_encryption"]:
                 raise ProviderConflict("An encrypted session is not recorded.", provider_code="end_to_end_encrypted")
             present = "SELECT 1 FROM connection WHERE session_id = ? AND left_at IS NULL"
@@ -85,7 +85,7 @@ class Recorder:
     def get(self, archive_id: str) -> ArchiveState:
         """Read one archive that is not deleted.
 
-        :raises ProviderNotFoundThere: there is none.
+        :raises ProviderResourceNotFound: there is none.
         """
         with self._state.read() as database:
             return _state(_get_row(database, archive_id))
@@ -115,7 +115,7 @@ class Recorder:
     def change(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
         """Move an archive on.
 
-        :raises ProviderNotFoundThere: there is none, or it is deleted.
+        :raises ProviderResourceNotFound: there is none, or it is deleted.
         :raises ProviderConflict: it cannot become that from what it is (``archive_status``), or it cannot be uploaded
             because no storage is set (``no_storage``).
         """
@@ -136,7 +136,7 @@ class Recorder:
         """
         try:
             self.change(archive_id, ArchiveStatus.DELETED)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return
 
     def set_storage(self, kind: str, configuration: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def _get_row(database: sqlite3.Connection, archive_id: str) -> sqlite3.Row:
         "SELECT * FROM archive WHERE archive_id = ? AND status != ?", (archive_id, ArchiveStatus.DELETED)
     ).fetchone()
     if row is None:
-        raise ProviderNotFoundThere("The fake provider has no such archive.")
+        raise ProviderResourceNotFound("The fake provider has no such archive.")
     return row
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import ProviderConflict, ProviderRejected, ProviderResourceNotFound
 from videoconf.providers import ArchiveRequest, Clock, Role, RosterConnection, SessionRequest
 from videoconf_fake.ids import DeriveId
 from videoconf_fake.outbox import Outbox
@@ -56,7 +56,7 @@ class Rooms:
     def join(self, claims: Claims, *, with_token: bool) -> str:
         """Connect somebody and return the connection's id.
 
-        :raises ProviderNotFoundThere: there is no such session.
+        :raises ProviderResourceNotFound: there is no such session.
         :raises ProviderConflict: the session has ended (``session_ended``). A token that is still valid opens it all
             the same: a vendor's token is checked by its signature, and ending a session takes none back.
         """
@@ -92,7 +92,7 @@ class Rooms:
     def leave(self, connection_id: str, reason: str) -> None:
         """End one connection.
 
-        :raises ProviderNotFoundThere: nobody is connected under this id.
+        :raises ProviderResourceNotFound: nobody is connected under this id.
         """
         with self._state.write() as database:
             self._disconnect(database, self._get_connection(database, connection_id), reason)
@@ -118,7 +118,7 @@ class Rooms:
     def close(self, session_id: str) -> None:
         """Close a session's run. Of those who were in it nothing is told one by one: the closing says it.
 
-        :raises ProviderNotFoundThere: there is no such session.
+        :raises ProviderResourceNotFound: there is no such session.
         """
         with self._state.write() as database:
             self._get_session(database, session_id)
@@ -131,7 +131,7 @@ class Rooms:
     def publish(self, connection_id: str, stream_id: str) -> None:
         """Start a stream; one that is published already stays.
 
-        :raises ProviderNotFoundThere: nobody is connected under this id.
+        :raises ProviderResourceNotFound: nobody is connected under this id.
         :raises ProviderRejected: the connection may only receive (``role_forbids``).
         """
         with self._state.write() as database:
@@ -147,7 +147,7 @@ class Rooms:
     def unpublish(self, connection_id: str, stream_id: str) -> None:
         """Stop a stream.
 
-        :raises ProviderNotFoundThere: nobody is connected under this id, or publishes this stream.
+        :raises ProviderResourceNotFound: nobody is connected under this id, or publishes this stream.
         """
         with self._state.write() as database:
             connection = self._get_connection(database, connection_id)
@@ -156,7 +156,7 @@ class Rooms:
                 (connection_id, stream_id),
             ).fetchone()
             if gone is None:
-                raise ProviderNotFoundThere("The connection does not publish this stream.")
+                raise ProviderResourceNotFound("The connection does not publish this stream.")
             self._tell_stream(database, "stream.destroyed", connection, stream_id, muted=bool(gone["muted"]))
 
     def mute(self, session_id: str, connection_id: str | None) -> None:
@@ -196,7 +196,7 @@ class Rooms:
             "SELECT * FROM session WHERE session_id = ?", (session_id,)
         ).fetchone()
         if row is None:
-            raise ProviderNotFoundThere("The fake provider has no such session.")
+            raise ProviderResourceNotFound("The fake provider has no such session.")
         return row
 
     def _get_connection(self, database: sqlite3.Connection, connection_id: str) -> sqlite3.Row:
@@ -204,7 +204,7 @@ class Rooms:
             "SELECT * FROM connection WHERE connection_id = ? AND left_at IS NULL", (connection_id,)
         ).fetchone()
         if row is None:
-            raise ProviderNotFoundThere("Nobody is connected under this id.")
+            raise ProviderResourceNotFound("Nobody is connected under this id.")
         return row
 
     def _disconnect(self, database: sqlite3.Connection, connection: sqlite3.Row, reason: str) -> None:

@@ -16,8 +16,8 @@ from videoconf.errors import (
     ProviderBadResponse,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
     ProviderRejected,
+    ProviderResourceNotFound,
     ValidationFailed,
     WebhookRejected,
 )
@@ -167,7 +167,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         def attempt(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
             try:
                 return call(*args, **kwargs)
-            except (ProviderNotFoundThere, ProviderConflict):
+            except (ProviderResourceNotFound, ProviderConflict):
                 return None  # gone already, or not ours to stop
             except ProviderError as error:
                 failures.append(error)
@@ -239,7 +239,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
             body["layout"] = {"type": request.layout}
         try:
             return self._read(self._rest.start_archive(body))
-        except (ProviderConflict, ProviderNotFoundThere, ProviderRejected) as error:
+        except (ProviderConflict, ProviderResourceNotFound, ProviderRejected) as error:
             raise _start_error(error) from error
 
     def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
@@ -260,13 +260,13 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
     def delete_archive(self, archive_id: str) -> None:
         try:
             self._rest.delete_archive(archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return
         except ProviderConflict:
             try:
                 if self.get_archive(archive_id).status not in FILELESS:
                     raise
-            except ProviderNotFoundThere:
+            except ProviderResourceNotFound:
                 return
 
     def archive_url(self, archive_id: str) -> SignedUrl:
@@ -295,7 +295,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         """List who is connected, silent viewers included; Vonage does not say who they are."""
         try:
             listed, count = self._rest.list_connections(self._own(session))
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return Roster([], complete=True)  # it never ran
         there = [
             RosterConnection(connection_id, connected_at=find_time(found.get("createdAt")))
@@ -307,7 +307,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         session_id = self._own(session)
         try:
             self._rest.disconnect(session_id, connection_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return
 
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
@@ -325,14 +325,14 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
                 self._rest.mute_session(session_id)
                 return
             found, count = self._rest.list_streams(session_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return  # it never ran
         listed = [stream["id"] for stream in found if isinstance(stream.get("id"), str)]
         mine = streams.get(connection_id, ())
         for stream_id in mine:
             try:
                 self._rest.mute_stream(session_id, stream_id)
-            except ProviderNotFoundThere:
+            except ProviderResourceNotFound:
                 continue
             except ProviderRejected:  # one that is gone may count as an invalid id
                 if stream_id in listed:

@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from videoconf.errors import ProviderBadResponse, ProviderNotFoundThere
+from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound
 from videoconf.providers import Answer, GuardedClient
 from videoconf_vonage.tokens import Credentials
 
@@ -146,7 +146,7 @@ class VonageRest:
 
 def _checked(text: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(text):
-        raise ProviderNotFoundThere("Vonage has no such id.")
+        raise ProviderResourceNotFound("Vonage has no such id.")
     return text
 
 

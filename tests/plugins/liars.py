@@ -14,8 +14,8 @@ from marshmallow import INCLUDE, Schema
 from tests.contract.fake_kit import FakeKit
 from videoconf.errors import (
     ProviderConflict,
-    ProviderNotFoundThere,
     ProviderRejected,
+    ProviderResourceNotFound,
     ProviderUnavailable,
 )
 from videoconf.providers import (
@@ -103,7 +103,7 @@ class EndsOnce(Honest):
 
     def end_session(self, session, connections):
         if session.session_id in self.ended:
-            raise ProviderNotFoundThere
+            raise ProviderResourceNotFound
         self.ended.add(session.session_id)
         super().end_session(session, connections)
 
@@ -228,7 +228,7 @@ class MistakesTheMissing(Honest):
     def get_archive(self, archive_id):
         try:
             return super().get_archive(archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             raise ProviderRejected("no such thing") from None
 
 
@@ -237,7 +237,7 @@ class DeletesWhatRuns(Honest):
     def delete_archive(self, archive_id):
         try:
             super().stop_archive(None, archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             return
         super().delete_archive(archive_id)
 

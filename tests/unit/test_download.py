@@ -11,7 +11,7 @@ from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,
     ProviderError,
-    ProviderNotFoundThere,
+    ProviderResourceNotFound,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -110,7 +110,7 @@ def test_a_silence_is_an_error(server, client):
     ("behaviour", "error"),
     [
         (reply(403), ProviderAuthFailed),
-        (reply(404), ProviderNotFoundThere),
+        (reply(404), ProviderResourceNotFound),
         (reply(302, headers={"Location": "/elsewhere"}), ProviderBadResponse),
         (reply(206, b"x"), ProviderBadResponse),
         (raw(b"\x00 no http\r\n\r\n"), ProviderBadResponse),

@@ -25,7 +25,7 @@ from videoconf.archives.targets import StorageTargets
 from videoconf.audit import record
 from videoconf.batches import run_until
 from videoconf.database import read, utc_in, utc_now, write
-from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderNotFoundThere
+from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderResourceNotFound
 from videoconf.hooks import Providers
 from videoconf.jobs import Jobs
 from videoconf.providers import ArchiveStatus
@@ -143,7 +143,7 @@ class Deletion:
             return
         try:
             get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             pass
         except ProviderConflict:
             if self._take_back(archive):

@@ -10,7 +10,7 @@ from videoconf.errors import (
     ArchiveNotDownloadable,
     CapabilityUnsupported,
     ProviderConflict,
-    ProviderNotFoundThere,
+    ProviderResourceNotFound,
 )
 from videoconf.hooks import Providers, contained
 from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
@@ -51,5 +51,5 @@ class Downloads:
         try:
             with provider_deadline():
                 return contained(provider.archive_url)(archive_id)
-        except (ProviderConflict, ProviderNotFoundThere) as error:
+        except (ProviderConflict, ProviderResourceNotFound) as error:
             raise ArchiveNotDownloadable(error.detail) from error

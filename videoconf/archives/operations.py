@@ -31,7 +31,7 @@ from videoconf.errors import (
     MeetingNotFound,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
+    ProviderResourceNotFound,
 )
 from videoconf.hooks import Providers
 from videoconf.jobs import Jobs
@@ -137,7 +137,7 @@ class Archives:
         recorder = get_recorder(self._providers, archive.provider, archive.account)
         try:
             said = recorder.stop(SessionRef(archive.account, archive.meeting.session_id or ""), archive.archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             said = gone_at_provider(archive)
         return self._stopped(caller, archive, said)
 

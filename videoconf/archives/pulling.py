@@ -27,7 +27,7 @@ from videoconf.archives.recorder import get_recorder
 from videoconf.archives.targets import StorageTargets, TargetState, pushes, storage_contained
 from videoconf.audit import record
 from videoconf.database import read, utc_now, write
-from videoconf.errors import ProviderBadResponse, ProviderNotFoundThere, StorageError
+from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
 from videoconf.hooks import Providers, contained
 from videoconf.jobs import Job, Jobs, JobState
 from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
@@ -218,7 +218,7 @@ class Pulling:
             return
         try:
             get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
-        except ProviderNotFoundThere:
+        except ProviderResourceNotFound:
             logger.info("the provider's copy of the archive %s is gone already", archive.archive_id)
 
 

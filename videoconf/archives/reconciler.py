@@ -21,7 +21,7 @@ from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.models import Archive
 from videoconf.archives.recorder import archiving_providers, get_recorder
 from videoconf.database import read, utc_in, utc_now, write
-from videoconf.errors import ProviderNotFoundThere, VideoconfError
+from videoconf.errors import ProviderResourceNotFound, VideoconfError
 from videoconf.hooks import Providers
 from videoconf.jobs import Jobs
 from videoconf.meetings.models import Meeting
@@ -111,7 +111,7 @@ class Reconciler:
             if archive.archive_id not in said:  # lists leave deleted ones out, and may lag behind
                 try:
                     said[archive.archive_id] = recorder.get(archive.archive_id)
-                except ProviderNotFoundThere:
+                except ProviderResourceNotFound:
                     said[archive.archive_id] = gone_at_provider(archive)
         with write() as session:
             for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other

@@ -1,24 +1,24 @@
 """What can go wrong in an HTTP call to a provider, and which error it is: the one mapping.
 
-================================================  =====================  ============  ======================
-what happens                                      error                  Retry-After   repeated
-================================================  =====================  ============  ======================
-breaker open                                      ProviderUnavailable    its rest      no
-no slot                                           ProviderBusy           1             no
-refused, DNS, TLS, connect time-out               ProviderUnavailable    5             yes: nothing was sent
-no whole answer in time, reset after sending      ProviderTimeout        5             if idempotent
-500 and other 5xx                                 ProviderError          5             no
-502                                               ProviderError          5             if idempotent
-503                                               ProviderUnavailable    theirs, ≤ 60  if idempotent
-504                                               ProviderTimeout        5             if idempotent
-429                                               ProviderRateLimited    theirs, ≤ 60  if idempotent
-401, 403                                          ProviderAuthFailed     –             no
-404, 410                                          ProviderNotFoundThere  –             no
-409                                               ProviderConflict       –             no
-any other 4xx                                     ProviderRejected       –             no
-1xx, 3xx, too large, truncated, unreadable        ProviderBadResponse    –             no
-a request that cannot be built                    ProviderPluginError    –             no
-================================================  =====================  ============  ======================
+================================================  ========================  ============  ======================
+what happens                                      error                     Retry-After   repeated
+================================================  ========================  ============  ======================
+breaker open                                      ProviderUnavailable       its rest      no
+no slot                                           ProviderBusy              1             no
+refused, DNS, TLS, connect time-out               ProviderUnavailable       5             yes: nothing was sent
+no whole answer in time, reset after sending      ProviderTimeout           5             if idempotent
+500 and other 5xx                                 ProviderError             5             no
+502                                               ProviderError             5             if idempotent
+503                                               ProviderUnavailable       theirs, ≤ 60  if idempotent
+504                                               ProviderTimeout           5             if idempotent
+429                                               ProviderRateLimited       theirs, ≤ 60  if idempotent
+401, 403                                          ProviderAuthFailed        –             no
+404, 410                                          ProviderResourceNotFound  –             no
+409                                               ProviderConflict          –             no
+any other 4xx                                     ProviderRejected          –             no
+1xx, 3xx, too large, truncated, unreadable        ProviderBadResponse       –             no
+a request that cannot be built                    ProviderPluginError       –             no
+================================================  ========================  ============  ======================
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from videoconf.errors import (
     ProviderBadResponse,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
     ProviderPluginError,
     ProviderRateLimited,
     ProviderRejected,
+    ProviderResourceNotFound,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -57,9 +57,9 @@ LEAST_REDACTED_CHARACTERS = 6
 _BY_STATUS: dict[int, type[ProviderError]] = {
     401: ProviderAuthFailed,
     403: ProviderAuthFailed,
-    404: ProviderNotFoundThere,
+    404: ProviderResourceNotFound,
     409: ProviderConflict,
-    410: ProviderNotFoundThere,
+    410: ProviderResourceNotFound,
     429: ProviderRateLimited,
     503: ProviderUnavailable,
     504: ProviderTimeout,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import ProviderConflict, ProviderRejected, ProviderResourceNotFound
 from videoconf.providers import (
     ArchiveRequest,
     ArchiveState,
@@ -83,7 +83,7 @@ class CapabilityScenarios(Driven):
         """An archive that the vendor does not know is not found; deleting it is success."""
         archives = needs(provider, Capability.ARCHIVING)
         archives.delete_archive(self.unknown_archive)
-        with _raises(ProviderNotFoundThere, "get_archive() of an unknown id"):
+        with _raises(ProviderResourceNotFound, "get_archive() of an unknown id"):
             archives.get_archive(self.unknown_archive)
 
     def test_P34_running_archive_stays(self, provider: Provider) -> None:
@@ -120,7 +120,7 @@ class CapabilityScenarios(Driven):
         for method in (archives.open_archive, archives.archive_url):
             with _raises(ProviderConflict, f"{method.__name__}() of an archive that is not ready"):
                 method(archive_id)
-            with _raises(ProviderNotFoundThere, f"{method.__name__}() of an unknown id"):
+            with _raises(ProviderResourceNotFound, f"{method.__name__}() of an unknown id"):
                 method(self.unknown_archive)
 
     # --- storage ----------------------------------------------------------------------------------------------------

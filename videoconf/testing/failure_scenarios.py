@@ -13,9 +13,9 @@ from videoconf.errors import (
     ProviderBadResponse,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
     ProviderRateLimited,
     ProviderRejected,
+    ProviderResourceNotFound,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -44,7 +44,7 @@ class Failure:
     """An operation that forgives may take it for success."""
 
 
-REFUSALS = (ProviderNotFoundThere, ProviderConflict, ProviderRejected, ProviderAuthFailed)
+REFUSALS = (ProviderResourceNotFound, ProviderConflict, ProviderRejected, ProviderAuthFailed)
 FAILURES = (
     Failure("401", reply(401), (ProviderAuthFailed,)),
     Failure("404", reply(404), REFUSALS, forgiven=True),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videoconf.errors import ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import ProviderConflict, ProviderRejected, ProviderResourceNotFound
 from videoconf.providers import ArchiveRequest, ArchiveStatus, EventKind, SessionRequest
 from videoconf_fake.control import FakeControl
 from videoconf_fake.recorder import NEXT, RUNNING
@@ -75,7 +75,7 @@ def test_deleting(provider, session, archive, told):
     assert [event.archive.status for event in told()] == [ArchiveStatus.DELETED]
     assert provider.list_archives(session) == []
     for act in (provider.get_archive, lambda archive_id: provider.stop_archive(session, archive_id)):
-        with pytest.raises(ProviderNotFoundThere):
+        with pytest.raises(ProviderResourceNotFound):
             act(archive.archive_id)
 
 
@@ -142,7 +142,7 @@ def test_only_the_next_states_are_reached_and_each_change_is_told(wishes, fresh_
     for wish in wishes:
         try:
             control.change_archive(archive.archive_id, wish)
-        except (ProviderConflict, ProviderNotFoundThere):
+        except (ProviderConflict, ProviderResourceNotFound):
             assert wish not in NEXT[status]
         else:
             assert wish in NEXT[status]

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from videoconf.errors import ConfigurationError, ProviderConflict, ProviderNotFoundThere, ProviderRejected
+from videoconf.errors import ConfigurationError, ProviderConflict, ProviderRejected, ProviderResourceNotFound
 from videoconf.providers import (
     INTERFACES,
     ArchiveRequest,
@@ -108,7 +108,7 @@ def test_who_has_left_cannot_leave_again(control, connection, told):
     control.leave(connection)
     told()
     for act in (control.leave, control.drop, control.publish, control.unpublish):
-        with pytest.raises(ProviderNotFoundThere):
+        with pytest.raises(ProviderResourceNotFound):
             act(connection)
     assert told() == []
 
@@ -124,7 +124,7 @@ def test_streams_are_activity_of_their_connection_and_never_end_it(provider, con
     assert [(event.kind, event.connection_id) for event in events] == [(EventKind.ACTIVITY, connection)] * 3
     assert [event.stream for event in events] == [StreamState("camera", there) for there in (True, True, False)]
     assert len(provider.list_connections(session).connections) == 1
-    with pytest.raises(ProviderNotFoundThere):
+    with pytest.raises(ProviderResourceNotFound):
         control.unpublish(connection)
 
 
@@ -218,7 +218,7 @@ def test_a_token_is_refused_where_it_was_tampered_with(provider, control, sessio
 
 
 def test_a_token_of_an_unknown_session_finds_nothing(provider, control, token_for):
-    with pytest.raises(ProviderNotFoundThere):
+    with pytest.raises(ProviderResourceNotFound):
         control.join(token_for(provider, SessionRef("fake", "fs_unknown")))
 
 

@@ -16,8 +16,8 @@ from videoconf.errors import (
     ProviderBadResponse,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
     ProviderRejected,
+    ProviderResourceNotFound,
     ProviderTimeout,
 )
 from videoconf.providers import (
@@ -398,7 +398,7 @@ def test_an_archive_is_downloaded_while_vonage_has_it(standin, provider, session
     for read in (provider.archive_url, provider.open_archive):
         with pytest.raises(ProviderConflict):
             read(archive_id)
-        with pytest.raises(ProviderNotFoundThere):
+        with pytest.raises(ProviderResourceNotFound):
             read(UNKNOWN_ARCHIVE)
     provider.stop_archive(session, archive_id)
     standin.finish_archive(archive_id)
@@ -447,7 +447,7 @@ def test_other_conflicts_of_a_start_have_their_own_codes(standin, provider, sess
     with pytest.raises(ProviderConflict) as caught:
         provider.start_archive(relayed, ArchiveRequest())
     assert caught.value.provider_code == "session_relayed"
-    with pytest.raises(ProviderNotFoundThere):
+    with pytest.raises(ProviderResourceNotFound):
         provider.start_archive(SessionRef(session.account, session.session_id + "x"), ArchiveRequest())
     with pytest.raises(ProviderRejected):
         provider.start_archive(session, ArchiveRequest(output="cinema"))
@@ -511,7 +511,7 @@ def test_no_id_becomes_another_path(standin, provider, session, bad):
         lambda: provider.stop_archive(session, bad),
         lambda: provider.archive_url(bad),
     ):
-        with pytest.raises(ProviderNotFoundThere):
+        with pytest.raises(ProviderResourceNotFound):
             call()
     provider.delete_archive(bad)
     provider.disconnect(session, bad)

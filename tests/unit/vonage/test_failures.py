@@ -17,9 +17,9 @@ from videoconf.errors import (
     ProviderBadResponse,
     ProviderConflict,
     ProviderError,
-    ProviderNotFoundThere,
     ProviderRateLimited,
     ProviderRejected,
+    ProviderResourceNotFound,
     ProviderTimeout,
     ProviderUnavailable,
 )
@@ -55,7 +55,7 @@ OK_PAGE = Fault(change=lambda answer: type(answer)(200, b"<html>It works!</html>
 TABLE = {
     "401": Row(answered(401), ProviderAuthFailed, 502, False),
     "403": Row(answered(403), ProviderAuthFailed, 502, False),
-    "404": Row(answered(404), ProviderNotFoundThere, 404, False),
+    "404": Row(answered(404), ProviderResourceNotFound, 404, False),
     "409": Row(answered(409), ProviderConflict, 409, False),
     "413": Row(answered(413), ProviderRejected, 422, False),
     "415": Row(answered(415), ProviderRejected, 422, False),
