@@ -48,7 +48,7 @@ from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.database import db, driver_url, engine_options, url_faults
+from videoconf.database import db, driver_url, engine_options, prepare, url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention
@@ -212,6 +212,8 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
+    with app.app_context():
+        prepare(db.engine)
     if not serving:
         from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
 
