@@ -1,26 +1,24 @@
 """Real server processes for the tests."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import JWT_SECRET
+from tests.conftest import FAKE_SETTINGS, JWT_SECRET
+from tests.databases import DATABASES
 from tests.servers import GunicornServer, start_gunicorn
+from tests.service import Service, service_at
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def gunicorn_server(
-    database_url: str, fake_settings: dict[str, str], tmp_path: Path
-) -> Iterator[Callable[..., GunicornServer]]:
-    """Give a function that starts gunicorn on this test's database with the fake provider, and returns it serving.
-
-    Called twice it starts two nodes. ``workers`` and ``threads`` are gunicorn's; further keywords are environment
-    variables, and None removes one. With ``ready=False`` it is not waited for. Its log is shown when the test fails.
-    """
+@contextmanager
+def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Iterator[Callable[..., GunicornServer]]:
+    """Give a function that starts gunicorn as :func:`gunicorn_server` does."""
     started: list[GunicornServer] = []
 
     def start(workers: int = 1, threads: int = 16, *, ready: bool = True, **environment: str | None) -> GunicornServer:
@@ -33,12 +31,12 @@ def gunicorn_server(
             "VIDEOCONF_EMBEDDED_WORKERS": "0",
             "VIDEOCONF_PUBLIC_URL": "{url}",
             "VIDEOCONF_FAKE_WEBHOOK_URL": "{url}",
-            "VIDEOCONF_FAKE_STATE": str(tmp_path / "fake.sqlite"),
+            "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
             **environment,
         }
         server = start_gunicorn(
             [*gunicorn, f"--workers={workers}", f"--threads={threads}"],
-            tmp_path / f"gunicorn-{len(started)}.log",
+            folder / f"gunicorn-{len(started)}.log",
             ROOT,
             variables,
         )
@@ -47,6 +45,49 @@ def gunicorn_server(
             server.wait_until_up()
         return server
 
-    yield start
-    for server in started:
-        server.close()
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.close()
+
+
+@pytest.fixture
+def gunicorn_server(
+    database_url: str, fake_settings: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., GunicornServer]]:
+    """Give a function that starts gunicorn on this test's database with the fake provider, and returns it serving.
+
+    Called twice it starts two nodes. ``workers`` and ``threads`` are gunicorn's; further keywords are environment
+    variables, and None removes one. With ``ready=False`` it is not waited for. Its log is shown when the test fails.
+    """
+    with nodes(database_url, tmp_path, fake_settings) as start:
+        yield start
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def module_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, headers: Callable[..., dict[str, str]]
+) -> Iterator[tuple[Service, GunicornServer]]:
+    folder = tmp_path_factory.mktemp("two-workers")
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        url = f"sqlite:///{shutil.copy(template, folder / 'videoconf.sqlite')}"
+    else:
+        url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
+    with nodes(url, folder, FAKE_SETTINGS) as start:
+        server = start(workers=2)
+        with service_at(server.url, folder / "fake.sqlite", headers) as service:
+            yield service, server
+
+
+@pytest.fixture
+def two_workers(module_server: tuple[Service, GunicornServer]) -> Iterator[Service]:
+    """Give a server of two processes on each database, for tests of meetings of their own; a module has one.
+
+    What holds in one process by a lock does not hold there. No webhook waits.
+    """
+    service, server = module_server
+    service.deliver()
+    yield service
+    print(server.log)

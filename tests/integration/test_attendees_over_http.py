@@ -12,14 +12,12 @@ from itertools import permutations
 
 import pytest
 
-from tests.service import now_text, service_at
+from tests.service import now_text
 
 
 @pytest.fixture
-def service(gunicorn_server, tmp_path, headers):
-    server = gunicorn_server(workers=2)
-    with service_at(server.url, tmp_path / "fake.sqlite", headers) as service:
-        yield service
+def service(two_workers):
+    return two_workers
 
 
 def act(service, link):

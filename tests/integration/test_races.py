@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event
 
-from tests.service import ON_POSTGRESQL, at_once, plugins_with, service_at, service_of
+from tests.service import ON_POSTGRESQL, at_once, plugins_with, service_of
 from videoconf.database import db
 from videoconf.providers import SessionRequest
 from videoconf_fake.provider import FakeProvider
@@ -17,11 +17,8 @@ CLIENTS = 12
 
 
 @pytest.fixture
-def service(gunicorn_server, tmp_path, headers):
-    """Two worker processes: what holds in one process by a lock would not hold here."""
-    server = gunicorn_server(workers=2)
-    with service_at(server.url, tmp_path / "fake.sqlite", headers) as service:
-        yield service
+def service(two_workers):
+    return two_workers
 
 
 # --- many clients, one meeting --------------------------------------------------------------------------------------
