@@ -59,8 +59,7 @@ def set_storage_target() -> Response:
     between `text/plain` (the default) and `application/json`; the body is the same.
     """
     content_type = preferred_type("text/plain", "application/json")
-    name, configuration = _loaded(json_body())
-    services().target_changes.set(caller(), name, configuration)
+    services().target_changes.set(caller(), *_loaded(json_body()))
     return Response("null", content_type=content_type)
 
 
@@ -89,17 +88,13 @@ class _SetSchema(marshmallow.Schema):
     created_by = fields.String(data_key="createdBy")
 
 
-def _loaded(document: Any) -> tuple[str, dict[str, Any]]:
-    """Return the name of the kind, and what the kind's own schema makes of the rest."""
-    kinds = {kind.wire_name: kind for kind in services().targets.kinds.values()}
+def _loaded(document: Any) -> tuple[type[StorageTarget], dict[str, Any]]:
+    """Return the kind that a body names, and what the kind's own schema makes of the rest."""
     if not isinstance(document, dict):
         raise ValidationFailed(errors={"$": ["Must be an object."]})
-    name = document.get("name")
-    if not isinstance(name, str) or name not in kinds:
-        raise ValidationFailed(errors={"name": [f"Must be one of: {', '.join(sorted(kinds))}."]})
-    rest = {member: value for member, value in document.items() if member != "name"}
-    complete = services().target_changes.with_credentials(caller(), name, rest)
-    return name, dict(kinds[name].configuration_schema().load(complete))
+    changes = services().target_changes
+    kind = changes.get_kind(document.pop("name", None))
+    return kind, dict(kind.configuration_schema().load(changes.with_credentials(caller(), kind, document)))
 
 
 def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:

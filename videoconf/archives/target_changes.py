@@ -59,7 +59,7 @@ class TargetChanges:
     ) -> None:
         self._targets = targets
         self._credentials = {
-            kind.wire_name: _credentials(kind) for kind in targets.kinds.values() if kind.Settings is not None
+            kind.key: _credentials(kind) for kind in targets.kinds.values() if kind.Settings is not None
         }
         self._providers = providers
         self._jobs = jobs
@@ -69,10 +69,9 @@ class TargetChanges:
 
     # --- set ----------------------------------------------------------------------------------------------------
 
-    def set(self, caller: Caller, name: str, configuration: dict[str, Any]) -> None:
+    def set(self, caller: Caller, kind: type[StorageTarget], configuration: dict[str, Any]) -> None:
         """Put a target in force for the caller's tenant, once it has proved to work and every provider has taken it.
 
-        :param name: the wire name of a kind.
         :param configuration: as the kind's schema loaded it.
         :raises CapabilityUnsupported: every enabled provider has its target set elsewhere.
         :raises StorageConflict: the tenant may not, or another change is under way.
@@ -81,7 +80,6 @@ class TargetChanges:
         :raises StorageTargetRejected: it does not work, or a provider refuses it; :class:`StorageTimeout`: it does not
             answer; :class:`ProviderError`: a provider does not. What was in force stays so.
         """
-        kind = self._kind_of(name)
         self._check_can_be_set()
         self._check_may_change(caller)
         target = self._targets.make(kind, configuration)
@@ -97,16 +95,20 @@ class TargetChanges:
         finally:
             target.close()
 
-    def with_credentials(self, caller: Caller, name: str, document: dict[str, Any]) -> dict[str, Any]:
+    def with_credentials(self, caller: Caller, kind: type[StorageTarget], document: dict[str, Any]) -> dict[str, Any]:
         """Return a body completed by the service's own credentials, where it has none and its tenant may use them.
 
         Another tenant could otherwise reach what those credentials open, and it is the operator's.
         """
-        own = self._credentials.get(name, {})
+        own = self._credentials.get(kind.key, {})
         may = caller.tenant == self._default_tenant and all(own.values())
         return {**document, **own} if may and document.keys().isdisjoint(own) else document
 
-    def _kind_of(self, name: str) -> type[StorageTarget]:
+    def get_kind(self, name: object) -> type[StorageTarget]:
+        """Return the kind of a wire name.
+
+        :raises ValidationFailed: there is none that may be set.
+        """
         for kind in self._targets.kinds.values():
             if kind.wire_name == name:
                 return kind
