@@ -30,8 +30,10 @@ def prepare(connection: Connection) -> Connection:
     if connection.dialect.name == "sqlite":
         # Batch mode replaces a table by a copy, and dropping the original would delete the rows that refer to it. The
         # switch does nothing inside a transaction, and SQLAlchemy's connection would begin one.
-        connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
-        return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")  # a second node waits
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")
+        cursor.execute("PRAGMA busy_timeout=60000")  # a second node waits, and longer than a request would
+        return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
     # A node that migrates may wait for another as long as that takes. A change that waits for a table's lock must give
     # up soon: all queries that came after it wait behind it.
     connection.exec_driver_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
