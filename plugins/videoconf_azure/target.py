@@ -138,6 +138,6 @@ def _account_url(account: str, domain: str, context: StorageContext) -> str:
     """Return where an account is: a name below the domain, or where that is this machine, a path there."""
     guard = context.endpoints
     host = urlsplit(f"//{domain}").hostname or ""
-    if guard.is_plain(host):
+    if guard.is_own_machine(host):
         return f"{guard.check_url(f'http://{domain}')}/{account}"
     return guard.check_url(f"https://{account}.{domain}")

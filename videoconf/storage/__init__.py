@@ -2,7 +2,8 @@
 
 from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
 from videoconf.storage.deadline import storage_deadline, storage_seconds_left
-from videoconf.storage.guard import EndpointGuard, guarded_pool
+from videoconf.storage.guard import EndpointGuard
+from videoconf.storage.pool import guarded_pool
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
 

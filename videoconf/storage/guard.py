@@ -1,4 +1,4 @@
-"""Where a storage target may be: every host that a caller names is checked before and while it is connected to.
+"""Where a storage target may be: every host that a caller names is checked before it is connected to.
 
 Whoever may set a storage target could otherwise make the service talk to its own network: to a metadata service that
 hands out credentials, to a database, to itself. So a host must be one that the operator allows, and what its name means
@@ -8,32 +8,20 @@ is looked up, checked and connected to in one step: a name that means something 
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from videoconf.errors import StorageEndpointRefused, StorageUnavailable
-from videoconf.storage.deadline import storage_seconds_left
-from videoconf.storage.wire import LARGEST_ANSWER_BYTES, BoundedSocket, BoundedTLSSocket, Exchange, bounded
-
-if TYPE_CHECKING:
-    from urllib3.connectionpool import HTTPConnectionPool
 
 Address = IPv4Address | IPv6Address
-P = TypeVar("P", bound="type[HTTPConnectionPool]")
 
 LONGEST_URL = 512
-LOOK_UP_SECONDS = 5.0
-MOST_ADDRESSES = 4
-"""Of one name that are tried."""
 HTTPS_PORT = 443
 
 _HOST_NAME = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -126,21 +114,24 @@ class EndpointGuard:
         if parts.scheme not in ("https", "http") or parts.path not in ("", "/") or not host or port == 0:
             raise StorageEndpointRefused("An endpoint is https:// and a host, without a path.")
         self.check_host(host, port or (HTTPS_PORT if parts.scheme == "https" else 80))
-        if parts.scheme == "http" and not self._is_own_machine(host):
+        if parts.scheme == "http" and not self.is_own_machine(host):
             raise StorageEndpointRefused("An endpoint is reached by https:// alone.")
         named = f"[{host}]" if ":" in host else host
         return f"{parts.scheme}://{named}" + ("" if port is None else f":{port}")
 
-    def is_plain(self, host: str) -> bool:
-        """Tell whether a host without a scheme means plain HTTP: this machine itself, in development."""
-        return self._is_own_machine(host)
+    def is_own_machine(self, host: str) -> bool:
+        """Tell whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
+        if not self._development:
+            return False
+        address = _find_address(host)
+        return host == "localhost" if address is None else address.is_loopback
 
     def check_host(self, host: str, port: int) -> None:
         """Check a host by its name alone.
 
         :raises StorageEndpointRefused: the operator has not allowed it, or it is no proper name.
         """
-        if self._is_own_machine(host):
+        if self.is_own_machine(host):
             return
         address = _find_address(host)
         if address is None and (not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2])):
@@ -179,12 +170,6 @@ class EndpointGuard:
         if any(meant in network for meant in (address, *_embedded(address)) for network in denied):
             raise StorageEndpointRefused("The endpoint's host is not on a public address.")
 
-    def _is_own_machine(self, host: str) -> bool:
-        if not self._development:
-            return False
-        address = _find_address(host)
-        return host == "localhost" if address is None else address.is_loopback
-
     def _is_named(self, host: str, port: int) -> bool:
         return f"{host}:{port}" in self._hosts or (port == HTTPS_PORT and host in self._hosts)
 
@@ -194,95 +179,6 @@ class EndpointGuard:
             for pattern in self._hosts
             if "*" in pattern
         )
-
-
-def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float = LARGEST_ANSWER_BYTES) -> P:
-    """Derive a connection pool of urllib3's that connects only to addresses that the guard has checked.
-
-    For an SDK on urllib3, whose pools may be classes of its own. TLS still verifies the name and not the address. Every
-    wait is bounded, by :func:`storage_deadline` and by a minimum speed, and so is what is read of an answer. Answers
-    are never decompressed.
-
-    :param largest_answer_bytes: infinity for a pool by which objects are read as streams; errors are bounded anyway.
-    """
-    from urllib3.connection import HTTPSConnection
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    # What is derived from is known only now; mypy would have it written out.
-    class GuardedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
-        _dns_host: str
-        timeout: Any
-        ssl_context: Any
-        sock: Any
-        exchange = Exchange(largest_answer_bytes)
-
-        def _new_conn(self) -> socket.socket:
-            # The name in the connection is replaced by an address only as long as the socket connects: the Host
-            # header, SNI and the check of the certificate go on with the name.
-            name: str = self._dns_host
-            timeout: float | None = self.timeout
-            patience = math.inf if timeout is None else timeout
-            failure: Exception = StorageUnavailable()
-            try:
-                self.exchange.seconds_left(patience)  # raises what no SDK tries again
-                for address in _look_up(guard, name, self.port)[:MOST_ADDRESSES]:
-                    self._dns_host = address
-                    self.timeout = self.exchange.seconds_left(patience)
-                    try:
-                        return bounded(super()._new_conn())
-                    except Exception as error:
-                        failure = error
-                self.exchange.seconds_left(patience)
-            finally:
-                self._dns_host, self.timeout = name, timeout
-            raise failure
-
-        def connect(self) -> None:
-            if isinstance(self, HTTPSConnection):
-                self.ssl_context = self.ssl_context or create_urllib3_context()
-                self.ssl_context.sslsocket_class = BoundedTLSSocket
-            super().connect()
-            if not isinstance(self.sock, BoundedSocket):
-                raise TypeError("the socket was replaced by one that nothing bounds")
-            self.sock.exchange = self.exchange
-
-        def putrequest(self, *args: Any, **kwargs: Any) -> None:
-            self.exchange = Exchange(largest_answer_bytes)
-            if self.sock is not None:
-                self.sock.exchange = self.exchange
-            super().putrequest(*args, **kwargs)
-
-        def getresponse(self) -> Any:
-            response = super().getresponse()
-            if response.status >= 300:
-                self.exchange.refuse_more()
-            response.headers.discard("Content-Encoding")  # a mebibyte of it may be a gibibyte in memory
-            return response
-
-    class GuardedPool(pool):  # type: ignore[valid-type,misc]
-        ConnectionCls = GuardedConnection
-
-    return GuardedPool  # type: ignore[return-value]
-
-
-def _look_up(guard: EndpointGuard, host: str, port: int) -> list[str]:
-    """Ask the guard for addresses, within a time of which the system's resolver knows nothing."""
-    results: SimpleQueue[list[str] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            results.put(guard.addresses(host, port))
-        except Exception as error:
-            results.put(error)
-
-    Thread(target=look_up, name="videoconf-storage-dns", daemon=True).start()
-    try:
-        result = results.get(timeout=min(LOOK_UP_SECONDS, storage_seconds_left()))
-    except Empty:
-        raise StorageUnavailable("The storage target's host name was not resolved in time.") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def _find_address(host: str) -> Address | None:

@@ -23,9 +23,9 @@ from urllib3.exceptions import NewConnectionError
 from tests.faulty_server import ANY, FaultyServer, black_hole, drip_body, drip_head, endless, gzip_bomb, hang, reply
 from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, guarded_pool, storage_deadline
-from videoconf.storage import guard as guard_module
+from videoconf.storage import pool as pool_module
 from videoconf.storage import wire as module
-from videoconf.storage.guard import MOST_ADDRESSES
+from videoconf.storage.pool import MOST_ADDRESSES
 from videoconf.storage.wire import LARGEST_ANSWER_BYTES, Exchange
 from videoconf_azure import client as azure_client
 from videoconf_azure.target import AzureTarget
@@ -189,7 +189,7 @@ def test_what_is_compressed_stays_so(server):
 
 @pytest.mark.parametrize(("deadline_seconds", "bound_seconds"), [(0.2, 60.0), (60.0, 0.2)])
 def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch, deadline_seconds, bound_seconds):
-    monkeypatch.setattr(guard_module, "LOOK_UP_SECONDS", bound_seconds)
+    monkeypatch.setattr(pool_module, "LOOK_UP_SECONDS", bound_seconds)
     never, began = threading.Event(), time.monotonic()
     guard = EndpointGuard(("storage.example.com",), resolve=lambda *args, **kwargs: never.wait(20) and [])
     try:
