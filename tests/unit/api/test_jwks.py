@@ -1,7 +1,9 @@
 """Bearer tokens of an identity provider: real keys, fetched from a key set on a loopback server."""
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -46,7 +48,7 @@ class Issuer:
 
         self.fetches += 1
         if not self.is_up:
-            return Response("gone", 500)
+            return Response("gone", 503)
         entries = [{"use": "sig", **public, "kid": key_id} for key_id, (_, _, public) in self.keys.items()]
         return Response(json.dumps({"keys": entries}), content_type="application/json")
 
@@ -84,12 +86,15 @@ def test_a_key_is_found_by_its_id_and_verifies_its_one_algorithm(issuer, keys, a
 
 def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, keys, clock):
     issuer.add("k")
+    changes = []
+    keys.on_change = lambda: changes.append(clock.now)
     for _ in range(5):
         keys.find("k", "RS256")
     assert issuer.fetches == 1
     clock.now += REFRESH_SECONDS
     keys.find("k", "RS256")
     assert issuer.fetches == 2
+    assert changes == [1000.0], "the same keys again are no change"
 
 
 def test_a_flood_of_invented_ids_costs_one_fetch(issuer, keys, clock):
@@ -140,6 +145,37 @@ def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
     issuer.is_up = False
     with pytest.raises(IssuerUnavailable):
         keys.find("k", "RS256")
+    assert issuer.fetches == 1, "requests wait for it: it is not repeated"
+
+
+def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys, clock, monkeypatch):
+    issuer.add("k")
+    known = keys.find("k", "RS256")
+    asking, answer = threading.Event(), threading.Event()
+
+    def fetch():
+        asking.set()
+        assert answer.wait(10)
+        raise ConnectionError
+
+    monkeypatch.setattr(keys, "_fetch", fetch)
+    clock.now += REFRESH_SECONDS
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(keys.find, "k", "RS256")
+        try:
+            assert asking.wait(10)
+            clock.now += REFRESH_SECONDS
+            assert pool.submit(keys.find, "k", "RS256").result(5) is known
+        finally:
+            answer.set()
+        assert first.result(10) is known
+
+
+def test_who_waited_for_the_keys_does_not_ask_again(issuer, keys, clock):
+    issuer.add("k")
+    keys.find("k", "RS256")
+    keys._refresh(clock.now)
+    assert issuer.fetches == 1
 
 
 def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, keys):
@@ -237,3 +273,16 @@ def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_befor
     assert call("k2").status_code == 200
     issuer.keys["k"] = ("RS256", private, {**public, "use": "enc"})
     assert call("k").status_code == 401
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_withdrawn_key_is_noticed_though_nothing_but_known_tokens_comes(issuer, call, clock):
+    issuer.add("k")
+    issuer.add("k2")
+    now = int(time.time())
+    same = {"iat": now, "exp": now + 600}
+    assert call("k", **same).status_code == 200
+    _, private, public = issuer.keys["k"]
+    issuer.keys["k"] = ("RS256", private, {**public, "use": "enc"})
+    clock.now += REFRESH_SECONDS
+    assert call("k", **same).status_code == 401
