@@ -5,10 +5,14 @@ Nothing that is logged at INFO holds a secret or personal data: ids, codes, coun
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -54,13 +58,20 @@ def _write(line: str) -> None:
         left = left[os.write(descriptor, left) :]
 
 
+def _to_json(line: object, default: Callable[[Any], Any]) -> str:
+    try:
+        return orjson.dumps(line, default=default).decode()
+    except TypeError:  # a name that is no text, half of a surrogate pair, an integer beyond 64 bits
+        return json.dumps(line, default=default)
+
+
 def configure_logging(level: str, style: str) -> None:
     """Send everything that is logged in this process through one pipeline. May be called again.
 
     :param style: ``json``, or ``text`` for people.
     """
     render: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
-    render.append(structlog.processors.JSONRenderer())
+    render.append(structlog.processors.JSONRenderer(serializer=_to_json))
     if style == "text":
         render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     handler = _StandardError()
