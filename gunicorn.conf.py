@@ -14,7 +14,7 @@ worker_class = "gthread"
 threads = 48
 
 # A worker proves that it lives by touching a file, and on a slow disk that touch itself can stall for too long.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # gunicorn makes its file safely
 
 # Two ids at their longest, each of their bytes as three characters, are more than the default allows.
 limit_request_line = 8190

@@ -38,7 +38,7 @@ OF_THIS_MACHINE = {
 """Settings of botocore's that would let the machine's files and environment decide where requests go."""
 
 
-class GuardedSession(URLLib3Session):  # type: ignore[misc]
+class GuardedSession(URLLib3Session):  # type: ignore[misc]  # it has no annotations
     """botocore's HTTP, on guarded connections and without a proxy of the environment."""
 
     def __init__(self, guard: EndpointGuard, read_seconds: float, **bounds: float) -> None:

@@ -66,7 +66,8 @@ def init_limits(app: Flask, settings: Settings) -> None:
     """
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        outermost = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+        app.wsgi_app = outermost  # type: ignore[method-assign]  # this is how Flask would have it
     if settings.cors_origins:
         # A text with certain characters would be read as a pattern, and a pattern matches what only begins like it.
         origins = [re.compile(rf"{re.escape(origin)}\Z") for origin in settings.cors_origins]

@@ -89,7 +89,7 @@ def dev(ctx: click.Context, port: int) -> None:
             media_port=port + MEDIA_PORT_OFFSET,
         )
     )
-    shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108
+    shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108  # made there safely
     listener.set_inheritable(True)
     bind = f"--bind=fd://{listener.fileno()}"
     gunicorn = (sys.executable, "-m", "gunicorn", bind, "--no-control-socket", *shared_memory)

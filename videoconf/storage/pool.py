@@ -35,8 +35,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
     from urllib3.connection import HTTPSConnection
     from urllib3.util.ssl_ import create_urllib3_context
 
-    # What is derived from is known only now; mypy would have it written out.
-    class GuardedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
+    class GuardedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]  # known only when it runs
         _dns_host: str
         timeout: Any
         ssl_context: Any
@@ -86,10 +85,10 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             response.headers.discard("Content-Encoding")  # a mebibyte of it may be a gibibyte in memory
             return response
 
-    class GuardedPool(pool):  # type: ignore[valid-type,misc]
+    class GuardedPool(pool):  # type: ignore[valid-type,misc]  # the same
         ConnectionCls = GuardedConnection
 
-    return GuardedPool  # type: ignore[return-value]
+    return GuardedPool  # type: ignore[return-value]  # the same
 
 
 def _look_up(guard: EndpointGuard, host: str, port: int) -> list[str]:
