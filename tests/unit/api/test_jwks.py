@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from videoconf.api.auth import auth_faults
-from videoconf.api.jwks import COOLDOWN_SECONDS, REFRESH_SECONDS, JwksKeys
+from videoconf.api.jwks import COOLDOWN_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
 from videoconf.testing.faulty_server import FaultyServer, drip_body
@@ -211,6 +211,15 @@ def test_a_key_set_that_cannot_be_read_changes_nothing(httpserver, body):
     httpserver.expect_request("/keys").respond_with_data(body)
     with pytest.raises(IssuerUnavailable):
         JwksKeys(httpserver.url_for("/keys")).find("k", "RS256")
+
+
+def test_a_key_set_without_measure_is_not_read(issuer, keys, clock):
+    issuer.add("k", x5c=["x" * MAX_BYTES])
+    with pytest.raises(IssuerUnavailable):
+        keys.find("k", "RS256")
+    issuer.add("k", x5c=["x" * (MAX_BYTES // 2)])
+    clock.now += COOLDOWN_SECONDS
+    assert keys.find("k", "RS256") is not None
 
 
 def test_plain_http_is_refused_outside_development():
