@@ -24,11 +24,15 @@ vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-
 demo: $(VENV)/installed$(if $(filter vonage,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage
 	@$(BIN)/python examples/demo.py
 
+# Each file is one process's: its tests share servers. In their order, not the largest first, the quick ones of tests/unit
+# come last, and no process ends with minutes of work while the other has none.
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
-	$(BIN)/pytest -m long --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	$(PYTEST) -m long $(TESTS)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
