@@ -1,15 +1,23 @@
 """Installed plugins that are broken: each is left out and told of, and the service serves with the others."""
 
+import io
 import logging
 import time
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import select, update
 
 from tests.plugins import bad
 from tests.service import ON_SQLITE, plugins_with, service_of
+from videoconf.api.services import services
+from videoconf.database import read, utc_in, write
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import load_plugins
+from videoconf.jobs import Job
+from videoconf.providers import INTERFACES, ArchiveStatus, Provider, Secret
+from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider
 
 FOLDER = Path(bad.__file__).parent
@@ -136,6 +144,10 @@ def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(instal
     assert "area" in schemas["StorageTargetMEMORY"]["properties"], "the others are documented as ever"
 
 
+def test_a_plugin_has_half_a_minute():
+    assert load_plugins(()).load_seconds == 30.0
+
+
 def test_every_bad_plugin_is_tried():
     assert {path.stem for path in FOLDER.glob("[a-z]*.*")} == {*BROKEN, *UNMAKEABLE, *CLAIMS, "schema_undocumentable"}
 
@@ -199,3 +211,130 @@ def test_a_method_that_fails_is_the_provider_plugins_fault(make_app, headers):
     service = service_of(make_app(plugins=plugins_with(Failing)), headers)
     service.provider.failing = ZeroDivisionError()
     assert service.api("POST", "/session").problem == (502, "provider_plugin_error")
+
+
+ERRORS = [RuntimeError("tops3cret"), SystemExit("tops3cret")]
+TARGET = {"name": "MEMORY", "area": "bad-plugins", "password": "memory-has-none"}
+
+
+@pytest.fixture
+def make_service(make_app, headers, monkeypatch):
+    """Give a function that makes a service whose provider does this with its archives."""
+
+    def make(storage_scope="archive"):
+        monkeypatch.setenv("VIDEOCONF_FAKE_STORAGE_SCOPE", storage_scope)
+        app = make_app(encryption_keys=(Secret(Fernet.generate_key().decode()),))
+        return app, service_of(app, headers)
+
+    yield make
+    AREAS.objects.pop(TARGET["area"], None)
+
+
+@pytest.fixture
+def break_(monkeypatch):
+    """Give a function that has all methods of a provider raise an error from now on."""
+
+    def break_(provider, error):
+        def fail(*args, **how):
+            raise error
+
+        for interface in (Provider, *INTERFACES.values()):
+            for name, member in vars(interface).items():
+                if callable(member) and not name.startswith("_") and name not in ("create", "Settings"):
+                    monkeypatch.setattr(provider, name, fail, raising=False)
+        monkeypatch.setattr(provider, "options_schema", fail)
+
+    return break_
+
+
+def available(service):
+    """Record a meeting, and let its archive be available; return its link and the archive's id."""
+    link = service.api.create()
+    service.join(link)
+    archive_id = service.api("POST", f"/session/{link}/archives", {}).json["id"]
+    for status in (ArchiveStatus.STOPPED, ArchiveStatus.AVAILABLE):
+        service.fake.change_archive(archive_id, status)
+    service.deliver()
+    return link, archive_id
+
+
+def failed_jobs(app):
+    """Run all jobs but recurring ones, and return what is told of those that failed, by kind."""
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Job).where(Job.key.is_(None), Job.state == "pending").values(due_at=utc_in(-1)))
+        services(app).jobs.run_due()
+        with read() as session:
+            failed = select(Job.kind, Job.last_error).where(Job.last_error.is_not(None))
+            return {kind: error.partition(":")[0] for kind, error in session.execute(failed)}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+def test_what_raises_in_a_request_is_the_plugins_fault(make_service, break_, error):
+    _, service = make_service()
+    api, (link, archive_id) = service.api, available(service)
+    running = api.create()
+    service.join(running)
+    recorded = api("POST", f"/session/{running}/archives", {}).json["id"]
+    service.deliver()
+    break_(service.provider, error)
+    for method, path, body in (
+        ("POST", "/session", {"providerOptions": {"any": 1}}),
+        ("POST", f"/session/{link}/token", {}),
+        ("POST", f"/session/{link}/mute", {}),
+        ("POST", f"/session/{link}/archives", {}),
+        ("POST", f"/archives/{recorded}/stop", None),
+        ("GET", f"/archives/{archive_id}/download", None),
+        ("DELETE", f"/archives/{archive_id}", None),
+        ("PUT", "/archives/storage-target", TARGET),
+    ):
+        answer = api(method, path, body)
+        assert answer.problem == (502, "provider_plugin_error"), path
+        assert b"tops3cret" not in answer.body
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+def test_options_whose_schema_raises_are_the_plugins_fault(make_service, monkeypatch, error):
+    _, service = make_service()
+
+    def fail(self, data, **kwargs):
+        raise error
+
+    monkeypatch.setattr(service.provider.options_schema, "validate", fail)
+    answer = service.api("POST", "/session", {"providerOptions": {"any": 1}})
+    assert answer.problem == (502, "provider_plugin_error")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+def test_what_raises_in_a_job_is_the_plugins_fault(make_service, break_, error):
+    app, service = make_service("account")
+    api, link = service.api, service.api.create()
+    service.join(link)
+    assert api("PUT", "/archives/storage-target", TARGET).status == 200
+    failed_jobs(app)
+    break_(service.provider, error)
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    assert api("DELETE", "/archives/storage-target").status == 204
+    assert failed_jobs(app) == {"end_session": "provider_plugin_error", "sync_storage": "provider_plugin_error"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("reads", [False, True])
+def test_an_archive_that_cannot_be_read_is_the_plugins_fault(make_service, break_, monkeypatch, error, reads):
+    app, service = make_service("none")
+    assert service.api("PUT", "/archives/storage-target", TARGET).status == 200
+    available(service)
+
+    class Unreadable(io.RawIOBase):
+        def read(self, size=-1):
+            raise error
+
+    if reads:
+        monkeypatch.setattr(service.provider, "open_archive", lambda archive_id: Unreadable())
+    else:
+        break_(service.provider, error)
+    assert failed_jobs(app) == {"pull_archive": "provider_plugin_error"}

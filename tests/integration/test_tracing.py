@@ -160,6 +160,16 @@ def test_the_callers_trace_goes_on_and_log_lines_name_it(traced, collector, head
 
 
 @ON_SQLITE
+def test_probes_are_not_traced(traced, collector, headers):
+    client = traced().test_client()
+    for path in ("/healthz", "/readyz", "/metrics", "/session"):
+        assert client.get(path, headers=headers()).status_code == 200
+    collector.wait_for("GET /session")
+    roots = [span.name for span in collector.spans if not span.parent_span_id]
+    assert roots == ["GET /session"]
+
+
+@ON_SQLITE
 def test_what_the_caller_does_not_want_sampled_is_not(traced, collector, headers):
     client = traced().test_client()
     client.get("/session", headers={**headers(), "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-00"})
