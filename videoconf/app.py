@@ -58,11 +58,11 @@ from videoconf.meetings.joining import Joining
 from videoconf.meetings.moderation import Moderation
 from videoconf.meetings.operations import Meetings
 from videoconf.metrics import observe_call
-from videoconf.providers import Clock, ProviderContext, StorageDestination
+from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
-from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
+from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.telemetry import configure_logging
 from videoconf.tracing import Tracing, tracing_faults
 
@@ -115,7 +115,7 @@ def create_app(
         settings = Settings(**values)
         faults = _unknown(registry)
     configure_logging(settings.log_level, settings.log_format)
-    closing = ExitStack()  # by the end of the process, and the last first
+    closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers = Jobs(), [observe_call]
     wrong_tracing = tracing_faults(settings)
     tracing = Tracing() if settings.tracing and not wrong_tracing else None
@@ -124,7 +124,11 @@ def create_app(
         jobs, registry = Jobs(tracing.job), tracing.storage(registry)
         observers.append(tracing.call)
 
-    # 2. Providers: only those that are listed.
+    # 2. Storage targets, and providers: only those that are listed.
+    wrong_keys = key_faults(settings.encryption_keys)
+    cipher = Cipher(() if wrong_keys else settings.encryption_keys)
+    guard = EndpointGuard(settings.storage_hosts, development=settings.development)
+    targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
     clients: dict[str, Clients] = {}
 
     def observe(call: CallOutcome) -> None:
@@ -133,15 +137,11 @@ def create_app(
 
     def context_of(provider: str) -> ProviderContext:
         clients[provider] = Clients(provider, settings.provider_call_slots, observe)
-        return ProviderContext(clock, clients[provider], settings.development, open_storage)
-
-    def open_storage(destination: StorageDestination) -> StorageTarget:
-        return targets.open_destination(destination)
+        return ProviderContext(clock, clients[provider], settings.development, targets.open_destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
     for provider in providers:
         closing.callback(contained(provider.close))
-    wrong_keys = key_faults(settings.encryption_keys)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
     unreadable += url_faults(settings.database_url.reveal())
@@ -155,9 +155,6 @@ def create_app(
     _init_database(app, settings, serving=serving)
 
     # 4. The domain.
-    cipher = Cipher(() if wrong_keys else settings.encryption_keys)
-    guard = EndpointGuard(settings.storage_hosts, development=settings.development)
-    targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
     credentials = StoredCredentials(cipher)
     deletion = Deletion(providers, jobs, targets, settings)
     Reconciler(providers, jobs, deletion)
