@@ -11,6 +11,7 @@ from videoconf.api.blueprint import PageArgs
 from videoconf.api.fields import JsonText, Schema, StrictBoolean, Text, UtcTime
 from videoconf.api.meeting_schemas import LINK_EXAMPLE, SESSION_EXAMPLE, documented
 from videoconf.archives.lifecycle import RANK
+from videoconf.archives.listing import ListedArchive
 from videoconf.archives.models import Archive
 from videoconf.providers import ArchiveStatus
 
@@ -53,18 +54,18 @@ def told_metadata(archive: Archive) -> dict[str, Any]:
     return {**archive.meta_data, **_own_word(archive)}
 
 
-def listed_metadata(row: Any) -> Any:
-    """Return the same of an archive's row in a list: its JSON as it is, since parsing it would be much of the work."""
+def listed_metadata(row: ListedArchive) -> Any:
+    """Return the same of an archive in a list: its JSON as it is, since parsing it would be much of the work."""
     if _says_more(row):
         return {**json.loads(row.meta_data), **_own_word(row)}
     return JsonText(row.meta_data)
 
 
-def _says_more(archive: Any) -> bool:
+def _says_more(archive: Archive | ListedArchive) -> bool:
     return archive.provider_status not in ("", archive.status)
 
 
-def _own_word(archive: Any) -> dict[str, str]:
+def _own_word(archive: Archive | ListedArchive) -> dict[str, str]:
     return {"providerStatus": archive.provider_status} if _says_more(archive) else {}
 
 

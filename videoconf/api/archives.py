@@ -21,7 +21,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.requests import preferred_type
 from videoconf.api.services import services
-from videoconf.archives.listing import ArchiveFilter
+from videoconf.archives.listing import ArchiveFilter, ListedArchive
 from videoconf.archives.models import Archive
 from videoconf.providers import ArchiveRequest
 
@@ -45,7 +45,7 @@ def list_archives(args: dict[str, Any]) -> Response:
     return Response(body, headers=page_headers(page, page_size, count), content_type="application/json")
 
 
-def _item(row: Any) -> dict[str, Any]:
+def _item(row: ListedArchive) -> dict[str, Any]:
     return {
         "id": row.archive_id,
         "name": row.name,

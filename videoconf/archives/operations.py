@@ -5,7 +5,7 @@ Each operation is row first, then the provider with no transaction open and no c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from videoconf.archives.evidence import bury, merge_evidence
 from videoconf.archives.lifecycle import RUNNING
-from videoconf.archives.listing import ArchiveFilter, get_archive, list_archives
+from videoconf.archives.listing import ArchiveFilter, ListedArchive, get_archive, list_archives
 from videoconf.archives.models import Archive
 from videoconf.archives.reconciler import RECONCILE_MEETING, gone_at_provider
 from videoconf.archives.recorder import get_recorder
@@ -71,8 +71,8 @@ class Archives:
 
     def list_page(
         self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
-    ) -> tuple[Sequence[Any], int]:
-        """Return one page of archives as rows, newest first, and how many there are; those being deleted included."""
+    ) -> tuple[list[ListedArchive], int]:
+        """Return one page of archives, newest first, and how many there are; those being deleted included."""
         with autocommit() as connection:
             return list_archives(connection, caller, wanted, page=page, page_size=page_size)
 
