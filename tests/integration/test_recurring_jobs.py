@@ -1,14 +1,17 @@
 """Jobs that come round again: one row for all nodes, run when due, never done and never dead."""
 
 import threading
+from inspect import signature
+from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, event, insert, select, update
 
+from videoconf import batches
 from videoconf.api.services import services
 from videoconf.database import db, utc_in, write
 from videoconf.errors import ProviderAuthFailed
-from videoconf.jobs import MAX_ATTEMPTS, UNENDED_AGAIN, Job, Jobs, JobState
+from videoconf.jobs import LEASE_SECONDS, MAX_ATTEMPTS, UNENDED_AGAIN, Job, Jobs, JobState, Worker
 
 KIND = "sweep"
 
@@ -150,3 +153,34 @@ def test_an_ordinary_job_is_done_once():
     with write() as session:
         assert session.execute(select(Job.state, Job.key)).all() == [(JobState.DONE, None)] * 2
     db.session.remove()
+
+
+# --- in batches -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jobs_of_two_batches(monkeypatch):
+    """Make more jobs than two batches; give a statement that deletes a batch of them."""
+    monkeypatch.setattr(batches, "ROWS_PER_BATCH", 3)
+    with write() as session:
+        session.execute(insert(Job), [{"kind": KIND, "payload": {}} for _ in range(8)])
+    return delete(Job).where(Job.id.in_(select(Job.id).where(Job.kind == KIND).limit(3)))
+
+
+def test_each_batch_is_a_transaction_of_its_own(jobs_of_two_batches):
+    ended = []
+    event.listen(db.engine, "commit", lambda connection: ended.append(connection))
+    batches.in_batches(jobs_of_two_batches, Job.id, batches.run_until())
+    assert len(ended) == 3
+    assert rows() == []
+
+
+def test_what_is_left_when_time_is_up_is_left(jobs_of_two_batches, monkeypatch):
+    times = iter([0.0, 9.0, 11.0])
+    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    batches.in_batches(jobs_of_two_batches, Job.id, 10.0)
+    assert len(rows()) == 2
+
+
+def test_a_run_ends_before_its_lease_and_before_a_stop():
+    assert min(LEASE_SECONDS, signature(Worker.stop).parameters["timeout_seconds"].default) > batches.RUN_SECONDS
