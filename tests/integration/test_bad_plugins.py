@@ -12,10 +12,12 @@ from sqlalchemy import select, update
 from tests.plugins import bad
 from tests.service import ON_SQLITE, plugins_with, service_of
 from videoconf.api.services import services
+from videoconf.archives.reconciler import RECONCILE_MEETING
 from videoconf.database import read, utc_in, write
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import load_plugins
 from videoconf.jobs import Job
+from videoconf.meetings.models import Meeting
 from videoconf.providers import INTERFACES, ArchiveStatus, Provider, Secret
 from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider
@@ -338,3 +340,37 @@ def test_an_archive_that_cannot_be_read_is_the_plugins_fault(make_service, break
     else:
         break_(service.provider, error)
     assert failed_jobs(app) == {"pull_archive": "provider_plugin_error"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("name", ["list_archives", "get_archive"])
+def test_an_archive_that_cannot_be_asked_for_is_the_plugins_fault(make_service, monkeypatch, error, name):
+    app, service = make_service()
+    link = service.api.create()
+    service.join(link)
+    service.api("POST", f"/session/{link}/archives", {})
+
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(service.provider, "list_archives", lambda ref: [])
+    monkeypatch.setattr(service.provider, name, fail)
+    with app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        services(app).jobs.enqueue(session, RECONCILE_MEETING, {"meeting_id": meeting_id})
+    assert failed_jobs(app) == {RECONCILE_MEETING: "provider_plugin_error"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_handshake_that_raises_is_the_plugins_fault(make_service, monkeypatch, error):
+    _, service = make_service()
+    service.join(service.api.create())
+    [joined] = service.waiting()
+
+    def fail(request):
+        raise error
+
+    monkeypatch.setattr(service.provider, "answer_handshake", fail)
+    assert service.post(joined).problem == (502, "provider_plugin_error")
