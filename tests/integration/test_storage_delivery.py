@@ -109,6 +109,32 @@ def make_world(make_app, headers, fake_settings, monkeypatch):
     return make
 
 
+@pytest.mark.needs("stores_archives", "automatic_archiving")
+def test_a_request_that_was_overtaken_does_not_say_where_archives_are(make_world, monkeypatch):
+    world = make_world("archive")
+    targets = services(world.app).targets
+    find, overtaking = targets.find_destination, [True]
+
+    def create():
+        return world.api("POST", "/session", {"enableArchiving": True}, Idempotency_Key="k")
+
+    def find_slowly(tenant, provider):
+        found = find(tenant, provider)
+        if overtaking and overtaking.pop():
+            with world.app.app_context(), write() as session:
+                session.execute(text("UPDATE idempotency_key SET lease_until = created_on"))
+            assert world.api("PUT", PATH, {**MEMORY, "area": "later"}).status == 200
+            assert create().status == 200
+        return found
+
+    assert world.api("PUT", PATH, MEMORY).status == 200
+    monkeypatch.setattr(targets, "find_destination", find_slowly)
+    assert create().status == 409
+    with world.app.app_context(), read() as session:
+        [row_id] = session.execute(select(Meeting.storage_target_id)).scalars()
+        assert targets.find_in_force(session, "default").id == row_id
+
+
 def get(url: str, **headers: str) -> urllib3.BaseHTTPResponse:
     with urllib3.PoolManager(retries=False, timeout=10) as pool:
         return pool.request("GET", url, headers=headers, redirect=False)

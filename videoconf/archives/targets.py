@@ -14,12 +14,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from videoconf.archives.encryption import Cipher
 from videoconf.archives.models import Archive, StorageTargetRow
-from videoconf.database import read, write
+from videoconf.database import read
 from videoconf.errors import (
     StorageDenied,
     StorageEndpointRefused,
@@ -28,7 +28,6 @@ from videoconf.errors import (
     VideoconfError,
 )
 from videoconf.hooks import Registered, Registry
-from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives
 from videoconf.settings import Settings
 from videoconf.storage import StorageContext, StorageTarget, storage_deadline
@@ -113,18 +112,6 @@ class StorageTargets:
         if row is None or not pushes(provider, row.kind):
             return None
         return row.id, StorageDestination(row.kind, self._cipher.decrypt(tenant, row.configuration))
-
-    def bind_meeting(self, meeting_id: int, tenant: str, provider: Provider) -> StorageDestination | None:
-        """Return what goes with the session of a meeting that is recorded by itself, and note it with the meeting."""
-        found = self.find_destination(tenant, provider)
-        with write() as session:
-            session.execute(
-                update(Meeting)
-                .where(Meeting.id == meeting_id)
-                .values(storage_target_id=None if found is None else found[0])
-                .execution_options(synchronize_session=False)
-            )
-        return None if found is None else found[1]
 
     def open(self, row_id: int) -> StorageTarget:
         """Return the target of a row, in force or not; the instance is kept and is not the caller's to close.

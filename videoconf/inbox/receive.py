@@ -55,18 +55,23 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     return None
 
 
-def bind_session(session: Session, meeting_id: int, provider: str, ref: SessionRef) -> bool:
+def bind_session(
+    session: Session, meeting_id: int, provider: str, ref: SessionRef, storage_target_id: int | None = None
+) -> bool:
     """Tell a meeting its session, and apply what came for the session before it was known.
 
     The lock is the one that an event of an unknown session takes: either it sees the meeting, or we see the event.
 
+    :param storage_target_id: the target that went with the session to the provider. Noted with it and not before: a
+        request that was overtaken would name its own, and the archives would be looked for, and deleted, there.
     :raises ProviderBadResponse: the session is another meeting's.
     :returns: False when the meeting had a session already, or is another provider's by now; then nothing changed.
     """
     lock(session, _lock_name(provider, ref))
     of_session = {"of_provider": provider, "account": ref.account, "session_id": ref.session_id}
+    values = {"meeting_id": meeting_id, "storage_target_id": storage_target_id}
     try:
-        bound = session.execute(_BIND, {"meeting_id": meeting_id, **of_session}).one_or_none()
+        bound = session.execute(_BIND, {**of_session, **values}).one_or_none()
     except exc.IntegrityError as error:
         raise ProviderBadResponse("The provider gave one session to two meetings.") from error
     if bound is None:
@@ -180,7 +185,12 @@ _BIND = (
         _MEETING.session_id.is_(None),
         _MEETING.provider == bindparam("of_provider"),  # under its own name, the column would be set to it
     )
-    .values(account=bindparam("account"), session_id=bindparam("session_id"), is_ready=True)
+    .values(
+        account=bindparam("account"),
+        session_id=bindparam("session_id"),
+        storage_target_id=bindparam("storage_target_id"),
+        is_ready=True,
+    )
     .returning(_MEETING.created_on, _ORPHANS.exists().label("has_orphans"))  # few have: a round trip saved
 )
 

@@ -211,7 +211,8 @@ class Creation:
         try:
             while True:
                 try:
-                    ref = ensure_session(begun.provider, self._with_storage(begun, request))
+                    target_id, request = self._with_storage(begun, request)
+                    ref = ensure_session(begun.provider, request)
                     break
                 except NOT_EXECUTED as error:
                     if not stand_ins:
@@ -221,7 +222,7 @@ class Creation:
                     over = (*begun.failed_over, (failed, error.code))
                     begun = replace(begun, provider=stand_in, failed_over=over)
                     self._move(begun)
-            self._bind(begun, ref, new)
+            self._bind(begun, ref, target_id, new)
         except ProviderError as error:
             if error.outcome_unknown and begun.claim is not None:
                 idempotency.release(begun.claim)
@@ -229,10 +230,11 @@ class Creation:
                 self._give_up(begun, error if isinstance(error, ProviderRejected) else None)
             raise
 
-    def _with_storage(self, begun: _Begun, request: SessionRequest) -> SessionRequest:
-        if not request.archiving:
-            return request
-        return replace(request, storage=self._targets.bind_meeting(begun.id, begun.caller.tenant, begun.provider))
+    def _with_storage(self, begun: _Begun, request: SessionRequest) -> tuple[int | None, SessionRequest]:
+        """Return the request with the target of archives that start by themselves, and that target's row."""
+        found = self._targets.find_destination(begun.caller.tenant, begun.provider) if request.archiving else None
+        target_id, storage = found or (None, None)
+        return target_id, replace(request, storage=storage)
 
     def _move(self, begun: _Begun) -> None:
         with write() as session:
@@ -246,9 +248,9 @@ class Creation:
                 {"target_owner": self._targets.owner(begun.caller.tenant, begun.provider)},
             )
 
-    def _bind(self, begun: _Begun, ref: SessionRef, new: NewMeeting) -> None:
+    def _bind(self, begun: _Begun, ref: SessionRef, target_id: int | None, new: NewMeeting) -> None:
         with write() as session:
-            if not bind_session(session, begun.id, begun.provider.key, ref):
+            if not bind_session(session, begun.id, begun.provider.key, ref, target_id):
                 # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
                 logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)

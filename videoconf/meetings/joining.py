@@ -141,13 +141,14 @@ class Joining:
         """Return the meeting's session; make it now where the provider's rooms exist just in time."""
         if meeting.session_id is not None:
             return SessionRef(meeting.account, meeting.session_id)
-        storage = self._targets.bind_meeting(meeting.id, caller.tenant, provider) if meeting.is_archived else None
+        found = self._targets.find_destination(caller.tenant, provider) if meeting.is_archived else None
+        target_id, storage = found or (None, None)
         request = SessionRequest(
             meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
         )
         ref = ensure_session(provider, request)
         with write() as session:
-            if bind_session(session, meeting.id, provider.key, ref):
+            if bind_session(session, meeting.id, provider.key, ref, target_id):
                 return ref
             winner = session.execute(select(Meeting.account, Meeting.session_id).where(Meeting.id == meeting.id)).one()
         return SessionRef(winner.account, winner.session_id)
