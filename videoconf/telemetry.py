@@ -81,7 +81,7 @@ def configure_logging(level: str, style: str) -> None:
         )
     )
     handler.set_name("videoconf")
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line has them
+    logging.logThreads = logging.logMultiprocessing = False  # no line has them; of gunicorn's, each has its process
     root = logging.getLogger()
     for old in [old for old in root.handlers if old.get_name() == "videoconf"]:
         root.removeHandler(old)

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from threading import Event, Thread
 
 import pytest
 import urllib3
@@ -79,6 +80,37 @@ def test_lines_are_written_once_however_often_logging_is_configured(lines):
     configure_logging("INFO", "json")
     logging.getLogger("x").info("once")
     assert [line["message"] for line in lines()] == ["once"]
+
+
+def test_what_json_has_no_room_for_is_written_all_the_same(lines):
+    configure_logging("INFO", "json")
+    logging.getLogger("x").info("half \ud800 of a pair", extra={"large": 2**64, "numbered": {1: 2}, "thing": {3}})
+    [line] = lines()
+    assert (line["message"], line["large"], line["numbered"]) == ("half \ud800 of a pair", 2**64, {"1": 2})
+    assert line["thing"] == "{3}"
+
+
+def test_who_waits_to_write_a_line_keeps_nobody_else_waiting(monkeypatch):
+    configure_logging("INFO", "json")
+    stuck, go, written = Event(), Event(), []
+
+    def write(line):
+        if "first" in line:
+            stuck.set()
+            assert go.wait(20)
+        written.append(line)
+
+    monkeypatch.setattr("videoconf.telemetry._write", write)
+    first = Thread(target=logging.getLogger("x").info, args=("first",))
+    second = Thread(target=logging.getLogger("x").info, args=("second",), daemon=True)
+    first.start()
+    assert stuck.wait(20)
+    second.start()
+    second.join(5)
+    told = ["second" in line for line in written]
+    go.set()
+    first.join(20)
+    assert told == [True]
 
 
 @sqlite_alone
