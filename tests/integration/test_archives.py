@@ -783,11 +783,30 @@ def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app,
         told(service, name, session_id, "available")
     age(app, 31, *names)
     with app.app_context():
+        with monkeypatch.context() as patch:
+            patch.setattr("videoconf.archives.deletion.run_until", lambda: 0.0)
+            services(app).deletion.expire()
+        assert {one["status"] for one in items(service.api)} == {"available"}, "what is not begun in time is left"
         services(app).deletion.expire()
         with read() as session:
             times = session.execute(select(Job.due_at).where(Job.kind == "erase_archive")).scalars().all()
     assert {one["status"] for one in items(service.api)} == {"deleting"}
     assert max(times) - min(times) > timedelta(seconds=10), "spread, or other jobs would wait for all of them"
+
+
+@ON_SQLITE
+def test_archives_of_a_provider_that_is_not_enabled_wait_for_it(make_app, headers):
+    app = make_app(archive_retention_days=30)
+    service = service_of(app, headers)
+    told(service, "a-1", service.api.read(service.api.create())["sessionId"], "available")
+    age(app, 31, "a-1")
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Archive).values(provider="another", check_due_at=utc_in(-60)))
+        before = row_of(app, "a-1")
+        services(app).deletion.expire()
+        services(app).jobs._handlers["reconcile_archives"]({})
+    assert row_of(app, "a-1") == before
 
 
 def test_retention_finds_the_oldest_by_an_index(make_app, headers):

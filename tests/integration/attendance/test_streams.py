@@ -152,6 +152,7 @@ LAWS = {
     "and came back under one id": (
         [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4)], {"ann": ["camera"]}
     ),
+    "left and joined at one moment": ([Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 3)], {}),
     "a reconnect has another id": (
         [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4, "ann2"), Told("published", 4, "ann2")],
         {"ann2": ["camera"]},
