@@ -43,6 +43,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of tests and all that they import: it would go through them again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)  # an application is more objects than make it run by default
 
 
 # --- guards ---------------------------------------------------------------------------------------------------------
