@@ -729,6 +729,17 @@ def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(servi
     assert receipt.actor == "provider:fake"
 
 
+def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, api, link, app, stored, monkeypatch):
+    archive_id = finished(service, link)
+    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderConflict()))
+    told(service, archive_id, api.read(link)["sessionId"], "deleted")
+    sweep(app)
+    row = row_of(app, archive_id)
+    assert row["deleted_on"] is not None
+    assert row["deleting_since"] is None
+    assert [entry.target for entry in audited(app, "archive.deleted")] == [archive_id]
+
+
 def test_one_on_hold_that_the_provider_has_deleted_stays_in_sight(service, api, link, app, stored):
     archive_id = finished(service, link)
     api("PATCH", f"/archives/{archive_id}", {"legalHold": True})

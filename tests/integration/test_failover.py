@@ -12,7 +12,7 @@ from tests.vonage_standin import faults
 from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.database import read, utc_in, write
-from videoconf.errors import ProviderUnavailable
+from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.jobs import Job
 from videoconf.meetings import creation
@@ -70,6 +70,20 @@ def test_a_meeting_gets_the_default_or_the_one_that_it_names(service, standin):
     assert service.api("POST", "/session", {"provider": "acme"}).wrong == ["provider"]
     assert "failedOver" not in created(service, first)
     assert len(standin.world.sessions) == len(service.fake.list_sessions()) == 1
+
+
+def test_what_was_begun_at_one_is_resumed_there(service, monkeypatch):
+    real, asked = creation.ensure_session, []
+
+    def ensure(provider, request):
+        asked.append(provider.key)
+        if len(asked) == 1:
+            raise ProviderTimeout
+        return real(provider, request)
+
+    monkeypatch.setattr(creation, "ensure_session", ensure)
+    statuses = [service.api("POST", "/session", {"provider": "fake"}, Idempotency_Key="k").status for _ in range(2)]
+    assert (statuses, asked) == ([504, 200], ["fake", "fake"])
 
 
 def test_with_the_default_down_meetings_go_to_the_other_and_those_that_exist_go_on(service, standin):

@@ -174,6 +174,20 @@ def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, mo
     assert create("k", {"extId": "another request"}).status_code == 200
 
 
+@pytest.mark.parametrize("error", [ProviderUnavailable(), ProviderRejected("no")])
+@pytest.mark.needs("eager")
+def test_who_lost_the_lease_takes_nothing_back(app, create, monkeypatch, error):
+    def lose(provider, request):
+        with write() as session:
+            session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
+        raise error
+
+    monkeypatch.setattr(creation, "ensure_session", lose)
+    assert create("k").status_code == error.status
+    assert len(meetings_of(app)) == 1, "it is the other's"
+    assert create("k").json["code"] == "idempotency_in_progress"
+
+
 @pytest.mark.needs("eager")
 def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, monkeypatch):
     ensure, calls = failing(ProviderRejected("no"))

@@ -5,6 +5,7 @@ import pytest
 from tests.service import ON_SQLITE, Caller, in_process, plugins_with, service_of
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import Capabilities, Provider, SessionRef
+from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
 from videoconf_fake.provider import FakeProvider
 
 
@@ -92,6 +93,19 @@ def test_a_connection_of_another_meeting_is_none_of_this(service):
             assert act(service.api, link, unknown).problem == (404, "connection_not_found")
     assert there(service, other) == {connection: True}
     assert told(service, link) == []
+
+
+@ON_SQLITE
+@pytest.mark.needs("moderation")
+def test_what_a_moderation_asks_of_the_provider_has_one_deadline(service, monkeypatch):
+    link, left = service.api.create(), []
+    connection = service.join(link)
+    service.deliver()
+    for name in ("disconnect", "mute"):
+        monkeypatch.setattr(service.provider, name, lambda *args: left.append(seconds_left()))
+    assert [act(service.api, link, connection).status for act in (disconnect, mute)] == [204, 204]
+    assert len(left) == 2
+    assert max(left) < PROVIDER_BUDGET_SECONDS, "it runs already"
 
 
 @ON_SQLITE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,6 +14,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf
 
 from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
+from videoconf.texts import KEPT_PATTERN, NOT_KEPT
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -245,3 +247,8 @@ def test_unknown_and_missing_members_are_named_as_sent(sent: dict[str, Any], err
     with pytest.raises(ValidationError) as raised:
         OuterSchema().load(sent)
     assert raised.value.messages == errors
+
+
+def test_the_document_says_which_characters_are_kept() -> None:
+    for code in (*range(0x200), 0x2028, 0xFFFD, 0xFFFF, 0x1F600):
+        assert bool(re.fullmatch(KEPT_PATTERN, chr(code))) is not bool(NOT_KEPT.search(chr(code))), hex(code)
