@@ -33,7 +33,9 @@ def test_the_tree_of_errors_names_every_error_with_its_status_and_code():
 
 def test_the_tree_of_errors_names_no_error_that_is_none():
     classes = {cls.__name__: cls for cls in all_errors()}
-    for name, status, code in re.findall(r"─ (\w+)\s+(\d{3}) (\w+)", errors.__doc__ or ""):
+    told = re.findall(r"─ (\w+)\s+(\d{3}) (\w+)", errors.__doc__ or "")
+    assert told
+    for name, status, code in told:
         assert (classes[name].status, classes[name].code) == (int(status), code)
 
 

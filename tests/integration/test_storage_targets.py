@@ -425,6 +425,7 @@ def test_without_a_key_no_target_is_taken(make_app, headers):
 
 def test_a_service_with_another_key_refuses_to_serve(api, app, make_app, headers):
     api("PUT", PATH, target())
+    written = rows(app)[0].configuration
     with pytest.raises(ConfigurationError, match="VIDEOCONF_ENCRYPTION_KEYS lacks keys"):
         make_app(encryption_keys=KEYS[1:])
     with pytest.raises(ConfigurationError, match="VIDEOCONF_ENCRYPTION_KEYS lacks keys"):
@@ -435,7 +436,7 @@ def test_a_service_with_another_key_refuses_to_serve(api, app, make_app, headers
     assert "keys" in answer.json["checks"]["encryption"]
     with other.app_context(), pytest.raises(Exception, match="lacks the key"):
         services(other).targets.open(1)
-    assert rows(app)[0].configuration == rows(app)[0].configuration
+    assert rows(app)[0].configuration == written
 
 
 @ON_SQLITE

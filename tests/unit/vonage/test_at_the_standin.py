@@ -357,7 +357,7 @@ def test_of_several_failures_of_the_end_one_that_can_be_mended_is_told(standin, 
 def test_without_the_list_those_are_put_out_that_webhooks_told_of(standin, provider, session):
     connection = join(standin, provider, session)
     standin.faults.add("GET", "/connection$", faults.html(500))
-    with pytest.raises(Exception):  # noqa: B017
+    with pytest.raises(ProviderError):
         provider.end_session(session, [connection.connection_id])
     assert in_world(standin, session).connections == {}
 
