@@ -164,7 +164,8 @@ def test_who_joins_while_the_list_is_on_its_way_is_not_missed(script, clock, loo
         clock.step(minutes=1)
         with app.app_context():
             look.job.run()
-    assert all(person["active"] for person in service.api.attendees(script.link))
+    people = {person["attendee"]: person["active"] for person in service.api.attendees(script.link)}
+    assert people == {"ann": True, "bob": True}
 
 
 def test_a_provider_that_is_down_is_no_evidence(script, clock, look, service, app):
