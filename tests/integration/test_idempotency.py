@@ -189,6 +189,21 @@ def test_who_lost_the_lease_takes_nothing_back(app, create, monkeypatch, error):
 
 
 @pytest.mark.needs("eager")
+def test_who_lost_the_lease_finishes_nothing(app, create, monkeypatch):
+    real = creation.ensure_session
+
+    def lose(provider, request):
+        with write() as session:
+            session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
+        return real(provider, request)
+
+    monkeypatch.setattr(creation, "ensure_session", lose)
+    assert create("k").json["code"] == "idempotency_in_progress"
+    [meeting] = meetings_of(app)
+    assert (meeting.is_ready, meeting.session_id) == (False, None)
+
+
+@pytest.mark.needs("eager")
 def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, monkeypatch):
     ensure, calls = failing(ProviderRejected("no"))
     monkeypatch.setattr(creation, "ensure_session", ensure)

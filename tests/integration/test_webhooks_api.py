@@ -288,6 +288,26 @@ def test_a_name_that_no_database_takes_is_cleaned_and_fails_no_webhook(service, 
     assert [person["name"] for person in service.api.attendees(link)] == [seen]
 
 
+@pytest.mark.parametrize(
+    ("attendee", "seen"),
+    [
+        ("a\u0000b", "a\ufffdb"),
+        ("a\u000bb", "a\ufffdb"),
+        ("a\ud800b", "a\ufffdb"),
+        ("a\t\n\u007f\u0085b", "a\t\n\u007f\u0085b"),
+        ("x" * 5000, "x" * 1000),
+        ("", None),
+    ],
+    ids=range(6),
+)
+def test_an_attendees_id_that_no_database_takes_is_cleaned_by_the_rule_for_callers(service, attendee, seen):
+    link = service.api.create()
+    session = service.room(link)
+    joined = service.made_up("connection.created", session, connection=connection(attendee=attendee))
+    assert service.post(joined).status == 204
+    assert [person["attendee"] for person in service.api.attendees(link)] == [seen]
+
+
 BAD_EVENTS = {
     "too long an id": {"connection_id": "c" * 256},
     "an id of a NUL": {"connection_id": "c\0"},

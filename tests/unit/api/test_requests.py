@@ -79,6 +79,11 @@ def test_what_cannot_be_stored_or_is_too_much_is_refused(name: str) -> None:
     assert raised.value.detail != MalformedRequest.title  # it says what is wrong
 
 
+def test_a_byte_order_mark_is_named() -> None:
+    with pytest.raises(MalformedRequest, match="byte order mark; send plain UTF-8"):
+        parse_json(REFUSED["byte order mark"])
+
+
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "nothing"])
 def test_it_is_refused_over_http_as_a_problem(client: FlaskClient, headers: Headers, name: str) -> None:
     response = client.post("/things", data=REFUSED[name], content_type="application/json", headers=headers())
