@@ -73,7 +73,10 @@ def test_without_a_key_each_request_makes_a_meeting(app, create):
 
 
 def test_a_key_belongs_to_its_tenant(app, create):
-    assert create("k", tenant="a").data != create("k", tenant="b").data
+    first = {tenant: create("k", tenant=tenant).data for tenant in ("a", "b")}
+    assert first["a"] != first["b"]
+    assert {tenant: create("k", tenant=tenant).data for tenant in first} == first
+    assert create("k", {"extId": "x"}, tenant="c").status_code == 200, "another request is no matter there"
 
 
 def test_a_key_does_not_stand_for_another_request(app, create):
@@ -245,6 +248,8 @@ def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, 
     with app.app_context(), write() as session:
         assert not bind_session(session, meeting.id, "another", ref)
         assert bind_session(session, meeting.id, meeting.provider, ref)
+        assert not bind_session(session, meeting.id, meeting.provider, SessionRef(meeting.account, "a later one"))
+    assert meetings_of(app)[0].session_id == "a session"
 
 
 def test_a_lease_that_was_lost_is_not_renewed(app):
@@ -258,6 +263,27 @@ def test_a_lease_that_was_lost_is_not_renewed(app):
         second = idempotency.claim(session, "t", "k", "request")
         assert not idempotency.renew(session, first)
         assert idempotency.renew(session, second)
+
+
+@pytest.mark.needs("eager")
+def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(app, create, monkeypatch):
+    create("k")
+    monkeypatch.setattr(creation, "BATCH", 1)
+    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    with pytest.raises(Crash):
+        create()
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Meeting).values(created_on=utc_in(-1e6)))
+        services(app).creation.take_back_abandoned()
+    assert [meeting.is_ready for meeting in meetings_of(app)] == [True]
+
+
+def test_the_key_of_a_finished_creation_is_not_given_up(app, create):
+    first = create("k")
+    with app.app_context(), write() as session:
+        assert idempotency.abandon(session, json.loads(first.data))
+    assert create("k").data == first.data
 
 
 def test_a_finished_creation_is_never_taken_back(app, create):

@@ -605,6 +605,25 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
 
 
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    targets, read_ids = services(world.app).targets, []
+    original = targets.open
+
+    def open_(row_id):
+        with write() as session:
+            session.execute(update(Archive).values(deleting_since=utc_in(0)))
+        return original(row_id)
+
+    monkeypatch.setattr(targets, "open", open_)
+    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.run_jobs()
+    assert read_ids == []
+    assert world.row(archive_id).begun_copies is None
+
+
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
     world, archive_id = pulled_world(make_world)

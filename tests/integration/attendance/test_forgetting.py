@@ -166,3 +166,8 @@ def test_both_are_in_the_audit_trail_without_the_persons_id(app, meetings):
     ]
     assert len({entry.target for entry in entries}) == 1
     assert all(entry.target.startswith("sha256:") for entry in entries)
+    run(app, "export", "ann", "--tenant", "other")
+    with app.app_context(), read() as session:
+        theirs = (AuditEntry.tenant == "other", AuditEntry.action == "person.exported")
+        of_other = session.execute(select(AuditEntry.target).where(*theirs)).scalar_one()
+    assert of_other != entries[0].target, "nobody learns by it that two tenants know one person"
