@@ -624,6 +624,18 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
     assert world.row(archive_id).begun_copies is None
 
 
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_an_archive_of_an_account_that_is_configured_no_more_is_not_asked_for(make_world, monkeypatch):
+    world, _ = pulled_world(make_world)
+    read_ids = []
+    with world.app.app_context(), write() as session:
+        session.execute(update(Archive).values(account="another"))
+    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.run_jobs()
+    assert read_ids == []
+
+
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
     world, archive_id = pulled_world(make_world)

@@ -75,6 +75,11 @@ def test_a_target_is_set_read_and_removed(api, app):
     assert api("DELETE", PATH).status == 204
     assert api("GET", PATH).problem == api("DELETE", PATH).problem == (404, "storage_target_not_found")
     assert states(app) == ["removed"]
+    removed, was_set = api("GET", "/audit").json
+    told = {"name": "MEMORY", "area": "bucket", "fallback": "none"}
+    assert (was_set["action"], was_set["before"], was_set["after"]) == ("storage_target.set", None, told)
+    assert (removed["action"], removed["before"], removed["after"]) == ("storage_target.removed", told, None)
+    assert removed["target"] == was_set["target"]
 
 
 @ON_SQLITE

@@ -1,7 +1,7 @@
 """Meeting tokens over the API: for whom, as what, for how long, and when."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import jwt
 import pytest
@@ -281,3 +281,23 @@ def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the
     assert api.attendees(link) == []
     assert api("PATCH", f"/session/{link}/end").status == 204
     assert api.read(api.create())["provider"] == "other"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (lambda join: None, "provider_plugin_error"),
+        (lambda join: replace(join, token=7), "provider_bad_response"),
+        (lambda join: replace(join, token=b"bytes"), "provider_bad_response"),
+        (lambda join: replace(join, expires_at=None), "provider_bad_response"),
+        (lambda join: replace(join, expires_at=datetime(2100, 1, 1)), "provider_bad_response"),
+        (lambda join: replace(join, connect=None), "provider_bad_response"),
+    ],
+)
+def test_a_token_that_cannot_be_used_is_not_given(service, monkeypatch, wrong, code):
+    issue = service.provider.issue_token
+    monkeypatch.setattr(service.provider, "issue_token", lambda *args: wrong(issue(*args)))
+    link = service.api.create()
+    assert service.api("POST", f"/session/{link}/token").problem == (502, code)
+    assert service.api.read(link)["startTime"] is None
