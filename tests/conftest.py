@@ -46,6 +46,20 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 10, 10)  # an application is more objects than make it run by default
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Any:
+    """Escape what UTF-8 cannot write: half a pair in one test's log lines or example would end a run of processes."""
+    return _in_utf_8((yield))
+
+
+def _in_utf_8(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_in_utf_8(name): _in_utf_8(one) for name, one in value.items()}
+    return type(value)(map(_in_utf_8, value)) if type(value) in (list, tuple) else value
+
+
 # --- guards ---------------------------------------------------------------------------------------------------------
 
 
