@@ -14,7 +14,7 @@ from tests.service import ON_SQLITE, plugins_with, service_of
 from videoconf.api.services import services
 from videoconf.archives.reconciler import RECONCILE_MEETING
 from videoconf.database import read, utc_in, write
-from videoconf.errors import ConfigurationError
+from videoconf.errors import ConfigurationError, ProviderPluginError
 from videoconf.hooks import load_plugins
 from videoconf.jobs import Job
 from videoconf.meetings.models import Meeting
@@ -374,3 +374,18 @@ def test_a_handshake_that_raises_is_the_plugins_fault(make_service, monkeypatch,
 
     monkeypatch.setattr(service.provider, "answer_handshake", fail)
     assert service.post(joined).problem == (502, "provider_plugin_error")
+
+
+class Exiting(FakeProvider):
+    """Takes the process along when it is closed."""
+
+    def close(self):
+        super().close()
+        raise SystemExit
+
+
+@ON_SQLITE
+def test_a_provider_that_exits_when_it_is_closed_is_contained(make_app):
+    app = make_app(plugins=plugins_with(Exiting))
+    with pytest.raises(ProviderPluginError):
+        services(app).closing.close()

@@ -606,6 +606,24 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_what_was_opened_to_be_copied_is_closed(make_world, monkeypatch, fails):
+    world, _ = pulled_world(make_world)
+    original, opened = world.service.provider.open_archive, []
+
+    def open_archive(archive_id):
+        opened.append(original(archive_id))
+        return opened[-1]
+
+    monkeypatch.setattr(world.service.provider, "open_archive", open_archive)
+    if fails:
+        monkeypatch.setattr(MemoryTarget, "put", lambda self, key, stream, **kw: stream.read(1) and 1 / 0)
+    world.run_jobs()
+    assert [stream.closed for stream in opened] == [True]
+
+
+@ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, monkeypatch):
     world, archive_id = pulled_world(make_world)
@@ -625,12 +643,13 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_an_archive_of_an_account_that_is_configured_no_more_is_not_asked_for(make_world, monkeypatch):
+def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, monkeypatch, values):
     world, _ = pulled_world(make_world)
     read_ids = []
     with world.app.app_context(), write() as session:
-        session.execute(update(Archive).values(account="another"))
+        session.execute(update(Archive).values(values))
     monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
     world.run_jobs()
     assert read_ids == []

@@ -168,9 +168,10 @@ def test_who_joins_while_the_list_is_on_its_way_is_not_missed(script, clock, loo
     assert people == {"ann": True, "bob": True}
 
 
-def test_a_provider_that_is_down_is_no_evidence(script, clock, look, service, app):
+@pytest.mark.parametrize("error", [ProviderUnavailable(), RuntimeError("a bug"), SystemExit("a bug")])
+def test_a_provider_that_fails_is_no_evidence(script, clock, look, service, app, error):
     join(script, clock)
-    service.provider.roster = ProviderUnavailable()
+    service.provider.roster = error
     for _ in range(3):
         clock.step(minutes=1)
         with app.app_context():

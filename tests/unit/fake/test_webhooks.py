@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from videoconf.errors import WebhookRejected
 from videoconf.providers import ArchiveRequest, EventKind, WebhookRequest
-from videoconf_fake.webhooks import TOLERANCE_SECONDS, parse, sign
+from videoconf_fake.webhooks import MAX_SIGNATURES, TOLERANCE_SECONDS, parse, sign
 
 
 @pytest.fixture
@@ -94,6 +94,12 @@ def test_a_timestamp_is_taken_in_one_spelling_only(delivery, refused):
     stamp = delivery.headers["webhook-timestamp"]
     for other in (f"+{stamp}", f"0{stamp}", f" {stamp}", f"{stamp}.5", f"{stamp[:3]}_{stamp[3:]}", str(int(stamp) + 1)):
         refused(headers={"webhook-timestamp": other})
+
+
+def test_of_many_signatures_the_first_ones_are_looked_at(provider, clock, webhook, delivery, refused):
+    signatures = "v1,AAAA " * (MAX_SIGNATURES - 1) + delivery.headers["webhook-signature"]
+    provider.verify_webhook(webhook(delivery, clock(), headers={"webhook-signature": signatures}))
+    refused(headers={"webhook-signature": f"v1,AAAA {signatures}"})
 
 
 def test_it_may_stand_among_other_signatures(provider, clock, webhook, delivery):

@@ -73,6 +73,12 @@ def callback(authorization=None, *, body=BODY, url=URL, **later):
 
 def test_a_signed_callback_is_taken(provider, signed):
     provider.verify_webhook(callback(signed()))
+
+
+def test_a_signature_without_measure_is_not_read(provider, signed):
+    provider.verify_webhook(callback(signed(padding="x" * 4096)))
+    with pytest.raises(WebhookRejected, match="not signed"):
+        provider.verify_webhook(callback(signed(padding="x" * 8192)))
     provider.verify_webhook(callback(signed().replace("Bearer ", "bearer  ")))
 
 
