@@ -29,6 +29,7 @@ from videoconf.errors import (
     ProviderUnavailable,
     StorageUnavailable,
 )
+from videoconf.inbox.models import WebhookEvent
 from videoconf.jobs import Job, JobState
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus
@@ -246,6 +247,9 @@ def test_archives_of_a_session_that_is_not_known_yet_appear_with_it(service, api
     archive = get(api, "a-1")
     assert (archive["status"], archive["durationSeconds"], archive["meetingLink"]) == ("stopped", 5, link)
     assert archive["metaData"] == {"codec": "vp8"}
+    with app.app_context(), read() as session:
+        kept = session.execute(select(WebhookEvent.status, WebhookEvent.event)).all()
+    assert kept == [("applied", None)] * 2, "what it told is merged, and is kept no longer"
 
 
 def test_first_webhooks_at_once_make_one_archive(service, api, link):

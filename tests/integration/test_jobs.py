@@ -171,6 +171,15 @@ def test_other_meetings_go_on_while_a_provider_hangs(service, app):
     assert only_job(app).state == "done"
 
 
+@ON_SQLITE
+def test_a_join_before_the_end_that_is_told_later_is_no_reason_to_end_it_again(service, app):
+    link = service.api.create()
+    service.join(link)
+    assert service.api("PATCH", f"/session/{link}/end").status == 204
+    service.deliver()
+    assert only_job(app).state == "done"
+
+
 # --- leases, attempts, death ----------------------------------------------------------------------------------------
 
 

@@ -789,9 +789,34 @@ def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(mak
     with monkeypatch.context() as patch:
         patch.setattr(MemoryTarget, "put", put)
         copied_by_a_killed_process(world, monkeypatch)
-    assert len(AREAS.objects["bucket"]) == 1
+    AREAS.passwords["bucket"] = "changed"
+    world.run_jobs()
+    assert len(AREAS.objects["bucket"]) == 1, "the target was away"
+    AREAS.passwords.clear()
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    copied_by_a_killed_process(world, monkeypatch)
+    assert world.api("DELETE", PATH).status == 204
+    world.run_jobs()
+    assert len(AREAS.objects["bucket"]) == 1
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_copies_are_made_by_the_threads_for_what_takes_long(make_world):
+    world, _ = pulled_world(make_world)
+    with world.app.app_context():
+        jobs = services(world.app).jobs
+        assert jobs.claim(takes_long=False) is None
+        assert jobs.claim(takes_long=True).kind == PULL_ARCHIVE
 
 
 @ON_SQLITE
@@ -814,6 +839,9 @@ def test_a_former_target_that_is_away_keeps_its_copy_until_the_deletion(make_wor
     AREAS.passwords["bucket"] = "changed"
     world.run_jobs()
     assert world.url(archive_id).startswith("memory://second/")
+    with world.app.app_context(), read() as session:
+        states = session.execute(select(Job.state).where(Job.kind == PULL_ARCHIVE)).scalars().all()
+    assert set(states) == {JobState.DONE}, "the copy is there all the same"
     assert world.api("DELETE", f"/archives/{archive_id}").problem == (502, "storage_error"), "one copy is left"
     AREAS.passwords.clear()
     world.run_jobs()

@@ -7,12 +7,14 @@ from datetime import datetime
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import event, make_url, select
+from sqlalchemy.orm import Session
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
 from videoconf.database import read
-from videoconf.errors import ProviderTimeout
+from videoconf.errors import DatabaseBusy, ProviderTimeout
 from videoconf.inbox.models import WebhookEvent
+from videoconf.metrics import WEBHOOK_EVENTS
 from videoconf.providers import Secret, WebhookReply
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
 from videoconf_fake.webhooks import sign, signer
@@ -397,6 +399,26 @@ FORBIDDEN = {"ensure_session", "end_session", "issue_token", "check", "list_conn
 
 
 # --- our own storage fails ------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_what_was_not_committed_is_not_counted(service):
+    counted = WEBHOOK_EVENTS.labels("fake", "applied")._value.get
+    service.join(service.api.create())
+    [joined] = service.waiting()
+    before = counted()
+
+    def refuse(session):
+        raise DatabaseBusy
+
+    event.listen(Session, "before_commit", refuse)
+    try:
+        assert service.post(joined).status == 503
+    finally:
+        event.remove(Session, "before_commit", refuse)
+    assert counted() == before
+    assert service.post(joined).status == 204
+    assert counted() == before + 1
 
 
 @ON_POSTGRESQL
