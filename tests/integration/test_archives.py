@@ -33,6 +33,7 @@ from videoconf.inbox.models import WebhookEvent
 from videoconf.jobs import Job, JobState
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf.providers.deadline import seconds_left
 
 FIELDS = {
     "id",
@@ -911,6 +912,44 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
     newest, oldest = items(api, f"?meetingLink={link}")
     assert (newest["status"], oldest["id"]) == ("started", archive["id"])
     assert row_of(app, oldest["id"])["check_due_at"] is None, "that was all there was to ask"
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_what_is_to_be_asked_again_stays_due(service, api, link, app):
+    archive_id = start(api, link)["id"]
+    make_due(app)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "started"
+    assert row_of(app, archive_id)["check_due_at"] is not None
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_about(service, api, link, app):
+    archive_id = finished(service, link)
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Archive).values(deleting_since=utc_in(-1), check_due_at=utc_in(60)))
+        services(app).jobs._handlers["reconcile_archives_of_meeting"](
+            {"meeting_id": row_of(app, archive_id)["meeting_id"]}
+        )
+    assert row_of(app, archive_id)["check_due_at"] is not None
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+@pytest.mark.needs("archiving")
+def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monkeypatch, seconds):
+    monkeypatch.setattr("videoconf.archives.reconciler.RUN_SECONDS", seconds)
+    start(api, link)
+    make_due(app)
+    left = []
+    monkeypatch.setattr(service.provider, "list_archives", lambda ref: left.append(seconds_left()) or [])
+    monkeypatch.setattr(service.provider, "get_archive", failing(ProviderUnavailable()))
+    with app.app_context():
+        services(app).jobs._handlers["reconcile_archives"]({})
+    assert [one <= seconds for one in left] == ([True] if seconds else [])
 
 
 @pytest.mark.needs("archiving")

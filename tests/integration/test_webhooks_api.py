@@ -7,15 +7,17 @@ from datetime import datetime
 
 import psycopg
 import pytest
-from sqlalchemy import event, make_url, select
+from sqlalchemy import event, make_url, select, update
 from sqlalchemy.orm import Session
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
-from videoconf.database import read
+from videoconf.database import read, write
 from videoconf.errors import DatabaseBusy, ProviderTimeout
 from videoconf.inbox.models import WebhookEvent
+from videoconf.inbox.receive import bind_session
+from videoconf.meetings.models import Meeting
 from videoconf.metrics import WEBHOOK_EVENTS
-from videoconf.providers import Secret, WebhookReply
+from videoconf.providers import Secret, SessionRef, WebhookReply
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
 from videoconf_fake.webhooks import sign, signer
 
@@ -399,6 +401,25 @@ FORBIDDEN = {"ensure_session", "end_session", "issue_token", "check", "list_conn
 
 
 # --- our own storage fails ------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", ["provider", "account"])
+def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
+    link = service.api.create()
+    service.join(link)
+    session_id = service.api.read(link)["sessionId"]
+    with app.app_context(), write() as session:
+        session.execute(update(Meeting).values({name: "another"}))
+    service.deliver()
+    assert statuses(app) == ["orphan"]
+    with app.app_context(), write() as session:
+        session.execute(update(Meeting).values(provider="another", account="another", session_id=None))
+        [meeting_id] = session.execute(select(Meeting.id)).scalars()
+        ref = {"provider": "fake", "account": service.provider.account, name: "another"}
+        session.execute(update(Meeting).values(provider=ref["provider"]))
+        assert bind_session(session, meeting_id, ref["provider"], SessionRef(ref["account"], session_id))
+    assert statuses(app) == ["orphan"]
 
 
 @ON_SQLITE
