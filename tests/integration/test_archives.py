@@ -916,6 +916,26 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
+def test_one_failure_ends_no_sweep(service, api, link, app, monkeypatch):
+    other = api.create()
+    service.join(other)
+    for meeting in (link, other):
+        start(api, meeting)
+    make_due(app)
+    asked = []
+
+    def list_archives(ref):
+        asked.append(ref)
+        raise ProviderUnavailable
+
+    monkeypatch.setattr(service.provider, "list_archives", list_archives)
+    with app.app_context():
+        services(app).jobs._handlers["reconcile_archives"]({})
+    assert len(set(asked)) == 2
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
 def test_what_is_to_be_asked_again_stays_due(service, api, link, app):
     archive_id = start(api, link)["id"]
     make_due(app)

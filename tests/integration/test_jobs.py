@@ -282,6 +282,20 @@ def test_a_job_that_was_killed_once_after_long_failing_goes_on(service, app):
 
 
 @ON_SQLITE
+def test_a_job_whose_worker_died_a_few_times_goes_on(app):
+    jobs, runs = services(app).jobs, []
+    jobs.register("unlucky", runs.append)
+    with app.app_context():
+        with write() as session:
+            jobs.enqueue(session, "unlucky", {})
+        for _ in range(3):
+            assert jobs.claim() is not None
+            make_due(app, lease_until=utc_in(-1))
+        assert jobs.run_due() == 1
+    assert (runs, only_job(app).state) == ([{}], "done")
+
+
+@ON_SQLITE
 def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
     link = service.api.create()
     service.join(link)

@@ -21,7 +21,7 @@ from videoconf.api.services import services
 from videoconf.archives import pulling
 from videoconf.archives.evidence import PULL_ARCHIVE, merge_evidence
 from videoconf.archives.models import Archive, StorageTargetRow
-from videoconf.archives.pulling import RESUME_PULLS
+from videoconf.archives.pulling import DELETE_PULLED, RESUME_PULLS
 from videoconf.audit import AuditEntry
 from videoconf.database import read, utc_in, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
@@ -427,6 +427,8 @@ def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_wor
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    assert "archive.delivered" not in {entry["action"] for entry in world.api("GET", "/audit").json}
+    assert world.row(archive_id).object_key is None
 
 
 @ON_SQLITE
@@ -564,11 +566,13 @@ def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("fault", ["provider", "short", "storage"])
+@pytest.mark.parametrize("fault", ["provider", "short", "storage", "kept in part"])
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
     world, archive_id = pulled_world(make_world)
     provider = services(world.app).providers.get("fake")
+
+    put = MemoryTarget.put
 
     class Broken(io.BytesIO):
         def read(self, size=-1):
@@ -577,6 +581,8 @@ def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
     with monkeypatch.context() as patch:
         if fault == "storage":
             patch.setattr(MemoryTarget, "put", lambda *args, **kw: (_ for _ in ()).throw(StorageTimeout()))
+        elif fault == "kept in part":
+            patch.setattr(MemoryTarget, "put", lambda *args, **kw: replace(put(*args, **kw), size_bytes=1))
         else:
             stream = Broken if fault == "provider" else lambda: io.BytesIO(b"too short")
             patch.setattr(type(provider), "open_archive", lambda self, archive_id: stream())
@@ -603,6 +609,17 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    deleted = []
+    monkeypatch.setattr(world.service.provider, "delete_archive", deleted.append)
+    with world.app.app_context():
+        services(world.app).jobs._handlers[DELETE_PULLED]({"id": world.row(archive_id).id})
+    assert deleted == []
 
 
 @ON_SQLITE
@@ -643,7 +660,7 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}])
+@pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}, {"status": "expired"}])
 @pytest.mark.needs("archiving", "archive_downloads")
 def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, monkeypatch, values):
     world, _ = pulled_world(make_world)
@@ -690,6 +707,7 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert session.execute(queued).all() == []
+    assert not AREAS.objects.get("bucket")
 
 
 def resumed(world: World) -> list[int]:
