@@ -238,7 +238,8 @@ def autocommit() -> Iterator[Connection]:
     """Lend a connection on which each statement is a transaction of its own.
 
     For the hot paths that need but one statement, of columns: a session, BEGIN and COMMIT cost more than the statement
-    itself. What is done here is not part of a :func:`write` around it. No pooled connection is held afterwards.
+    itself. What is done here is not part of a :func:`write` around it. Results are to be read to their ends, or SQLite
+    goes on with the snapshot of one. No pooled connection is held afterwards.
 
     :raises DatabaseUnavailable: it cannot be reached; :class:`DatabaseBusy`, :class:`DatabaseFull`: nothing was stored.
     """
@@ -430,4 +431,9 @@ def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any)
         connection.pgconn.consume_input()
         connection.pgconn.consume_input()  # where the first has read the server's farewell, this one finds the end
     except psycopg.OperationalError as error:
+        if (
+            "used" not in record.info
+        ):  # a new one is closed at once: SQLAlchemy would give up with what is no DBAPI error
+            raise DatabaseUnavailable(retry_after_seconds=5) from error
         raise exc.DisconnectionError from error
+    record.info["used"] = True

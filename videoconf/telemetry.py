@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -33,7 +36,8 @@ class _StandardError(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         # Without the handler's lock: whoever holds it waits for the interpreter after each write, and all the threads
-        # that log wait with it, a quarter of their time under load. A line is one write, which nothing interrupts.
+        # that log wait with it, a quarter of their time under load. A line is one write, which only a pipe that is full
+        # can take in parts.
         wanted = bool(self.filter(record))
         if wanted:
             self.emit(record)
@@ -46,21 +50,26 @@ class _StandardError(logging.Handler):
             self.handleError(record)
 
 
+_long_lines = Lock()
+
+
 def _write(line: str) -> None:
     stream = sys.stderr
     try:
         descriptor = stream.fileno()
-    except OSError:  # in memory
+    except (AttributeError, OSError):  # in memory, or a stand-in that can write and no more
         stream.write(line)
         return
     left = memoryview(line.encode(errors="backslashreplace"))
-    while left:
-        left = left[os.write(descriptor, left) :]
+    with _long_lines if len(left) > select.PIPE_BUF else nullcontext():  # up to there, a pipe takes all or nothing
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
 def _to_json(line: object, default: Callable[[Any], Any]) -> str:
     try:
-        return orjson.dumps(line, default=default).decode()
+        # A dataclass is written as its repr, which leaves out what is secret.
+        return orjson.dumps(line, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
     except TypeError:  # a name that is no text, half of a surrogate pair, an integer beyond 64 bits
         return json.dumps(line, default=default)
 

@@ -38,6 +38,7 @@ BROKEN = {
     "brings_no_command": "TypeError",
     "wrong_contract": "TypeError",
     "bad_key": "TypeError",
+    "bad_wire_name": "TypeError",
     "no_label": "TypeError",
     "no_settings": "TypeError",
     "no_schema": "TypeError",
@@ -135,7 +136,7 @@ def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app
 def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(install, make_app, caplog):
     app = make_app(plugins=install("schema_undocumentable"))
     schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
-    for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError")):
+    for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError"), ("withinner", "TypeError")):
         name = kind.upper()
         assert schemas[f"StorageTarget{name}"] == {
             "type": "object",

@@ -1,7 +1,7 @@
 """Database connections that break while nobody uses them."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from videoconf.database import db
 
@@ -24,3 +24,11 @@ def test_a_request_does_not_meet_a_connection_that_the_server_closed(make_app, h
     assert end_all_connections_but_ones_own(other) >= 1
 
     assert client.get("/session", headers=headers()).status_code == 200
+
+
+def test_new_connections_that_are_closed_at_once_are_a_database_that_is_down(app, client, headers):
+    with app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "connect", lambda connection, record: connection.pgconn.finish())
+    answer = client.get("/session", headers=headers())
+    assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from videoconf.api.services import services
 from videoconf.database import utc_in, write
 from videoconf.jobs import MAX_ATTEMPTS, Job
+from videoconf.providers import StorageDestination
 from videoconf.settings import Secret
 from videoconf.telemetry import configure_logging
 
@@ -84,8 +85,12 @@ def test_lines_are_written_once_however_often_logging_is_configured(lines):
 
 def test_what_json_has_no_room_for_is_written_all_the_same(lines):
     configure_logging("INFO", "json")
+    secret = StorageDestination("kind", {"secret": "canary-in-a-dataclass"})
     logging.getLogger("x").info("half \ud800 of a pair", extra={"large": 2**64, "numbered": {1: 2}, "thing": {3}})
-    [line] = lines()
+    logging.getLogger("x").info("sent", extra={"to": secret})
+    line, sent = lines()
+    assert sent["to"] == repr(secret)
+    assert "canary" not in sent["to"]
     assert (line["message"], line["large"], line["numbered"]) == ("half \ud800 of a pair", 2**64, {"1": 2})
     assert line["thing"] == "{3}"
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 blueprint = Blueprint("storage_targets", __name__, tag=Tag.ARCHIVES)
 
 COMPONENT = "StorageTarget"
-SHOWN_COMPONENT = "StorageTargetInForce"
+SHOWN_COMPONENT = "ShownStorageTarget"
 
 
 @blueprint.route("/archives/storage-target", methods=["PUT"])
@@ -102,13 +102,15 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
     schemas = api.spec.components
     names = {kind.wire_name: f"{COMPONENT}{kind.wire_name}" for kind in kinds.values()}
     for kind in kinds.values():
-        component = names[kind.wire_name]
+        component, before = names[kind.wire_name], set(schemas.schemas)
         try:
             schemas.schema(component, schema=_documented(kind, component))
-            json.dumps(schemas.schemas[component])  # an example, say, may be anything
+            # An example, say, may be anything, also of a schema inside.
+            json.dumps([schemas.schemas[name] for name in schemas.schemas.keys() - before])
         except (Exception, SystemExit) as error:  # the schema is a plugin's, and is no reason not to serve
             logger.warning("storage of kind %s cannot be documented: %s", kind.key, type(error).__name__)
-            schemas.schemas.pop(component, None)
+            for name in schemas.schemas.keys() - before:
+                del schemas.schemas[name]
             properties = {"name": {"type": "string", "enum": [kind.wire_name]}}
             schemas.schema(component, {"type": "object", "properties": properties, "required": ["name"]})
     references = {wire_name: f"#/components/schemas/{name}" for wire_name, name in sorted(names.items())}

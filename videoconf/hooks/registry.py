@@ -136,8 +136,8 @@ def _check_storage_target(cls: type[StorageTarget]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, StorageTarget)):
         raise TypeError(f"{cls!r} is no StorageTarget class")
     _check_key(cls, STORAGE_CONTRACT)
-    if not isinstance(getattr(cls, "wire_name", None), str):
-        raise TypeError(f"{cls.__name__}.wire_name must be a text")
+    if not re.fullmatch(r"[\w.-]+", str(getattr(cls, "wire_name", "")), re.ASCII):  # it names a component of OpenAPI
+        raise TypeError(f"{cls.__name__}.wire_name must be letters, digits, '.', '_' and '-'")
     if not (cls.secret_fields | cls.masked_fields) <= cls.configuration_schema(partial=()).fields.keys():
         raise TypeError(f"{cls.__name__} names secret fields that its configuration does not have")
 

@@ -15,6 +15,16 @@ class WithAnything(Schema):
     password = fields.String()
 
 
+class Inner(Schema):
+    depth = fields.Integer(metadata={"example": object()})
+
+
+class WithInner(Schema):
+    area = fields.String()
+    password = fields.String()
+    inner = fields.Nested(Inner)
+
+
 class Undocumentable(MemoryTarget):
     key = "ofnothing"
     wire_name = "OFNOTHING"
@@ -27,6 +37,12 @@ class Unprintable(MemoryTarget):
     configuration_schema = WithAnything
 
 
+class UnprintableInside(MemoryTarget):
+    key = "withinner"
+    wire_name = "WITHINNER"
+    configuration_schema = WithInner
+
+
 @hookimpl
 def videoconf_storage_targets():
-    return [Undocumentable, Unprintable]
+    return [Undocumentable, Unprintable, UnprintableInside]
