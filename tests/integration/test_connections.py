@@ -27,6 +27,7 @@ def test_a_request_does_not_meet_a_connection_that_the_server_closed(make_app, h
 
 
 def test_new_connections_that_are_closed_at_once_are_a_database_that_is_down(app, client, headers):
+    assert client.get("/session", headers=headers()).status_code == 200
     with app.app_context():
         db.engine.dispose()
         event.listen(db.engine, "connect", lambda connection, record: connection.pgconn.finish())
