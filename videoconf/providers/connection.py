@@ -58,6 +58,10 @@ class _DeadlineSocket(socket.socket):
             raise TimeoutError("the deadline has passed")
         self.settimeout(left)
 
+    def settimeout(self, value: float | None) -> None:
+        if value != self.gettimeout():  # the same again would be a system call all the same, and urllib3 makes two
+            super().settimeout(value)
+
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
         self._arm()
         return super().recv_into(buffer, nbytes or 0, flags)
@@ -213,9 +217,11 @@ class Connections:
 
     def _make(self, origin: Origin) -> _Connection:
         if origin.scheme == "https":
-            connection: _Connection = _TLSConnection(origin.host, origin.port, ssl_context=self._tls)
+            connection: _Connection = _TLSConnection(
+                origin.host, origin.port, timeout=self._between_bytes_seconds, ssl_context=self._tls
+            )
         else:
-            connection = _Connection(origin.host, origin.port)
+            connection = _Connection(origin.host, origin.port, timeout=self._between_bytes_seconds)
         connection.connect_seconds = self._connect_seconds
         connection.between_bytes_seconds = self._between_bytes_seconds
         return connection
