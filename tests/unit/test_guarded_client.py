@@ -160,6 +160,22 @@ def test_head_and_body_are_sent_in_one_piece(client, server, monkeypatch):
     assert [(piece[:5], piece[-13:]) for piece in pieces] == [(b"POST ", b'{"name": "x"}')] * 2
 
 
+def test_a_call_that_simply_succeeds_is_a_line_at_debug_only(client, server, pauses, caplog):
+    caplog.set_level(logging.DEBUG)
+    server.on("/x", reply())
+    server.on("/late", reply(503), reply())
+    server.on("/down", reply(404))
+    get(client, server.url("/x"))
+    get(client, server.url("/late"))
+    with pytest.raises(ProviderResourceNotFound):
+        get(client, server.url("/down"))
+    assert [record.levelname for record in caplog.records if record.name == "videoconf.providers.http"] == [
+        "DEBUG",
+        "INFO",
+        "WARNING",
+    ]
+
+
 def test_callable_headers_are_asked_for_each_attempt(client, server, pauses):
     server.on("/x", reply(503), reply(503), reply())
     tokens = iter(["one", "two", "three"])

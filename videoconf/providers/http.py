@@ -251,12 +251,14 @@ class GuardedClient:
                 "milliseconds": round(seconds * 1000),
                 "reason": call.reason,
             }
-            logger.log(
-                logging.INFO if outcome == "ok" else logging.WARNING,
-                "provider call: %s",
-                " ".join(f"{name}={value}" for name, value in facts.items()),
-                extra=facts,
-            )
+            level = logging.WARNING
+            if (
+                outcome == "ok"
+            ):  # is counted; as a line of each request that calls a provider, it would cost as much again
+                level = logging.DEBUG if call.attempts == 1 else logging.INFO
+            if logger.isEnabledFor(level):
+                said = " ".join(f"{name}={value}" for name, value in facts.items())
+                logger.log(level, "provider call: %s", said, extra=facts)
             if self._observer is not None:
                 self._observer(
                     CallOutcome(
