@@ -10,7 +10,7 @@ import tempfile
 # A request may wait for a provider, so threads share a worker. There are more of them than calls to one provider may
 # be under way (VIDEOCONF_PROVIDER_CALL_SLOTS, 32), so that a provider that hangs leaves threads for everything else.
 # Database connections are fewer (VIDEOCONF_DATABASE_POOL_SIZE, 8): no thread keeps one while it waits for a provider.
-worker_class = "gthread"
+worker_class = "videoconf.serving.BalancedWorker"
 threads = 48
 
 # A worker proves that it lives by touching a file, and on a slow disk that touch itself can stall for too long.
@@ -61,6 +61,8 @@ def child_exit(server, worker):
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)
+    if hasattr(worker, "leave"):
+        worker.leave()
 
 
 def on_exit(server):

@@ -296,7 +296,7 @@ def main() -> None:
         }  # fmt: skip
         bare_options = [
             "--config=/dev/null",
-            "--worker-class=gthread",
+            "--worker-class=videoconf.serving.BalancedWorker",
             f"--threads={threads}",
             "--keep-alive=75",
             "--no-control-socket",
