@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, exc, literal, select, update
+from sqlalchemy import Insert, bindparam, exc, literal, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -174,7 +174,8 @@ _ORPHANS = (
         INBOX.c.provider == bindparam("of_provider"),
         INBOX.c.account == bindparam("account"),
         INBOX.c.session_id == bindparam("session_id"),
-        INBOX.c.status == EventStatus.ORPHAN,
+        # In the statement's text: of a parameter nobody knows beforehand whether the index of orphans will do.
+        INBOX.c.status == literal_column(f"'{EventStatus.ORPHAN}'"),
     )
     .order_by(INBOX.c.id)
 )

@@ -90,6 +90,35 @@ def test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database_and_no_
             assert "Seq Scan" not in plan, f"{name}: {statement}\n{plan}"
 
 
+@ON_POSTGRESQL
+def test_plans_that_know_no_values_go_by_indexes_too(script, clock, app):
+    """PostgreSQL plans what is prepared without its parameters: an index of a condition needs it in the text."""
+    with app.app_context():
+        with db.engine.begin() as connection:
+            fill(connection, CONNECTIONS // 4)
+            database = connection.scalar(text("SELECT current_database()"))
+            connection.execute(text(f"ALTER DATABASE {database} SET plan_cache_mode = force_generic_plan"))
+        before = sequential_scans()
+    script.service.provider.session_id = "another"
+    script.service.api.create()
+    for request in requests_of(script, clock, 0).values():
+        request()
+    with app.app_context():
+        assert sequential_scans() == before
+
+
+def sequential_scans():
+    """Return how often each of the large tables was read as a whole, once all connections have told."""
+    db.engine.dispose()
+    with db.engine.connect() as connection:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while connection.scalar(text(others)):
+            connection.rollback()
+        large = "relname IN ('attendee_connection', 'webhook_event')"
+        found = connection.execute(text(f"SELECT relname, seq_scan FROM pg_stat_user_tables WHERE {large}"))
+        return dict([tuple(row) for row in found])
+
+
 # --- one large meeting ----------------------------------------------------------------------------------------------
 
 
