@@ -161,7 +161,7 @@ def test_head_and_body_are_sent_in_one_piece(client, server, monkeypatch):
 
 
 def test_a_call_that_simply_succeeds_is_a_line_at_debug_only(client, server, pauses, caplog):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="videoconf")
     server.on("/x", reply())
     server.on("/late", reply(503), reply())
     server.on("/down", reply(404))
