@@ -431,9 +431,7 @@ def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any)
         connection.pgconn.consume_input()
         connection.pgconn.consume_input()  # where the first has read the server's farewell, this one finds the end
     except psycopg.OperationalError as error:
-        if (
-            "used" not in record.info
-        ):  # a new one is closed at once: SQLAlchemy would give up with what is no DBAPI error
+        if "used" not in record.info:  # new, and closed already: after two, SQLAlchemy raises what may mean anything
             raise DatabaseUnavailable(retry_after_seconds=5) from error
         raise exc.DisconnectionError from error
     record.info["used"] = True
