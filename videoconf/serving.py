@@ -22,7 +22,7 @@ MOST_WAITS = 5
 _connections = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
 
 
-class BalancedWorker(ThreadWorker):  # type: ignore[misc]
+class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Leaves a new connection to workers that have fewer, for some milliseconds; then takes it all the same."""
 
     def __init__(self, age: int, *args: Any) -> None:
