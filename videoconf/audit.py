@@ -37,7 +37,7 @@ class AuditEntry(Model):
     request_id: Mapped[str | None]
 
 
-_INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
+_INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]  # a Table, declared as what may be selected from
 
 
 def record(

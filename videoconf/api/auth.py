@@ -50,7 +50,7 @@ _BEARER = re.compile(r"bearer +([\w.=-]+)", re.ASCII | re.IGNORECASE)
 _NAME = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_NAME_LENGTH}}}")
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 _EXPIRED = "The token has expired."
-_MAKE_SECRET = "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one"  # noqa: S105
+_MAKE_SECRET = "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one"  # noqa: S105  # advice
 
 
 # --- declaring who may call ---------------------------------------------------------------------------------------
@@ -133,6 +133,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
 
     def needed() -> str | None:
         rule = request.url_rule
+        # Flask sets the attribute on werkzeug's rule, whose types do not have it.
         if rule is None or (request.method == "OPTIONS" and rule.provide_automatic_options):  # type: ignore[attr-defined]
             return None
         access = _access(app, rule.endpoint)

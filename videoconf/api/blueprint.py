@@ -89,7 +89,7 @@ class StrictParser(FlaskParser):
     serves for both and a body's ``"1"`` is still no integer.
     """
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012  # as there
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         return json_body()
@@ -196,7 +196,7 @@ def _document(documented: dict[str, Any], rule: str, view: Callable[..., Any]) -
     manual["responses"] = errors | manual.get("responses", {})
 
 
-class _PathPlugin(FlaskPlugin):  # type: ignore[misc]
+class _PathPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
     """Documents a path's parameters in the wire's spelling; their names are Python's only in the routes."""
 
     def rule_to_params(self, rule: Rule) -> list[dict[str, Any]]:
@@ -207,13 +207,14 @@ class _PathPlugin(FlaskPlugin):  # type: ignore[misc]
         return re.sub(r"{(\w+)}", lambda match: f"{{{camel_case(match[1])}}}", path)
 
 
-class Api(flask_smorest.Api):  # type: ignore[misc]
+class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
     """The API object: errors are documented as the problems that they are. Answering them is :mod:`.problems`' work."""
 
     ERROR_SCHEMA = ProblemSchema
 
     def _init_spec(self, **options: Any) -> None:
         options.setdefault("flask_plugin", _PathPlugin())
+        # apispec declares that the resolver gives a text, and takes None as well: the schema is written in place.
         options.setdefault("marshmallow_plugin", MarshmallowPlugin(schema_name_resolver=schema_name))  # type: ignore[arg-type]
         super()._init_spec(**options)
 

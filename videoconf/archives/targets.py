@@ -228,7 +228,7 @@ def storage_contained(method: Callable[P, R]) -> Callable[P, R]:
             raise
         except (Exception, SystemExit) as error:
             name = getattr(method, "__qualname__", method)
-            logger.error("a storage plugin failed in %s: %s", name, type(error).__name__)  # noqa: TRY400
+            logger.error("a storage plugin failed in %s: %s", name, type(error).__name__)  # noqa: TRY400  # no trace
             raise StorageError("The storage target's plugin failed.") from None
 
     return call
