@@ -65,23 +65,25 @@ MUTANTS = [
     Mutant(
         "the lock of sessions that are not known yet taken away",
         "videoconf/database.py",
-        'session.execute(_LOCK, {"name": name})',
+        'transaction.execute(_LOCK, {"name": name})',
         "pass",
         "tests/integration/test_races.py::test_whichever_of_webhook_and_create_comes_first_the_other_sees_it",
     ),
     Mutant(
         "known events told from new ones by the row count",
         "videoconf/inbox/receive.py",
-        "    if event_id is None:",
+        "    if stored is None:",
         "    if result.rowcount == 0:",
         f"{ATTENDANCE}/test_scale.py::test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database"
         "_and_no_sequential_scan",
         also=(
             (
                 "videoconf/inbox/receive.py",
-                "event_id = session.execute(_STORE_ONCE[session.get_bind().dialect.name], row).scalar_one_or_none()",
-                "result = session.execute(_STORE_ONCE[session.get_bind().dialect.name], row)\n"
-                "    event_id = result.scalar_one_or_none()",
+                "stored = transaction.execute("
+                "_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()",
+                "result = transaction.execute("
+                "_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event))\n"
+                "    stored = result.one_or_none()",
             ),
         ),
     ),
@@ -116,8 +118,8 @@ MUTANTS = [
     Mutant(
         "events of before the meeting believed if they were orphans",
         "videoconf/inbox/receive.py",
-        "status = _apply_if_credible(session, meeting_id, bound.created_on, event)",
-        "status = _apply(session, meeting_id, event)",
+        "status = _apply_if_credible(transaction, meeting_id, bound.created_on, event)",
+        "status = _apply(transaction, meeting_id, event)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
@@ -129,10 +131,9 @@ MUTANTS = [
     ),
     Mutant(
         "webhooks acknowledged that were not committed",
-        "videoconf/inbox/receive.py",
-        "        outcomes = [_take(session, provider, request, event) for event in events]\n",
-        "        outcomes = [_take(session, provider, request, event) for event in events]\n"
-        "        session.rollback()\n",
+        "videoconf/database.py",
+        "as connection, connection.begin():",
+        "as connection:",
         "tests/integration/test_webhooks_api.py::test_a_webhook_is_seen_at_once_on_every_node",
     ),
 ]

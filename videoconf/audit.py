@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Index, func, insert, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from videoconf.database import BigId, Model, read, utc_now
+from videoconf.database import BigId, Model, Transaction, read, utc_now
 from videoconf.tenancy import Caller, visible_to
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
@@ -41,7 +41,7 @@ _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]  # a Table, dec
 
 
 def record(
-    session: Session,
+    transaction: Transaction,
     caller: Caller,
     action: str,
     *,
@@ -61,7 +61,7 @@ def record(
         "after": after,
         "request_id": caller.request_id,
     }
-    session.execute(_INSERT, entry)
+    transaction.execute(_INSERT, entry)
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

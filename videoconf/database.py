@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -180,6 +180,26 @@ def _by_code_point_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: A
 
 # --- transactions -----------------------------------------------------------------------------------------------
 
+Transaction = Session | Connection
+"""What is under way. Whatever runs statements of tables alone takes either."""
+
+
+def dialect_of(transaction: Transaction) -> str:
+    """Return which database it is: ``postgresql`` or ``sqlite``."""
+    return (transaction.get_bind() if isinstance(transaction, Session) else transaction).dialect.name
+
+
+@contextmanager
+def entities(transaction: Transaction) -> Iterator[Session]:
+    """Lend a session within a transaction that is under way; what it changed is flushed at the end of the block."""
+    if isinstance(transaction, Session):
+        yield transaction
+        transaction.flush()
+        return
+    with Session(transaction, autoflush=False, expire_on_commit=False) as session:
+        yield session
+        session.flush()
+
 
 @contextmanager
 def write() -> Iterator[Session]:
@@ -234,6 +254,18 @@ def read() -> Iterator[Session]:
 
 
 @contextmanager
+def begin() -> Iterator[Connection]:
+    """One transaction like :func:`write`, of a connection: on the hot paths, a session costs as much as a statement.
+
+    What is done here is not part of a :func:`write` around it.
+
+    :raises DatabaseUnavailable: as there.
+    """
+    with _connected({"sqlite_begin": "BEGIN IMMEDIATE"}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
 def autocommit() -> Iterator[Connection]:
     """Lend a connection on which each statement is a transaction of its own.
 
@@ -243,10 +275,15 @@ def autocommit() -> Iterator[Connection]:
 
     :raises DatabaseUnavailable: it cannot be reached; :class:`DatabaseBusy`, :class:`DatabaseFull`: nothing was stored.
     """
+    with _connected(_AUTOCOMMIT[db.engine.dialect.name]) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(options: dict[str, Any]) -> Iterator[Connection]:
     try:
         with db.engine.connect() as connection:
-            connection.execution_options(**_AUTOCOMMIT[connection.dialect.name])
-            yield connection
+            yield connection.execution_options(**options)
     except exc.SQLAlchemyError as error:
         _raise_translated(error)
         raise
@@ -279,10 +316,10 @@ def snapshot() -> Iterator[Session]:
         session.close()
 
 
-def lock(session: Session, name: str) -> None:
+def lock(transaction: Transaction, name: str) -> None:
     """Hold a named lock until the transaction ends. On SQLite the write transaction itself is the lock."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(_LOCK, {"name": name})
+    if dialect_of(transaction) == "postgresql":
+        transaction.execute(_LOCK, {"name": name})
 
 
 _LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
@@ -355,6 +392,7 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
         "skip_autocommit_rollback": True,  # a connection that has no transaction needs none undone
         "connect_args": {
             "connect_timeout": 2,
+            "cursor_factory": _Cursor,
             "options": f"{session_limits} -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -419,6 +457,32 @@ def _begin_sqlite(connection: Connection) -> None:
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin is not None:
         connection.exec_driver_sql(begin)
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """Describes a result's columns when one is looked at, and not all of them at once, which takes 2 µs for each.
+
+    SQLAlchemy asks of every query whether it has any, and looks at them when it runs a statement for the first time.
+    """
+
+    @property
+    def description(self) -> Any:
+        result = self.pgresult
+        return _Columns(self) if result is not None and result.nfields else super().description
+
+
+class _Columns(Sequence[psycopg.Column]):
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    def __len__(self) -> int:
+        result = self._cursor.pgresult
+        return result.nfields if result is not None else 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[one] for one in range(len(self))[index]]
+        return psycopg.Column(self._cursor, range(len(self))[index])
 
 
 def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any) -> None:

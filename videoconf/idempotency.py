@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.batches import ROWS_PER_BATCH, in_batches, run_until
-from videoconf.database import Model, utc_in, utc_now, write
+from videoconf.database import Model, Transaction, dialect_of, utc_in, utc_now, write
 from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
 
 LEASE_SECONDS = 30.0
@@ -85,7 +85,7 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
     :raises IdempotencyInProgress: somebody is at work on it.
     """
     owner = secrets.token_hex(8)
-    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     lease = {"owner": owner, "lease_until": utc_in(LEASE_SECONDS)}
     row = insert_once(IdempotencyKey).values(tenant=tenant, key=key, fingerprint=request, **lease)
     statement = row.on_conflict_do_nothing().returning(IdempotencyKey.key)
@@ -115,16 +115,16 @@ def aim(session: Session, claim: Claim, target: str) -> None:
     session.execute(_own(claim).values(target=target))
 
 
-def renew(session: Session, claim: Claim) -> bool:
+def renew(transaction: Transaction, claim: Claim) -> bool:
     """Begin the lease anew, before more is done under it; False when it was lost: then nothing may change."""
     renewed = _own(claim).values(lease_until=utc_in(LEASE_SECONDS))
-    return session.execute(renewed.returning(IdempotencyKey.key)).one_or_none() is not None
+    return transaction.execute(renewed.returning(IdempotencyKey.key)).one_or_none() is not None
 
 
-def finish(session: Session, claim: Claim, answer: dict[str, Any]) -> bool:
+def finish(transaction: Transaction, claim: Claim, answer: dict[str, Any]) -> bool:
     """Store the answer, in the transaction of what it tells; False when the lease was lost: then nothing may change."""
     finished = _own(claim).values(state=KeyState.DONE, owner=None, lease_until=None, answer=answer)
-    return session.execute(finished.returning(IdempotencyKey.key)).one_or_none() is not None
+    return transaction.execute(finished.returning(IdempotencyKey.key)).one_or_none() is not None
 
 
 def release(claim: Claim) -> None:
@@ -133,10 +133,10 @@ def release(claim: Claim) -> None:
         session.execute(_own(claim).values(owner=None, lease_until=None))
 
 
-def forget(session: Session, claim: Claim) -> bool:
+def forget(transaction: Transaction, claim: Claim) -> bool:
     """Give the key up, since nothing was made; False when the lease was lost."""
     statement = delete(IdempotencyKey).where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)
-    gone = session.execute(statement.returning(IdempotencyKey.key).execution_options(synchronize_session=False))
+    gone = transaction.execute(statement.returning(IdempotencyKey.key).execution_options(synchronize_session=False))
     return gone.one_or_none() is not None
 
 

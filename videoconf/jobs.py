@@ -27,10 +27,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Text, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.batches import ROWS_PER_BATCH, in_batches, run_until
-from videoconf.database import BigId, Model, db, read, utc_in, utc_now, write
+from videoconf.database import BigId, Model, Transaction, db, dialect_of, read, utc_in, utc_now, write
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.metrics import JOBS_RUN
 
@@ -147,19 +147,25 @@ class Jobs:
         self._periods_seconds[kind] = seconds
 
     @staticmethod
-    def enqueue(session: Session, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
+    def enqueue(transaction: Transaction, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
         """Add a job to the running transaction; return its id."""
-        return _insert(session, kind, payload, due_at=utc_in(delay_seconds))
+        return _insert(transaction, kind, payload, due_at=utc_in(delay_seconds))
 
     @staticmethod
-    def enqueue_claimed(session: Session, kind: str, payload: dict[str, Any]) -> ClaimedJob:
+    def enqueue_claimed(transaction: Transaction, kind: str, payload: dict[str, Any]) -> ClaimedJob:
         """Add a job that the caller itself tries first, by :meth:`run`, after its commit.
 
         Should the process die in between, the lease runs out and a worker takes the job.
         """
         owner = _new_owner()
         job_id = _insert(
-            session, kind, payload, due_at=utc_in(0), attempts=1, lease_owner=owner, lease_until=utc_in(LEASE_SECONDS)
+            transaction,
+            kind,
+            payload,
+            due_at=utc_in(0),
+            attempts=1,
+            lease_owner=owner,
+            lease_until=utc_in(LEASE_SECONDS),
         )
         return ClaimedJob(job_id, kind, payload, attempts=1, owner=owner)
 
@@ -314,7 +320,7 @@ class Jobs:
         if self._planted:
             return
         with write() as session:
-            insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+            insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
             for kind, seconds in sorted(self._periods_seconds.items()):
                 row = insert_once(Job).values(kind=kind, key=kind, payload={}, due_at=utc_in(seconds))
                 session.execute(row.on_conflict_do_nothing(index_elements=[Job.key]))
@@ -402,9 +408,9 @@ def prune_jobs() -> None:
     in_batches(delete(Job).where(Job.id.in_(old)), Job.id, run_until())
 
 
-def _insert(session: Session, kind: str, payload: dict[str, Any], **values: Any) -> int:
+def _insert(transaction: Transaction, kind: str, payload: dict[str, Any], **values: Any) -> int:
     statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
-    return session.execute(statement).scalar_one()
+    return transaction.execute(statement).scalar_one()
 
 
 def _new_owner() -> str:

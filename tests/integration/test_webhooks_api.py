@@ -8,10 +8,9 @@ from datetime import datetime
 import psycopg
 import pytest
 from sqlalchemy import event, make_url, select, update
-from sqlalchemy.orm import Session
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
-from videoconf.database import read, write
+from videoconf.database import db, read, write
 from videoconf.errors import DatabaseBusy, ProviderTimeout
 from videoconf.inbox.models import WebhookEvent
 from videoconf.inbox.receive import bind_session
@@ -423,20 +422,22 @@ def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
 
 
 @ON_SQLITE
-def test_what_was_not_committed_is_not_counted(service):
+def test_what_was_not_committed_is_not_counted(service, app):
     counted = WEBHOOK_EVENTS.labels("fake", "applied")._value.get
     service.join(service.api.create())
     [joined] = service.waiting()
     before = counted()
 
-    def refuse(session):
+    def refuse(connection):
         raise DatabaseBusy
 
-    event.listen(Session, "before_commit", refuse)
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "commit", refuse)
     try:
         assert service.post(joined).status == 503
     finally:
-        event.remove(Session, "before_commit", refuse)
+        event.remove(engine, "commit", refuse)
     assert counted() == before
     assert service.post(joined).status == 204
     assert counted() == before + 1

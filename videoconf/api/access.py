@@ -33,12 +33,14 @@ def init_access(app: Flask, *, development: bool) -> None:
     def finish(response: Response) -> Response:
         seconds = time.perf_counter() - request.environ[_STARTED]
         # The rule and not the path: a path holds ids, and each would be a series of its own.
-        route = request.url_rule.rule if request.url_rule is not None else "(none)"
-        method = request.method if request.method in METHODS else "(other)"
+        rule, method = request.url_rule, request.method
+        route = rule.rule if rule is not None else "(none)"
+        if method not in METHODS:
+            method = "(other)"
         REQUESTS.labels(method, route, str(response.status_code)).observe(seconds)
         caller = g.get("caller")
         logger.log(
-            logging.DEBUG if request.endpoint in QUIET else logging.INFO,
+            logging.DEBUG if rule is not None and rule.endpoint in QUIET else logging.INFO,
             "request",
             extra={
                 "method": request.method,

@@ -134,7 +134,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     def needed() -> str | None:
         rule = request.url_rule
         # Flask sets the attribute on werkzeug's rule, whose types do not have it.
-        if rule is None or (request.method == "OPTIONS" and rule.provide_automatic_options):  # type: ignore[attr-defined]
+        if rule is None or (rule.provide_automatic_options and request.method == "OPTIONS"):  # type: ignore[attr-defined]
             return None
         access = _access(app, rule.endpoint)
         if access is None:

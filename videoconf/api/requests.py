@@ -11,6 +11,7 @@ import random
 import re
 from typing import Any, NoReturn, cast
 
+import orjson
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -51,9 +52,15 @@ class PathPart(UnicodeConverter):
 
 
 class AsDeclared(DefaultJSONProvider):
-    """Leaves the members of an object in the order of its schema, in which lists have them too."""
+    """Leaves the members of an object in the order of its schema, in which lists have them too; by orjson."""
 
     sort_keys = False
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        try:
+            return super().dumps(obj, **kwargs) if kwargs else orjson.dumps(obj).decode()
+        except TypeError:  # an integer beyond 64 bits, in what a provider told of an archive
+            return super().dumps(obj, **kwargs)
 
 
 def init_requests(app: Flask) -> None:
@@ -73,13 +80,14 @@ def request_id() -> str:
 
     Kept with the request and not in ``flask.g``, which outlives the request where a context was pushed before it.
     """
-    found = request.environ.get(_REQUEST_ID)
+    environ = request.environ
+    found = environ.get(_REQUEST_ID)
     if found is None:
-        found = request.headers.get("X-Request-ID", "")
+        found = environ.get("HTTP_X_REQUEST_ID", "")
         if not _SANE_REQUEST_ID.fullmatch(found):
             # Not uuid4: it asks the system for bytes that nobody can guess, and lets go of the interpreter to do so.
             found = f"{random.getrandbits(128):032x}"
-        request.environ[_REQUEST_ID] = found
+        environ[_REQUEST_ID] = found
     return cast("str", found)
 
 
@@ -157,7 +165,7 @@ def parse_json(body: bytes) -> Any:
     if body.startswith(b"\xef\xbb\xbf"):
         raise MalformedRequest("The body starts with a byte order mark; send plain UTF-8.")
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"The body is not UTF-8: byte {error.start} does not fit.") from error
     except RecursionError as error:
@@ -181,6 +189,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise MalformedRequest(f"{name} is no JSON number.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
 def _check(value: Any) -> None:

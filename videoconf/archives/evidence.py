@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
 from videoconf.archives.models import Archive, StorageTargetRow, user_of
-from videoconf.database import utc_in, utc_now
+from videoconf.database import dialect_of, utc_in, utc_now
 from videoconf.jobs import Jobs
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
@@ -73,7 +73,7 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
     """
     columns = (Meeting.tenant, Meeting.provider, Meeting.account, Meeting.is_archived)
     meeting = session.execute(select(*columns).where(Meeting.id == meeting_id)).one()
-    insert_once = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     row = {"provider": meeting.provider, "account": meeting.account, "archive_id": said.archive_id}
     nothing = Known()
     session.execute(

@@ -12,34 +12,33 @@ from typing import Any
 
 from sqlalchemy import Insert, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.database import by_code_point, greatest, least
+from videoconf.database import Transaction, by_code_point, dialect_of, greatest, least
 from videoconf.providers import EventKind, ProviderEvent
 
 
-def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
+def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> None:
     """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row.
 
     :raises ValueError: the event has no time.
     """
-    _merge(session, meeting_id, event, _columns(event))
+    _merge(transaction, meeting_id, event, _columns(event))
 
 
-def see(session: Session, meeting_id: int, sighting: ProviderEvent) -> None:
+def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> None:
     """Merge that a connection was seen at ``at`` in the provider's own list: a sign of presence since ``connected_at``.
 
     No event has told of a join, so there is none: the joining stays an inference.
     """
     since = sighting.connected_at or sighting.at
     columns = _columns(replace(sighting, kind=EventKind.ACTIVITY, connected_at=None))
-    _merge(session, meeting_id, sighting, {**columns, "first_activity": since})
+    _merge(transaction, meeting_id, sighting, {**columns, "first_activity": since})
 
 
-def _merge(session: Session, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> None:
+def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> None:
     row = {"meeting_id": meeting_id, "connection_id": event.connection_id, **columns}
-    session.execute(_MERGE[session.get_bind().dialect.name], row)
+    transaction.execute(_MERGE[dialect_of(transaction)], row)
 
 
 def _columns(event: ProviderEvent) -> dict[str, Any]:

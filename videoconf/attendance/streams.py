@@ -13,14 +13,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-from videoconf.database import UTCDateTime, greatest
+from videoconf.database import Transaction, UTCDateTime, dialect_of, greatest
 from videoconf.providers import ProviderEvent
 
 STREAMS: Any = AttendeeStream.__table__
 s, c = AttendeeStream.__table__.c, AttendeeConnection.__table__.c
 
 
-def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
+def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> None:
     """Merge what an event says of a stream into the stream's row. Its connection has a row, by the same event.
 
     An event that tells of no stream, as most do, costs nothing.
@@ -34,7 +34,7 @@ def merge(session: Session, meeting_id: int, event: ProviderEvent) -> None:
         "published": event.at if event.stream.is_published else None,
         "gone": None if event.stream.is_published else event.at,
     }
-    session.execute(_MERGE[session.get_bind().dialect.name], told)
+    transaction.execute(_MERGE[dialect_of(transaction)], told)
 
 
 def find_streams(session: Session, meeting_id: int) -> dict[str, list[str]]:

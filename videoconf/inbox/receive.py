@@ -14,11 +14,10 @@ from typing import Any
 
 from sqlalchemy import Insert, bindparam, exc, literal, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from videoconf.archives.evidence import merge_evidence as merge_archive_evidence
 from videoconf.attendance import evidence, streams
-from videoconf.database import UTCDateTime, greatest, lock, write
+from videoconf.database import Transaction, UTCDateTime, begin, dialect_of, entities, greatest, lock
 from videoconf.errors import ProviderBadResponse, WebhookRejected
 from videoconf.hooks import contained
 from videoconf.inbox.models import EventStatus, WebhookEvent
@@ -48,15 +47,15 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     if (reply := contained(provider.answer_handshake, WebhookReply | None)(request)) is not None:
         return reply
     events = _parse(provider, request)
-    with write() as session:
-        outcomes = [_take(session, provider, request, event) for event in events]
+    with begin() as transaction:
+        outcomes = [_take(transaction, provider, request, event) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
         WEBHOOK_EVENTS.labels(provider.key, outcome).inc()
     return None
 
 
 def bind_session(
-    session: Session, meeting_id: int, provider: str, ref: SessionRef, storage_target_id: int | None = None
+    transaction: Transaction, meeting_id: int, provider: str, ref: SessionRef, storage_target_id: int | None = None
 ) -> bool:
     """Tell a meeting its session, and apply what came for the session before it was known.
 
@@ -67,20 +66,20 @@ def bind_session(
     :raises ProviderBadResponse: the session is another meeting's.
     :returns: False when the meeting had a session already, or is another provider's by now; then nothing changed.
     """
-    lock(session, _lock_name(provider, ref))
+    lock(transaction, _lock_name(provider, ref))
     of_session = {"of_provider": provider, "account": ref.account, "session_id": ref.session_id}
     values = {"meeting_id": meeting_id, "storage_target_id": storage_target_id}
     try:
-        bound = session.execute(_BIND, {**of_session, **values}).one_or_none()
+        bound = transaction.execute(_BIND, {**of_session, **values}).one_or_none()
     except exc.IntegrityError as error:
         raise ProviderBadResponse("The provider gave one session to two meetings.") from error
     if bound is None:
         return False
-    orphans = session.execute(_ORPHANS, of_session).all() if bound.has_orphans else ()
+    orphans = transaction.execute(_ORPHANS, of_session).all() if bound.has_orphans else ()
     for orphan in orphans:
         event = event_from_json(orphan.event or {})
-        status = _apply_if_credible(session, meeting_id, bound.created_on, event)
-        session.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
+        status = _apply_if_credible(transaction, meeting_id, bound.created_on, event)
+        transaction.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
     return True
 
 
@@ -120,7 +119,7 @@ def _unreadable(provider: Provider, request: WebhookRequest, place: str = "") ->
     return ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}{place}")
 
 
-def _take(session: Session, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:
+def _take(transaction: Transaction, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:
     """Store one event and apply it, unless it was stored before; return what became of it."""
     expected = EventStatus.APPLIED
     if event.kind is EventKind.IGNORED or event.session_id is None:
@@ -137,31 +136,38 @@ def _take(session: Session, provider: Provider, request: WebhookRequest, event: 
         "received_at": request.received_at,
         "body": request.body,
     }
-    event_id = session.execute(_STORE_ONCE[session.get_bind().dialect.name], row).scalar_one_or_none()
-    if event_id is None:
+    stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
+    if stored is None:
         return "duplicate"
     if expected is not EventStatus.APPLIED:
         return expected
-    status = _settle(session, provider, request.received_at, event)
+    status = _settle(transaction, provider, request.received_at, event, stored)
     if status is not expected:
         found = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
-        session.execute(update(INBOX).where(INBOX.c.id == event_id).values(found))
+        transaction.execute(update(INBOX).where(INBOX.c.id == stored.id).values(found))
     return status
+
+
+def _of_session(provider: Provider, event: ProviderEvent) -> dict[str, Any]:
+    return {"of_provider": provider.key, "of_account": provider.account, "of_session": event.session_id}
 
 
 def _store_once(statement: Any) -> Insert:
     # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
     once: Insert = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
-    return once.returning(INBOX.c.id)
+    # Nearly every event has a meeting, and so it is told without a round trip of its own.
+    meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
+    return once.returning(INBOX.c.id, *meeting)
 
 
 INBOX: Any = WebhookEvent.__table__
 _MEETINGS: Any = Meeting.__table__
 _MEETING = _MEETINGS.c
-_MEETING_OF = select(_MEETING.id, _MEETING.created_on, _MEETING.end_time).where(
-    _MEETING.provider == bindparam("provider"),
-    _MEETING.account == bindparam("account"),
-    _MEETING.session_id == bindparam("session_id"),
+_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on, _MEETING.end_time)
+_MEETING_OF = select(*_NEEDED).where(
+    _MEETING.provider == bindparam("of_provider"),
+    _MEETING.account == bindparam("of_account"),
+    _MEETING.session_id == bindparam("of_session"),
 )
 _STORE_ONCE = {
     name: _store_once(dialect.insert(INBOX)) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
@@ -196,26 +202,31 @@ _BIND = (
 )
 
 
-def _settle(session: Session, provider: Provider, received_at: datetime, event: ProviderEvent) -> EventStatus:
-    """Apply an event to its meeting, or say why not."""
+def _settle(
+    transaction: Transaction, provider: Provider, received_at: datetime, event: ProviderEvent, stored: Any
+) -> EventStatus:
+    """Apply an event to its meeting, or say why not.
+
+    :param stored: the inbox's row, with the meeting's columns.
+    """
     horizon = provider.capabilities.retry_horizon + CLOCK_TOLERANCE
     if event.at is not None and abs(event.at - received_at) > horizon:
         return EventStatus.QUARANTINED
-    ref = SessionRef(provider.account, event.session_id or "")
-    of_session = {"provider": provider.key, "account": ref.account, "session_id": ref.session_id}
-    meeting = session.execute(_MEETING_OF, of_session).one_or_none()
-    if meeting is None:
-        lock(session, _lock_name(provider.key, ref))
-        meeting = session.execute(_MEETING_OF, of_session).one_or_none()
+    meeting = stored
+    if meeting.meeting_id is None:
+        lock(transaction, _lock_name(provider.key, SessionRef(provider.account, event.session_id or "")))
+        meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
     if meeting is None:
         return EventStatus.ORPHAN
     if event.kind is EventKind.JOINED and meeting.end_time is not None and event.at and event.at > meeting.end_time:
         # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
-        Jobs.enqueue(session, END_SESSION, {"meeting_id": meeting.id})
-    return _apply_if_credible(session, meeting.id, meeting.created_on, event)
+        Jobs.enqueue(transaction, END_SESSION, {"meeting_id": meeting.meeting_id})
+    return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event)
 
 
-def _apply_if_credible(session: Session, meeting_id: int, created_on: datetime, event: ProviderEvent) -> EventStatus:
+def _apply_if_credible(
+    transaction: Transaction, meeting_id: int, created_on: datetime, event: ProviderEvent
+) -> EventStatus:
     """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
     earliest = created_on - BEFORE_MEETING_TOLERANCE
     if event.at is not None and event.at < earliest:
@@ -223,27 +234,24 @@ def _apply_if_credible(session: Session, meeting_id: int, created_on: datetime, 
     since = event.connected_at
     if event.at is not None and since is not None and not earliest <= since <= event.at + CONNECTED_TOLERANCE:
         event = replace(event, connected_at=None)  # the event itself is true all the same
-    return _apply(session, meeting_id, event)
+    return _apply(transaction, meeting_id, event)
 
 
-def _apply(session: Session, meeting_id: int, event: ProviderEvent) -> EventStatus:
+def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> EventStatus:
     """Change what the event is evidence for. Idempotent and independent of order."""
     if event.kind in (EventKind.JOINED, EventKind.LEFT, EventKind.ACTIVITY):
         if event.connection_id is None or event.at is None:
             return EventStatus.IGNORED
-        evidence.merge(session, meeting_id, event)
-        streams.merge(session, meeting_id, event)
+        evidence.merge(transaction, meeting_id, event)
+        streams.merge(transaction, meeting_id, event)
     elif event.kind is EventKind.SESSION_CLOSED:
-        session.execute(
-            update(Meeting)
-            .where(Meeting.id == meeting_id)
-            .values(closed_at=greatest(Meeting.closed_at, literal(event.at, UTCDateTime())))
-            .execution_options(synchronize_session=False)
-        )
+        closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
+        transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))
     elif event.kind is EventKind.ARCHIVE:
         if event.archive is None:
             return EventStatus.IGNORED
-        merge_archive_evidence(session, meeting_id, event.archive)
+        with entities(transaction) as session:
+            merge_archive_evidence(session, meeting_id, event.archive)
     return EventStatus.APPLIED
 
 

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, insert, select, update
 
 from videoconf import idempotency
 from videoconf.archives.targets import NAME_IN_FORCE, StorageTargets
 from videoconf.audit import plain, record
-from videoconf.database import autocommit, utc_in, write
+from videoconf.database import Transaction, autocommit, begin, utc_in, write
 from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
@@ -178,7 +177,7 @@ class Creation:
 
     def _insert(
         self,
-        transaction: Session | Connection,
+        transaction: Transaction,
         caller: Caller,
         new: NewMeeting,
         provider: Provider,
@@ -249,21 +248,21 @@ class Creation:
             )
 
     def _bind(self, begun: _Begun, ref: SessionRef, target_id: int | None, new: NewMeeting) -> None:
-        with write() as session:
-            if not bind_session(session, begun.id, begun.provider.key, ref, target_id):
+        with begin() as transaction:
+            if not bind_session(transaction, begun.id, begun.provider.key, ref, target_id):
                 # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
                 logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)
-            self._finish(session, begun, new)
+            self._finish(transaction, begun, new)
 
-    def _finish(self, session: Session, begun: _Begun, new: NewMeeting) -> str:
+    def _finish(self, transaction: Transaction, begun: _Begun, new: NewMeeting) -> str:
         """Note that the meeting is made, under its key and in the audit trail; return its link."""
-        if begun.claim is not None and not idempotency.finish(session, begun.claim, {"link": begun.link}):
+        if begun.claim is not None and not idempotency.finish(transaction, begun.claim, {"link": begun.link}):
             raise IdempotencyInProgress(retry_after_seconds=1)  # rolls everything of this block back
         asked = {name: value for name, value in asdict(new).items() if value not in (None, False, {})}
         over = {"failed_over": dict(begun.failed_over)} if begun.failed_over else {}
         after = plain({**asked, "provider": begun.provider.key, **over})
-        record(session, begun.caller, "meeting.created", meeting_link=begun.link, after=after)
+        record(transaction, begun.caller, "meeting.created", meeting_link=begun.link, after=after)
         return begun.link
 
     def _give_up(self, begun: _Begun, rejected: ProviderRejected | None = None) -> None:

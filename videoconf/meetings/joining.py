@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from videoconf.archives.targets import StorageTargets
-from videoconf.database import autocommit, utc_now, write
+from videoconf.database import autocommit, begin, utc_now, write
 from videoconf.errors import (
     CapabilityUnsupported,
     MeetingEnded,
@@ -147,10 +147,11 @@ class Joining:
             meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
         )
         ref = ensure_session(provider, request)
-        with write() as session:
-            if bind_session(session, meeting.id, provider.key, ref, target_id):
+        with begin() as transaction:
+            if bind_session(transaction, meeting.id, provider.key, ref, target_id):
                 return ref
-            winner = session.execute(select(Meeting.account, Meeting.session_id).where(Meeting.id == meeting.id)).one()
+            of_winner = select(_MEETING.account, _MEETING.session_id).where(_MEETING.id == meeting.id)
+            winner = transaction.execute(of_winner).one()
         return SessionRef(winner.account, winner.session_id)
 
     def _start(self, meeting_id: int) -> None:

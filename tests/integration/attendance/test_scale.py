@@ -55,8 +55,8 @@ def requests_of(script, clock, number):
 
 
 STATEMENTS = {
-    "a webhook of somebody new": 3,
-    "a webhook of somebody known": 3,
+    "a webhook of somebody new": 2,
+    "a webhook of somebody known": 2,
     "a webhook known already": 1,
     "the list": 1,
     "a page": 3,

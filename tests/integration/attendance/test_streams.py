@@ -209,7 +209,7 @@ def test_only_events_of_streams_pay_for_them(script, app):
         script.tell(told)
         counts[told.kind] = len(statements) - sum(one.startswith(("BEGIN", "COMMIT")) for one in statements)
         assert any("attendee_stream" in one for one in statements) is (told.kind == "published")
-    assert counts == {"joined": 3, "published": 4, "left": 3}
+    assert counts == {"joined": 2, "published": 3, "left": 2}
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+"""The ways into the database: what belongs to a transaction, and what a failure leaves of it."""
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from tests.service import ON_POSTGRESQL
+from videoconf.audit import AuditEntry
+from videoconf.database import begin, db, entities, read, write
+
+ENTRIES = AuditEntry.__table__
+
+
+@pytest.fixture(autouse=True)
+def context(app):
+    with app.app_context():
+        yield
+
+
+def note(transaction, action):
+    transaction.execute(insert(ENTRIES), {"tenant": "t", "actor": "a", "action": action})
+
+
+def note_as_entity(transaction, action):
+    with entities(transaction) as session:
+        session.add(AuditEntry(tenant="t", actor="a", action=action))
+
+
+def noted():
+    with read() as session:
+        return list(session.execute(select(AuditEntry.action).order_by(AuditEntry.id)).scalars())
+
+
+@pytest.mark.parametrize("block", [begin, write])
+def test_what_a_block_did_is_stored_at_its_end_and_not_before(block):
+    with block() as transaction:
+        note(transaction, "one")
+        note_as_entity(transaction, "two")
+        note(transaction, "three")
+        with db.engine.connect() as other:
+            assert other.scalar(select(func.count()).select_from(ENTRIES)) == 0
+    assert noted() == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("block", [begin, write])
+def test_nothing_is_stored_of_a_block_that_fails(block):
+    def fail():
+        with block() as transaction:
+            note(transaction, "one")
+            note_as_entity(transaction, "two")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert noted() == []
+    with block() as transaction:
+        note(transaction, "afterwards")
+    assert noted() == ["afterwards"]
+
+
+@pytest.mark.parametrize("block", [begin, write])
+def test_entities_that_fail_take_the_transaction_along(block):
+    def fail():
+        with block() as transaction:
+            note(transaction, "one")
+            with entities(transaction) as session:
+                session.add(AuditEntry(tenant="t", actor="a", action="two"))
+                session.flush()
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert noted() == []
+
+
+def test_entities_see_what_the_transaction_did_and_the_other_way_round():
+    with begin() as transaction:
+        note(transaction, "made")
+        with entities(transaction) as session:
+            entry = session.execute(select(AuditEntry)).scalar_one()
+            entry.action = "changed"
+        assert transaction.scalar(select(ENTRIES.c.action)) == "changed"
+    assert noted() == ["changed"]
+
+
+@ON_POSTGRESQL
+def test_a_result_tells_its_columns_as_the_driver_does():
+    with db.engine.connect() as connection:
+        cursor = connection.execute(text("SELECT 1 AS one, 'x' AS two, now() AS three")).cursor
+        ours, drivers = cursor.description, super(type(cursor), cursor).description
+        assert [tuple(column) for column in ours] == [tuple(column) for column in drivers]
+        assert (len(ours), ours[-1].name, [column.name for column in ours[1:]]) == (3, "three", ["two", "three"])
+        with pytest.raises(IndexError):
+            ours[3]
+        assert connection.execute(text("SET LOCAL lock_timeout = 0")).returns_rows is False
