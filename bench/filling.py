@@ -16,7 +16,9 @@ CONNECTIONS = """
         last_leave, last_evidence)
     SELECT id, 'c' || n, 'u' || n, now(), now(), now(), now(), now()
     FROM meeting, generate_series(1, :each) AS n WHERE session_id LIKE 'old%'
+    ORDER BY id / 50, n
 """
+"""Fifty meetings at a time, whose connections come as they may."""
 WEBHOOKS = """
     INSERT INTO webhook_event (provider, account, channel, dedupe_key, kind, status, session_id, received_at)
     SELECT 'fake', 'fake', 'session', 'old' || n, 'joined', 'applied', 'old', now()
@@ -24,12 +26,12 @@ WEBHOOKS = """
 """
 
 
-def fill(connection: Connection, connections: int) -> None:
-    """Add so many connections, as many webhooks, and the meetings for them."""
-    meetings = connections // CONNECTIONS_PER_MEETING
+def fill(connection: Connection, connections: int, each: int = CONNECTIONS_PER_MEETING) -> None:
+    """Add so many connections, as many webhooks, and the meetings for them, with so many connections each."""
+    meetings = connections // each
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text(MEETINGS), {"meetings": meetings})
-    connection.execute(text(CONNECTIONS), {"each": CONNECTIONS_PER_MEETING})
+    connection.execute(text(CONNECTIONS), {"each": each})
     connection.execute(text(WEBHOOKS), {"rows": connections})
     connection.execute(text("ANALYZE"))
     connection.execute(text("SET statement_timeout = DEFAULT"))

@@ -91,11 +91,12 @@ def test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database_and_no_
 
 
 @ON_POSTGRESQL
-def test_plans_that_know_no_values_go_by_indexes_too(script, clock, app):
+@pytest.mark.parametrize(("connections", "each"), [(CONNECTIONS // 4, 40), (20_000, 1000)])
+def test_plans_that_know_no_values_go_by_indexes_too(script, clock, app, connections, each):
     """PostgreSQL plans what is prepared without its parameters: an index of a condition needs it in the text."""
     with app.app_context():
         with db.engine.begin() as connection:
-            fill(connection, CONNECTIONS // 4)
+            fill(connection, connections, each)
             database = connection.scalar(text("SELECT current_database()"))
             connection.execute(text(f"ALTER DATABASE {database} SET plan_cache_mode = force_generic_plan"))
         before = sequential_scans()
