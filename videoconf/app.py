@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import click
 from flask import Flask
@@ -72,6 +74,13 @@ logger = logging.getLogger(__name__)
 def utc_clock() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
+
+
+class _Application(Flask):
+    """Flask without asking of each hook and view, on each request, whether it is a coroutine: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 RESOURCES = (
@@ -150,7 +159,7 @@ def create_app(
         raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
-    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = _Application("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
     weakref.finalize(app, closing.close)
     _init_database(app, settings, serving=serving)
 

@@ -90,7 +90,9 @@ def configure_logging(level: str, style: str) -> None:
         )
     )
     handler.set_name("videoconf")
-    logging.logThreads = logging.logMultiprocessing = False  # no line has them; of gunicorn's, each has its process
+    # No line has them; of gunicorn's, each has its process. Without the last, nobody looks for the line that logs.
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None
     root = logging.getLogger()
     for old in [old for old in root.handlers if old.get_name() == "videoconf"]:
         root.removeHandler(old)

@@ -35,15 +35,14 @@ def init_access(app: Flask, *, development: bool) -> None:
         # The rule and not the path: a path holds ids, and each would be a series of its own.
         rule, method = request.url_rule, request.method
         route = rule.rule if rule is not None else "(none)"
-        if method not in METHODS:
-            method = "(other)"
-        REQUESTS.labels(method, route, str(response.status_code)).observe(seconds)
+        counted = method if method in METHODS else "(other)"
+        REQUESTS.labels(counted, route, str(response.status_code)).observe(seconds)
         caller = g.get("caller")
         logger.log(
             logging.DEBUG if rule is not None and rule.endpoint in QUIET else logging.INFO,
             "request",
             extra={
-                "method": request.method,
+                "method": method,
                 "route": route,
                 "status": response.status_code,
                 "milliseconds": round(seconds * 1000, 1),

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from tempfile import SpooledTemporaryFile
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import marshmallow
 from flask import Response
@@ -181,21 +181,25 @@ def _spooled(parts: Iterator[bytes], content_type: str) -> Response:
     It is written in full before the first byte is sent: the database's connection does not wait for a slow reader, and
     what fails on the way is an error, not the first half of an answer.
     """
+    kept = bytearray()
+    for part in parts:
+        kept += part
+        if len(kept) > KEPT_IN_MEMORY_BYTES:
+            break
+    else:
+        return Response(bytes(kept), content_type=content_type)
     with ExitStack() as closing:
-        file = closing.enter_context(SpooledTemporaryFile(max_size=KEPT_IN_MEMORY_BYTES))
-        for part in parts:
-            file.write(part)
-        size_bytes = file.tell()
-        file.seek(0)
-        if size_bytes <= KEPT_IN_MEMORY_BYTES:
-            return Response(file.read(), content_type=content_type)
+        file = closing.enter_context(TemporaryFile())
+        file.write(kept)
+        file.writelines(parts)
         response = Response(_blocks(file), content_type=content_type)
-        response.content_length = size_bytes
+        response.content_length = file.tell()
+        file.seek(0)
         response.call_on_close(closing.pop_all().close)  # for a reader who goes away before the end
         return response
 
 
-def _blocks(file: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         yield from iter(partial(file.read, BLOCK_BYTES), b"")
 

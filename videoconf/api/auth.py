@@ -144,7 +144,8 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     @app.before_request
     def authenticate() -> None:
         g.refused = None
-        if needed() is None:
+        permission = needed()
+        if permission is None:
             return
         if jwks is not None:
             jwks.refresh_if_due()
@@ -152,20 +153,17 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
             known = developer if is_open else _authenticate(verified, settings.jwt_leeway_seconds)
         except (Unauthenticated, IssuerUnavailable) as error:
             g.refused = error
-        else:
-            g.caller = replace(known, request_id=request_id())
+            return
+        g.caller = replace(known, request_id=request_id())
+        if permission not in known.permissions:
+            g.refused = Forbidden(f"The token lacks the permission {permission}.")
 
     before_refusing()
 
     @app.before_request
-    def authorise() -> None:
-        permission = needed()
-        if permission is None:
-            return
-        if g.refused is not None:
-            raise g.refused
-        if permission not in g.caller.permissions:
-            raise Forbidden(f"The token lacks the permission {permission}.")
+    def refuse() -> None:
+        if (refused := g.refused) is not None:
+            raise refused
 
 
 def _authenticate(verified: Callable[[str], tuple[Caller, float]], leeway_seconds: int) -> Caller:

@@ -237,13 +237,22 @@ def _too_large(limit_bytes: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"The body is over {limit_bytes // 1024} KiB.")
 
 
+_UNLESS_SET = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+
+
 def _finish(response: Response) -> Response:
     headers = response.headers
-    headers["X-Request-ID"] = request_id()
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    theirs = {name for name, _ in headers}
+    # Added and not set, which would look through all of them each time.
+    headers.add("X-Request-ID", request_id())
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("Referrer-Policy", "no-referrer")
+    for name, value in _UNLESS_SET:
+        if name not in theirs:
+            headers.add(name, value)
     if response.status_code in (204, 304):
         headers.pop("Content-Type", None)  # of a body that is not there
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -70,7 +70,7 @@ def list_archives(
     connection: Connection, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
 ) -> tuple[list[ListedArchive], int]:
     """Return one page of the tenant's archives, newest first, and how many there are in all."""
-    filters = {name: value for name, value in asdict(wanted).items() if value is not None}
+    filters = {name: value for name, value in vars(wanted).items() if value is not None}
     statement = _listing(frozenset(filters))
     paged = {"page_size": page_size, "skipped": (page - 1) * page_size}
     rows = connection.execute(statement, {**filters, **caller.scope, **paged}).all()
