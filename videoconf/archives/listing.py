@@ -83,21 +83,12 @@ def list_archives(
 
 
 _ARCHIVE, _MEETING = Archive.__table__.c, Meeting.__table__.c
-_shown_status = case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING)
-_LISTED: dict[str, ColumnElement[Any]] = {
-    "session_id": _MEETING.session_id,
-    "meeting_link": _MEETING.meeting_link,
-    "shown_status": _shown_status.label("shown_status"),
-    "upload_target": _MEETING.upload_target,
-    "meta_data": cast(_ARCHIVE.meta_data, Text).label("meta_data"),
-}
-"""The columns of :class:`ListedArchive` that are not the archive's own."""
 _FILTERS = {
     "meeting_link": _ARCHIVE.meeting_id.in_(
         select(_MEETING.id).where(_MEETING.meeting_link == bindparam("meeting_link"))
     ),
     "session_id": _ARCHIVE.meeting_id.in_(select(_MEETING.id).where(_MEETING.session_id == bindparam("session_id"))),
-    "status": _shown_status == bindparam("status"),
+    "status": case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING) == bindparam("status"),
 }
 
 
@@ -105,25 +96,23 @@ _FILTERS = {
 def _listing(filters: frozenset[str]) -> Select[Any]:
     """Build a page's statement, once for each choice of filters: building it costs more than running it.
 
-    The page's ids are chosen, and all counted, from the archives alone: joined to their meetings first, a million of
-    them takes longer than a statement may.
+    The page is cut, and all are counted, from the archives alone: joined to their meetings first, a million of them
+    takes longer than a statement may.
     """
     wanted = (visible_to_bound(_ARCHIVE.tenant), _ARCHIVE.deleted_on.is_(None), *(_FILTERS[name] for name in filters))
-    in_order = (_ARCHIVE.created_on.desc(), _ARCHIVE.id.desc())
-    page = (
-        select(_ARCHIVE.id)
-        .where(*wanted)
-        .order_by(*in_order)
-        .limit(bindparam("page_size"))
-        .offset(bindparam("skipped"))
-    )
+    newest = select(Archive.__table__).where(*wanted).order_by(_ARCHIVE.created_on.desc(), _ARCHIVE.id.desc())
+    page = newest.limit(bindparam("page_size")).offset(bindparam("skipped")).subquery("page")
     total = select(func.count()).select_from(Archive.__table__).where(*wanted)
+    derived: dict[str, ColumnElement[Any]] = {
+        "session_id": _MEETING.session_id,
+        "meeting_link": _MEETING.meeting_link,
+        "shown_status": case((page.c.deleting_since.is_(None), page.c.status), else_=DELETING).label("shown_status"),
+        "upload_target": _MEETING.upload_target,
+        "meta_data": cast(page.c.meta_data, Text).label("meta_data"),
+    }
+    listed = (derived[name] if name in derived else page.c[name] for name in ListedArchive._fields)
     return (
-        select(
-            *(_LISTED[name] if name in _LISTED else _ARCHIVE[name] for name in ListedArchive._fields),
-            total.correlate(None).scalar_subquery().label("total"),
-        )
-        .join_from(Archive.__table__, Meeting.__table__, _ARCHIVE.meeting_id == _MEETING.id)
-        .where(_ARCHIVE.id.in_(page.correlate(None)))
-        .order_by(*in_order)
+        select(*listed, total.scalar_subquery().label("total"))
+        .join_from(page, Meeting.__table__, page.c.meeting_id == _MEETING.id)
+        .order_by(page.c.created_on.desc(), page.c.id.desc())
     )
