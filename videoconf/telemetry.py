@@ -11,7 +11,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from threading import Lock
 from typing import Any
 
@@ -23,7 +23,6 @@ _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
@@ -48,6 +47,22 @@ class _StandardError(logging.Handler):
             _write(self.format(record) + "\n")
         except Exception:
             self.handleError(record)
+
+
+class _Lines:
+    """Takes the lines of one structlog logger, by the level of the standard library's logger of its name."""
+
+    disabled = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.getEffectiveLevel = logging.getLogger(name).getEffectiveLevel
+
+    def info(self, line: str) -> None:
+        with suppress(OSError):  # a request does not fail since nobody reads its line
+            _write(line + "\n")
+
+    debug = info
 
 
 _long_lines = Lock()
@@ -86,8 +101,15 @@ def configure_logging(level: str, style: str) -> None:
     handler = _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
+    )
+    # What is logged through structlog itself, in half the time: the line of each request.
+    structlog.configure(
+        [structlog.stdlib.filter_by_level, *_SHARED, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        logger_factory=_Lines,
     )
     handler.set_name("videoconf")
     # No line has them; of gunicorn's, each has its process. Without the last, nobody looks for the line that logs.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
+import structlog
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from videoconf.api.requests import request_id
 from videoconf.metrics import REQUESTS
-
-logger = logging.getLogger("videoconf.access")
 
 _STARTED = "videoconf.started"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -22,6 +20,7 @@ QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
 
 def init_access(app: Flask, *, development: bool) -> None:
     """Observe every request. To be called first, so that what other hooks refuse is observed too."""
+    log = structlog.get_logger("videoconf.access").bind()
 
     @app.before_request
     def start() -> None:
@@ -38,16 +37,14 @@ def init_access(app: Flask, *, development: bool) -> None:
         counted = method if method in METHODS else "(other)"
         REQUESTS.labels(counted, route, str(response.status_code)).observe(seconds)
         caller = g.get("caller")
-        logger.log(
-            logging.DEBUG if rule is not None and rule.endpoint in QUIET else logging.INFO,
+        tell = log.debug if rule is not None and rule.endpoint in QUIET else log.info
+        tell(
             "request",
-            extra={
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "milliseconds": round(seconds * 1000, 1),
-                "tenant": caller.tenant if caller is not None else None,
-            },
+            method=method,
+            route=route,
+            status=response.status_code,
+            milliseconds=round(seconds * 1000, 1),
+            tenant=caller.tenant if caller is not None else None,
         )
         if development:
             response.headers["Server-Timing"] = f"app;dur={seconds * 1000:.1f}"
