@@ -95,6 +95,23 @@ def test_what_json_has_no_room_for_is_written_all_the_same(lines):
     assert line["thing"] == "{3}"
 
 
+@sqlite_alone
+def test_a_request_is_answered_whoever_reads_its_line(monkeypatch, client, headers):
+    def write(line):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("videoconf.telemetry._write", write)
+    assert client.get("/session", headers=headers()).status_code == 200
+
+
+@sqlite_alone
+def test_lines_for_people_have_what_those_for_machines_have(make_app, headers, capsys):
+    client = make_app(log_format="text").test_client()
+    client.get("/session", headers={**headers(tenant="acme"), "X-Request-ID": "mine-2"})
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "mine-2" in line]
+    assert all(told in line for told in ("videoconf.access", "request", "status=200", "tenant=acme", "method=GET"))
+
+
 def test_who_waits_to_write_a_line_keeps_nobody_else_waiting(monkeypatch):
     configure_logging("INFO", "json")
     stuck, go, written = Event(), Event(), []
