@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.database import BigId, Model, Transaction, read, utc_now
+from videoconf.spelling import utc_text
 from videoconf.tenancy import Caller, visible_to
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
@@ -72,7 +73,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     if name in FREE_FORM and value is not None:
         return NOT_RECORDED
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    return utc_text(value) if isinstance(value, datetime) else value
 
 
 def list_entries(

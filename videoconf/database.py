@@ -460,15 +460,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 class _Cursor(psycopg.Cursor[Any]):
-    """Has results sent in binary, which are shorter and sooner read; describes their columns when one is looked at.
+    """Describes a result's columns when one is looked at; the driver's own describes all at once, in 2 µs each.
 
-    The driver's own describes all at once, which takes 2 µs for each. SQLAlchemy asks of every query whether there are
-    any, and looks at them when it runs a statement for the first time.
+    SQLAlchemy asks of every query whether there are any, and looks at them when it runs a statement for the first time.
     """
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        # A text of several statements, which takes no parameters, cannot be answered in binary.
-        return super().execute(query, params, **{"binary": bool(params), **options})
 
     @property
     def description(self) -> Any:

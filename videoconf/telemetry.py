@@ -59,7 +59,7 @@ class _Lines:
         self.getEffectiveLevel = logging.getLogger(name).getEffectiveLevel
 
     def info(self, line: str) -> None:
-        with suppress(OSError):  # a request does not fail since nobody reads its line
+        with suppress(Exception):  # a request does not fail since nobody reads its line
             _write(line + "\n")
 
     debug = info

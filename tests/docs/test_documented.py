@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from videoconf import errors
-from videoconf.api.fields import camel_case
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability
 from videoconf.settings import Settings, declared
+from videoconf.spelling import camel_case
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -96,9 +96,10 @@ def test_what_json_has_no_room_for_is_written_all_the_same(lines):
 
 
 @sqlite_alone
-def test_a_request_is_answered_whoever_reads_its_line(monkeypatch, client, headers):
+@pytest.mark.parametrize("fault", [BrokenPipeError(), ValueError("I/O operation on closed file")])
+def test_a_request_is_answered_whoever_reads_its_line(monkeypatch, client, headers, fault):
     def write(line):
-        raise BrokenPipeError
+        raise fault
 
     monkeypatch.setattr("videoconf.telemetry._write", write)
     assert client.get("/session", headers=headers()).status_code == 200

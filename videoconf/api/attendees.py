@@ -20,7 +20,7 @@ from marshmallow.validate import Range
 
 from videoconf.api.auth import caller, requires
 from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
-from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, json_bytes, utc_text
+from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, json_bytes
 from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
 from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
@@ -30,6 +30,7 @@ from videoconf.api.services import services
 from videoconf.attendance.operations import AttendeeList, Report
 from videoconf.attendance.reducer import Attendee, Connection, Span
 from videoconf.attendance.report import PresenceRule, Row
+from videoconf.spelling import utc_text
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 

@@ -51,10 +51,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.routing import Rule
 
 from videoconf.api.auth import access_of
-from videoconf.api.fields import camel_case
 from videoconf.api.paging import PAGE_HEADERS, PageArgs, page_headers
 from videoconf.api.problems import CONTENT_TYPE, ProblemSchema, validation_failed
 from videoconf.api.requests import json_body
+from videoconf.spelling import camel_case
 
 __all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page_headers"]
 

@@ -12,6 +12,7 @@ import orjson
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
+from videoconf.spelling import camel_case, utc_text
 from videoconf.texts import KEPT_PATTERN, NOT_KEPT
 
 _RFC3339 = re.compile(
@@ -19,22 +20,6 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _YEARS = range(1970, 2201)
-
-
-def camel_case(name: str) -> str:
-    """Spell one of our names as the wire does: ``meeting_link_id`` is ``meetingLinkId``."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-def utc_text(time: datetime) -> str:
-    """Write a time as all answers do: RFC 3339, UTC with ``Z``; microseconds only where there are any.
-
-    :raises ValueError: it is naive.
-    """
-    if time.tzinfo is None:
-        raise ValueError("a naive datetime reached a response")
-    return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 JsonText = orjson.Fragment

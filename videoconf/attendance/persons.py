@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, select, update
@@ -13,6 +14,7 @@ from videoconf.audit import record
 from videoconf.database import utc_now, write
 from videoconf.inbox.models import WebhookEvent
 from videoconf.meetings.models import Meeting
+from videoconf.spelling import camel_case, utc_text
 from videoconf.tenancy import Caller, visible_to
 
 _ROWS: Any = AttendeeConnection.__table__
@@ -94,13 +96,4 @@ def _is_of_connection() -> ColumnElement[bool]:
 
 
 def _in_json(row: RowMapping) -> dict[str, Any]:
-    return {_camel(name): _plain(value) for name, value in row.items()}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+    return {camel_case(name): utc_text(value) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -35,6 +35,7 @@ from videoconf.providers import (
     provider_deadline,
 )
 from videoconf.settings import Settings
+from videoconf.spelling import utc_text
 from videoconf.tenancy import Caller, visible_to_bound
 
 _MEETING = Meeting.__table__.c
@@ -117,7 +118,7 @@ class Joining:
         if meeting.is_scheduled and meeting.schedule_time is not None:
             opens = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
             if self._clock() < opens:
-                raise MeetingNotOpen(extra={"opensOn": opens.isoformat().replace("+00:00", "Z")})
+                raise MeetingNotOpen(extra={"opensOn": utc_text(opens)})
 
     def _token_request(self, provider: Provider, wish: TokenWish) -> TokenRequest:
         can = provider.capabilities
