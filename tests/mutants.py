@@ -132,8 +132,8 @@ MUTANTS = [
     Mutant(
         "webhooks acknowledged that were not committed",
         "videoconf/database.py",
-        "as connection, connection.begin():",
-        "as connection:",
+        "as connection, connection.begin() as transaction:\n        yield connection\n",
+        "as connection:\n        yield connection\n        return\n",
         "tests/integration/test_webhooks_api.py::test_a_webhook_is_seen_at_once_on_every_node",
     ),
 ]

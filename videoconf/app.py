@@ -228,7 +228,7 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
 
 def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
-    init_access(app, development=settings.development)
+    init_access(app, log_format=settings.log_format, development=settings.development)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))

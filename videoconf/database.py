@@ -43,7 +43,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
-from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, SchemaNotReady
+from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, InternalError, SchemaNotReady
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -257,12 +257,15 @@ def read() -> Iterator[Session]:
 def begin() -> Iterator[Connection]:
     """One transaction like :func:`write`, of a connection: on the hot paths, a session costs as much as a statement.
 
-    What is done here is not part of a :func:`write` around it.
+    What is done here is not part of a :func:`write` around it, for which SQLite has it wait in vain.
 
     :raises DatabaseUnavailable: as there.
+    :raises InternalError: something in the block was rolled back and the block went on: nothing was stored.
     """
-    with _connected({"sqlite_begin": "BEGIN IMMEDIATE"}) as connection, connection.begin():
+    with _connected({"sqlite_begin": "BEGIN IMMEDIATE"}) as connection, connection.begin() as transaction:
         yield connection
+        if not transaction.is_active:
+            raise InternalError("a failure within the transaction was not let through")
 
 
 @contextmanager

@@ -89,27 +89,38 @@ def _to_json(line: object, default: Callable[[Any], Any]) -> str:
         return json.dumps(line, default=default)
 
 
+def _rendering(style: str) -> list[Processor]:
+    if style == "text":
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=_to_json),
+    ]
+
+
+def line_logger(name: str, style: str) -> Any:
+    """Return a structlog logger with the methods ``info`` and ``debug``, for the line of each request.
+
+    It takes half the time of a record of the standard library's, whose handlers therefore do not see these lines. The
+    level is that of the standard library's logger of this name.
+    """
+    through = [structlog.stdlib.filter_by_level, *_SHARED, *_rendering(style)]
+    wrapper = structlog.make_filtering_bound_logger(logging.NOTSET)
+    return structlog.wrap_logger(_Lines(name), through, wrapper).bind()
+
+
 def configure_logging(level: str, style: str) -> None:
     """Send everything that is logged in this process through one pipeline. May be called again.
 
     :param style: ``json``, or ``text`` for people.
     """
-    render: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.EventRenamer("message")]
-    render.append(structlog.processors.JSONRenderer(serializer=_to_json))
-    if style == "text":
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     handler = _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_SHARED],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(style)],
         )
-    )
-    # What is logged through structlog itself, in half the time: the line of each request.
-    structlog.configure(
-        [structlog.stdlib.filter_by_level, *_SHARED, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        logger_factory=_Lines,
     )
     handler.set_name("videoconf")
     # No line has them; of gunicorn's, each has its process. Without the last, nobody looks for the line that logs.

@@ -190,7 +190,7 @@ def live(service, with_vonage: bool) -> list[str]:
     return [token]
 
 
-def test_no_canary_sings(app, service, aviary, caplog):
+def test_no_canary_sings(app, service, aviary, caplog, capsys):
     tokens = live(service, with_vonage="vonage" in services(app).settings.providers)
     with app.app_context():
         services(app).jobs.run_due()
@@ -214,6 +214,9 @@ def test_no_canary_sings(app, service, aviary, caplog):
         aviary.add("a meeting token", token)
     assert "SELECT" in caplog.text, "statements are logged too"
     aviary.listen("the log", caplog.text)
+    lines = capsys.readouterr().err
+    assert "videoconf.access" in lines, "and so is each request"
+    aviary.listen("the lines", lines)
     aviary.listen("the database", dump(app))
 
 

@@ -1,11 +1,15 @@
 """The ways into the database: what belongs to a transaction, and what a failure leaves of it."""
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from tests.service import ON_POSTGRESQL
 from videoconf.audit import AuditEntry
 from videoconf.database import begin, db, entities, read, write
+from videoconf.errors import InternalError
 
 ENTRIES = AuditEntry.__table__
 
@@ -80,6 +84,19 @@ def test_entities_see_what_the_transaction_did_and_the_other_way_round():
             entry.action = "changed"
         assert transaction.scalar(select(ENTRIES.c.action)) == "changed"
     assert noted() == ["changed"]
+
+
+@pytest.mark.parametrize("block", [begin, write])
+def test_a_failure_of_entities_that_is_not_let_through_is_none_the_less_one(block):
+    def go_on():
+        with block() as transaction:
+            note(transaction, "one")
+            with suppress(IntegrityError), entities(transaction) as session:
+                session.add(AuditEntry(tenant="t", actor="a", action=None))
+
+    with pytest.raises((InternalError, PendingRollbackError)):
+        go_on()
+    assert noted() == []
 
 
 @ON_POSTGRESQL

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -456,6 +457,28 @@ def test_a_webhook_that_cannot_be_stored_is_asked_for_again(service, app, databa
     assert service.api.attendees(link) == []
     assert service.post(joined).status == 204
     assert len(service.api.attendees(link)) == 1
+
+
+@ON_POSTGRESQL
+def test_who_joins_a_meeting_that_ends_while_their_webhook_waits_is_disconnected(service, database_url):
+    """It waits for another delivery of the same event, which stores nothing in the end."""
+    service.join(service.api.create())
+    [joined] = service.waiting()
+    assert service.post(joined).status == 204
+    url = make_url(database_url).render_as_string(hide_password=False)
+    with psycopg.connect(url) as other, psycopg.connect(url, autocommit=True) as third:
+        third.execute("CREATE TABLE known AS SELECT * FROM webhook_event")
+        third.execute("TRUNCATE webhook_event, attendee_connection CASCADE")
+        other.execute("INSERT INTO webhook_event SELECT * FROM known")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(service.post, joined)
+            waits = "wait_event_type = 'Lock' AND datname = current_database()"
+            while not third.execute(f"SELECT true FROM pg_stat_activity WHERE {waits}").fetchone():
+                assert not answer.done()
+            third.execute("UPDATE meeting SET end_time = now() - interval '1 hour'")
+            other.rollback()
+            assert answer.result().status == 204
+        assert third.execute("SELECT kind FROM job WHERE kind = 'end_session'").fetchall() == [("end_session",)]
 
 
 # --- the list itself ------------------------------------------------------------------------------------------------

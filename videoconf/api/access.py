@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import structlog
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from videoconf.api.requests import request_id
 from videoconf.metrics import REQUESTS
+from videoconf.telemetry import line_logger
 
 _STARTED = "videoconf.started"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -18,9 +18,9 @@ QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
 """Asked every few seconds by machines: counted, and logged at DEBUG."""
 
 
-def init_access(app: Flask, *, development: bool) -> None:
+def init_access(app: Flask, *, log_format: str, development: bool) -> None:
     """Observe every request. To be called first, so that what other hooks refuse is observed too."""
-    log = structlog.get_logger("videoconf.access").bind()
+    log = line_logger("videoconf.access", log_format)
 
     @app.before_request
     def start() -> None:

@@ -11,7 +11,6 @@ import random
 import re
 from typing import Any, NoReturn, cast
 
-import orjson
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -52,15 +51,9 @@ class PathPart(UnicodeConverter):
 
 
 class AsDeclared(DefaultJSONProvider):
-    """Leaves the members of an object in the order of its schema, in which lists have them too; by orjson."""
+    """Leaves the members of an object in the order of its schema, in which lists have them too."""
 
     sort_keys = False
-
-    def dumps(self, obj: Any, **kwargs: Any) -> str:
-        try:
-            return super().dumps(obj, **kwargs) if kwargs else orjson.dumps(obj).decode()
-        except TypeError:  # an integer beyond 64 bits, in what a provider told of an archive
-            return super().dumps(obj, **kwargs)
 
 
 def init_requests(app: Flask) -> None:
@@ -245,13 +238,13 @@ _UNLESS_SET = (
 
 def _finish(response: Response) -> Response:
     headers = response.headers
-    theirs = {name for name, _ in headers}
+    theirs = {name.lower() for name, _ in headers}
     # Added and not set, which would look through all of them each time.
     headers.add("X-Request-ID", request_id())
     headers.add("X-Content-Type-Options", "nosniff")
     headers.add("Referrer-Policy", "no-referrer")
     for name, value in _UNLESS_SET:
-        if name not in theirs:
+        if name.lower() not in theirs:
             headers.add(name, value)
     if response.status_code in (204, 304):
         headers.pop("Content-Type", None)  # of a body that is not there

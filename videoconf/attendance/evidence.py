@@ -10,20 +10,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, and_, case, func, or_
+from sqlalchemy import Insert, and_, bindparam, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.database import Transaction, by_code_point, dialect_of, greatest, least
+from videoconf.meetings.models import Meeting
 from videoconf.providers import EventKind, ProviderEvent
 
 
-def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> None:
-    """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row.
+def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> datetime | None:
+    """Merge a ``joined``, ``left`` or ``activity`` event into its connection's row; return when its meeting ended.
 
     :raises ValueError: the event has no time.
     """
-    _merge(transaction, meeting_id, event, _columns(event))
+    return _merge(transaction, meeting_id, event, _columns(event))
 
 
 def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> None:
@@ -36,9 +37,12 @@ def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> N
     _merge(transaction, meeting_id, sighting, {**columns, "first_activity": since})
 
 
-def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> None:
+def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> datetime | None:
     row = {"meeting_id": meeting_id, "connection_id": event.connection_id, **columns}
-    transaction.execute(_MERGE[dialect_of(transaction)], row)
+    ended: datetime | None = transaction.execute(
+        _MERGE[dialect_of(transaction)], {**row, "of_meeting": meeting_id}
+    ).scalar_one()
+    return ended
 
 
 def _columns(event: ProviderEvent) -> dict[str, Any]:
@@ -71,6 +75,10 @@ def _required(at: datetime | None) -> datetime:
     return at
 
 
+_MEETING: Any = Meeting.__table__.c
+_END = select(_MEETING.end_time).where(_MEETING.id == bindparam("of_meeting")).scalar_subquery()
+
+
 def _merge_statement(statement: Any) -> Insert:
     row, new = AttendeeConnection.__table__.c, statement.excluded
     later_leave = or_(
@@ -96,7 +104,7 @@ def _merge_statement(statement: Any) -> Insert:
             "last_evidence": greatest(row.last_evidence, new.last_evidence),
         },
     )
-    return merged
+    return merged.returning(_END)
 
 
 def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:

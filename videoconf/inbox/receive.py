@@ -163,7 +163,7 @@ def _store_once(statement: Any) -> Insert:
 INBOX: Any = WebhookEvent.__table__
 _MEETINGS: Any = Meeting.__table__
 _MEETING = _MEETINGS.c
-_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on, _MEETING.end_time)
+_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on)
 _MEETING_OF = select(*_NEEDED).where(
     _MEETING.provider == bindparam("of_provider"),
     _MEETING.account == bindparam("of_account"),
@@ -218,9 +218,6 @@ def _settle(
         meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
     if meeting is None:
         return EventStatus.ORPHAN
-    if event.kind is EventKind.JOINED and meeting.end_time is not None and event.at and event.at > meeting.end_time:
-        # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
-        Jobs.enqueue(transaction, END_SESSION, {"meeting_id": meeting.meeting_id})
     return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event)
 
 
@@ -242,8 +239,11 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> E
     if event.kind in (EventKind.JOINED, EventKind.LEFT, EventKind.ACTIVITY):
         if event.connection_id is None or event.at is None:
             return EventStatus.IGNORED
-        evidence.merge(transaction, meeting_id, event)
+        ended = evidence.merge(transaction, meeting_id, event)
         streams.merge(transaction, meeting_id, event)
+        if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
+            # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
+            Jobs.enqueue(transaction, END_SESSION, {"meeting_id": meeting_id})
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
         transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))
