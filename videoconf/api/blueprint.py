@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -90,6 +91,17 @@ class StrictParser(FlaskParser):
     """
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012  # as there
+
+    def parse(self, argmap: Any, req: Request | None = None, *, location: str | None = None, **options: Any) -> Any:
+        if location != "query":
+            return super().parse(argmap, req, location=location, **options)
+        return dict(self._parse_query(argmap, flask.request.query_string))
+
+    # Callers ask for few pages, again and again; what a query means depends on nothing else.
+    @lru_cache(maxsize=256)  # noqa: B019  # all blueprints share one parser
+    def _parse_query(self, schema: marshmallow.Schema, query: bytes) -> Mapping[str, Any]:
+        parsed: Mapping[str, Any] = super().parse(schema, location="query")
+        return parsed
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         return json_body()
