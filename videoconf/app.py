@@ -50,7 +50,8 @@ from videoconf.archives.target_changes import TargetChanges
 from videoconf.archives.targets import StorageTargets
 from videoconf.attendance.operations import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.database import db, driver_url, engine_options, prepare, url_faults
+from videoconf.database import db
+from videoconf.engines import driver_url, engine_options, prepare, url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
 from videoconf.inbox.retention import InboxRetention

@@ -111,7 +111,7 @@ def line_logger(name: str, style: str) -> Any:
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Send everything that is logged in this process through one pipeline. May be called again.
+    """Send all that Python's logging is given in this process through one pipeline. May be called again.
 
     :param style: ``json``, or ``text`` for people.
     """

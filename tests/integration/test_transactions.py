@@ -61,21 +61,6 @@ def test_nothing_is_stored_of_a_block_that_fails(block):
     assert noted() == ["afterwards"]
 
 
-@pytest.mark.parametrize("block", [begin, write])
-def test_entities_that_fail_take_the_transaction_along(block):
-    def fail():
-        with block() as transaction:
-            note(transaction, "one")
-            with entities(transaction) as session:
-                session.add(AuditEntry(tenant="t", actor="a", action="two"))
-                session.flush()
-                raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert noted() == []
-
-
 def test_entities_see_what_the_transaction_did_and_the_other_way_round():
     with begin() as transaction:
         note(transaction, "made")

@@ -7,7 +7,7 @@ import pytest
 
 from videoconf.api.limits import limit_faults
 from videoconf.app import create_app
-from videoconf.database import url_faults
+from videoconf.engines import url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
 

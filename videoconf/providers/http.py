@@ -252,9 +252,8 @@ class GuardedClient:
                 "reason": call.reason,
             }
             level = logging.WARNING
-            if (
-                outcome == "ok"
-            ):  # is counted; as a line of each request that calls a provider, it would cost as much again
+            if outcome == "ok":
+                # One that succeeds at once is counted; a line at INFO would double those of requests.
                 level = logging.DEBUG if call.attempts == 1 else logging.INFO
             if logger.isEnabledFor(level):
                 said = " ".join(f"{name}={value}" for name, value in facts.items())
