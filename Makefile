@@ -17,7 +17,7 @@ run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for 
 	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
 vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-in, without an account
-	@$(BIN)/python -m tests.vonage_standin --service http://127.0.0.1:$(PORT) -- \
+	@$(BIN)/python -m tools.vonage_standin --service http://127.0.0.1:$(PORT) -- \
 		$(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
 
 # The stand-in for Vonage is one of the tests' tools.

@@ -24,7 +24,7 @@ from sqlalchemy import make_url
 
 from bench.filling import fill
 from videoconf.app import create_app
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.settings import Secret, Settings
 from videoconf_fake.webhooks import sign, signer
 

@@ -99,7 +99,7 @@ class VonagePeople(People):
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         sys.path.insert(0, str(Path(__file__).parents[1]))
-        from tests.vonage_standin import Clock, VonageStandin
+        from tools.vonage_standin import Clock, VonageStandin
 
         self._secret = secrets.token_urlsafe(32)
         # Its threads end with this process.

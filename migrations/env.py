@@ -8,7 +8,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import JSON, Connection
 
-from videoconf.database import UTCDateTime, db
+from videoconf.db.types import UTCDateTime, db
 
 LOCK = 0x766964656F636F6E  # "videocon": one lock of the database, known to every node
 

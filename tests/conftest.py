@@ -141,7 +141,7 @@ def make_app(
     """
     # Not at the top, so that unit tests load neither Flask nor the database.
     from videoconf.app import create_app
-    from videoconf.database import db
+    from videoconf.db.types import db
     from videoconf.settings import Secret, Settings
 
     made: list[Flask] = []

@@ -29,7 +29,7 @@ def migrate(url: str) -> None:
     from flask_migrate import upgrade
 
     from videoconf.app import create_app
-    from videoconf.database import db
+    from videoconf.db.types import db
     from videoconf.settings import Secret, Settings
 
     app = create_app(Settings(database_url=Secret(url)), serving=False)
@@ -137,7 +137,7 @@ class Postgresql:
 
     def _empty_tables(self, name: str) -> bool:
         """Delete all rows, unless the schema is no longer the template's or the tables have grown large."""
-        from videoconf.database import db
+        from videoconf.db.types import db
 
         options = "-c statement_timeout=5s -c default_transaction_read_only=off"
         with psycopg.connect(self.url(name), options=options) as connection:

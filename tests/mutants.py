@@ -42,7 +42,7 @@ MUTANTS = [
         f"{ATTENDANCE}/test_races.py::test_eight_threads_that_post_the_same_events_at_once_leave_the_list_right",
         also=(
             (
-                "videoconf/inbox/receive.py",
+                "videoconf/webhooks/receive.py",
                 'statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])',
                 "statement",
             ),
@@ -50,14 +50,14 @@ MUTANTS = [
     ),
     Mutant(
         "the earliest join and the latest leave swapped for their opposites",
-        "videoconf/attendance/evidence.py",
+        "videoconf/attendance/merge.py",
         '"first_join": least(row.first_join, new.first_join)',
         '"first_join": greatest(row.first_join, new.first_join)',
         f"{MODEL}::test_the_api_answers_as_the_model",
     ),
     Mutant(
         "the latest leave swapped for the earliest",
-        "videoconf/attendance/evidence.py",
+        "videoconf/attendance/merge.py",
         '"last_leave": greatest(row.last_leave, new.last_leave)',
         '"last_leave": least(row.last_leave, new.last_leave)',
         f"{MODEL}::test_the_api_answers_as_the_model",
@@ -71,14 +71,14 @@ MUTANTS = [
     ),
     Mutant(
         "known events told from new ones by the row count",
-        "videoconf/inbox/receive.py",
+        "videoconf/webhooks/receive.py",
         "    if stored is None:",
         "    if result.rowcount == 0:",
         f"{ATTENDANCE}/test_scale.py::test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database"
         "_and_no_sequential_scan",
         also=(
             (
-                "videoconf/inbox/receive.py",
+                "videoconf/webhooks/receive.py",
                 "stored = transaction.execute("
                 "_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()",
                 "result = transaction.execute("
@@ -96,28 +96,28 @@ MUTANTS = [
     ),
     Mutant(
         "rows kept by attendee instead of connection",
-        "videoconf/attendance/evidence.py",
+        "videoconf/attendance/merge.py",
         '"connection_id": event.connection_id, **columns}',
         '"connection_id": event.attendee or event.connection_id, **columns}',
         f"{ATTENDANCE}/test_laws.py::test_law",
     ),
     Mutant(
         "a tie of leave and join taken for presence",
-        "videoconf/attendance/reducer.py",
+        "videoconf/attendance/presence.py",
         "evidence.last_join > evidence.last_leave)",
         "evidence.last_join >= evidence.last_leave)",
         f"{ATTENDANCE}/test_laws.py::test_law",
     ),
     Mutant(
         "SQL that takes a tie for presence where the reducer does not",
-        "videoconf/attendance/listing.py",
+        "videoconf/attendance/queries.py",
         "c.last_join <= c.last_leave)",
         "c.last_join < c.last_leave)",
         f"{MODEL}::test_the_api_answers_as_the_model",
     ),
     Mutant(
         "events of before the meeting believed if they were orphans",
-        "videoconf/inbox/receive.py",
+        "videoconf/webhooks/receive.py",
         "status = _apply_if_credible(transaction, meeting_id, bound.created_on, event)",
         "status = _apply(transaction, meeting_id, event)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from tests.conftest import FAKE_SETTINGS
 from videoconf import hookimpl
 from videoconf.api.services import services
-from videoconf.database import read
+from videoconf.db.transactions import read
 from videoconf.hooks import Origin, Plugins, load_plugins
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, ProviderContext, Secret, SessionCreation

@@ -16,6 +16,7 @@ from flask import Flask
 from sqlalchemy import make_url
 from videoconf_migrations import FOLDER as MIGRATIONS
 
+from videoconf import idempotency
 from videoconf.api import (
     archives,
     attendees,
@@ -26,48 +27,55 @@ from videoconf.api import (
     meetings,
     metrics,
     moderation,
-    storage_targets,
+    storage_target,
     webhooks,
 )
 from videoconf.api import providers as providers_api
-from videoconf.api.access import init_access
-from videoconf.api.auth import auth_faults, init_auth, undeclared_routes
-from videoconf.api.blueprint import Api
-from videoconf.api.limits import init_limits, limit_faults
+from videoconf.api.authentication import auth_faults, init_auth, undeclared_routes
+from videoconf.api.json_body import init_requests
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
-from videoconf.api.requests import init_requests
+from videoconf.api.rate_limits import init_limits, limit_faults
+from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
+from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
-from videoconf.archives.credentials import StoredCredentials
-from videoconf.archives.deletion import Deletion
-from videoconf.archives.downloads import Downloads
-from videoconf.archives.encryption import Cipher, key_faults
-from videoconf.archives.operations import Archives
-from videoconf.archives.pulling import Pulling
-from videoconf.archives.reconciler import Reconciler
-from videoconf.archives.target_changes import TargetChanges
-from videoconf.archives.targets import StorageTargets
+from videoconf.archives.copy import DELETE_PULLED, Pulling
+from videoconf.archives.delete import Deletion
+from videoconf.archives.download import Downloads
+from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
+from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
+from videoconf.archives.record import Archives
 from videoconf.attendance.operations import Attendance
+from videoconf.attendance.privacy import Persons
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.database import db
-from videoconf.engines import driver_url, engine_options, prepare, url_faults
+from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
+from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
-from videoconf.inbox.retention import InboxRetention
-from videoconf.jobs import Jobs, Worker, prune_jobs
-from videoconf.meetings.creation import Creation
-from videoconf.meetings.joining import Joining
-from videoconf.meetings.moderation import Moderation
-from videoconf.meetings.operations import Meetings
-from videoconf.metrics import observe_call
+from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
+from videoconf.jobs.worker import Worker
+from videoconf.meetings.create import Creation
+from videoconf.meetings.edit import Editing
+from videoconf.meetings.end import Ending
+from videoconf.meetings.join import Joining
+from videoconf.meetings.models import END_SESSION
+from videoconf.meetings.moderate import Moderation
+from videoconf.meetings.session import Sessions
+from videoconf.observability.logging import configure_logging
+from videoconf.observability.metrics import observe_call
+from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
 from videoconf.storage import EndpointGuard, StorageContext
-from videoconf.telemetry import configure_logging
-from videoconf.tracing import Tracing, tracing_faults
+from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
+from videoconf.storage_targets.cipher import Cipher, key_faults
+from videoconf.storage_targets.credentials import StoredCredentials
+from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.webhooks.receive import REPLAY
+from videoconf.webhooks.retention import InboxRetention, forget_bodies
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +97,7 @@ RESOURCES = (
     archives,
     attendees,
     moderation,
-    storage_targets,
+    storage_target,
     downloads,
     webhooks,
     audit,
@@ -164,37 +172,57 @@ def create_app(
     weakref.finalize(app, closing.close)
     _init_database(app, settings, serving=serving)
 
-    # 4. The domain.
-    credentials = StoredCredentials(cipher)
+    # 4. The domain, and the work that it leaves to jobs.
+    sessions = Sessions(REPLAY)
+    ending = Ending(providers, jobs)
     deletion = Deletion(providers, jobs, targets, settings)
-    Reconciler(providers, jobs, deletion)
-    Pulling(providers, jobs, targets, settings)
+    target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
+    creation = Creation(providers, sessions, targets, clock)
+    credentials = StoredCredentials(cipher)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
         providers=providers,
         jobs=jobs,
-        creation=Creation(providers, jobs, targets, clock),
-        meetings=Meetings(providers, jobs, clock),
+        creation=creation,
+        editing=Editing(clock),
+        ending=ending,
         attendance=Attendance(settings, clock),
-        joining=Joining(providers, targets, settings, clock),
+        persons=Persons(forget_bodies),
+        joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),
-        archives=Archives(providers, jobs, targets),
+        archives=Archives(providers, targets),
         deletion=deletion,
         clients=clients,
         targets=targets,
-        target_changes=TargetChanges(targets, providers, jobs, settings, cipher),
+        target_changes=target_changes,
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
         clock=clock,
         faults=tuple(faults),
         closing=closing,
     )
-
-    jobs.every("prune_inbox", 3600, InboxRetention(settings, clock).run)
-    jobs.every("prune_jobs", 3600, prune_jobs)
+    copying = Pulling(providers, targets, settings)
+    reconciler = Reconciler(providers, deletion)
+    jobs.declare(
+        Work(END_SESSION, ending.end_at_provider),
+        Work(ERASE_ARCHIVE, deletion.erase),
+        Work(PULL_ARCHIVE, copying.pull, takes_long=True),
+        Work(DELETE_PULLED, copying.delete_original),
+        Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
+        Work(SYNC_STORAGE, target_changes.sync),
+        # Databases have the job's row under this name, which says more than the job does.
+        recurring("complete_creations", 60, creation.take_back_abandoned),
+        recurring("reap_idempotency_keys", 600, idempotency.reap),
+        recurring("reconcile_archives", 60, reconciler.sweep),
+        recurring("resume_pulls", 900, copying.resume),
+        recurring("expire_archives", 3600, deletion.expire),
+        recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
+        recurring("prune_jobs", 3600, prune_jobs),
+    )
     if settings.roster_seconds:
-        jobs.every("reconcile_rosters", settings.roster_seconds, RosterReconciler(providers, settings, clock).run)
+        rosters = RosterReconciler(providers, settings, clock)
+        jobs.declare(recurring("reconcile_rosters", settings.roster_seconds, rosters.run))
 
     # 5. The edge: who calls, what may be sent, how errors look.
     _init_edge(app, settings, targets, tracing)
@@ -240,7 +268,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     prefix = settings.path_prefix or None
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
-    storage_targets.document_kinds(api, targets.kinds)
+    storage_target.document_kinds(api, targets.kinds)
     for page in PAGES:
         app.register_blueprint(page.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Index, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from videoconf.database import BigId, Model, Transaction, read, utc_now
-from videoconf.spelling import utc_text
+from videoconf.db.functions import utc_now
+from videoconf.db.transactions import Transaction, read
+from videoconf.db.types import BigId, Model
+from videoconf.formats import utc_text
 from videoconf.tenancy import Caller, visible_to
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})

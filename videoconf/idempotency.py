@@ -20,8 +20,10 @@ from sqlalchemy import Index, delete, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from videoconf.batches import ROWS_PER_BATCH, in_batches, run_until
-from videoconf.database import Model, Transaction, dialect_of, utc_in, utc_now, write
+from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.functions import utc_in, utc_now
+from videoconf.db.transactions import Transaction, dialect_of, write
+from videoconf.db.types import Model
 from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
 
 LEASE_SECONDS = 30.0

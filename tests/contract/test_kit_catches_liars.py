@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
-from tests.plugins import folder, liars, liars_over_http
+from tests.third_party import folder, liars, liars_over_http
 from videoconf.testing import ProviderConformance, StorageConformance
 
 pytest_plugins = ["pytester"]
@@ -34,9 +34,9 @@ def failing(pytester):
 
 
 KITS = {
-    "provider": ("tests.contract.fake_kit", "FakeKit"),
-    "provider over HTTP": ("tests.plugins.liars_over_http", "AcmeKit"),
-    "storage target": ("tests.plugins.folder", "FolderKit"),
+    "provider": ("tests.plugins.fake.fake_kit", "FakeKit"),
+    "provider over HTTP": ("tests.third_party.liars_over_http", "AcmeKit"),
+    "storage target": ("tests.third_party.folder", "FolderKit"),
 }
 LIARS = {name: (module, kit) for module in (liars, liars_over_http, folder) for name, kit in module.LIARS.items()}
 

@@ -22,7 +22,7 @@ from tests.service import Answer, Caller, Service, service_of
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.providers import ArchiveStatus
 from videoconf.settings import Secret, Settings
 

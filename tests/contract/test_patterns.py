@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from videoconf.archives.evidence import _URL
+from videoconf.providers.cleaning import _URL
 from videoconf_vonage.webhooks import _WHITESPACE
 
 OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())

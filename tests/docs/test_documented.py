@@ -13,10 +13,10 @@ from videoconf import errors
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
+from videoconf.formats import camel_case
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability
 from videoconf.settings import Settings, declared
-from videoconf.spelling import camel_case
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -138,7 +138,7 @@ def test_every_page_is_found_from_the_readme():
 
 
 def test_every_table_of_the_database_is_in_the_architecture(app):
-    from videoconf.database import Base
+    from videoconf.db.types import Base
 
     page = (ROOT / "docs/architecture.md").read_text()
     assert column(page, "The data") == set(Base.metadata.tables)

@@ -15,12 +15,14 @@ from sqlalchemy import select, text, update
 
 from tests.service import ON_SQLITE, at_once, service_of
 from videoconf.api.services import services
-from videoconf.archives.evidence import merge_evidence
 from videoconf.archives.lifecycle import RANK
+from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
-from videoconf.archives.reconciler import BATCH
+from videoconf.archives.reconcile import BATCH, RECONCILE_MEETING
 from videoconf.audit import AuditEntry
-from videoconf.database import db, read, utc_in, write
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.errors import (
     ProviderConflict,
     ProviderError,
@@ -29,11 +31,12 @@ from videoconf.errors import (
     ProviderUnavailable,
     StorageUnavailable,
 )
-from videoconf.inbox.models import WebhookEvent
-from videoconf.jobs import Job, JobState
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus
 from videoconf.providers.deadline import seconds_left
+from videoconf.webhooks.models import WebhookEvent
 
 FIELDS = {
     "id",
@@ -789,7 +792,7 @@ def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make
 
 
 def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app, headers, monkeypatch):
-    monkeypatch.setattr("videoconf.archives.deletion.RETENTION_BATCH", 3)
+    monkeypatch.setattr("videoconf.archives.delete.RETENTION_BATCH", 3)
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
     link = service.api.create()
@@ -800,7 +803,7 @@ def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app,
     age(app, 31, *names)
     with app.app_context():
         with monkeypatch.context() as patch:
-            patch.setattr("videoconf.archives.deletion.run_until", lambda: 0.0)
+            patch.setattr("videoconf.archives.delete.run_until", lambda: 0.0)
             services(app).deletion.expire()
         assert {one["status"] for one in items(service.api)} == {"available"}, "what is not begun in time is left"
         services(app).deletion.expire()
@@ -821,7 +824,7 @@ def test_archives_of_a_provider_that_is_not_enabled_wait_for_it(make_app, header
             session.execute(update(Archive).values(provider="another", check_due_at=utc_in(-60)))
         before = row_of(app, "a-1")
         services(app).deletion.expire()
-        services(app).jobs._handlers["reconcile_archives"]({})
+        services(app).jobs.run_now("reconcile_archives")
     assert row_of(app, "a-1") == before
 
 
@@ -930,7 +933,7 @@ def test_one_failure_ends_no_sweep(service, api, link, app, monkeypatch):
 
     monkeypatch.setattr(service.provider, "list_archives", list_archives)
     with app.app_context():
-        services(app).jobs._handlers["reconcile_archives"]({})
+        services(app).jobs.run_now("reconcile_archives")
     assert len(set(asked)) == 2
 
 
@@ -951,9 +954,9 @@ def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_abou
     with app.app_context():
         with write() as session:
             session.execute(update(Archive).values(deleting_since=utc_in(-1), check_due_at=utc_in(60)))
-        services(app).jobs._handlers["reconcile_archives_of_meeting"](
-            {"meeting_id": row_of(app, archive_id)["meeting_id"]}
-        )
+        with write() as session:
+            enqueue(session, RECONCILE_MEETING, {"meeting_id": row_of(app, archive_id)["meeting_id"]})
+        assert services(app).jobs.run_now(RECONCILE_MEETING) == 1
     assert row_of(app, archive_id)["check_due_at"] is not None
 
 
@@ -961,14 +964,14 @@ def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_abou
 @pytest.mark.parametrize("seconds", [0.0, 5.0])
 @pytest.mark.needs("archiving")
 def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monkeypatch, seconds):
-    monkeypatch.setattr("videoconf.archives.reconciler.RUN_SECONDS", seconds)
+    monkeypatch.setattr("videoconf.archives.reconcile.RUN_SECONDS", seconds)
     start(api, link)
     make_due(app)
     left = []
     monkeypatch.setattr(service.provider, "list_archives", lambda ref: left.append(seconds_left()) or [])
     monkeypatch.setattr(service.provider, "get_archive", failing(ProviderUnavailable()))
     with app.app_context():
-        services(app).jobs._handlers["reconcile_archives"]({})
+        services(app).jobs.run_now("reconcile_archives")
     assert [one <= seconds for one in left] == ([True] if seconds else [])
 
 
@@ -997,11 +1000,11 @@ def test_of_many_workers_one_asks(make_app, headers, monkeypatch):
     make_due(app)
     calls, original = [], service.provider.list_archives
     monkeypatch.setattr(service.provider, "list_archives", lambda ref: (calls.append(ref.session_id), original(ref))[1])
-    reconciler = services(app).jobs._handlers["reconcile_archives"]
+    sweep = services(app).jobs.works["reconcile_archives"].handler
 
     def work():
         with app.app_context():
-            reconciler({})
+            sweep({})
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from tests.service import SteppedClock, at_once, credential, plugins_with, service_of
 from videoconf.audit import AuditEntry
-from videoconf.database import read
+from videoconf.db.transactions import read
 from videoconf.errors import ProviderUnavailable
 from videoconf_fake.provider import FakeProvider
 

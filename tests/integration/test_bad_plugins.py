@@ -9,14 +9,16 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from tests.plugins import bad
 from tests.service import ON_SQLITE, plugins_with, service_of
+from tests.third_party import bad
 from videoconf.api.services import services
-from videoconf.archives.reconciler import RECONCILE_MEETING
-from videoconf.database import read, utc_in, write
+from videoconf.archives.reconcile import RECONCILE_MEETING
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
 from videoconf.errors import ConfigurationError, ProviderPluginError
 from videoconf.hooks import load_plugins
-from videoconf.jobs import Job
+from videoconf.jobs.models import Job
+from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import INTERFACES, ArchiveStatus, Provider, Secret
 from videoconf_fake.memory import AREAS
@@ -359,7 +361,7 @@ def test_an_archive_that_cannot_be_asked_for_is_the_plugins_fault(make_service, 
     monkeypatch.setattr(service.provider, name, fail)
     with app.app_context(), write() as session:
         meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
-        services(app).jobs.enqueue(session, RECONCILE_MEETING, {"meeting_id": meeting_id})
+        enqueue(session, RECONCILE_MEETING, {"meeting_id": meeting_id})
     assert failed_jobs(app) == {RECONCILE_MEETING: "provider_plugin_error"}
 
 

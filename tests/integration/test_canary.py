@@ -17,8 +17,9 @@ from sqlalchemy import make_url, text
 
 from tests.service import service_of
 from videoconf.api.services import services
-from videoconf.cli import commands
-from videoconf.database import Base, read
+from videoconf.cli.main import commands
+from videoconf.db.transactions import read
+from videoconf.db.types import Base
 from videoconf.providers import ArchiveStatus
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS

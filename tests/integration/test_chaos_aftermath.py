@@ -8,8 +8,10 @@ from bench.chaos.aftermath import leaks, settle, surplus_sessions
 from bench.chaos.history import Call, Kind
 from tests.service import ON_POSTGRESQL
 from videoconf.api.services import services
-from videoconf.database import utc_in, write
-from videoconf.jobs import Job, Worker
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import write
+from videoconf.jobs.models import Job
+from videoconf.jobs.worker import Worker
 from videoconf.meetings.models import Meeting
 
 pytestmark = ON_POSTGRESQL

@@ -17,11 +17,12 @@ from sqlalchemy import make_url
 
 from tests.conftest import JWT_SECRET
 from tests.service import ON_SQLITE, plugins_with, service_of
-from videoconf.cli import commands
-from videoconf.database import read, write
+from videoconf.cli.main import commands
+from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
 from videoconf.hooks import Failure, Origin, Plugins
-from videoconf.jobs import Job, JobState
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import Work, enqueue
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider
@@ -260,8 +261,8 @@ def test_a_worker_does_what_is_due(make_app, headers):
     link = service.api.create()
     done = []
     with app.app_context(), write() as session:
-        app.extensions["videoconf"].jobs.register("told", done.append)
-        app.extensions["videoconf"].jobs.enqueue(session, "told", {"link": link})
+        app.extensions["videoconf"].jobs.declare(Work("told", done.append))
+        enqueue(session, "told", {"link": link})
     result = run(app, "worker", "--once")
     assert result.exit_code == 0, result.output
     assert done == [{"link": link}]

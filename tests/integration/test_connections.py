@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import event, text
 
-from videoconf.database import db
+from videoconf.db.types import db
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

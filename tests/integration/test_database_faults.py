@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.settings import Secret
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -140,7 +140,7 @@ def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is
 
 @on_sqlite
 def test_a_file_that_another_process_holds(make_app, headers, database_url, monkeypatch):
-    monkeypatch.setattr("videoconf.engines.SQLITE_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("videoconf.db.engine.SQLITE_WAIT_SECONDS", 0.2)
     client = make_app().test_client()
     with sqlite3.connect(make_url(database_url).database, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")

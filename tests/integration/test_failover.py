@@ -8,14 +8,15 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
 from tests.service import ON_SQLITE, service_of
-from tests.vonage_standin import faults
-from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
+from tools.vonage_standin import faults
+from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
-from videoconf.database import read, utc_in, write
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
-from videoconf.jobs import Job
-from videoconf.meetings import creation
+from videoconf.jobs.models import Job
+from videoconf.meetings import create as creation
 from videoconf.providers import Secret
 
 pytestmark = ON_SQLITE

@@ -11,14 +11,16 @@ from sqlalchemy import select, text, update
 from tests.service import SteppedClock, service_of
 from videoconf import idempotency
 from videoconf.api.services import services
-from videoconf.database import read, utc_in, write
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
 from videoconf.errors import IdempotencyInProgress, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
-from videoconf.inbox import receive
-from videoconf.inbox.receive import bind_session
-from videoconf.meetings import creation
+from videoconf.meetings import create as creation
 from videoconf.meetings.models import Meeting
+from videoconf.meetings.session import Sessions
 from videoconf.providers import SessionRef
+from videoconf.webhooks import receive
+from videoconf.webhooks.receive import REPLAY
 
 
 class Crash(BaseException):
@@ -246,9 +248,11 @@ def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, 
     [meeting] = meetings_of(app)
     ref = SessionRef(meeting.account, "a session")
     with app.app_context(), write() as session:
-        assert not bind_session(session, meeting.id, "another", ref)
-        assert bind_session(session, meeting.id, meeting.provider, ref)
-        assert not bind_session(session, meeting.id, meeting.provider, SessionRef(meeting.account, "a later one"))
+        assert not Sessions(REPLAY).bind(session, meeting.id, "another", ref)
+        assert Sessions(REPLAY).bind(session, meeting.id, meeting.provider, ref)
+        assert not Sessions(REPLAY).bind(
+            session, meeting.id, meeting.provider, SessionRef(meeting.account, "a later one")
+        )
     assert meetings_of(app)[0].session_id == "a session"
 
 

@@ -9,13 +9,16 @@ from sqlalchemy import insert, select, update
 
 from tests.faulty_server import FaultyServer, hang
 from tests.service import ON_SQLITE, at_once, plugins_with, service_of
-from videoconf import batches
-from videoconf import jobs as jobs_module
 from videoconf.api.services import services
-from videoconf.cli import commands
-from videoconf.database import read, utc_in, write
+from videoconf.cli.main import commands
+from videoconf.db import batches
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeout, ProviderUnavailable
-from videoconf.jobs import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, JobState, Worker, prune_jobs
+from videoconf.jobs import worker as jobs_module
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Work, enqueue, prune_jobs
+from videoconf.jobs.worker import Worker
 from videoconf_fake.provider import FakeProvider
 
 
@@ -284,10 +287,10 @@ def test_a_job_that_was_killed_once_after_long_failing_goes_on(service, app):
 @ON_SQLITE
 def test_a_job_whose_worker_died_a_few_times_goes_on(app):
     jobs, runs = services(app).jobs, []
-    jobs.register("unlucky", runs.append)
+    jobs.declare(Work("unlucky", runs.append))
     with app.app_context():
         with write() as session:
-            jobs.enqueue(session, "unlucky", {})
+            enqueue(session, "unlucky", {})
         for _ in range(3):
             assert jobs.claim() is not None
             make_due(app, lease_until=utc_in(-1))
@@ -339,7 +342,7 @@ def test_what_no_repetition_can_mend_is_dead_at_once(service, app):
 def test_a_job_of_a_kind_that_this_release_does_not_know_is_kept(app):
     with app.app_context():
         with write() as session:
-            services(app).jobs.enqueue(session, "from_the_future", {"a": 1})
+            enqueue(session, "from_the_future", {"a": 1})
         assert services(app).jobs.run_due() == 1
     assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
 
@@ -376,17 +379,17 @@ def test_what_takes_long_keeps_nothing_else_waiting(app):
         begun.set()
         assert release.wait(20)
 
-    jobs.register("copy", copy, takes_long=True)
-    jobs.register("short", lambda payload: done.set())
+    jobs.declare(Work("copy", copy, takes_long=True))
+    jobs.declare(Work("short", lambda payload: done.set()))
     with app.app_context(), write() as session:
-        jobs.enqueue(session, "copy", {})
+        enqueue(session, "copy", {})
     worker = Worker(jobs, app.app_context)
     worker.start()
     assert begun.wait(10)
     with app.app_context(), write() as session:
         for _ in range(2):
-            jobs.enqueue(session, "copy", {})
-        jobs.enqueue(session, "short", {})
+            enqueue(session, "copy", {})
+        enqueue(session, "short", {})
     assert done.wait(10)
     release.set()
     worker.stop(20)
@@ -394,11 +397,11 @@ def test_what_takes_long_keeps_nothing_else_waiting(app):
 
 def test_each_lane_takes_its_own_kinds_alone(app):
     jobs = services(app).jobs
-    jobs.register("copy", lambda payload: None, takes_long=True)
+    jobs.declare(Work("copy", lambda payload: None, takes_long=True))
     for kind, is_long in (("short", False), ("copy", True)):
         with app.app_context():
             with write() as session:
-                jobs.enqueue(session, kind, {})
+                enqueue(session, kind, {})
             assert jobs.claim(takes_long=not is_long) is None
             assert jobs.claim(takes_long=is_long).kind == kind
 
@@ -410,10 +413,10 @@ def test_more_threads_copy_more_at_once(app):
         both.wait(10)
         done.release()
 
-    jobs.register("copy", copy, takes_long=True)
+    jobs.declare(Work("copy", copy, takes_long=True))
     with app.app_context(), write() as session:
         for _ in range(2):
-            jobs.enqueue(session, "copy", {})
+            enqueue(session, "copy", {})
     worker = Worker(jobs, app.app_context, threads=2 * jobs_module.THREADS_PER_LONG_ONE)
     worker.start()
     assert [done.acquire(timeout=15) for _ in range(2)] == [True] * 2

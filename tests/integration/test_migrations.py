@@ -18,7 +18,7 @@ from flask_migrate import check, downgrade, upgrade
 from videoconf_migrations import FOLDER
 
 from videoconf.app import create_app
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.settings import Secret, Settings
 
 ROOT = Path(__file__).parents[2]

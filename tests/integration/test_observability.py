@@ -11,11 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
 from videoconf.api.services import services
-from videoconf.database import utc_in, write
-from videoconf.jobs import MAX_ATTEMPTS, Job
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import write
+from videoconf.jobs.models import Job
+from videoconf.jobs.queue import MAX_ATTEMPTS, Work, enqueue
+from videoconf.observability.logging import configure_logging
 from videoconf.providers import StorageDestination
 from videoconf.settings import Secret
-from videoconf.telemetry import configure_logging
 
 sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -101,7 +103,7 @@ def test_a_request_is_answered_whoever_reads_its_line(monkeypatch, client, heade
     def write(line):
         raise fault
 
-    monkeypatch.setattr("videoconf.telemetry._write", write)
+    monkeypatch.setattr("videoconf.observability.logging._write", write)
     assert client.get("/session", headers=headers()).status_code == 200
 
 
@@ -123,7 +125,7 @@ def test_who_waits_to_write_a_line_keeps_nobody_else_waiting(monkeypatch):
             assert go.wait(20)
         written.append(line)
 
-    monkeypatch.setattr("videoconf.telemetry._write", write)
+    monkeypatch.setattr("videoconf.observability.logging._write", write)
     first = Thread(target=logging.getLogger("x").info, args=("first",))
     second = Thread(target=logging.getLogger("x").info, args=("second",), daemon=True)
     first.start()
@@ -192,13 +194,11 @@ def test_metrics_of_three_workers_add_up_to_the_requests_sent(gunicorn_server, h
 
 @sqlite_alone
 def test_the_queue_is_measured(app, client):
-    with app.app_context():
-        jobs = services(app).jobs
-        with write() as session:
-            jobs.enqueue(session, "later", {}, delay_seconds=3600)
-            jobs.enqueue(session, "overdue", {}, delay_seconds=-90)
-            buried = jobs.enqueue(session, "buried", {})
-            session.execute(update(Job).where(Job.id == buried).values(state="dead"))
+    with app.app_context(), write() as session:
+        enqueue(session, "later", {}, delay_seconds=3600)
+        enqueue(session, "overdue", {}, delay_seconds=-90)
+        buried = enqueue(session, "buried", {})
+        session.execute(update(Job).where(Job.id == buried).values(state="dead"))
     found = samples(client.get("/metrics").text)
     assert {state: total(found, "videoconf_jobs", state=state) for state in ("due", "waiting", "dead")} == {
         "due": 1,
@@ -211,9 +211,9 @@ def test_the_queue_is_measured(app, client):
 def test_a_job_that_takes_its_worker_along_is_not_tried_for_ever(app):
     with app.app_context():
         jobs = services(app).jobs
-        jobs.register("poison", lambda payload: pytest.fail("tried again"))
+        jobs.declare(Work("poison", lambda payload: pytest.fail("tried again")))
         with write() as session:
-            jobs.enqueue(session, "poison", {})
+            enqueue(session, "poison", {})
         for _ in range(MAX_ATTEMPTS):
             claimed = jobs.claim()
             assert claimed is not None

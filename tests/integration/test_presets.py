@@ -9,7 +9,8 @@ from sqlalchemy import inspect, text
 from tests.service import ON_SQLITE, service_of
 from videoconf.api.services import services
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.database import db, read
+from videoconf.db.transactions import read
+from videoconf.db.types import db
 from videoconf.providers import ArchiveStatus, Capability, Role, SessionCreation
 from videoconf_fake.presets import PRESETS
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.service import ON_POSTGRESQL, at_once, plugins_with, service_of
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.providers import SessionRequest
 from videoconf_fake.provider import FakeProvider
 

@@ -7,11 +7,15 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import delete, event, insert, select, update
 
-from videoconf import batches
 from videoconf.api.services import services
-from videoconf.database import db, utc_in, write
+from videoconf.db import batches
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import write
+from videoconf.db.types import db
 from videoconf.errors import ProviderAuthFailed
-from videoconf.jobs import LEASE_SECONDS, MAX_ATTEMPTS, UNENDED_AGAIN, Job, Jobs, JobState, Worker
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import LEASE_SECONDS, MAX_ATTEMPTS, UNENDED_AGAIN, Jobs, Work, enqueue, recurring
+from videoconf.jobs.worker import Worker
 
 KIND = "sweep"
 
@@ -41,7 +45,7 @@ def seconds_until_due():
 def test_it_runs_when_a_period_has_passed_and_is_then_due_after_another():
     runs = []
     jobs = Jobs()
-    jobs.every(KIND, 600, lambda: runs.append(1))
+    jobs.declare(recurring(KIND, 600, lambda: runs.append(1)))
     assert jobs.run_due() == 0, "the first run is a period away"
     assert 595 < seconds_until_due() <= 600
     make_due()
@@ -58,7 +62,7 @@ def test_nodes_that_start_together_share_one_row(app):
 
     def node():
         jobs = Jobs()
-        jobs.every(KIND, 600, lambda: None)
+        jobs.declare(recurring(KIND, 600, lambda: None))
         with app.app_context():
             start.wait()
             try:
@@ -77,12 +81,12 @@ def test_nodes_that_start_together_share_one_row(app):
 
 def test_a_node_that_starts_later_does_not_put_the_next_run_off():
     jobs = Jobs()
-    jobs.every(KIND, 600, lambda: None)
+    jobs.declare(recurring(KIND, 600, lambda: None))
     jobs.run_due()
     with write() as session:
         session.execute(update(Job).values(due_at=utc_in(60)))
     later = Jobs()
-    later.every(KIND, 600, lambda: None)
+    later.declare(recurring(KIND, 600, lambda: None))
     later.run_due()
     assert seconds_until_due() <= 60
 
@@ -93,7 +97,7 @@ def test_one_that_fails_is_never_dead(error):
         raise error
 
     jobs = Jobs()
-    jobs.every(KIND, 600, fail)
+    jobs.declare(recurring(KIND, 600, fail))
     jobs.run_due()
     with write() as session:
         session.execute(update(Job).values(attempts=2000, due_at=utc_in(-1)))
@@ -107,7 +111,7 @@ def test_one_that_fails_is_never_dead(error):
 def test_one_that_takes_its_worker_along_again_and_again_goes_on():
     runs = []
     jobs = Jobs()
-    jobs.every(KIND, 600, lambda: runs.append(1))
+    jobs.declare(recurring(KIND, 600, lambda: runs.append(1)))
     jobs.run_due()
     with write() as session:
         died = {"lease_owner": "killed", "lease_until": utc_in(-1), "last_error": UNENDED_AGAIN}
@@ -135,7 +139,7 @@ def test_what_recurs_in_a_service(app):
 def test_a_node_that_does_not_know_the_kind_leaves_it_to_others():
     """An old node during a rolling upgrade."""
     jobs = Jobs()
-    jobs.every(KIND, 600, lambda: None)
+    jobs.declare(recurring(KIND, 600, lambda: None))
     jobs.run_due()
     with write() as session:
         session.execute(update(Job).values(attempts=MAX_ATTEMPTS, due_at=utc_in(-1)))
@@ -145,10 +149,10 @@ def test_a_node_that_does_not_know_the_kind_leaves_it_to_others():
 
 def test_an_ordinary_job_is_done_once():
     jobs = Jobs()
-    jobs.register("once", lambda payload: None)
+    jobs.declare(Work("once", lambda payload: None))
     with write() as session:
-        jobs.enqueue(session, "once", {})
-        jobs.enqueue(session, "once", {})
+        enqueue(session, "once", {})
+        enqueue(session, "once", {})
     assert jobs.run_due() == 2
     with write() as session:
         assert session.execute(select(Job.state, Job.key)).all() == [(JobState.DONE, None)] * 2

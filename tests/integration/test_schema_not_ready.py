@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from videoconf.api.services import services
-from videoconf.database import write
+from videoconf.db.transactions import write
 from videoconf.errors import SchemaNotReady
-from videoconf.jobs import Worker
+from videoconf.jobs.worker import Worker
 from videoconf.settings import Secret
 
 REMEDY = "Run: flask --app videoconf.app db upgrade"

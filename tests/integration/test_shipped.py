@@ -25,9 +25,9 @@ import pytest
 import urllib3
 
 from tests.conftest import JWT_SECRET
-from tests.plugins.guide import steps
 from tests.servers import start_gunicorn
 from tests.service import Caller, over_http
+from tests.third_party.guide import steps
 from videoconf.testing import FaultyServer
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,13 @@ import pytest
 import urllib3
 from sqlalchemy import select, update
 
-from tests.vonage_standin import faults
-from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
+from tools.vonage_standin import faults
+from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
-from videoconf.database import read, utc_in, write
-from videoconf.jobs import Job
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
+from videoconf.jobs.models import Job
+from videoconf.jobs.queue import Work, enqueue
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -58,7 +60,7 @@ WORKER = textwrap.dedent("""
     step = sys.argv[1]
     with app.app_context():
         jobs = services(app).jobs
-        jobs.register("job", lambda payload: step == "in the handler" and os.kill(os.getpid(), 9))
+        jobs.declare(Work("job", lambda payload: step == "in the handler" and os.kill(os.getpid(), 9)))
         job = jobs.claim()
         if step == "after the claim":
             os.kill(os.getpid(), 9)
@@ -74,7 +76,7 @@ def test_a_job_of_a_worker_that_was_killed_is_run_by_another(app, database_url, 
     with app.app_context():
         jobs = services(app).jobs
         with write() as session:
-            job_id = jobs.enqueue(session, "job", {})
+            job_id = enqueue(session, "job", {})
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")},
         **fake_settings,
@@ -89,7 +91,7 @@ def test_a_job_of_a_worker_that_was_killed_is_run_by_another(app, database_url, 
 
     handled = []
     with app.app_context():
-        jobs.register("job", handled.append)
+        jobs.declare(Work("job", handled.append))
         jobs.run_due()
         assert handled == [], "its lease lasts"
         with write() as session:
@@ -104,9 +106,9 @@ def test_a_job_of_a_worker_that_was_killed_is_run_by_another(app, database_url, 
 def test_a_worker_that_lost_its_lease_cannot_finish_the_job(app):
     with app.app_context():
         jobs = services(app).jobs
-        jobs.register("job", lambda payload: None)
+        jobs.declare(Work("job", lambda payload: None))
         with write() as session:
-            job_id = jobs.enqueue(session, "job", {})
+            job_id = enqueue(session, "job", {})
         slow = jobs.claim()
         with write() as session:
             session.execute(update(Job).where(Job.id == job_id).values(lease_until=utc_in(-1)))

@@ -18,18 +18,21 @@ from sqlalchemy.exc import OperationalError
 from tests.service import ON_SQLITE, Caller, SteppedClock, credential, in_process, service_of
 from tests.storage_servers import StorageServer
 from videoconf.api.services import services
-from videoconf.archives import pulling
-from videoconf.archives.evidence import PULL_ARCHIVE, merge_evidence
-from videoconf.archives.models import Archive, StorageTargetRow
-from videoconf.archives.pulling import DELETE_PULLED, RESUME_PULLS
-from videoconf.archives.targets import pushes
+from videoconf.archives import copy as pulling
+from videoconf.archives.copy import DELETE_PULLED
+from videoconf.archives.merge import PULL_ARCHIVE, merge_evidence
+from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
-from videoconf.database import read, utc_in, write
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
-from videoconf.jobs import ClaimedJob, Job, JobState
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import Work, enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Secret
 from videoconf.storage import storage_seconds_left
+from videoconf.storage_targets.in_force import pushes
+from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.media import Media
 from videoconf_fake.media_server import MediaServer
 from videoconf_fake.memory import AREAS, MemoryTarget
@@ -192,7 +195,7 @@ def test_an_archive_comes_into_the_bucket_and_is_downloaded_and_deleted(
 def database_dump(world: World) -> str:
     from sqlalchemy import inspect
 
-    from videoconf.database import db
+    from videoconf.db.types import db
 
     with world.app.app_context(), read() as session:
         tables = inspect(db.engine).get_table_names()
@@ -680,7 +683,7 @@ def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
         with write() as session:
             session.execute(update(Job).where(Job.kind == PULL_ARCHIVE).values(state=JobState.DEAD))
         for _ in range(2):
-            services(world.app).jobs.run(recurring(RESUME_PULLS))
+            services(world.app).jobs.run_now("resume_pulls")
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert len(session.execute(queued).all()) == 1, "one that is queued is not queued again"
@@ -688,7 +691,7 @@ def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
     assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
     assert len(AREAS.objects["bucket"]) == 1
     with world.app.app_context():
-        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        services(world.app).jobs.run_now("resume_pulls")
         with read() as session:
             assert session.execute(queued).all() == []
 
@@ -704,7 +707,7 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
     world.become(world.record(), ArchiveStatus.AVAILABLE)
     world.run_jobs()
     with world.app.app_context():
-        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        services(world.app).jobs.run_now("resume_pulls")
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert session.execute(queued).all() == []
@@ -715,7 +718,7 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
 def resumed(world: World) -> list[int]:
     """Look for what should be copied; return the ids of archives that are queued then."""
     with world.app.app_context():
-        services(world.app).jobs.run(recurring(RESUME_PULLS))
+        services(world.app).jobs.run_now("resume_pulls")
         with read() as session:
             queued = select(Job.payload).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             return [payload["id"] for payload in session.execute(queued.order_by(Job.id)).scalars()]
@@ -759,10 +762,6 @@ def test_the_oldest_are_queued_first_and_so_many_at_once(make_world, monkeypatch
             session.execute(update(Archive).where(Archive.id == id).values(created_on=utc_in(-3600.0 * hours)))
     assert resumed(world) == [ids[1], ids[2]]
     assert resumed(world) == [ids[1], ids[2], ids[0]]
-
-
-def recurring(kind: str) -> ClaimedJob:
-    return ClaimedJob(0, kind, {}, attempts=1, owner="test", recurs=True)
 
 
 class Killed(BaseException):
@@ -880,7 +879,7 @@ def test_without_a_target_nothing_is_copied(make_world):
 
 @pytest.mark.parametrize("stumbles", [False, True])
 def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
-    from videoconf import jobs as module
+    from videoconf.jobs import queue as module
 
     jobs, renewed, taken = services(app).jobs, threading.Event(), []
     failures = [OperationalError("", {}, Exception("away"))] if stumbles else []
@@ -903,10 +902,10 @@ def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
                 renewed.wait(0.02)
             taken.append(jobs.claim())
 
-    jobs.register("long", handler, takes_long=True)
+    jobs.declare(Work("long", handler, takes_long=True))
     with app.app_context():
         with write() as session:
-            jobs.enqueue(session, "long", {})
+            enqueue(session, "long", {})
         job = jobs.claim()
         assert jobs.run(job)
     assert renewed.is_set()
@@ -914,7 +913,7 @@ def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
 
 
 def test_a_lease_that_another_has_taken_is_not_renewed(app, monkeypatch):
-    from videoconf import jobs as module
+    from videoconf.jobs import queue as module
 
     jobs, renewals, kept = services(app).jobs, threading.Semaphore(0), []
 
@@ -938,10 +937,10 @@ def test_a_lease_that_another_has_taken_is_not_renewed(app, monkeypatch):
                 assert renewals.acquire(timeout=10)
             kept.append(lease(app) == before)
 
-    jobs.register("long", handler, takes_long=True)
+    jobs.declare(Work("long", handler, takes_long=True))
     with app.app_context():
         with write() as session:
-            jobs.enqueue(session, "long", {})
+            enqueue(session, "long", {})
         jobs.run(jobs.claim())
     assert kept == [True]
 

@@ -16,7 +16,7 @@ from tests.conftest import JWT_SECRET
 from tests.service import ON_SQLITE, SteppedClock, service_of
 from videoconf.api.services import services
 from videoconf.audit import AuditEntry
-from videoconf.database import read, write
+from videoconf.db.transactions import read, write
 from videoconf.providers import ArchiveStatus, Secret
 from videoconf_fake.media import Media
 

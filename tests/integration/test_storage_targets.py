@@ -12,13 +12,13 @@ from sqlalchemy import insert, select, text, update
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, Caller, at_once, in_process, service_of
 from videoconf.api.services import services
-from videoconf.archives.encryption import Cipher
-from videoconf.archives.models import StorageTargetRow
 from videoconf.audit import AuditEntry
-from videoconf.cli import commands
-from videoconf.database import read, write
+from videoconf.cli.main import commands
+from videoconf.db.transactions import read, write
 from videoconf.errors import ConfigurationError, ProviderRejected, ProviderTimeout, StorageTimeout, StorageUnavailable
 from videoconf.providers import Secret
+from videoconf.storage_targets.cipher import Cipher
+from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
 
 KEYS = tuple(Secret(Fernet.generate_key().decode()) for _ in range(2))

@@ -21,14 +21,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from sqlalchemy import text
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE
-from tests.vonage_standin import faults
-from tests.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
-from videoconf.api.auth import public
+from tools.vonage_standin import faults
+from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
+from videoconf.api.authentication import public
 from videoconf.api.services import services
-from videoconf.database import write
+from videoconf.db.transactions import write
 from videoconf.errors import ConfigurationError, ProviderTimeout
+from videoconf.jobs.queue import Work, enqueue
+from videoconf.observability.tracing import EXPORT_SECONDS, tracing_faults
 from videoconf.settings import Secret, Settings
-from videoconf.tracing import EXPORT_SECONDS, tracing_faults
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
@@ -225,9 +226,9 @@ def test_a_job_is_a_trace_of_its_own_and_looking_for_one_is_none(traced, collect
 
     with app.app_context():
         jobs = services(app).jobs
-        jobs.register("doomed", fail)
+        jobs.declare(Work("doomed", fail))
         with write() as session:
-            job_id = jobs.enqueue(session, "doomed", {})
+            job_id = enqueue(session, "doomed", {})
         jobs.run_due()
     [span] = collector.wait_for("job doomed")
     assert attributes(span) == {

@@ -8,7 +8,8 @@ from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from tests.service import ON_POSTGRESQL
 from videoconf.audit import AuditEntry
-from videoconf.database import begin, db, entities, read, write
+from videoconf.db.transactions import begin, entities, read, write
+from videoconf.db.types import db
 from videoconf.errors import InternalError
 
 ENTRIES = AuditEntry.__table__

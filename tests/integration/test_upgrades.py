@@ -18,7 +18,7 @@ from videoconf_migrations import FOLDER
 from tests.service import service_of
 from videoconf.api.services import services
 from videoconf.app import create_app
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.providers import ArchiveStatus
 from videoconf.settings import Secret, Settings
 

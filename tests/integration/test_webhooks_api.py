@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import event, make_url, select, update
 
 from tests.service import ON_POSTGRESQL, ON_SQLITE, Answer, SteppedClock, now_text, plugins_with, service_of
-from videoconf.database import db, read, write
+from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.errors import DatabaseBusy, ProviderTimeout
-from videoconf.inbox.models import WebhookEvent
-from videoconf.inbox.receive import bind_session
 from videoconf.meetings.models import Meeting
-from videoconf.metrics import WEBHOOK_EVENTS
+from videoconf.meetings.session import Sessions
+from videoconf.observability.metrics import WEBHOOK_EVENTS
 from videoconf.providers import Secret, SessionRef, WebhookReply
+from videoconf.webhooks.models import WebhookEvent
+from videoconf.webhooks.receive import REPLAY
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
 from videoconf_fake.webhooks import sign, signer
 
@@ -418,7 +420,7 @@ def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
         [meeting_id] = session.execute(select(Meeting.id)).scalars()
         ref = {"provider": "fake", "account": service.provider.account, name: "another"}
         session.execute(update(Meeting).values(provider=ref["provider"]))
-        assert bind_session(session, meeting_id, ref["provider"], SessionRef(ref["account"], session_id))
+        assert Sessions(REPLAY).bind(session, meeting_id, ref["provider"], SessionRef(ref["account"], session_id))
     assert statuses(app) == ["orphan"]
 
 

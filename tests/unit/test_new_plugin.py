@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from videoconf import __version__
-from videoconf.new_plugin import new_plugin
+from videoconf.cli.new_plugin import new_plugin
 
 
 def begin(*arguments):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from videoconf.api.limits import limit_faults
+from videoconf.api.rate_limits import limit_faults
 from videoconf.app import create_app
-from videoconf.engines import url_faults
+from videoconf.db.engine import url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from videoconf.api.blueprint import PageArgs
 from videoconf.api.fields import JsonText, Schema, StrictBoolean, Text, UtcTime
 from videoconf.api.meeting_schemas import LINK_EXAMPLE, SESSION_EXAMPLE, documented
+from videoconf.api.smorest import PageArgs
 from videoconf.archives.lifecycle import RANK
-from videoconf.archives.listing import ListedArchive
 from videoconf.archives.models import Archive
+from videoconf.archives.queries import ListedArchive
 from videoconf.providers import ArchiveStatus
 
 ARCHIVE_EXAMPLE = "fa_9c1e5a7740d2b836"

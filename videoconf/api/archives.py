@@ -14,15 +14,15 @@ from videoconf.api.archive_schemas import (
     NewArchiveSchema,
     listed_metadata,
 )
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.authentication import caller, requires
 from videoconf.api.fields import json_bytes
+from videoconf.api.json_body import preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
-from videoconf.api.requests import preferred_type
 from videoconf.api.services import services
-from videoconf.archives.listing import ArchiveFilter, ListedArchive
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
 from videoconf.archives.models import Archive
+from videoconf.archives.queries import ArchiveFilter, ListedArchive
 from videoconf.providers import ArchiveRequest
 
 blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)

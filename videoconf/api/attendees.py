@@ -18,19 +18,19 @@ from flask import Response
 from marshmallow import fields
 from marshmallow.validate import Range
 
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.authentication import caller, requires
 from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, json_bytes
+from videoconf.api.json_body import preferred_type
 from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
-from videoconf.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
+from videoconf.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
 from videoconf.api.permissions import Permission
-from videoconf.api.requests import preferred_type
 from videoconf.api.services import services
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
 from videoconf.attendance.operations import AttendeeList, Report
-from videoconf.attendance.reducer import Attendee, Connection, Span
+from videoconf.attendance.presence import Attendee, Connection, Span
 from videoconf.attendance.report import PresenceRule, Row
-from videoconf.spelling import utc_text
+from videoconf.formats import utc_text
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 

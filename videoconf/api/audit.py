@@ -7,14 +7,14 @@ from typing import Any
 
 from marshmallow import fields
 
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.authentication import caller, requires
 from videoconf.api.fields import Schema, Text, UtcTime
 from videoconf.api.meeting_schemas import LINK_EXAMPLE, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
 from videoconf.audit import AuditEntry, list_entries
-from videoconf.spelling import camel_case
+from videoconf.formats import camel_case
 
 blueprint = Blueprint("audit", __name__, tag=Tag.OPERATIONS)
 

@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, request, send_from_directory
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
-from videoconf.api.auth import public
+from videoconf.api.authentication import public
 from videoconf.api.openapi import openapi_json
 
 MAX_AGE_SECONDS = 300

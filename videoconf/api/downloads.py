@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import Blueprint
+from videoconf.api.authentication import caller, requires
 from videoconf.api.fields import Schema, UtcTime
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
+from videoconf.api.smorest import Blueprint
 from videoconf.storage import SignedUrl
 
 blueprint = Blueprint("downloads", __name__, tag=Tag.ARCHIVES)

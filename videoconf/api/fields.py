@@ -12,8 +12,7 @@ import orjson
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
-from videoconf.spelling import camel_case, utc_text
-from videoconf.texts import KEPT_PATTERN, NOT_KEPT
+from videoconf.formats import KEPT_PATTERN, NOT_KEPT, camel_case, utc_text
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)?",

@@ -16,12 +16,14 @@ from marshmallow import fields
 from sqlalchemy import Engine, text
 from videoconf_migrations import revisions
 
-from videoconf.api.auth import public
-from videoconf.api.blueprint import Blueprint
+from videoconf.api.authentication import public
 from videoconf.api.fields import Schema
 from videoconf.api.openapi import Tag
 from videoconf.api.services import services
-from videoconf.database import MIGRATE, db, read
+from videoconf.api.smorest import Blueprint
+from videoconf.db.failures import MIGRATE
+from videoconf.db.transactions import read
+from videoconf.db.types import db
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Response, url_for
 
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.authentication import caller, requires
+from videoconf.api.json_body import idempotency_key, preferred_type
 from videoconf.api.meeting_schemas import (
     MeetingTokenSchema,
     NewMeetingSchema,
@@ -17,10 +17,11 @@ from videoconf.api.meeting_schemas import (
 )
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
-from videoconf.api.requests import idempotency_key, preferred_type
 from videoconf.api.services import services
-from videoconf.meetings.creation import NewMeeting
-from videoconf.meetings.joining import IssuedToken, TokenWish
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.meetings import queries
+from videoconf.meetings.create import NewMeeting
+from videoconf.meetings.join import IssuedToken, TokenWish
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Role
 
@@ -64,7 +65,7 @@ def create_meeting(new: dict[str, Any]) -> Response:
 def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
     """List meetings, newest first, without deleted ones."""
     page, page_size = args["page"], args["page_size"]
-    meetings, total = services().meetings.list_page(caller(), page=page, page_size=page_size)
+    meetings, total = queries.list_meetings(caller(), page=page, page_size=page_size)
     return meetings, page_headers(page, page_size, total)
 
 
@@ -74,7 +75,7 @@ def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeeting")
 def get_meeting(meeting_link_id: str) -> Meeting:
     """Read a meeting, a deleted one included."""
-    return services().meetings.get(caller(), meeting_link_id)
+    return queries.read_meeting(caller(), meeting_link_id)
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["PATCH"])
@@ -88,7 +89,7 @@ def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
     The other properties are the server's: they may be sent back as they were read, and stay as they are.
     """
     changes = {name: sent[name] for name in EDITABLE if name in sent}
-    services().meetings.edit(caller(), meeting_link_id, changes)
+    services().editing.edit(caller(), meeting_link_id, changes)
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["DELETE"])
@@ -97,7 +98,7 @@ def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.deleteMeeting")
 def delete_meeting(meeting_link_id: str) -> None:
     """Delete a meeting softly; one that runs is ended first."""
-    services().meetings.delete(caller(), meeting_link_id)
+    services().ending.delete(caller(), meeting_link_id)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/end", methods=["PATCH"])
@@ -106,7 +107,7 @@ def delete_meeting(meeting_link_id: str) -> None:
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.endSession")
 def end_meeting(meeting_link_id: str) -> None:
     """End a meeting for everybody, at the provider too. Of any number of calls exactly one succeeds."""
-    services().meetings.end(caller(), meeting_link_id)
+    services().ending.end(caller(), meeting_link_id)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/token", methods=["POST"])

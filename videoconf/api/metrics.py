@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from videoconf.api.auth import public
+from videoconf.api.authentication import public
 from videoconf.api.services import services
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
-from videoconf.metrics import CONTENT_TYPE, JOB_LAG, JOBS, POOL, exposition, observe_breaker
+from videoconf.observability.metrics import CONTENT_TYPE, JOB_LAG, JOBS, POOL, exposition, observe_breaker
 
 blueprint = Blueprint("metrics", __name__)
 

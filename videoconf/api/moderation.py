@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from videoconf.api.auth import caller, requires
-from videoconf.api.blueprint import Blueprint
+from videoconf.api.authentication import caller, requires
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
+from videoconf.api.smorest import Blueprint
 
 blueprint = Blueprint("moderation", __name__, tag=Tag.SESSIONS)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flask import Flask
 
-from videoconf.api.blueprint import SECURITY_SCHEME
+from videoconf.api.smorest import SECURITY_SCHEME
 
 
 class Tag(StrEnum):
@@ -27,7 +27,7 @@ _TAGS = {
 
 
 def configure_openapi(app: Flask) -> None:
-    """Configure the document; to be called before :class:`videoconf.api.blueprint.Api` is made."""
+    """Configure the document; to be called before :class:`videoconf.api.smorest.Api` is made."""
     app.config |= {
         "API_TITLE": "Video Conferencing Service",
         "API_VERSION": "1.0.0",

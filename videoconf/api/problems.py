@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from videoconf.api.requests import request_id
-from videoconf.database import translated
+from videoconf.api.json_body import request_id
+from videoconf.db.failures import translated
 from videoconf.errors import (
     Forbidden,
     InternalError,

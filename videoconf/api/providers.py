@@ -7,13 +7,13 @@ from typing import Any
 
 from marshmallow import fields
 
-from videoconf.api.auth import requires
-from videoconf.api.blueprint import Blueprint
+from videoconf.api.authentication import requires
 from videoconf.api.fields import Schema, UtcTime
 from videoconf.api.meeting_schemas import documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
+from videoconf.api.smorest import Blueprint
 from videoconf.providers import Capabilities
 
 blueprint = Blueprint("providers", __name__, tag=Tag.OPERATIONS)

@@ -8,23 +8,25 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from videoconf.archives.credentials import StoredCredentials
-from videoconf.archives.deletion import Deletion
-from videoconf.archives.downloads import Downloads
-from videoconf.archives.operations import Archives
-from videoconf.archives.target_changes import TargetChanges
-from videoconf.archives.targets import StorageTargets
+from videoconf.archives.delete import Deletion
+from videoconf.archives.download import Downloads
+from videoconf.archives.record import Archives
 from videoconf.attendance.operations import Attendance
+from videoconf.attendance.privacy import Persons
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Providers, Registry
-from videoconf.jobs import Jobs
-from videoconf.meetings.creation import Creation
-from videoconf.meetings.joining import Joining
-from videoconf.meetings.moderation import Moderation
-from videoconf.meetings.operations import Meetings
+from videoconf.jobs.queue import Jobs
+from videoconf.meetings.create import Creation
+from videoconf.meetings.edit import Editing
+from videoconf.meetings.end import Ending
+from videoconf.meetings.join import Joining
+from videoconf.meetings.moderate import Moderation
 from videoconf.providers import Clock
 from videoconf.providers.clients import Clients
 from videoconf.settings import Settings
+from videoconf.storage_targets.change import TargetChanges
+from videoconf.storage_targets.credentials import StoredCredentials
+from videoconf.storage_targets.in_force import StorageTargets
 
 EXTENSION = "videoconf"
 
@@ -38,8 +40,10 @@ class Services:
     providers: Providers
     jobs: Jobs
     creation: Creation
-    meetings: Meetings
+    editing: Editing
+    ending: Ending
     attendance: Attendance
+    persons: Persons
     joining: Joining
     moderation: Moderation
     archives: Archives

@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 from flask import Flask, Response, g, request
 
-from videoconf.api.access import QUIET
-from videoconf.api.requests import request_id
-from videoconf.database import db
-from videoconf.tracing import Tracing
+from videoconf.api.json_body import request_id
+from videoconf.api.request_log import QUIET
+from videoconf.db.types import db
+from videoconf.observability.tracing import Tracing
 
 _SPAN = "videoconf.span"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from videoconf.api.auth import public
-from videoconf.api.blueprint import Blueprint
+from videoconf.api.authentication import public
+from videoconf.api.json_body import raw_body
 from videoconf.api.openapi import Tag
-from videoconf.api.requests import raw_body
 from videoconf.api.services import services
+from videoconf.api.smorest import Blueprint
 from videoconf.errors import ProviderNotFound
-from videoconf.inbox.receive import receive
 from videoconf.providers import Provider, WebhookRequest
+from videoconf.webhooks.receive import receive
 
 blueprint = Blueprint("webhooks", __name__, tag=Tag.SESSIONS)
 

@@ -1,4 +1,4 @@
-"""The rows of archives and of storage targets."""
+"""The row of an archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, te
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from videoconf.archives.lifecycle import DELETING
-from videoconf.database import Model, utc_now
+from videoconf.db.functions import utc_now
+from videoconf.db.types import Model
 
 if TYPE_CHECKING:
     from videoconf.meetings.models import Meeting
@@ -20,27 +21,6 @@ _only_kept: dict[str, Any] = {
 
 UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
 """An archive of which nobody but the provider has a copy; as a text, since an index goes by it."""
-
-
-class StorageTargetRow(Model):
-    """A storage target that a tenant configured. Never updated in what it says: a new one is a new row."""
-
-    __tablename__ = "storage_target"
-    __table_args__ = (Index(None, "tenant", "state"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant: Mapped[str]
-    kind: Mapped[str]
-    state: Mapped[str]
-    configuration: Mapped[bytes]
-    """All of it, encrypted."""
-    description: Mapped[dict[str, Any]]
-    """What may be shown of it."""
-    used_by: Mapped[dict[str, Any] | None]
-    """The providers that were told to put archives here by themselves, as :func:`user_of` names them, each with the
-    storage scope for which it was told. Another provider's archives are not here, wherever it says that it put them."""
-    created_on: Mapped[datetime] = mapped_column(default=utc_now())
-    created_by: Mapped[str]
 
 
 class Archive(Model):
@@ -98,8 +78,3 @@ class Archive(Model):
     def shown_status(self) -> str:
         """The status for callers: the provider's, or ``deleting``."""
         return self.status if self.deleting_since is None else DELETING
-
-
-def user_of(provider: str, account: str) -> str:
-    """Name a provider's account in :attr:`StorageTargetRow.used_by`."""
-    return f"{provider}:{account}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from videoconf.archives.evidence import cleaned
 from videoconf.errors import CapabilityUnsupported, ProviderAuthFailed, ProviderBadResponse
 from videoconf.hooks import Providers, contained
 from videoconf.providers import ArchiveRequest, ArchiveState, Archiving, SessionRef, provider_deadline
+from videoconf.providers.cleaning import cleaned_archive
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def archiving_providers(providers: Providers) -> list[str]:
 
 def _checked(said: ArchiveState) -> ArchiveState:
     try:
-        return cleaned(said)
+        return cleaned_archive(said)
     except Exception as error:
         # A plugin may answer anything; whatever it is, it was not looked at before.
         raise ProviderBadResponse("The provider gave an archive that cannot be used.") from error

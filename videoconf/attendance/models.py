@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from videoconf.database import Model
+from videoconf.db.types import Model
 
 # Only the roster's job looks for them, and they are few beside all that ever were.
 _only_open: dict[str, Any] = {

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from videoconf.attendance.listing import (
+from videoconf.attendance.presence import Attendee, Bounds, gather_attendees
+from videoconf.attendance.queries import (
     LOADED_AT_ONCE,
     find_meeting,
     load_connections,
     page_of_attendees,
     stream_attendees,
 )
-from videoconf.attendance.reducer import Attendee, Bounds, gather_attendees
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
-from videoconf.database import snapshot
+from videoconf.db.transactions import snapshot
 from videoconf.errors import MeetingNotFound
 from videoconf.providers import Clock
 from videoconf.settings import Settings

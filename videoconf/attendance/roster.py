@@ -3,7 +3,7 @@
 Somebody whom the list shows and no webhook told of is there since the list says, marked as inferred. Somebody whom two
 lists in a row do not show has left at the first of them, inferred: one list is not enough, since such lists lag behind.
 A list that may miss somebody only ever adds. Webhooks that come late have the last word: see the laws in
-:mod:`videoconf.attendance.reducer`.
+:mod:`videoconf.attendance.presence`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, literal, not_, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session
 
-from videoconf.attendance import evidence
-from videoconf.attendance.listing import c, has_left
+from videoconf.attendance.merge import see
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.database import UTCDateTime, greatest, read, utc_now, write
+from videoconf.attendance.queries import c, has_left
+from videoconf.db.functions import greatest, utc_now
+from videoconf.db.transactions import read, write
+from videoconf.db.types import UTCDateTime
 from videoconf.errors import ProviderError
 from videoconf.hooks import Providers, contained
-from videoconf.inbox.wire import cleaned
 from videoconf.meetings.models import Meeting
 from videoconf.providers import (
     Capability,
@@ -36,6 +37,7 @@ from videoconf.providers import (
     SessionRef,
     provider_deadline,
 )
+from videoconf.providers.cleaning import cleaned_event
 from videoconf.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -151,7 +153,7 @@ def _see(session: Session, meeting_id: int, one: RosterConnection, observed_on: 
         connected_at=one.connected_at,
     )
     try:
-        evidence.see(session, meeting_id, cleaned(sighting))
+        see(session, meeting_id, cleaned_event(sighting))
     except ValueError as error:
         logger.warning("a connection of a roster is left out: %s", error)
 

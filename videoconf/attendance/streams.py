@@ -13,7 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-from videoconf.database import Transaction, UTCDateTime, dialect_of, greatest
+from videoconf.db.functions import greatest
+from videoconf.db.transactions import Transaction, dialect_of
+from videoconf.db.types import UTCDateTime
 from videoconf.providers import ProviderEvent
 
 STREAMS: Any = AttendeeStream.__table__

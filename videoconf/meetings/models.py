@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, column_property, mapped_column
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
-from videoconf.archives.models import Archive
-from videoconf.database import Model, utc_now
+from videoconf.db.functions import utc_now
+from videoconf.db.types import Model
 
 END_SESSION = "end_session"
 """The kind of job that disconnects everybody of an ended meeting, by its ``meeting_id``."""
@@ -70,15 +70,8 @@ class Meeting(Model):
     deleted: Mapped[bool] = mapped_column(default=False)
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
-    archive_id: Mapped[str | None] = column_property(
-        select(Archive.archive_id)
-        .where(Archive.meeting_id == id, Archive.deleted_on.is_(None))
-        .order_by(Archive.created_on.desc(), Archive.id.desc())
-        .limit(1)
-        .scalar_subquery(),
-        deferred=True,
-    )
-    """The newest archive; read only where it is asked for."""
+    archive_id: Mapped[str | None] = query_expression()
+    """The newest archive, where the query asked for it (:func:`videoconf.archives.queries.newest_archive`)."""
 
     @property
     def status(self) -> MeetingStatus:

@@ -39,12 +39,13 @@ def _service(folder: Path) -> Iterator[Any]:
 
     from videoconf.app import create_app
     from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-    from videoconf.database import db, read, write
+    from videoconf.db.transactions import read, write
+    from videoconf.db.types import db
     from videoconf.hooks import load_plugins
-    from videoconf.inbox.models import WebhookEvent
-    from videoconf.inbox.receive import receive
     from videoconf.meetings.models import Meeting
     from videoconf.settings import Secret, Settings
+    from videoconf.webhooks.models import WebhookEvent
+    from videoconf.webhooks.receive import receive
 
     settings = Settings(database_url=Secret(f"sqlite:///{folder / 'kit.sqlite'}"))
     with _logging_kept():

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from tests.integration.attendance.scripted import ScriptedProvider
 from tests.service import SteppedClock, plugins_with, service_of
-from videoconf.database import db
+from videoconf.db.types import db
 
 
 @pytest.fixture

@@ -8,14 +8,15 @@ from sqlalchemy import func, select, text
 
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
-from videoconf import batches
 from videoconf.api.services import services
 from videoconf.audit import AuditEntry
-from videoconf.cli import commands
-from videoconf.database import db, read
-from videoconf.inbox import retention
-from videoconf.inbox.models import WebhookEvent
-from videoconf.inbox.retention import InboxRetention
+from videoconf.cli.main import commands
+from videoconf.db import batches
+from videoconf.db.transactions import read
+from videoconf.db.types import db
+from videoconf.webhooks import retention
+from videoconf.webhooks.models import WebhookEvent
+from videoconf.webhooks.retention import InboxRetention
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_what_is_delivered_again_after_it_was_forgotten_changes_nothing(script, 
 
 
 def test_it_recurs(app):
-    assert services(app).jobs._periods_seconds["prune_inbox"] == 3600
+    assert services(app).jobs.works["prune_inbox"].every_seconds == 3600
 
 
 # --- people ---------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from tests.integration.attendance import model
 from tests.integration.attendance.scripted import Script
 from tests.service import ON_POSTGRESQL, at_once, service_at
-from videoconf.database import read
-from videoconf.inbox.models import WebhookEvent
+from videoconf.db.transactions import read
+from videoconf.webhooks.models import WebhookEvent
 
 THREADS = 8
 HISTORIES = 40

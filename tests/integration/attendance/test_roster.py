@@ -208,7 +208,7 @@ def test_an_ended_meeting_is_asked_about_only_while_somebody_is_there(script, cl
 
 
 def test_it_recurs(app):
-    assert services(app).jobs._periods_seconds["reconcile_rosters"] == 60
+    assert services(app).jobs.works["reconcile_rosters"].every_seconds == 60
 
 
 @pytest.mark.timeout(300)

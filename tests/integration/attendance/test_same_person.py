@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.test_vonage_service import (  # noqa: F401  # fixtures
+from tests.plugins.vonage.test_vonage_service import (  # noqa: F401  # fixtures
     make_service,
     make_vonage_standin,
     standin,
@@ -12,7 +12,7 @@ from tests.integration.test_vonage_service import (  # noqa: F401  # fixtures
     vonage_standin,
 )
 from tests.service import ON_SQLITE, service_of
-from videoconf.attendance.persons import erase_person, export_person
+from videoconf.api.services import services
 from videoconf.tenancy import Caller
 
 AWKWARD = "\t\n\x7f\x80\x85\x9b\xa0\xad\u200d\u2028\ufeff\ufffd\uffff\\\"'"
@@ -54,9 +54,9 @@ def test_at_the_fake(fake, wish):
     if attendee is not None:
         caller = Caller("tester", "default")
         with app.app_context():
-            assert len(export_person(caller, attendee)["connections"]) == 1
-            assert erase_person(caller, attendee) == 1
-            assert export_person(caller, attendee)["connections"] == []
+            assert len(services().persons.export(caller, attendee)["connections"]) == 1
+            assert services().persons.erase(caller, attendee) == 1
+            assert services().persons.export(caller, attendee)["connections"] == []
 
 
 @pytest.fixture

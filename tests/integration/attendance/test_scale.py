@@ -14,7 +14,8 @@ from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from tests.service import ON_POSTGRESQL
 from videoconf.api.attendees import KEPT_IN_MEMORY_BYTES
-from videoconf.database import db, read
+from videoconf.db.transactions import read
+from videoconf.db.types import db
 
 CONNECTIONS = 200_000
 

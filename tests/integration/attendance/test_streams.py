@@ -16,10 +16,11 @@ from sqlalchemy import select, text
 from tests.integration.attendance.scripted import Script
 from tests.service import ON_POSTGRESQL, at_once
 from videoconf.attendance.streams import find_streams
-from videoconf.cli import commands
-from videoconf.database import db, read, write
-from videoconf.inbox.wire import LONGEST_TEXT
+from videoconf.cli.main import commands
+from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.meetings.models import Meeting
+from videoconf.providers.cleaning import LONGEST_TEXT
 
 HISTORIES = 150
 KINDS = ("published", "published", "gone", "joined", "left")

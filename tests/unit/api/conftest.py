@@ -44,13 +44,13 @@ def _make(settings: Settings) -> Flask:
     from marshmallow import fields
 
     from videoconf.api import docs
-    from videoconf.api.auth import caller, init_auth, public, requires
-    from videoconf.api.blueprint import PAGE_HEADERS, Api, Blueprint, PageArgs, page_headers
+    from videoconf.api.authentication import caller, init_auth, public, requires
     from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
+    from videoconf.api.json_body import init_requests, raw_body
     from videoconf.api.openapi import Tag, configure_openapi
     from videoconf.api.permissions import Permission
     from videoconf.api.problems import register_problem_handlers
-    from videoconf.api.requests import init_requests, raw_body
+    from videoconf.api.smorest import PAGE_HEADERS, Api, Blueprint, PageArgs, page_headers
 
     class ThingSchema(Schema):
         name = Text(max_length=5)

@@ -18,7 +18,7 @@ from openapi_spec_validator import validate
 
 from videoconf.api import docs
 from videoconf.api.openapi import Tag, openapi_document
-from videoconf.api.paging import MAX_PAGE, page_headers
+from videoconf.api.pagination import MAX_PAGE, page_headers
 from videoconf.settings import Settings
 
 Headers = Callable[..., dict[str, str]]

@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf
 
 from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
-from videoconf.texts import KEPT_PATTERN, NOT_KEPT
+from videoconf.formats import KEPT_PATTERN, NOT_KEPT
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

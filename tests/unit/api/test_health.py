@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from videoconf.api import health
 from videoconf.api.services import EXTENSION
-from videoconf.database import db
+from videoconf.db.types import db
 from videoconf.settings import Settings
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from videoconf.api.auth import auth_faults
+from videoconf.api.authentication import auth_faults
 from videoconf.api.jwks import COOLDOWN_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings

@@ -28,7 +28,7 @@ from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from videoconf import errors
-from videoconf.api.auth import public
+from videoconf.api.authentication import public
 from videoconf.api.problems import validation_failed
 
 MEMBERS = {"type", "title", "status", "code", "detail", "requestId"}

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoconf.api.requests import MAX_DEPTH, MAX_KEYS, parse_json
+from videoconf.api.json_body import MAX_DEPTH, MAX_KEYS, parse_json
 from videoconf.errors import MalformedRequest
 
 Headers = Callable[..., dict[str, str]]

@@ -3,7 +3,7 @@
 from itertools import combinations
 from types import SimpleNamespace
 
-from videoconf.archives.pulling import _Pull
+from videoconf.archives.copy import _Pull
 from videoconf.storage import checked_key
 
 

@@ -1,7 +1,0 @@
-"""The fake provider and its storage in memory pass the kits, so that tests against them are worth something."""
-
-from tests.contract.fake_kit import FakeKit
-
-
-class TestFake(FakeKit):
-    """As it is configured by default."""

@@ -1,0 +1,412 @@
+"""Providers that misbehave in one way each: one for every scenario of the kit, which must be the only one to fail.
+
+They are fakes; those that lie about HTTP are in :mod:`tests.third_party.liars_over_http`.
+"""
+
+import logging
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+
+from marshmallow import INCLUDE, Schema
+
+from tests.plugins.fake.fake_kit import FakeKit
+from videoconf.errors import (
+    ProviderConflict,
+    ProviderRejected,
+    ProviderResourceNotFound,
+    ProviderUnavailable,
+)
+from videoconf.providers import (
+    ArchiveState,
+    ArchiveStatus,
+    Capability,
+    EventKind,
+    JoinToken,
+    Role,
+    Roster,
+    RosterConnection,
+    WebhookReply,
+)
+from videoconf_fake import webhooks
+from videoconf_fake.provider import PushingFakeProvider
+
+LIARS = {}
+
+
+class Honest(PushingFakeProvider):
+    """What all of them would be but for one thing."""
+
+
+def liar(scenario):
+    def register(cls):
+        LIARS[scenario] = type(f"Kit{scenario}", (FakeKit,), {"cls": cls})
+        return cls
+
+    return register
+
+
+# --- what it is -----------------------------------------------------------------------------------------------------
+
+
+@liar("P01")
+class HasNoLabel(Honest):
+    label = " "
+
+
+@liar("P02")
+class ChangesItsAccount(Honest):
+    @property
+    def account(self):
+        return f"fake-{id(self)}"
+
+
+@liar("P03")
+class HidesARoster(Honest):
+    @property
+    def capabilities(self):
+        can = super().capabilities
+        return replace(can, features=can.features - {Capability.ROSTER})
+
+
+@liar("P04")
+class TakesAnErrorForSuccess(Honest):
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, webhook_success_status=500)
+
+
+# --- sessions and tokens --------------------------------------------------------------------------------------------
+
+
+@liar("P05")
+class HasOneRoom(Honest):
+    def ensure_session(self, request):
+        return super().ensure_session(replace(request, meeting_id="the-one-room"))
+
+
+@liar("P06")
+class MakesARoomEachTime(Honest):
+    made = 0
+
+    def ensure_session(self, request):
+        self.made += 1
+        return super().ensure_session(replace(request, meeting_id=f"{request.meeting_id}-{self.made}"))
+
+
+@liar("P07")
+class EndsOnce(Honest):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.ended = set()
+
+    def end_session(self, session, connections):
+        if session.session_id in self.ended:
+            raise ProviderResourceNotFound
+        self.ended.add(session.session_id)
+        super().end_session(session, connections)
+
+
+@liar("P08")
+class TakesAnyOption(Honest):
+    class options_schema(Schema):
+        class Meta:
+            unknown = INCLUDE
+
+
+@liar("P09")
+class CannotArchiveByItself(Honest):
+    def ensure_session(self, request):
+        if request.archiving:
+            raise ProviderRejected("not here")
+        return super().ensure_session(request)
+
+
+@liar("P10")
+class LetsNoModeratorIn(Honest):
+    def issue_token(self, session, request):
+        issued = super().issue_token(session, request)
+        return JoinToken(None, issued.expires_at) if request.role is Role.MODERATOR else issued
+
+
+@liar("P11")
+class ForgetsWhenTokensExpire(Honest):
+    def issue_token(self, session, request):
+        issued = super().issue_token(session, request)
+        return replace(issued, expires_at=issued.expires_at + timedelta(hours=1))
+
+
+@liar("P12")
+class TakesAllForOne(Honest):
+    def issue_token(self, session, request):
+        return super().issue_token(session, replace(request, attendee="somebody"))
+
+
+@liar("P13")
+class WidensRoles(Honest):
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, roles=frozenset({Role.PUBLISHER}))
+
+
+@liar("P14")
+class BoastsOfData(Honest):
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, max_data_characters=5000)
+
+
+@liar("P15")
+class BelongsToAThread(Honest):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.owner = threading.get_ident()
+
+    def issue_token(self, session, request):
+        if threading.get_ident() != self.owner:
+            raise RuntimeError("made in another thread")
+        return super().issue_token(session, request)
+
+
+@liar("P16")
+class IsNeverWell(Honest):
+    def check(self):
+        raise ProviderUnavailable
+
+
+@liar("P17")
+class ClosesOnce(Honest):
+    closed = False
+
+    def close(self):
+        if self.closed:
+            raise RuntimeError("closed already")
+        self.closed = True
+        super().close()
+
+
+@liar("P24")
+class TalksInItsSleep(Honest):
+    def check(self):
+        logging.getLogger("talker").info("my secret is %s", self.settings.token_secret.reveal())
+
+
+# --- capabilities ---------------------------------------------------------------------------------------------------
+
+
+@liar("P30")
+class ListsNoArchives(Honest):
+    def list_archives(self, session):
+        return []
+
+
+@liar("P31")
+class RecordsNobody(Honest):
+    def start_archive(self, session, request):
+        try:
+            return super().start_archive(session, request)
+        except ProviderConflict as error:
+            if error.provider_code != "no_connections":
+                raise
+            return ArchiveState("fa_nobody", session.session_id, "started", ArchiveStatus.STARTED)
+
+
+@liar("P32")
+class RecordsTwice(Honest):
+    def start_archive(self, session, request):
+        try:
+            return super().start_archive(session, request)
+        except ProviderConflict as error:
+            if error.provider_code != "already_recording":
+                raise
+            return self.list_archives(session)[0]
+
+
+@liar("P33")
+class MistakesTheMissing(Honest):
+    def get_archive(self, archive_id):
+        try:
+            return super().get_archive(archive_id)
+        except ProviderResourceNotFound:
+            raise ProviderRejected("no such thing") from None
+
+
+@liar("P34")
+class DeletesWhatRuns(Honest):
+    def delete_archive(self, archive_id):
+        try:
+            super().stop_archive(None, archive_id)
+        except ProviderResourceNotFound:
+            return
+        super().delete_archive(archive_id)
+
+
+@liar("P35")
+class LosesTheEnd(Honest):
+    def open_archive(self, archive_id):
+        with super().open_archive(archive_id) as stream:
+            return BytesIO(stream.read() + b"and more")
+
+
+@liar("P36")
+class ReadsWhatIsNotReady(Honest):
+    def _check_readable(self, archive_id):
+        return self.recorder.get(archive_id)
+
+
+@liar("P40")
+class SetsStorageOnce(Honest):
+    done = False
+
+    def apply_storage(self, kind, configuration):
+        super().apply_storage(kind, configuration)
+        if self.done:
+            raise ProviderConflict("set already")
+        self.done = True
+
+
+@liar("P41")
+class TakesAnyStorage(Honest):
+    def apply_storage(self, kind, configuration):
+        pass
+
+
+@liar("P50")
+class EndsNothing(Honest):
+    def end_session(self, session, connections):
+        pass
+
+
+@liar("P51")
+class SeesGhosts(Honest):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.seen = set()
+
+    def list_connections(self, session):
+        roster = super().list_connections(session)
+        if roster.connections:
+            self.seen.add(session.session_id)
+        return roster if session.session_id in self.seen else Roster([RosterConnection("ghost")], complete=True)
+
+
+@liar("P52")
+class RemovesEverybody(Honest):
+    def disconnect(self, session, connection_id):
+        for one in self.list_connections(session).connections:
+            super().disconnect(session, one.connection_id)
+
+
+@liar("P53")
+class MutesEverybody(Honest):
+    def mute(self, session, connection_id, streams):
+        super().mute(session, None, streams)
+
+
+@liar("P54")
+class CannotMuteAll(Honest):
+    def mute(self, session, connection_id, streams):
+        if connection_id is not None:
+            super().mute(session, connection_id, streams)
+
+
+# --- webhooks -------------------------------------------------------------------------------------------------------
+
+
+@liar("W01")
+class DropsTheReason(Honest):
+    def parse_webhook(self, request):
+        return [replace(event, reason=None) for event in super().parse_webhook(request)]
+
+
+@liar("W02")
+class TidiesUpFirst(Honest):
+    def verify_webhook(self, request):
+        super().verify_webhook(replace(request, body=request.body.strip()))
+
+
+@liar("W03")
+class LetsTheUnsignedIn(Honest):
+    def verify_webhook(self, request):
+        if request.headers.get("webhook-signature"):
+            super().verify_webhook(request)
+
+
+@liar("W04")
+class IgnoresTheAge(Honest):
+    def verify_webhook(self, request):
+        signed_at = int(request.headers["webhook-timestamp"])
+        moved = request.received_at.fromtimestamp(signed_at, request.received_at.tzinfo)
+        super().verify_webhook(replace(request, received_at=moved))
+
+
+@liar("W05")
+class KnowsOneSecret(Honest):
+    def verify_webhook(self, request):
+        webhooks.verify(request, self.signers[:1])
+
+
+@liar("W06")
+class ForgetsNoSecret(Honest):
+    ever = []  # noqa: RUF012  # the lie is that instances share it
+
+    def verify_webhook(self, request):
+        self.ever.extend(self.signers)
+        webhooks.verify(request, self.ever)
+
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.ever.extend(self.signers)
+
+
+@liar("W07")
+class CountsItsParsing(Honest):
+    parsed = 0
+
+    def parse_webhook(self, request):
+        self.parsed += 1
+        return [
+            replace(event, reason=str(self.parsed)) if event.kind is EventKind.ACTIVITY else event
+            for event in super().parse_webhook(request)
+        ]
+
+
+@liar("W08")
+class TakesDeliveriesForEvents(Honest):
+    def parse_webhook(self, request):
+        stamp = request.headers.get("webhook-timestamp")
+        return [replace(event, dedupe_key=f"{event.dedupe_key}-{stamp}") for event in super().parse_webhook(request)]
+
+
+@liar("W09")
+class TakesConnectionsForEvents(Honest):
+    def parse_webhook(self, request):
+        return [
+            replace(event, dedupe_key=event.connection_id or event.dedupe_key)
+            for event in super().parse_webhook(request)
+        ]
+
+
+@liar("W10")
+class ChokesOnNews(Honest):
+    def parse_webhook(self, request):
+        events = super().parse_webhook(request)
+        if [event.kind for event in events] == [EventKind.IGNORED]:
+            raise ValueError("never heard of it")
+        return events
+
+
+@liar("W11")
+class ShrugsAtGarbage(Honest):
+    def parse_webhook(self, request):
+        try:
+            return super().parse_webhook(request)
+        except Exception:
+            return None
+
+
+@liar("W12")
+class ShakesEveryHand(Honest):
+    def answer_handshake(self, request):
+        return WebhookReply(200, b"hello")

@@ -1,0 +1,109 @@
+"""What the edge bounds or lets through by setting: request rates, other origins' scripts, proxies in front."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from videoconf.api.problems import problem
+from videoconf.api.request_log import QUIET
+from videoconf.errors import RateLimited
+from videoconf.settings import Settings
+
+if TYPE_CHECKING:
+    from flask_limiter import RequestLimit
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+EXPOSED_HEADERS = ["Link", "Location", "Retry-After", "X-Pagination", "X-Request-ID"]
+
+
+def limit_faults(settings: Settings) -> list[str]:
+    """Say which limits cannot be put in force, each with its remedy."""
+    faults = []
+    if not all(map(_ORIGIN.fullmatch, settings.cors_origins)):
+        faults.append(
+            "VIDEOCONF_CORS_ORIGINS takes exact origins, like https://app.example.com or http://localhost:3000: small"
+            " letters, no path, no trailing slash and no pattern. Name each one."
+        )
+    if settings.rate_limit or settings.rate_limit_address or settings.rate_limit_storage:
+        faults += _rate_faults(settings)
+    return faults
+
+
+def _rate_faults(settings: Settings) -> list[str]:
+    from limits import parse_many
+    from limits.storage import storage_from_string
+
+    faults = []
+    for name in ("rate_limit", "rate_limit_address"):
+        if rate := getattr(settings, name):
+            try:
+                parse_many(rate)
+            except ValueError:
+                faults.append(
+                    f"VIDEOCONF_{name.upper()} is no rate. Write it like 600/minute, or 20/second;600/minute for two."
+                )
+    if storage := settings.rate_limit_storage.reveal():
+        try:
+            if not storage.startswith(("redis://", "rediss://")):
+                raise ValueError
+            storage_from_string(storage)  # connects to nothing yet
+        except Exception:  # the Redis client's, of many kinds; they may repeat a password
+            faults.append("VIDEOCONF_RATE_LIMIT_STORAGE must be a URL like redis://host:6379/0. Correct or unset it.")
+    return faults
+
+
+def init_limits(app: Flask, settings: Settings) -> None:
+    """Put the configured limits in force.
+
+    To be called between authentication, since a tenant's rate is the tenant's, and its refusals, since whoever tries
+    one token after another is to be stopped, too.
+    """
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        outermost = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+        app.wsgi_app = outermost  # type: ignore[method-assign]  # this is how Flask would have it
+    if settings.cors_origins:
+        # A text with certain characters would be read as a pattern, and a pattern matches what only begins like it.
+        origins = [re.compile(rf"{re.escape(origin)}\Z") for origin in settings.cors_origins]
+        CORS(app, origins=origins, expose_headers=EXPOSED_HEADERS, max_age=600)
+    if settings.rate_limit or settings.rate_limit_address:
+        _init_rates(app, settings)
+
+
+def _init_rates(app: Flask, settings: Settings) -> None:
+    from flask_limiter import Limiter  # 2 MB of each process, and only where there is a limit
+
+    unlimited = "1000000000/second"
+
+    def rate() -> str:
+        return (settings.rate_limit if "caller" in g else settings.rate_limit_address) or unlimited
+
+    def refuse(limit: RequestLimit) -> Response:
+        return problem(RateLimited(retry_after_seconds=max(1.0, limit.reset_at - time.time())))
+
+    limiter = Limiter(
+        key_func=_who,
+        app=app,
+        application_limits=[rate],
+        storage_uri=settings.rate_limit_storage.reveal() or "memory://",
+        # A Redis that is away must not take the service along; each process then counts for itself.
+        in_memory_fallback_enabled=bool(settings.rate_limit_storage),
+        strategy="moving-window",
+        on_breach=refuse,
+    )
+
+    @limiter.request_filter
+    def quiet() -> bool:
+        return request.endpoint in QUIET
+
+
+def _who() -> str:
+    """Name who spends: the tenant, or where nobody is authenticated the address."""
+    caller = g.get("caller")
+    return f"tenant:{caller.tenant}" if caller is not None else f"address:{request.remote_addr}"

@@ -1,0 +1,187 @@
+"""Deleting archives everywhere: at the provider and in the storage target, on demand and by age.
+
+It is decided once, in our row (``deleting_since``), together with the job that sees it through. Then each copy is
+deleted; one that is gone already is success. When both are gone the row becomes a tombstone and the audit trail gets a
+receipt. A provider or a target that is down only delays this.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from videoconf.archives.copies import delete_copies
+from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
+from videoconf.archives.merge import ERASE_ARCHIVE
+from videoconf.archives.models import Archive
+from videoconf.archives.queries import get_archive
+from videoconf.archives.recorder import archiving_providers, get_recorder
+from videoconf.audit import record
+from videoconf.db.batches import run_until
+from videoconf.db.functions import utc_in, utc_now
+from videoconf.db.transactions import read, write
+from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderResourceNotFound
+from videoconf.hooks import Providers
+from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
+from videoconf.providers import ArchiveStatus
+from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
+from videoconf.settings import Settings
+from videoconf.storage import storage_deadline
+from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.tenancy import Caller
+
+logger = logging.getLogger(__name__)
+
+RETENTION_BATCH = 100
+SPREAD_SECONDS = 1800.0
+"""Over how long the deletions that one run begins are spread."""
+REQUEST_SECONDS = PROVIDER_BUDGET_SECONDS + 4.0
+"""How long a request to delete waits for the provider and the target. A job has more patience with the target."""
+RETENTION = "retention"
+"""The actor of what is deleted by its age."""
+RESUME_SECONDS = 3600.0
+"""After how long without an end a deletion is taken up again, should its job be dead."""
+
+
+class Deletion:
+    """Deletes archives. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, jobs: Jobs, targets: StorageTargets, settings: Settings) -> None:
+        self._providers = providers
+        self._jobs = jobs
+        self._retention_days = settings.archive_retention_days
+        self._targets = targets
+
+    def delete(self, caller: Caller, archive_id: str) -> None:
+        """Delete an archive everywhere. Of several calls one does the work; the others find it done or under way.
+
+        :raises ArchiveNotFound: there is none, or it is deleted.
+        :raises ArchiveOnHold: it has a legal hold; :class:`ArchiveNotDeletable`: it is still being recorded.
+        :raises CapabilityUnsupported: its provider deletes nothing by API.
+        :raises ProviderError: or :class:`StorageError`: something may be left. The archive stays ``deleting``, and a
+            job goes on.
+        """
+        with write() as session:
+            archive = get_archive(session, caller, archive_id, lock=True)
+            if archive.deleting_since is not None:
+                return
+            if archive.legal_hold:
+                raise ArchiveOnHold
+            get_recorder(self._providers, archive.provider, archive.account)
+            self._mark(session, archive.id, caller.subject)
+            link = archive.meeting.meeting_link
+            record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
+            job = enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
+        with storage_deadline(REQUEST_SECONDS):
+            self._jobs.attempt(job)
+        with read() as session:
+            erased = session.execute(select(Archive.deleted_on).where(Archive.id == archive.id)).scalar_one_or_none()
+        if erased is None:
+            raise ArchiveNotDeletable
+
+    def expire(self) -> None:
+        """Begin the deletion of archives beyond their age, in small transactions. The recurring job.
+
+        What one run does not get done is left to the next.
+        """
+        if not self._retention_days:
+            return
+        oldest = (
+            select(Archive.id)
+            .where(
+                Archive.created_on < utc_in(-86400.0 * self._retention_days),
+                Archive.deleted_on.is_(None),
+                Archive.deleting_since.is_(None),
+                Archive.legal_hold.is_(False),
+                Archive.status.not_in(UNSETTLED),
+                # An expression, so that SQLite does not take an index by provider, and sort all that there is.
+                Archive.provider.concat("").in_(archiving_providers(self._providers)),
+            )
+            .order_by(Archive.created_on)
+            .limit(RETENTION_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        until, marked = run_until(), RETENTION_BATCH
+        while marked == RETENTION_BATCH and time.monotonic() < until:
+            with write() as session:
+                ids = session.execute(oldest).scalars().all()
+                for archive_id in ids:
+                    self._mark(session, archive_id, RETENTION)
+                    # Each asks the provider and the target. All at once, they would keep other jobs waiting.
+                    delay_seconds = random.uniform(0, SPREAD_SECONDS)  # noqa: S311  # hides nothing
+                    enqueue(session, ERASE_ARCHIVE, {"id": archive_id}, delay_seconds=delay_seconds)
+            marked = len(ids)
+
+    def _mark(self, session: Session, id: int, deleted_by: str) -> None:
+        session.execute(
+            update(Archive)
+            .where(Archive.id == id)
+            .values(deleting_since=utc_now(), deleted_by=deleted_by, check_due_at=utc_in(RESUME_SECONDS))
+            .execution_options(synchronize_session=False)
+        )
+
+    def erase(self, payload: Mapping[str, Any]) -> None:
+        self.resume(payload["id"])
+
+    def resume(self, id: int) -> None:
+        """Go on with a deletion to its end. Idempotent, also beside another that does the same.
+
+        :raises ProviderError: or :class:`StorageError`: something may be left.
+        """
+        with read() as session:
+            statement = select(Archive).where(Archive.id == id, Archive.deleting_since.is_not(None))
+            archive = session.execute(statement.options(joinedload(Archive.meeting))).scalar_one_or_none()
+        if archive is None:
+            return
+        try:
+            get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
+        except ProviderResourceNotFound:
+            pass
+        except ProviderConflict:
+            if self._take_back(archive):
+                return
+        had_stored_copy = delete_copies(self._targets, archive)
+        with write() as session:
+            finished = session.execute(
+                update(Archive)
+                .where(Archive.id == id, Archive.deleting_since.is_not(None))
+                .values(deleting_since=None, deleted_on=func.coalesce(Archive.deleted_on, utc_now()), check_due_at=None)
+                .returning(Archive.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            if finished is not None:
+                copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
+                gone = {"provider": "gone", "storageTarget": copy}
+                actor = Caller(archive.deleted_by or f"provider:{archive.provider}", archive.tenant)
+                link = archive.meeting.meeting_link
+                record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
+
+    def _is_elsewhere(self, archive: Archive) -> bool:
+        """Tell whether the provider may have put a copy where no storage target of ours reaches."""
+        if archive.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):  # and what it was before is not known
+            return self._providers.get(archive.provider).capabilities.storage_set_elsewhere is not None
+        return archive.status == ArchiveStatus.UPLOADED
+
+    def _take_back(self, archive: Archive) -> bool:
+        """Make an archive what it was, since the provider does not delete it yet; not one that is out of sight."""
+        with write() as session:
+            taken_back = session.execute(
+                update(Archive)
+                .where(Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))
+                .values(deleting_since=None, deleted_by=None, check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
+                .returning(Archive.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            logger.info("the provider does not delete the archive %s yet", archive.archive_id)
+            # Retention asks again every hour; one entry for each attempt would bury the others.
+            if taken_back is not None and archive.deleted_by not in (None, RETENTION):
+                actor = Caller(str(archive.deleted_by), archive.tenant)
+                link = archive.meeting.meeting_link
+                record(session, actor, "archive.deletion_refused", meeting_link=link, target=archive.archive_id)
+        return archive.deleted_on is None

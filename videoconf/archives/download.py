@@ -1,0 +1,55 @@
+"""Reading an archive: a URL that works for a while, made anew for each request and never kept."""
+
+from __future__ import annotations
+
+from videoconf.archives.queries import get_archive
+from videoconf.db.transactions import read
+from videoconf.errors import (
+    ArchiveDeleting,
+    ArchiveNotDownloadable,
+    CapabilityUnsupported,
+    ProviderConflict,
+    ProviderResourceNotFound,
+)
+from videoconf.hooks import Providers, contained
+from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
+from videoconf.settings import Settings
+from videoconf.storage import SignedUrl
+from videoconf.storage_targets.in_force import StorageTargets, storage_contained
+from videoconf.tenancy import Caller
+
+
+class Downloads:
+    """Gives URLs. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, targets: StorageTargets, settings: Settings) -> None:
+        self._providers = providers
+        self._targets = targets
+        self._ttl_seconds = settings.download_ttl_seconds
+
+    def sign(self, caller: Caller, archive_id: str) -> SignedUrl:
+        """Return a URL by which anybody reads the archive for a while, whole or in ranges.
+
+        Signed by the storage target where the archive is there, else asked of the provider.
+
+        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: it is being deleted.
+        :raises ArchiveNotDownloadable: there is no copy: not yet, or no longer.
+        :raises CapabilityUnsupported: the provider gives no URL.
+        """
+        with read() as session:
+            archive = get_archive(session, caller, archive_id)
+        if archive.deleting_since is not None:
+            raise ArchiveDeleting
+        if archive.storage_target_id is not None and archive.object_key is not None:
+            target = self._targets.open(archive.storage_target_id)
+            return storage_contained(target.signed_url)(archive.object_key, expires_in_seconds=self._ttl_seconds)
+        if archive.status != ArchiveStatus.AVAILABLE:
+            raise ArchiveNotDownloadable
+        provider = self._providers.get(archive.provider)
+        if not isinstance(provider, DownloadsArchives) or provider.account != archive.account:
+            raise CapabilityUnsupported(f"The provider {archive.provider!r} lacks the capability 'archive_downloads'.")
+        try:
+            with provider_deadline():
+                return contained(provider.archive_url)(archive_id)
+        except (ProviderConflict, ProviderResourceNotFound) as error:
+            raise ArchiveNotDownloadable(error.detail) from error

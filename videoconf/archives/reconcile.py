@@ -1,0 +1,131 @@
+"""Asking the provider about archives that should have moved: webhooks get lost, and vendors stop sending them.
+
+Each row says when it is due (``check_due_at``); whoever claims it moves that time on first, so that of any number of
+workers one asks, and one that fails is asked again later. The provider is asked for all archives of a meeting, so that
+one whose first webhook was lost is found too: a vendor ends an automatic archive after some hours and starts the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from videoconf.archives.delete import Deletion
+from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
+from videoconf.archives.merge import merge_evidence
+from videoconf.archives.models import Archive
+from videoconf.archives.recorder import archiving_providers, get_recorder
+from videoconf.db.functions import utc_in, utc_now
+from videoconf.db.transactions import read, write
+from videoconf.errors import ProviderResourceNotFound, VideoconfError
+from videoconf.hooks import Providers
+from videoconf.meetings.models import Meeting
+from videoconf.providers import ArchiveState, ArchiveStatus, SessionRef, provider_deadline
+
+logger = logging.getLogger(__name__)
+
+RECONCILE_MEETING = "reconcile_archives_of_meeting"
+BATCH = 50
+"""Archives that one run takes on at most."""
+RUN_SECONDS = 30.0
+"""How long one run goes on taking archives on; within a job's lease."""
+
+
+@dataclass(frozen=True)
+class DueArchive:
+    """An archive that was claimed."""
+
+    id: int
+    meeting_id: int
+    is_being_deleted: bool
+
+
+class Reconciler:
+    """Asks providers about archives. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, deletion: Deletion) -> None:
+        self._providers = providers
+        self._deletion = deletion
+
+    def sweep(self) -> None:
+        """Ask about a batch of what is due. The recurring job."""
+        give_up_at = time.monotonic() + RUN_SECONDS
+        with provider_deadline(RUN_SECONDS):
+            for _ in range(BATCH):
+                if time.monotonic() >= give_up_at or (due := self._claim()) is None:
+                    return
+                try:
+                    if due.is_being_deleted:
+                        self._deletion.resume(due.id)
+                    else:
+                        self.reconcile(due.meeting_id)
+                except VideoconfError as error:
+                    # The claim has put it off by an hour; the others may be another provider's.
+                    logger.warning("the archives of meeting %s could not be asked for: %s", due.meeting_id, error.code)
+
+    def reconcile_meeting(self, payload: Mapping[str, Any]) -> None:
+        self.reconcile(payload["meeting_id"])
+
+    def _claim(self) -> DueArchive | None:
+        due = (
+            select(Archive.id)
+            .where(Archive.check_due_at <= utc_now(), Archive.provider.in_(archiving_providers(self._providers)))
+            .order_by(Archive.check_due_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        claimed = (
+            update(Archive)
+            .where(Archive.id == due.scalar_subquery())
+            .values(check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
+            .returning(Archive.id, Archive.meeting_id, Archive.deleting_since)
+            .execution_options(synchronize_session=False)
+        )
+        with write() as session:
+            row = session.execute(claimed).one_or_none()
+        return None if row is None else DueArchive(row.id, row.meeting_id, row.deleting_since is not None)
+
+    def reconcile(self, meeting_id: int) -> None:
+        """Ask the provider for all archives of a meeting, and merge what it says. Idempotent.
+
+        :raises ProviderError: it was not found out; nothing was changed.
+        """
+        with read() as session:
+            meeting = session.execute(select(Meeting).where(Meeting.id == meeting_id)).scalar_one_or_none()
+            mine = (Archive.meeting_id == meeting_id, Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
+            unsettled = session.execute(select(Archive).where(*mine, Archive.status.in_(UNSETTLED))).scalars().all()
+        if meeting is None or meeting.session_id is None:
+            return
+        recorder = get_recorder(self._providers, meeting.provider, meeting.account)
+        said = {one.archive_id: one for one in recorder.list(SessionRef(meeting.account, meeting.session_id))}
+        for archive in unsettled:
+            if archive.archive_id not in said:  # lists leave deleted ones out, and may lag behind
+                try:
+                    said[archive.archive_id] = recorder.get(archive.archive_id)
+                except ProviderResourceNotFound:
+                    said[archive.archive_id] = gone_at_provider(archive)
+        with write() as session:
+            for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other
+                merge_evidence(session, meeting_id, said[archive_id])
+            session.execute(
+                update(Archive)
+                .where(*mine, Archive.status.not_in(UNSETTLED))
+                .values(check_due_at=None)
+                .execution_options(synchronize_session=False)
+            )
+
+
+def gone_at_provider(archive: Archive) -> ArchiveState:
+    """Say of an archive that the provider no longer knows it: there is nothing of it there any more."""
+    return ArchiveState(
+        archive_id=archive.archive_id,
+        session_id="",
+        provider_status="not_found",
+        status=ArchiveStatus.EXPIRED,
+        reason="The provider no longer knows this archive.",
+    )

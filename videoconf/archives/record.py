@@ -1,0 +1,183 @@
+"""What can be done with archives but their deletion: list, read, start, stop, rename, hold.
+
+Each operation is row first, then the provider with no transaction open and no connection held, then the row again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from videoconf.archives.lifecycle import RUNNING
+from videoconf.archives.merge import bury, merge_evidence
+from videoconf.archives.models import Archive
+from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive, list_archives
+from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
+from videoconf.archives.recorder import get_recorder
+from videoconf.audit import plain, record
+from videoconf.db.functions import utc_now
+from videoconf.db.transactions import autocommit, read, write
+from videoconf.errors import (
+    ArchiveAlreadyRunning,
+    ArchiveDeleting,
+    ArchiveNoConnections,
+    ArchiveSessionEncrypted,
+    ArchiveSessionRelayed,
+    Conflict,
+    MeetingEnded,
+    MeetingNotFound,
+    ProviderConflict,
+    ProviderError,
+    ProviderResourceNotFound,
+)
+from videoconf.hooks import Providers
+from videoconf.jobs.queue import enqueue
+from videoconf.meetings.models import Meeting
+from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, SessionRef
+from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.tenancy import Caller, visible_to
+
+START_CONFLICTS: Mapping[str | None, type[Conflict]] = {
+    "no_connections": ArchiveNoConnections,
+    "already_recording": ArchiveAlreadyRunning,
+    "session_relayed": ArchiveSessionRelayed,
+    "end_to_end_encrypted": ArchiveSessionEncrypted,
+}
+"""What a provider's plugin says with ``ProviderConflict.provider_code`` when an archive cannot be started."""
+
+LOST_START_CHECK_SECONDS = 30.0
+"""After how long the provider is asked what became of a start that it did not answer."""
+
+
+class Archives:
+    """The operations. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, targets: StorageTargets) -> None:
+        self._providers = providers
+        self._targets = targets
+
+    # --- read ---------------------------------------------------------------------------------------------------
+
+    def get(self, caller: Caller, archive_id: str) -> Archive:
+        """Return an archive with its meeting.
+
+        :raises ArchiveNotFound: there is none in the caller's tenant, or it is deleted.
+        """
+        with read() as session:
+            return get_archive(session, caller, archive_id)
+
+    def list_page(
+        self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
+    ) -> tuple[list[ListedArchive], int]:
+        """Return one page of archives, newest first, and how many there are; those being deleted included."""
+        with autocommit() as connection:
+            return list_archives(connection, caller, wanted, page=page, page_size=page_size)
+
+    # --- start and stop -----------------------------------------------------------------------------------------
+
+    def start(self, caller: Caller, link: str, request: ArchiveRequest) -> Archive:
+        """Start recording a meeting.
+
+        :raises MeetingNotFound: there is none; :class:`MeetingEnded`: also for a deleted one.
+        :raises CapabilityUnsupported: its provider does no archiving by API.
+        :raises Conflict: nobody is connected, it is being recorded already, or its media cannot be recorded.
+        :raises ProviderError: with ``outcome_unknown`` it may be recorded; then it is found and listed later.
+        """
+        with read() as session:
+            mine = (Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant))
+            meeting = session.execute(select(Meeting).where(*mine)).scalar_one_or_none()
+        if meeting is None:
+            raise MeetingNotFound
+        recorder = get_recorder(self._providers, meeting.provider, meeting.account)
+        if meeting.end_time is not None or meeting.deleted:
+            raise MeetingEnded
+        if meeting.end_to_end_encryption:
+            raise ArchiveSessionEncrypted
+        if meeting.session_id is None:
+            raise ArchiveNoConnections  # the room is made with the first token
+        try:
+            storage = self._targets.find_destination(meeting.tenant, self._providers.get(meeting.provider))
+            wanted = replace(request, storage=storage[1]) if storage else request
+            started = recorder.start(SessionRef(meeting.account, meeting.session_id), wanted)
+        except ProviderConflict as error:
+            if (conflict := START_CONFLICTS.get(error.provider_code)) is not None:
+                raise conflict from error
+            raise
+        except ProviderError as error:
+            if error.outcome_unknown:
+                with write() as session:
+                    payload = {"meeting_id": meeting.id}
+                    enqueue(session, RECONCILE_MEETING, payload, delay_seconds=LOST_START_CHECK_SECONDS)
+            raise
+        with write() as session:
+            archive = merge_evidence(session, meeting.id, started)
+            if storage is not None:
+                archive.storage_target_id = storage[0]
+            if archive.name is None:  # the provider keeps no names
+                archive.name = request.name
+            asked = {name: value for name, value in vars(request).items() if value is not None}
+            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=plain(asked))
+            session.flush()
+            return get_archive(session, caller, archive.archive_id, lock=True)
+
+    def stop(self, caller: Caller, archive_id: str) -> Archive:
+        """Stop recording; one that has stopped stays as it is.
+
+        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: it is being deleted.
+        """
+        with read() as session:
+            archive = get_archive(session, caller, archive_id)
+        if archive.deleting_since is not None:
+            raise ArchiveDeleting
+        if archive.status not in RUNNING:
+            return archive
+        recorder = get_recorder(self._providers, archive.provider, archive.account)
+        try:
+            said = recorder.stop(SessionRef(archive.account, archive.meeting.session_id or ""), archive.archive_id)
+        except ProviderResourceNotFound:
+            said = gone_at_provider(archive)
+        return self._stopped(caller, archive, said)
+
+    def _stopped(self, caller: Caller, archive: Archive, said: ArchiveState) -> Archive:
+        with write() as session:
+            get_archive(session, caller, archive.archive_id, lock=True)
+            merged = merge_evidence(session, archive.meeting_id, said)
+            if merged.status not in RUNNING:
+                link = archive.meeting.meeting_link
+                record(session, caller, "archive.stopped", meeting_link=link, target=archive.archive_id)
+            session.flush()
+            return get_archive(session, caller, archive.archive_id, lock=True)
+
+    # --- rename and hold ----------------------------------------------------------------------------------------
+
+    def edit(self, caller: Caller, archive_id: str, changes: Mapping[str, Any]) -> None:
+        """Change what is given of ``name`` and ``legal_hold``.
+
+        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: a hold comes too late.
+        """
+        with write() as session:
+            archive = get_archive(session, caller, archive_id, lock=True)
+            if archive.deleting_since is not None:
+                raise ArchiveDeleting
+            changed = {name: value for name, value in changes.items() if getattr(archive, name) != value}
+            if not changed:
+                return
+            before = {name: getattr(archive, name) for name in changed}
+            for name, value in changed.items():
+                setattr(archive, name, value)
+            archive.modified_on = utc_now()
+            if archive.status == ArchiveStatus.DELETED and not archive.legal_hold:
+                bury(session, archive)  # the hold was all that kept it in sight
+            record(
+                session,
+                caller,
+                "archive.edited",
+                meeting_link=archive.meeting.meeting_link,
+                target=archive_id,
+                before=plain(before),
+                after=plain(changed),
+            )
+            session.flush()

@@ -1,0 +1,104 @@
+"""What is stored of one person, by their stable id, across all meetings of a tenant: given out, or erased."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from videoconf.attendance.models import AttendeeConnection, AttendeeStream
+from videoconf.audit import record
+from videoconf.db.functions import utc_now
+from videoconf.db.transactions import write
+from videoconf.formats import camel_case, utc_text
+from videoconf.meetings.models import Meeting
+from videoconf.tenancy import Caller, visible_to
+
+_ROWS: Any = AttendeeConnection.__table__
+_STREAMS: Any = AttendeeStream.__table__
+_GIVEN = (
+    "connection_id",
+    "name",
+    "first_join",
+    "last_join",
+    "last_leave",
+    "leave_reason",
+    "first_activity",
+    "last_evidence",
+)
+
+
+class Persons:
+    """Exports and erases. One instance serves all threads.
+
+    :param forget_webhooks: deletes the raw webhooks of these meetings within the transaction.
+    """
+
+    def __init__(self, forget_webhooks: Callable[[Session, Collection[int]], None]) -> None:
+        self._forget_webhooks = forget_webhooks
+
+    def export(self, caller: Caller, attendee: str) -> dict[str, Any]:
+        """Return what is stored under a person's id, as evidence and in JSON's types. Noted in the audit trail."""
+        theirs = (_ROWS.c.attendee == attendee, visible_to(caller, Meeting.tenant))
+        order = (Meeting.id, _ROWS.c.connection_id)
+        columns = [_ROWS.c[name] for name in _GIVEN]
+        of_connections = (
+            select(Meeting.meeting_link, Meeting.session_id, *columns)
+            .join(_ROWS, _ROWS.c.meeting_id == Meeting.id)
+            .where(*theirs)
+            .order_by(*order)
+        )
+        of_streams = (
+            select(Meeting.meeting_link, *_STREAMS.c["connection_id", "stream_id", "last_published", "last_gone"])
+            .join(_ROWS, _ROWS.c.meeting_id == Meeting.id)
+            .join(_STREAMS, _is_of_connection())
+            .where(*theirs)
+            .order_by(*order, _STREAMS.c.stream_id)
+        )
+        with write() as session:
+            rows = session.execute(of_connections).mappings().all()
+            streams = session.execute(of_streams).mappings().all()
+            _note(session, caller, "person.exported", attendee, len(rows))
+        connections = [_in_json(row) for row in rows]
+        sent = [_in_json(row) for row in streams]
+        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent}
+
+    def erase(self, caller: Caller, attendee: str) -> int:
+        """Take a person's id and name off all their connections; return how many there were. Noted in the audit trail.
+
+        The times of presence stay, so that reports of a meeting still add up, without a person; the streams go.
+        Webhooks that come late do not bring the person back to these connections; the raw bodies of these meetings'
+        webhooks go at once.
+        """
+        with write() as session:
+            of_tenant = select(Meeting.id).where(visible_to(caller, Meeting.tenant))
+            erased = session.execute(
+                update(_ROWS)
+                .where(_ROWS.c.attendee == attendee, _ROWS.c.meeting_id.in_(of_tenant))
+                .values(attendee=None, attendee_at=None, name=None, name_at=None, erased_on=utc_now())
+                .returning(_ROWS.c.meeting_id)
+            ).scalars()
+            meetings = list(erased)
+            by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
+            session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
+            self._forget_webhooks(session, set(meetings))
+            _note(session, caller, "person.erased", attendee, len(meetings))
+        return len(meetings)
+
+
+def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
+    # The trail outlives what was erased, so it holds a digest: enough to answer whether a given person was.
+    digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
+    record(session, caller, action, target=f"sha256:{digest}", after={"connections": connections})
+
+
+def _is_of_connection() -> ColumnElement[bool]:
+    return and_(_STREAMS.c.meeting_id == _ROWS.c.meeting_id, _STREAMS.c.connection_id == _ROWS.c.connection_id)
+
+
+def _in_json(row: RowMapping) -> dict[str, Any]:
+    return {camel_case(name): utc_text(value) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -1,0 +1,140 @@
+"""``flask videoconf dev``: everything that a first try needs, in one command.
+
+It serves with the fake provider on SQLite. What it makes, it keeps in the folder ``instance``: the database, the fake
+provider's rooms, and ``dev.env`` with the settings in force, so that another shell can act on the same service:
+``flask --env-file instance/dev.env --app videoconf.app videoconf fake list``. Variables of the environment win.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import socket
+import sys
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from cryptography.fernet import Fernet
+from dotenv import dotenv_values
+from flask.cli import ScriptInfo
+from flask_migrate import upgrade
+
+from videoconf.api.authentication import mint_token
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+from videoconf.db.types import db
+from videoconf.errors import ConfigurationError
+from videoconf.settings import PREFIX
+
+TOKEN_TTL_SECONDS = 30 * 86400
+MEDIA_PORT_OFFSET = 1
+"""The fake provider's archives are served at the port after the service's."""
+
+BANNER = """
+  videoconf serves at {url}. Ctrl-C stops it.
+
+  documentation  {url}/docs
+  bearer token   {token}
+                 (every permission, for 30 days; also in the file below)
+
+  Make a meeting:
+    curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
+  Ask, from another shell, whether all is well:
+    {command} doctor
+"""
+FAKE_BANNER = """  Act as its people, from another shell:
+    {command} fake --help
+  Have its archives downloaded, while this runs in another shell:
+    {command} fake media --port {media_port}
+"""
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65534), default=8000, show_default=True, envvar="PORT")
+@click.pass_context
+def dev(ctx: click.Context, port: int) -> None:
+    """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
+    listener = _bound(port)  # first: another service may be at work in this folder
+    folder = Path("instance").absolute()
+    os.umask(0o077)  # what is made here holds secrets
+    folder.mkdir(exist_ok=True)
+    environment = _environment(folder, port)
+    os.environ.update(environment)
+
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    parts = services(app)
+    with app.app_context():
+        upgrade()
+        faults = [*parts.faults, *parts.credentials.faults()]
+        db.engine.dispose()
+    if faults:  # told here, where no server's trace surrounds it
+        raise ConfigurationError(faults)
+
+    (folder / "dev.env").write_text(_as_env_file(environment))
+    settings = parts.settings
+    token = mint_token(settings, subject="developer", permissions=list(Permission), ttl_seconds=TOKEN_TTL_SECONDS)
+    (folder / "dev-token").write_text(token)
+    flask = shlex.quote(str(Path(sys.executable).with_name("flask")))
+    env_path = shlex.quote(str(folder / "dev.env"))
+    banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
+    click.echo(
+        banner.format(
+            url=f"http://127.0.0.1:{port}{settings.path_prefix}",
+            token=token,
+            token_path=shlex.quote(str(folder / "dev-token")),
+            command=f"{flask} --env-file {env_path} --app videoconf.app videoconf",
+            media_port=port + MEDIA_PORT_OFFSET,
+        )
+    )
+    shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108  # made there safely
+    listener.set_inheritable(True)
+    bind = f"--bind=fd://{listener.fileno()}"
+    gunicorn = (sys.executable, "-m", "gunicorn", bind, "--no-control-socket", *shared_memory)
+    # A worker can hang at Ctrl-C: if gunicorn is handing a request to a thread at that moment, its signal handler waits
+    # for the lock that the interrupted code holds. After this time it is killed. (SIGTERM, as in production, is safe.)
+    serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "--graceful-timeout=3")
+    # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
+    os.execv(sys.executable, [*gunicorn, *serving, "videoconf.app:create_app()"])  # noqa: S606  # no shell is wanted
+
+
+def _bound(port: int) -> socket.socket:
+    """Take the port. Nobody can connect before the server listens."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise click.ClickException(f"Port {port} cannot be had ({reason}). Choose another: PORT=9000.") from None
+    return listener
+
+
+def _environment(folder: Path, port: int) -> dict[str, str]:
+    """Return the settings of this run; secrets are made once and then kept."""
+    made = {
+        "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),
+        "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "VIDEOCONF_FAKE_TOKEN_SECRET": secrets.token_urlsafe(48),
+        "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
+    }
+    kept = dotenv_values(folder / "dev.env", interpolate=False)
+    chosen = {
+        "VIDEOCONF_DEVELOPMENT": "true",
+        "VIDEOCONF_PROVIDERS": "fake",
+        "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
+        "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
+        "VIDEOCONF_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "VIDEOCONF_FAKE_WEBHOOK_URL": f"http://127.0.0.1:{port}{os.environ.get('VIDEOCONF_PATH_PREFIX', '')}",
+        "VIDEOCONF_FAKE_MEDIA_URL": f"http://127.0.0.1:{port + MEDIA_PORT_OFFSET}",
+        **{name: kept.get(name) or secret for name, secret in made.items()},
+    }
+    return chosen | {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+
+
+def _as_env_file(environment: Mapping[str, str]) -> str:
+    """Write variables as dotenv reads them: a private key has several lines."""
+    escaped = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in environment.items()}
+    return "".join(f"{name}='{value}'\n" for name, value in escaped.items())

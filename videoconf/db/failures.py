@@ -1,0 +1,59 @@
+"""Translate the driver's errors into ours: unreachable, busy, full, or without the schema."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from sqlalchemy import exc
+
+from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, SchemaNotReady
+
+
+def raise_translated(error: BaseException) -> None:
+    """Raise our own error in place of the driver's; return where the error stays as it is."""
+    if (ours := translated(error)) is not error:
+        raise ours from error
+
+
+def translated(error: BaseException) -> BaseException:
+    """Turn what the driver raised into ours where it is the database's state; anything else stays as it is."""
+    if isinstance(error, exc.TimeoutError):
+        return DatabaseBusy("No database connection became free in time.", retry_after_seconds=1)
+    if not isinstance(error, exc.DBAPIError):
+        return error
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return _translated_sqlite(original, error)
+    state = getattr(original, "sqlstate", None)
+    if state is None:
+        # psycopg gives no state where the connection never came about or broke.
+        broken = error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+        return DatabaseUnavailable(retry_after_seconds=5) if broken else error
+    if state in ("57014", "55P03", "40001", "40P01") or state.startswith("533"):
+        return DatabaseBusy(retry_after_seconds=1)
+    if state.startswith("53") or state == "25006":
+        return DatabaseFull(retry_after_seconds=5)
+    if state.startswith(("08", "57P", "25P03")):
+        return DatabaseUnavailable(retry_after_seconds=5)
+    if state in ("42P01", "42703"):  # no such table, no such column
+        return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
+    return error
+
+
+def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> BaseException:
+    name = getattr(original, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusy(retry_after_seconds=1)
+    if name.startswith(("SQLITE_FULL", "SQLITE_READONLY")):
+        return DatabaseFull(retry_after_seconds=5)
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+        return DatabaseUnavailable(retry_after_seconds=5)
+    if _NO_SCHEMA.match(str(original)):
+        return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
+    return error
+
+
+MIGRATE = "Run: flask --app videoconf.app db upgrade"
+_NO_SCHEMA = re.compile(r"no such (table|column): |table \w+ has no column named ")
+"""SQLite has no code for it."""

@@ -1,0 +1,88 @@
+"""SQL functions that PostgreSQL and SQLite write differently."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Double, String, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement, GenericFunction
+
+from videoconf.db.types import UTCDateTime
+
+
+class utc_now(FunctionElement[datetime]):
+    """The present by the database's clock."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
+@compiles(utc_now, "postgresql")
+def _utc_now_postgresql(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(utc_now, "sqlite")
+def _utc_now_sqlite(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    # The width of what SQLAlchemy stores, so that texts compare as times do.
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+class utc_in(FunctionElement[datetime]):
+    """So many seconds from now, by the database's clock."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(literal(seconds, Double))
+
+
+@compiles(utc_in, "postgresql")
+def _utc_in_postgresql(element: utc_in, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(utc_in, "sqlite")
+def _utc_in_sqlite(element: utc_in, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {compiler.process(element.clauses, **kw)} || ' seconds')"
+
+
+class greatest(GenericFunction[Any]):
+    """The larger of two values; a NULL does not count."""
+
+    inherit_cache = True
+
+
+class least(GenericFunction[Any]):
+    """The smaller of two values; a NULL does not count."""
+
+    inherit_cache = True
+
+
+@compiles(greatest, "sqlite")
+@compiles(least, "sqlite")
+def _extreme_sqlite(element: GenericFunction[Any], compiler: SQLCompiler, **kw: Any) -> str:
+    # SQLite's max(a, b) is NULL as soon as one of them is.
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"coalesce({'max' if isinstance(element, greatest) else 'min'}({a}, {b}), {a}, {b})"
+
+
+class by_code_point(FunctionElement[str]):
+    """A text that is compared and sorted by its code points, as Python does, and not by a language's rules."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(by_code_point, "postgresql")
+def _by_code_point_postgresql(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)}) COLLATE "C"'
+
+
+@compiles(by_code_point, "sqlite")
+def _by_code_point_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)  # as it is by default

@@ -1,0 +1,66 @@
+"""The threads that run due jobs, in a server process or in a worker of its own."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from videoconf.errors import VideoconfError
+from videoconf.jobs.queue import Jobs
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 2.0
+THREADS_PER_LONG_ONE = 4
+
+
+class Worker:
+    """Threads that run due jobs until they are stopped. Any number may run, in any number of processes.
+
+    Kinds that take long have threads of their own, so that an hour of copying keeps no end of a meeting waiting.
+
+    :param threads: for what does not take long. One more for each four of them, and at least one, is for what does.
+    """
+
+    def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]], *, threads: int = 1) -> None:
+        self._jobs = jobs
+        self._context = context
+        self._stopping = threading.Event()
+        lanes = [False] * threads + [True] * max(1, threads // THREADS_PER_LONG_ONE)
+        self._threads = [
+            threading.Thread(target=self._run, args=(takes_long,), name="videoconf-worker", daemon=True)
+            for takes_long in lanes
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_seconds: float = 30.0) -> None:
+        """Let the jobs under way finish, then stop."""
+        self._stopping.set()
+        give_up_at = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, give_up_at - time.monotonic()))
+
+    def _run(self, takes_long: bool) -> None:
+        """Run until :meth:`stop`. A database that is away is waited for, and told of once."""
+        told = ""
+        while not self._stopping.is_set():
+            try:
+                with self._context():
+                    self._jobs.run_due(self._stopping.is_set, takes_long=takes_long)
+                told = ""
+            except VideoconfError as error:
+                if error.code != told:
+                    logger.warning("the worker waits: %s: %s", error.code, error.detail)
+                told = error.code
+            except Exception:
+                logger.exception("the worker goes on after an error")
+            self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing

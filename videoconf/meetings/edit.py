@@ -1,0 +1,61 @@
+"""Edit a meeting: its schedule and what the caller keeps with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import update
+
+from videoconf.audit import plain, record
+from videoconf.db.functions import utc_now
+from videoconf.db.transactions import write
+from videoconf.errors import MeetingEnded, ValidationFailed
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.queries import get_meeting
+from videoconf.meetings.schedule import check_schedule_time
+from videoconf.providers import Clock
+from videoconf.tenancy import Caller
+
+
+class Editing:
+    """Edits meetings. One instance serves all threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def edit(self, caller: Caller, link: str, changes: Mapping[str, Any]) -> None:
+        """Change what is given of ``is_scheduled``, ``schedule_time``, ``ext_id`` and ``ext_metadata``.
+
+        :raises MeetingEnded: it has ended, or was deleted.
+        :raises ValidationFailed: the schedule would be contradictory, or a new time is past.
+        """
+        with write() as session:
+            # Locked: of two edits at once, each would otherwise write its half of a schedule upon the other's.
+            meeting = get_meeting(session, caller, link, lock=True)
+            if meeting.end_time is not None or meeting.deleted:
+                raise MeetingEnded
+            values = {**changes, **self._new_schedule(meeting, changes)}
+            changed = {name: value for name, value in values.items() if getattr(meeting, name) != value}
+            if not changed:
+                return
+            before = {name: getattr(meeting, name) for name in changed}
+            session.execute(
+                update(Meeting)
+                .where(Meeting.id == meeting.id)
+                .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
+                .execution_options(synchronize_session=False)
+            )
+            record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))
+
+    def _new_schedule(self, meeting: Meeting, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the schedule after the changes. One that stays as it was is valid whatever the time is now."""
+        is_scheduled = changes.get("is_scheduled", meeting.is_scheduled)
+        time = changes.get("schedule_time", meeting.schedule_time)
+        if not is_scheduled:
+            if changes.get("schedule_time") is not None and "is_scheduled" not in changes:
+                raise ValidationFailed(errors={"scheduleTime": ["Needs isScheduled to be true."]})
+            time = None
+        elif (is_scheduled, time) != (meeting.is_scheduled, meeting.schedule_time):
+            check_schedule_time(time, self._clock)
+        return {"is_scheduled": is_scheduled, "schedule_time": time}

@@ -1,0 +1,179 @@
+"""Joining a meeting: a token for one person. The busiest operation of the service: one query, and no provider call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from videoconf.db.functions import utc_now
+from videoconf.db.transactions import autocommit, begin, write
+from videoconf.errors import (
+    CapabilityUnsupported,
+    MeetingEnded,
+    MeetingNotFound,
+    MeetingNotOpen,
+    ProviderBadResponse,
+    RoleForbidden,
+    ValidationFailed,
+)
+from videoconf.formats import utc_text
+from videoconf.hooks import Providers, contained
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.session import Sessions, ensure_session
+from videoconf.providers import (
+    Clock,
+    JoinToken,
+    Provider,
+    Role,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+    provider_deadline,
+)
+from videoconf.settings import Settings
+from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.tenancy import Caller, visible_to_bound
+
+_MEETING = Meeting.__table__.c
+# Built once, and of the columns that are needed: an entity of all of them takes twice the time.
+_TO_JOIN = select(
+    _MEETING.id,
+    _MEETING.meeting_link,
+    _MEETING.provider,
+    _MEETING.account,
+    _MEETING.session_id,
+    _MEETING.is_scheduled,
+    _MEETING.schedule_time,
+    _MEETING.is_archived,
+    _MEETING.end_to_end_encryption,
+    _MEETING.provider_options,
+    _MEETING.start_time,
+    _MEETING.end_time,
+    _MEETING.deleted,
+).where(_MEETING.meeting_link == bindparam("link"), _MEETING.is_ready, visible_to_bound(_MEETING.tenant))
+
+
+@dataclass(frozen=True)
+class TokenWish:
+    """A token that a caller asks for, for one person."""
+
+    role: Role = Role.PUBLISHER
+    expires_at: datetime | None = None
+    attendee: str | None = None
+    name: str | None = None
+    data: str | None = None
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """A token that was given, and for what."""
+
+    session_id: str
+    provider: str
+    role: Role
+    join: JoinToken
+
+
+class Joining:
+    """Gives tokens. One instance serves all threads."""
+
+    def __init__(
+        self, providers: Providers, sessions: Sessions, targets: StorageTargets, settings: Settings, clock: Clock
+    ) -> None:
+        self._providers = providers
+        self._sessions = sessions
+        self._targets = targets
+        self._settings = settings
+        self._clock = clock
+
+    def issue_token(self, caller: Caller, link: str, wish: TokenWish) -> IssuedToken:
+        """Give one person a token to join.
+
+        :raises RoleForbidden: the caller may not give this role.
+        :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
+        :raises ValidationFailed: the expiry, the role or the data is not one that the provider takes.
+        """
+        if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
+            raise RoleForbidden
+        with autocommit() as connection:
+            meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
+        if meeting is None:
+            raise MeetingNotFound
+        self._check_open(meeting)
+        provider = self._providers.get(meeting.provider)
+        request = self._token_request(provider, wish)
+        ref = self._session_of(caller, provider, meeting)
+        with provider_deadline():
+            join = contained(provider.issue_token, JoinToken)(ref, request)
+        if not _is_usable(join):
+            raise ProviderBadResponse("The provider gave a token that cannot be used.")
+        if meeting.start_time is None:
+            self._start(meeting.id)
+        return IssuedToken(ref.session_id, provider.key, wish.role, join)
+
+    def _check_open(self, meeting: Any) -> None:
+        if meeting.end_time is not None or meeting.deleted:
+            raise MeetingEnded
+        if meeting.is_scheduled and meeting.schedule_time is not None:
+            opens = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
+            if self._clock() < opens:
+                raise MeetingNotOpen(extra={"opensOn": utc_text(opens)})
+
+    def _token_request(self, provider: Provider, wish: TokenWish) -> TokenRequest:
+        can = provider.capabilities
+        if wish.role not in can.roles:
+            raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(can.roles))}."]})
+        now = self._clock()
+        latest = now + can.max_token_ttl
+        expires_at = wish.expires_at or min(latest, now + timedelta(seconds=self._settings.token_ttl_seconds))
+        if expires_at <= now:
+            raise ValidationFailed(errors={"expireTime": ["Must be in the future."]})
+        if expires_at > latest:
+            raise ValidationFailed(
+                errors={"expireTime": [f"Must be within {can.max_token_ttl.total_seconds():.0f} seconds."]}
+            )
+        if len(wish.data or "") > can.max_data_characters:
+            raise ValidationFailed(errors={"data": [f"Must not be longer than {can.max_data_characters} characters."]})
+        # With data alone the data names the person, as integrators of this API expect.
+        return TokenRequest(wish.role, expires_at, wish.attendee or wish.data, wish.name, wish.data)
+
+    def _session_of(self, caller: Caller, provider: Provider, meeting: Any) -> SessionRef:
+        """Return the meeting's session; make it now where the provider's rooms exist just in time."""
+        if meeting.session_id is not None:
+            return SessionRef(meeting.account, meeting.session_id)
+        found = self._targets.find_destination(caller.tenant, provider) if meeting.is_archived else None
+        target_id, storage = found or (None, None)
+        request = SessionRequest(
+            meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
+        )
+        ref = ensure_session(provider, request)
+        with begin() as transaction:
+            if self._sessions.bind(transaction, meeting.id, provider.key, ref, target_id):
+                return ref
+            of_winner = select(_MEETING.account, _MEETING.session_id).where(_MEETING.id == meeting.id)
+            winner = transaction.execute(of_winner).one()
+        return SessionRef(winner.account, winner.session_id)
+
+    def _start(self, meeting_id: int) -> None:
+        """Set the start, once. A meeting that ended in this moment gives no token."""
+        with write() as session:
+            started = session.execute(
+                update(Meeting)
+                .where(Meeting.id == meeting_id, Meeting.end_time.is_(None))
+                .values(start_time=func.coalesce(Meeting.start_time, utc_now()))
+                .returning(Meeting.id)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+        if started is None:
+            raise MeetingEnded
+
+
+def _is_usable(join: JoinToken) -> bool:
+    given: tuple[Any, ...] = (join.token, join.expires_at, join.connect)  # whatever a plugin put there
+    token, expires_at, connect = given
+    is_time = isinstance(expires_at, datetime) and expires_at.tzinfo is not None
+    return isinstance(token, str | None) and is_time and isinstance(connect, Mapping)

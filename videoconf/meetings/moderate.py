@@ -1,0 +1,101 @@
+"""Moderating a meeting: removing and muting people, at the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.attendance.streams import find_streams
+from videoconf.audit import record
+from videoconf.db.transactions import read, write
+from videoconf.errors import CapabilityUnsupported, ConnectionNotFound, MeetingEnded, MeetingNotFound, ProviderError
+from videoconf.hooks import Providers, contained
+from videoconf.meetings.models import Meeting
+from videoconf.providers import Capability, SessionRef, provider_deadline
+from videoconf.providers import Moderation as Moderator
+from videoconf.tenancy import Caller, visible_to
+
+
+class Moderation:
+    """The operations. One instance serves all threads.
+
+    Nothing is stored but the audit entry: who is there, and until when, is for webhooks to say.
+
+    :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+    :raises MeetingEnded: also for a deleted meeting.
+    :raises CapabilityUnsupported: the provider moderates nobody.
+    :raises ConnectionNotFound: nobody was ever connected to the meeting under this id.
+    :raises ProviderError: with ``outcome_unknown`` it may have happened all the same, and the audit trail says so.
+    """
+
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+
+    def disconnect(self, caller: Caller, link: str, connection_id: str) -> None:
+        """Remove one connection. Idempotent; one that has left is success."""
+        meeting, moderator = self._find_moderator(caller, link, connection_id)
+        self._moderate(
+            caller,
+            link,
+            "attendee.disconnected",
+            connection_id,
+            lambda: moderator.disconnect(SessionRef(meeting.account, meeting.session_id), connection_id),
+        )
+
+    def mute(self, caller: Caller, link: str, connection_id: str | None = None) -> None:
+        """Mute what one connection sends, or without one what everybody sends at this moment. Idempotent."""
+        meeting, moderator = self._find_moderator(caller, link, connection_id)
+        if meeting.session_id is None:
+            return  # the room exists just in time, and it was no time for it yet: nobody is there
+        streams: dict[str, list[str]] = {}
+        if connection_id is not None:
+            with read() as session:
+                streams = find_streams(session, meeting.id)
+        self._moderate(
+            caller,
+            link,
+            "meeting.muted" if connection_id is None else "attendee.muted",
+            connection_id,
+            lambda: moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams),
+        )
+
+    def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, Moderator]:
+        """Return the meeting and who moderates it, after all that forbids it."""
+        with read() as session:
+            meeting = session.execute(
+                select(
+                    Meeting.id, Meeting.provider, Meeting.account, Meeting.session_id, Meeting.end_time, Meeting.deleted
+                ).where(Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant))
+            ).one_or_none()
+            if meeting is None:
+                raise MeetingNotFound
+            is_known = connection_id is None or session.get(AttendeeConnection, (meeting.id, connection_id)) is not None
+        if meeting.end_time is not None or meeting.deleted:
+            raise MeetingEnded
+        provider = self._providers.get(meeting.provider)
+        if not isinstance(provider, Moderator):
+            lacking = f"The provider {provider.key!r} lacks the capability '{Capability.MODERATION}'."
+            raise CapabilityUnsupported(lacking)
+        if not is_known:
+            raise ConnectionNotFound
+        return meeting, provider
+
+    def _moderate(
+        self, caller: Caller, link: str, action: str, connection_id: str | None, call: Callable[[], None]
+    ) -> None:
+        error = None
+        try:
+            with provider_deadline():
+                contained(call)()
+        except ProviderError as raised:
+            if not raised.outcome_unknown:
+                raise
+            error = raised
+        with write() as session:
+            after = None if error is None else {"outcome": "unknown", "error": error.code}
+            record(session, caller, action, meeting_link=link, target=connection_id, after=after)
+        if error is not None:
+            raise error

@@ -1,0 +1,133 @@
+"""Make what a provider's plugin returns safe to store: strings that both databases take, bounded, with aware UTC times.
+
+A participant chooses their own name, and a vendor its own metadata. Neither may make a webhook fail, because a sender
+whose webhooks fail repeats them for a day, or stops sending.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from videoconf.formats import NOT_KEPT, cleaned_text
+from videoconf.providers.types import ArchiveState, EventKind, ProviderEvent
+from videoconf.storage.base import KEY
+
+LONGEST_TEXT = 255
+LONGEST_ATTENDEE = 1000
+LONGEST_DEDUPE_KEY = 200
+ARCHIVE_ID = re.compile(r"[A-Za-z0-9._~:=+@-]{1,255}")
+"""An archive's id is part of our paths."""
+LARGEST_NUMBER = {"duration_seconds": 2**31 - 1, "size_bytes": 2**63 - 1}
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 8
+
+_PRIVATE_NAME = re.compile(
+    r"ur[il]s?$|^ur[il]|href|link|passw|secret|token|credential|signature|authorization|(api|access|private)[-_ ]?key",
+    re.IGNORECASE,
+)
+_URL = re.compile(r"[a-z0-9+.-]:/|^\s*//|\bwww\.|\b(data|mailto):", re.IGNORECASE)
+
+
+def cleaned_event(event: ProviderEvent) -> ProviderEvent:
+    """Return the event with texts that both databases take, bounded; those that a token takes stay as they are.
+
+    A participant chooses their own name; it must not be able to make a webhook fail, because a sender whose webhooks
+    fail repeats them for a day, or stops sending.
+
+    :raises ValueError: an id cannot be kept as it is (changing it could make two connections one), or an archive has
+        none that can be used. Of what is no event at all, any other error of reading it.
+    """
+    for name, longest in (
+        ("session_id", LONGEST_TEXT),
+        ("connection_id", LONGEST_TEXT),
+        ("dedupe_key", LONGEST_DEDUPE_KEY),
+    ):
+        if not _is_usable(getattr(event, name) or "", longest):
+            raise ValueError(f"the event's {name} is longer than {longest} characters, or has some that are not kept")
+    texts: dict[str, Any] = {
+        "session_id": event.session_id or None,
+        "connection_id": event.connection_id or None,
+        "attendee": _optional(event.attendee, LONGEST_ATTENDEE),
+        "name": _optional(event.name),
+        "reason": _optional(event.reason),
+    }
+    times: dict[str, Any] = {name: _utc(getattr(event, name)) for name in ("at", "connected_at")}
+    archive = None if event.archive is None else cleaned_archive(event.archive)
+    stream = event.stream
+    if stream is not None and not (stream.stream_id and _is_usable(stream.stream_id, LONGEST_TEXT)):
+        stream = None  # without it, the event still proves presence
+    return dataclasses.replace(event, kind=EventKind(event.kind), archive=archive, stream=stream, **texts, **times)
+
+
+def _is_usable(id: str, longest: int) -> bool:
+    return len(id) <= longest and not NOT_KEPT.search(id)
+
+
+def cleaned_archive(said: ArchiveState) -> ArchiveState:
+    """Return the statement as both databases take it, without anything in its metadata that gives access.
+
+    :raises ValueError: its id is none that we could serve, or a time is not aware.
+    """
+    if not ARCHIVE_ID.fullmatch(said.archive_id):
+        raise ValueError("the archive's id is empty, too long or no part of a path")
+    return dataclasses.replace(
+        said,
+        provider_status=_clean(said.provider_status),
+        name=_optional(said.name),
+        reason=_optional(said.reason),
+        object_key=said.object_key if said.object_key is not None and KEY.fullmatch(said.object_key) else None,
+        created_at=_utc(said.created_at),
+        updated_at=_utc(said.updated_at),
+        duration_seconds=_bounded(said.duration_seconds, "duration_seconds"),
+        size_bytes=_bounded(said.size_bytes, "size_bytes"),
+        metadata=_public(said.metadata),
+    )
+
+
+def _optional(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
+    return None if text is None else cleaned_text(text, longest) or None
+
+
+def _clean(text: str) -> str:
+    return cleaned_text(text, LONGEST_TEXT)
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise ValueError("a provider's time must be aware")
+    return None if time is None else time.astimezone(UTC)
+
+
+def _bounded(number: int | None, name: str) -> int | None:
+    return None if number is None else max(0, min(number, LARGEST_NUMBER[name]))
+
+
+def _public(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the metadata may be stored and shown; nothing of it where it is too much."""
+    kept: dict[str, Any] = _kept(metadata, MAX_METADATA_DEPTH) or {}
+    return kept if len(json.dumps(kept, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES else {}
+
+
+def _kept(value: Any, depth: int) -> Any:
+    """Return a JSON value without members that give access, or None for one that does so itself."""
+    if isinstance(value, Mapping) and depth:
+        items = (
+            (_clean(str(name)), _kept(item, depth - 1))
+            for name, item in value.items()
+            if not _PRIVATE_NAME.search(str(name))
+        )
+        return {name: item for name, item in items if item is not None}
+    if isinstance(value, list | tuple) and depth:
+        return [kept for item in value if (kept := _kept(item, depth - 1)) is not None]
+    if isinstance(value, str):
+        return None if _URL.search(value) else _clean(value)
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and value - value == 0:  # neither infinite nor no number
+        return value
+    return None

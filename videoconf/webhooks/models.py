@@ -1,0 +1,55 @@
+"""The inbox's row: one event of one webhook."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from videoconf.db.functions import utc_now
+from videoconf.db.types import BigId, Model
+
+
+class EventStatus(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    ORPHAN = "orphan"
+    """Its session is not known (yet); it is applied when a meeting binds the session."""
+    IGNORED = "ignored"
+    """Of no consequence to us."""
+    QUARANTINED = "quarantined"
+    """Authentic, and its body cannot be read or its time cannot be true."""
+
+
+# Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
+_only_orphans: dict[str, Any] = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
+_only_with_body: dict[str, Any] = {f"{dialect}_where": text("body IS NOT NULL") for dialect in ("postgresql", "sqlite")}
+
+
+class WebhookEvent(Model):
+    """One event that a provider told us of. The unique constraint is what makes a second delivery harmless."""
+
+    __tablename__ = "webhook_event"
+    __table_args__ = (
+        UniqueConstraint("provider", "account", "dedupe_key"),
+        Index("ix_webhook_event_orphan", "provider", "account", "session_id", **_only_orphans),
+        Index("ix_webhook_event_body", "received_at", **_only_with_body),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    provider: Mapped[str]
+    account: Mapped[str]
+    channel: Mapped[str]
+    dedupe_key: Mapped[str]
+    kind: Mapped[str]
+    status: Mapped[str]
+    session_id: Mapped[str | None]
+    received_at: Mapped[datetime] = mapped_column(default=utc_now())
+    event: Mapped[dict[str, Any] | None]
+    """An orphan's evidence in our own words, until it is applied."""
+    body: Mapped[bytes | None]
+    """The webhook's raw bytes."""

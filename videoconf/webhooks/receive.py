@@ -1,0 +1,217 @@
+"""Receiving a webhook: verified, stored once, applied, all in one transaction; acknowledged means visible.
+
+The sender gets an error only where a repetition can help: our own storage failed. Everything authentic is taken,
+duplicates, unknown events, unknown sessions and unreadable bodies included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Insert, bindparam, literal, literal_column, select, update
+
+from videoconf.archives.merge import merge_evidence as merge_archive_evidence
+from videoconf.attendance import merge, streams
+from videoconf.db.functions import greatest
+from videoconf.db.transactions import Transaction, begin, dialect_of, entities
+from videoconf.db.types import UTCDateTime
+from videoconf.db.upsert import upserts
+from videoconf.errors import WebhookRejected
+from videoconf.hooks import contained
+from videoconf.jobs.queue import enqueue
+from videoconf.meetings.models import END_SESSION, Meeting
+from videoconf.meetings.session import Bound, Replay, lock_session
+from videoconf.observability.metrics import WEBHOOK_EVENTS
+from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
+from videoconf.providers.cleaning import cleaned_event
+from videoconf.webhooks.codec import event_from_json, event_to_json
+from videoconf.webhooks.credibility import arrives_in_time, credible
+from videoconf.webhooks.models import EventStatus, WebhookEvent
+
+logger = logging.getLogger(__name__)
+
+
+def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
+    """Take one webhook; return the answer to a handshake, or None when it was an ordinary one.
+
+    :raises WebhookRejected: its origin is not proven; nothing is stored.
+    :raises DatabaseUnavailable: it was not stored; the sender should come again.
+    """
+    _verify(provider, request)
+    if (reply := contained(provider.answer_handshake, WebhookReply | None)(request)) is not None:
+        return reply
+    events = _parse(provider, request)
+    with begin() as transaction:
+        outcomes = [_take(transaction, provider, request, event) for event in events]
+    for outcome in outcomes:  # once it is committed: what was rolled back comes again
+        WEBHOOK_EVENTS.labels(provider.key, outcome).inc()
+    return None
+
+
+def _verify(provider: Provider, request: WebhookRequest) -> None:
+    try:
+        provider.verify_webhook(request)
+    except WebhookRejected:
+        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
+        raise
+    except (Exception, SystemExit) as error:
+        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
+        # Verifying libraries raise all sorts of things on malformed input; none of them means that it is genuine.
+        raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
+
+
+def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
+    """Parse, and put in place of each event that cannot be read, or of all, one that stands for it."""
+    try:
+        said = list(provider.parse_webhook(request))
+    except (Exception, SystemExit):
+        return [_unreadable(provider, request)]
+    return [_cleaned(provider, request, event, f":{number}") for number, event in enumerate(said)]
+
+
+def _cleaned(provider: Provider, request: WebhookRequest, event: ProviderEvent, place: str) -> ProviderEvent:
+    try:
+        clean = cleaned_event(event)
+        if not clean.dedupe_key:
+            raise ValueError("the event has no dedupe key")
+    except Exception:  # whatever a plugin made of it
+        return _unreadable(provider, request, place)
+    return clean
+
+
+def _unreadable(provider: Provider, request: WebhookRequest, place: str = "") -> ProviderEvent:
+    logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
+    return ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}{place}")
+
+
+def _take(transaction: Transaction, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:
+    """Store one event and apply it, unless it was stored before; return what became of it."""
+    expected = EventStatus.APPLIED
+    if event.kind is EventKind.IGNORED or event.session_id is None:
+        unreadable = event.dedupe_key.startswith("unreadable:")
+        expected = EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED
+    row = {
+        "provider": provider.key,
+        "account": provider.account,
+        "channel": request.channel,
+        "dedupe_key": event.dedupe_key,
+        "kind": event.kind.value,  # the driver takes longer to see that a member is a text
+        "status": expected.value,
+        "session_id": event.session_id,
+        "received_at": request.received_at,
+        "body": request.body,
+    }
+    stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
+    if stored is None:
+        return "duplicate"
+    if expected is not EventStatus.APPLIED:
+        return expected
+    status = _settle(transaction, provider, request.received_at, event, stored)
+    if status is not expected:
+        found = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
+        transaction.execute(update(INBOX).where(INBOX.c.id == stored.id).values(found))
+    return status
+
+
+def _of_session(provider: Provider, event: ProviderEvent) -> dict[str, Any]:
+    return {"of_provider": provider.key, "of_account": provider.account, "of_session": event.session_id}
+
+
+def _store_once(statement: Any) -> Insert:
+    # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
+    once: Insert = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    # Nearly every event has a meeting, and so it is told without a round trip of its own.
+    meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
+    return once.returning(INBOX.c.id, *meeting)
+
+
+INBOX: Any = WebhookEvent.__table__
+_MEETINGS: Any = Meeting.__table__
+_MEETING = _MEETINGS.c
+_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on)
+_MEETING_OF = select(*_NEEDED).where(
+    _MEETING.provider == bindparam("of_provider"),
+    _MEETING.account == bindparam("of_account"),
+    _MEETING.session_id == bindparam("of_session"),
+)
+_STORE_ONCE = upserts(INBOX, _store_once)
+
+
+_ORPHANS = (
+    select(INBOX.c.id, INBOX.c.event)
+    .where(
+        INBOX.c.provider == bindparam("of_provider"),
+        INBOX.c.account == bindparam("account"),
+        INBOX.c.session_id == bindparam("session_id"),
+        # In the statement's text: of a parameter nobody knows beforehand whether the index of orphans will do.
+        INBOX.c.status == literal_column(f"'{EventStatus.ORPHAN}'"),
+    )
+    .order_by(INBOX.c.id)
+)
+
+
+def _replay(transaction: Transaction, bound: Bound) -> None:
+    """Apply the events that arrived for a session before its meeting was known."""
+    of_session = {
+        "of_provider": bound.provider,
+        "account": bound.session.account,
+        "session_id": bound.session.session_id,
+    }
+    for orphan in transaction.execute(_ORPHANS, of_session).all():
+        event = event_from_json(orphan.event or {})
+        status = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)
+        transaction.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
+
+
+REPLAY = Replay(_ORPHANS.exists(), _replay)
+"""For :class:`videoconf.meetings.session.Sessions`, which does not know who receives webhooks."""
+
+
+def _settle(
+    transaction: Transaction, provider: Provider, received_at: datetime, event: ProviderEvent, stored: Any
+) -> EventStatus:
+    """Apply an event to its meeting, or say why not.
+
+    :param stored: the inbox's row, with the meeting's columns.
+    """
+    if not arrives_in_time(event, received_at, provider.capabilities.retry_horizon):
+        return EventStatus.QUARANTINED
+    meeting = stored
+    if meeting.meeting_id is None:
+        lock_session(transaction, provider.key, SessionRef(provider.account, event.session_id or ""))
+        meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
+    if meeting is None:
+        return EventStatus.ORPHAN
+    return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event)
+
+
+def _apply_if_credible(
+    transaction: Transaction, meeting_id: int, created_on: datetime, event: ProviderEvent
+) -> EventStatus:
+    """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
+    believed = credible(event, created_on)
+    return EventStatus.QUARANTINED if believed is None else _apply(transaction, meeting_id, believed)
+
+
+def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> EventStatus:
+    """Change what the event is evidence for. Idempotent and independent of order."""
+    if event.kind in (EventKind.JOINED, EventKind.LEFT, EventKind.ACTIVITY):
+        if event.connection_id is None or event.at is None:
+            return EventStatus.IGNORED
+        ended = merge.merge(transaction, meeting_id, event)
+        streams.merge(transaction, meeting_id, event)
+        if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
+            # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
+            enqueue(transaction, END_SESSION, {"meeting_id": meeting_id})
+    elif event.kind is EventKind.SESSION_CLOSED:
+        closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
+        transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))
+    elif event.kind is EventKind.ARCHIVE:
+        if event.archive is None:
+            return EventStatus.IGNORED
+        with entities(transaction) as session:
+            merge_archive_evidence(session, meeting_id, event.archive)
+    return EventStatus.APPLIED
