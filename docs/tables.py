@@ -15,7 +15,8 @@ import cog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from videoconf import cli, errors
+from videoconf import errors
+from videoconf.cli import main as cli
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app

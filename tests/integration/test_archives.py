@@ -90,14 +90,14 @@ def stored(deletion, monkeypatch):
             self.deleted = []
             self.fails = None
 
-        def __call__(self, archive):
+        def __call__(self, targets, archive):
             if self.fails:
                 raise self.fails
             self.deleted.append(archive.archive_id)
             return True
 
     stored = Stored()
-    monkeypatch.setattr(deletion._targets, "delete_copy", stored)
+    monkeypatch.setattr("videoconf.archives.delete.delete_copies", stored)
     return stored
 
 
@@ -697,11 +697,11 @@ def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, 
     assert api("DELETE", f"/archives/{archive_id}").status == 503
     both_are_here = threading.Barrier(2)
 
-    def delete_stored_copy(archive):
+    def delete_stored_copy(targets, archive):
         both_are_here.wait(10)
         return True
 
-    monkeypatch.setattr(deletion._targets, "delete_copy", delete_stored_copy)
+    monkeypatch.setattr("videoconf.archives.delete.delete_copies", delete_stored_copy)
 
     def resume():
         with app.app_context():

@@ -14,7 +14,7 @@ from videoconf_fake.webhooks import sign, signer
 
 FORMER = Secret("whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=")
 NEW = Secret("whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoYXQ=")
-SAMPLES = load_samples(Path(__file__).parent / "samples/fake")
+SAMPLES = load_samples(Path(__file__).parent / "webhooks")
 
 
 class FakeKit(ProviderConformance):

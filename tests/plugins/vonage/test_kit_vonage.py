@@ -14,7 +14,7 @@ from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings
 
 FORMER, NEW = Secret("kit-signs-callbacks-with-this-secret"), Secret("kit-signs-callbacks-with-that-secret")
-SAMPLES = load_samples(Path(__file__).parent / "samples/vonage")
+SAMPLES = load_samples(Path(__file__).parent / "webhooks")
 
 
 class VonageKit(ProviderConformance):
