@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from videoconf.hooks import Plugins
 
-pytest_plugins = ["tests.databases", "tests.presets", "tests.storage_servers"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.presets",
+    "tests.support.storage_servers",
+    "tools.vonage_standin.fixtures",
+]
 
 # Settings of whoever runs the tests must not decide how they end. Gone before any fixture, for subprocesses too.
 for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:

@@ -17,8 +17,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.conftest import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
-from tests.databases import DATABASES
-from tests.service import Answer, Caller, Service, service_of
+from tests.support.databases import DATABASES
+from tests.support.service import Answer, Caller, Service, service_of
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.servers import GunicornServer
+from tests.support.servers import GunicornServer
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent

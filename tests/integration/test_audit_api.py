@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.service import ON_SQLITE, service_of
+from tests.support.service import ON_SQLITE, service_of
 
 
 @pytest.fixture

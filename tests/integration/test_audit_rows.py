@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from tests.service import SteppedClock, at_once, credential, plugins_with, service_of
+from tests.support.service import SteppedClock, at_once, credential, plugins_with, service_of
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read
 from videoconf.errors import ProviderUnavailable

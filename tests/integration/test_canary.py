@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from sqlalchemy import make_url, text
 
-from tests.service import service_of
+from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.cli.main import commands
 from videoconf.db.transactions import read

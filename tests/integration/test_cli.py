@@ -16,7 +16,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy import make_url
 
 from tests.conftest import JWT_SECRET
-from tests.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_SQLITE, plugins_with, service_of
 from videoconf.cli.main import commands
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable

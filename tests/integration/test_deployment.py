@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.servers import start_gunicorn
-from tests.service import ON_SQLITE
+from tests.support.servers import start_gunicorn
+from tests.support.service import ON_SQLITE
 from videoconf.settings import Settings, declared
 from videoconf_vonage.settings import VonageSettings
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.conftest import FAKE_SETTINGS
-from tests.service import service_at
+from tests.support.service import service_at
 
 SCRIPT = Path(__file__).with_name("documented_calls.mjs")
 NODE = shutil.which("node")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.service import ON_SQLITE, count_meetings, service_of
+from tests.support.service import ON_SQLITE, count_meetings, service_of
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ import pytest
 import urllib3
 
 from tests.conftest import JWT_SECRET
-from tests.servers import start_gunicorn
-from tests.service import Caller, over_http
+from tests.support.servers import start_gunicorn
+from tests.support.service import Caller, over_http
 from tests.third_party.guide import steps
 from videoconf.testing import FaultyServer
 

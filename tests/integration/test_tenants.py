@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.service import ON_SQLITE, credential, service_of
+from tests.support.service import ON_SQLITE, credential, service_of
 
 ON_A_MEETING = [
     ("GET", "", None),

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.integration.attendance.scripted import ScriptedProvider
-from tests.service import SteppedClock, plugins_with, service_of
+from tests.support.service import SteppedClock, plugins_with, service_of
 from videoconf.db.types import db
 
 

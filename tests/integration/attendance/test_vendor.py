@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.service import service_of
+from tests.support.service import service_of
 from videoconf.api.services import services
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.faulty_server import FaultyServer, hang, reply
 from tools.vonage_standin import VonageStandin
 from tools.vonage_standin.callbacks import Callback
 from tools.vonage_standin.callers import call
 from tools.vonage_standin.world import Session
+from videoconf.testing.faulty_server import FaultyServer, hang, reply
 
 SECRET = "signature-secret-of-at-least-32-characters"
 

@@ -1,0 +1,20 @@
+"""A service whose clock stands still until a test steps it."""
+
+import pytest
+
+from tests.support.service import SteppedClock, service_of
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+@pytest.fixture
+def app(make_app, clock):
+    return make_app(clock=clock)
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
