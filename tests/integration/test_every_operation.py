@@ -4,17 +4,6 @@ import pytest
 
 from tests.support.service import ON_SQLITE, count_meetings, service_of
 
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
-
-
 OPERATIONS = [
     ("POST", "/session", "CreateMeetingSession"),
     ("GET", "/session", "GetMeetings"),

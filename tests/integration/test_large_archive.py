@@ -12,8 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, text
 
-from tests.conftest import JWT_SECRET
-from tests.support.service import ON_SQLITE, SteppedClock, service_of
+from tests.support.clock import SteppedClock
+from tests.support.service import ON_SQLITE, service_of
+from tests.support.settings import JWT_SECRET
 from videoconf.api.services import services
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read, write

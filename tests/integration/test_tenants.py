@@ -24,11 +24,6 @@ ON_A_MEETING = [
 """Method, path below the meeting, body."""
 
 
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
 def same(answer):
     """What tells one answer from another, but for the id of its request."""
     body = answer.json

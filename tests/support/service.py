@@ -18,7 +18,7 @@ import urllib3
 from pluggy import PluginManager
 from sqlalchemy import func, select
 
-from tests.conftest import FAKE_SETTINGS
+from tests.support.settings import FAKE_SETTINGS
 from videoconf import hookimpl
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -92,16 +92,16 @@ class Caller:
     """Whoever sends requests with these headers."""
 
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
-        self._send = send
-        self._headers = dict(headers)
+        self.send = send
+        self.headers = dict(headers)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send one request. A body is sent as JSON, bytes as they are; ``X_Request_ID=…`` is ``X-Request-ID: …``."""
-        sent = dict(self._headers)
+        sent = dict(self.headers)
         if body is not None and not isinstance(body, bytes):
             body, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._send(method, path, body, sent)
+        return self.send(method, path, body, sent)
 
     def create(self, **options: Any) -> str:
         """Create a meeting and return its link."""
@@ -197,22 +197,6 @@ def credential(issued: Mapping[str, Any]) -> str:
 def now_text(**later: float) -> str:
     """Write the present, or a time so much later, as the API takes it."""
     return (datetime.now(UTC) + timedelta(**later)).isoformat().replace("+00:00", "Z")
-
-
-class SteppedClock:
-    """An application's clock that goes forward only when told to. It begins now, since the database's clock runs."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC).replace(microsecond=0)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def text(self, **later: float) -> str:
-        return (self.now + timedelta(**later)).isoformat().replace("+00:00", "Z")
-
-    def step(self, **amount: float) -> None:
-        self.now += timedelta(**amount)
 
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:

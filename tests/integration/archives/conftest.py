@@ -2,18 +2,7 @@
 
 import pytest
 
-from tests.support.service import service_of
 from videoconf.api.services import services
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
 
 
 @pytest.fixture

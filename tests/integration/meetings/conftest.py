@@ -1,25 +1,8 @@
-"""The caller of the API."""
+"""Meetings of a service whose clock a test steps."""
 
 import pytest
 
-from tests.support.service import SteppedClock, service_of
-
 
 @pytest.fixture
-def clock():
-    return SteppedClock()
-
-
-@pytest.fixture
-def app(make_app, clock):
-    return make_app(clock=clock)
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
+def app_options(clock):
+    return {"clock": clock}

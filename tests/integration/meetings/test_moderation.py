@@ -9,11 +9,6 @@ from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
 from videoconf_fake.provider import FakeProvider
 
 
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
 def there(service, link):
     return {
         connection["id"]: connection["left"] is None

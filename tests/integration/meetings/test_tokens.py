@@ -6,26 +6,11 @@ from datetime import datetime, timedelta
 import jwt
 import pytest
 
-from tests.conftest import FAKE_SETTINGS
-from tests.support.service import ON_SQLITE, Caller, SteppedClock, in_process, plugins_with, service_of
+from tests.support.service import ON_SQLITE, Caller, in_process, plugins_with, service_of
+from tests.support.settings import FAKE_SETTINGS
 from videoconf.errors import ProviderUnavailable
 from videoconf.providers import Role
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
-
-
-@pytest.fixture
-def clock():
-    return SteppedClock()
-
-
-@pytest.fixture
-def service(make_app, headers, clock):
-    return service_of(make_app(clock=clock), headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
 
 
 def claims_of(token):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.storage_delivery.world import KEY, World
-from tests.support.service import SteppedClock
+from tests.support.clock import SteppedClock
 from videoconf_fake.memory import AREAS
 
 

@@ -90,7 +90,7 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
 
     def put(self, key, stream, **kw):
         stored = original(self, key, stream, **kw)
-        assert Caller(in_process(world.app), world.api._headers)("DELETE", f"/archives/{archive_id}").status == 200
+        assert Caller(in_process(world.app), world.api.headers)("DELETE", f"/archives/{archive_id}").status == 200
         return stored
 
     monkeypatch.setattr(MemoryTarget, "put", put)

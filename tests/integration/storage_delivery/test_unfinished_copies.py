@@ -144,7 +144,7 @@ def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(mak
     original = MemoryTarget.put
 
     def put(self, key, stream, **kw):
-        assert Caller(in_process(world.app), world.api._headers)("DELETE", f"/archives/{archive_id}").status == 200
+        assert Caller(in_process(world.app), world.api.headers)("DELETE", f"/archives/{archive_id}").status == 200
         return original(self, key, stream, **kw)
 
     with monkeypatch.context() as patch:

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.integration.storage_targets.steps import KEYS
-from tests.support.service import service_of
 from videoconf_fake.memory import AREAS
 
 
@@ -21,10 +20,5 @@ def areas():
 
 
 @pytest.fixture
-def app(make_app):
-    return make_app(encryption_keys=KEYS[:1])
-
-
-@pytest.fixture
-def api(app, headers):
-    return service_of(app, headers).api
+def app_options():
+    return {"encryption_keys": KEYS[:1]}

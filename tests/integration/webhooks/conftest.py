@@ -1,20 +1,8 @@
-"""A service whose clock stands still until a test steps it."""
+"""Webhooks come at a service whose clock a test steps."""
 
 import pytest
 
-from tests.support.service import SteppedClock, service_of
-
 
 @pytest.fixture
-def clock():
-    return SteppedClock()
-
-
-@pytest.fixture
-def app(make_app, clock):
-    return make_app(clock=clock)
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
+def app_options(clock):
+    return {"clock": clock}

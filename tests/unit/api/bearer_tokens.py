@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.unit.api.conftest import JWT_SECRET
+from tests.support.settings import JWT_SECRET
 from videoconf.settings import Settings
 
 Make = Callable[[Settings], Flask]

@@ -12,8 +12,8 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import RSA, Make, pem, status, token
-from tests.unit.api.conftest import JWT_SECRET
 from videoconf.api.authentication import auth_faults, mint_token
 from videoconf.api.permissions import Permission
 from videoconf.errors import ConfigurationError
@@ -91,8 +91,8 @@ def test_f1_no_single_bearer_token_is_401(client: FlaskClient, make: Callable[[s
 
 
 @pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
-def test_f1_a_token_elsewhere_is_not_read(app: Flask, name: str) -> None:
-    client = app.test_client()
+def test_f1_a_token_elsewhere_is_not_read(shell: Flask, name: str) -> None:
+    client = shell.test_client()
     client.set_cookie(name, token())
     client.set_cookie("access_token_cookie", token())
     assert status(client, None, query_string={name: token()}, json={name: token()}) == 401
@@ -101,10 +101,10 @@ def test_f1_a_token_elsewhere_is_not_read(app: Flask, name: str) -> None:
 def test_without_authentication_all_is_the_development_actors(
     make_shell: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = make_shell(Settings(auth="disabled", development=True, default_tenant="home"))
+    shell = make_shell(Settings(auth="disabled", development=True, default_tenant="home"))
     assert [record.levelno for record in caplog.records if "DISABLED" in record.getMessage()] == [logging.WARNING]
     for headers in ({}, {"Authorization": "Bearer rubbish"}):
-        body = app.test_client().get("/who", headers=headers).get_json()
+        body = shell.test_client().get("/who", headers=headers).get_json()
         assert (body["subject"], body["tenant"], len(body["permissions"])) == ("development", "home", len(Permission))
         assert body["requestId"]
 

@@ -20,8 +20,9 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import ED25519, OTHER_SECRET, P256, RSA, Make, claims, pem, status, token
-from tests.unit.api.conftest import JWT_SECRET, _make
+from tests.unit.api.shell import shell_with
 from videoconf.settings import Secret, Settings
 
 
@@ -179,7 +180,7 @@ def test_the_limits_of_texts_are_taken(client: FlaskClient) -> None:
 
 
 JSON_VALUE = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text() | st.integers())
-CLIENT = _make(Settings(jwt_secrets=(Secret(JWT_SECRET),))).test_client()
+CLIENT = shell_with(Settings(jwt_secrets=(Secret(JWT_SECRET),))).test_client()
 
 
 @given(st.dictionaries(st.sampled_from([*claims(), "tenant", "meetingRoles", "nbf", "type", "jti"]), JSON_VALUE))

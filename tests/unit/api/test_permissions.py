@@ -74,16 +74,16 @@ def test_a_webhook_needs_no_token_and_options_neither(client: FlaskClient) -> No
 
 
 def test_a_route_that_declares_nothing_is_listed_and_answers_nobody(settings: Settings) -> None:
-    app = Flask("t")  # with its static route
-    init_auth(app, settings)
-    register_problem_handlers(app)
-    app.add_url_rule("/open", "open", lambda: {"secret": 1})
-    app.add_url_rule("/public", "public", public("a test")(lambda: {}))
-    assert undeclared_routes(app) == ["open /open"]
-    response = app.test_client().get("/open", headers={"Authorization": f"Bearer {token()}"})
+    shell = Flask("t")  # with its static route
+    init_auth(shell, settings)
+    register_problem_handlers(shell)
+    shell.add_url_rule("/open", "open", lambda: {"secret": 1})
+    shell.add_url_rule("/public", "public", public("a test")(lambda: {}))
+    assert undeclared_routes(shell) == ["open /open"]
+    response = shell.test_client().get("/open", headers={"Authorization": f"Bearer {token()}"})
     assert (response.status_code, response.get_json(force=True)["code"]) == (500, "internal")
-    assert app.test_client().get("/public").status_code == 200
+    assert shell.test_client().get("/public").status_code == 200
 
 
-def test_the_shell_declares_all_its_routes(app: Flask) -> None:
-    assert undeclared_routes(app) == []
+def test_the_shell_declares_all_its_routes(shell: Flask) -> None:
+    assert undeclared_routes(shell) == []

@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import ED25519, OTHER_SECRET, P256, RSA, Make, pem, status, token
-from tests.unit.api.conftest import JWT_SECRET
 from videoconf.api.authentication import auth_faults
 from videoconf.settings import Secret, Settings
 

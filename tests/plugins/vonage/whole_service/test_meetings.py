@@ -12,7 +12,8 @@ from sqlalchemy import select, text
 
 from tests.plugins.vonage.test_failures import TABLE
 from tests.plugins.vonage.whole_service.vonage_service import PATHS, PERSON, WEBHOOK_TOKEN
-from tests.support.service import ON_SQLITE, SteppedClock, count_meetings, plugins_with
+from tests.support.clock import SteppedClock
+from tests.support.service import ON_SQLITE, count_meetings, plugins_with
 from tools.vonage_standin import faults
 from videoconf import hookimpl
 from videoconf.db.transactions import read
