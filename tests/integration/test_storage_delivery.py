@@ -31,7 +31,6 @@ from videoconf.jobs.queue import Work, enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Secret
 from videoconf.storage import storage_seconds_left
-from videoconf.storage_targets.in_force import pushes
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.media import Media
 from videoconf_fake.media_server import MediaServer
@@ -711,7 +710,7 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert session.execute(queued).all() == []
-    if why != "pushed" or pushes(services(world.app).providers.get("fake"), "memory"):
+    if why != "pushed" or services(world.app).providers.get("fake").pushes_to("memory"):
         assert not AREAS.objects.get("bucket")
 
 
