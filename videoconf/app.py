@@ -52,7 +52,7 @@ from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
-from videoconf.hooks import Plugins, Registry, build_registry, contained, enable_providers, load_plugins
+from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
 from videoconf.meetings.create import Creation
@@ -70,6 +70,7 @@ from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
 from videoconf.storage import EndpointGuard, StorageContext
+from videoconf.storage.port import unobserved
 from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
@@ -134,19 +135,19 @@ def create_app(
         faults = _unknown(registry)
     configure_logging(settings.log_level, settings.log_format)
     closing = ExitStack()  # at the end of the process, what was opened last first
-    jobs, observers = Jobs(), [observe_call]
+    jobs, observers, around_storage = Jobs(), [observe_call], unobserved
     wrong_tracing = tracing_faults(settings)
     tracing = Tracing() if settings.tracing and not wrong_tracing else None
     if tracing is not None:
         closing.callback(tracing.close)
-        jobs, registry = Jobs(tracing.job), tracing.storage(registry)
+        jobs, around_storage = Jobs(tracing.job), tracing.storage_call
         observers.append(tracing.call)
 
     # 2. Storage targets, and providers: only those that are listed.
     wrong_keys = key_faults(settings.encryption_keys)
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
-    targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard))
+    targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard), around_storage)
     clients: dict[str, Clients] = {}
 
     def observe(call: CallOutcome) -> None:
@@ -159,7 +160,7 @@ def create_app(
 
     providers = enable_providers(registry, settings.providers, context_of)
     for provider in providers:
-        closing.callback(contained(provider.close))
+        closing.callback(provider.close)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
     unreadable += url_faults(settings.database_url.reveal())

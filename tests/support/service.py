@@ -25,6 +25,7 @@ from videoconf.db.transactions import read
 from videoconf.hooks import Origin, Plugins, load_plugins
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Provider, ProviderContext, Secret, SessionCreation
+from videoconf.testing import Scripted
 from videoconf_fake.control import Delivery, FakeControl
 from videoconf_fake.provider import FakeProvider, FakeVendor
 from videoconf_fake.webhooks import sign
@@ -126,7 +127,10 @@ class Caller:
 
 
 class Service:
-    """A running service with the fake provider: its callers, and the people at its provider."""
+    """A running service with the fake provider: its callers, and the people at its provider.
+
+    In this process the provider is scripted: ``service.provider.script("ensure_session", ProviderTimeout())``.
+    """
 
     def __init__(self, send: Send, fake: FakeControl, provider: FakeVendor, headers: Callable[..., Any]) -> None:
         self.send = send
@@ -201,9 +205,9 @@ def now_text(**later: float) -> str:
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
     """Give the service that an application of this process is, and the fake provider in its memory."""
-    provider = services(app).providers.get("fake")
+    provider = Scripted(services(app).providers.get("fake"))
     assert isinstance(provider, FakeVendor)
-    return Service(in_process(app), FakeControl(provider), provider, headers)
+    return Service(in_process(app), FakeControl(provider.real), provider, headers)
 
 
 @contextmanager

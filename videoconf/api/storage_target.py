@@ -19,8 +19,10 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import Api, Blueprint
+from videoconf.containment import raised_by_signal
 from videoconf.errors import ValidationFailed
 from videoconf.storage import StorageTarget
+from videoconf.storage.port import load_configuration
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ def _loaded(document: Any) -> tuple[type[StorageTarget], dict[str, Any]]:
         raise ValidationFailed(errors={"$": ["Must be an object."]})
     changes = services().target_changes
     kind = changes.get_kind(document.pop("name", None))
-    return kind, dict(kind.configuration_schema().load(changes.with_credentials(caller(), kind, document)))
+    return kind, load_configuration(kind, changes.with_credentials(caller(), kind, document))
 
 
 def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
@@ -107,7 +109,9 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
             schemas.schema(component, schema=_documented(kind, component))
             # An example, say, may be anything, also of a schema inside.
             json.dumps([schemas.schemas[name] for name in schemas.schemas.keys() - before])
-        except (Exception, SystemExit) as error:  # the schema is a plugin's, and is no reason not to serve
+        except BaseException as error:  # the schema is a plugin's, and serving goes on without it
+            if raised_by_signal(error):
+                raise
             logger.warning("storage of kind %s cannot be documented: %s", kind.key, type(error).__name__)
             for name in schemas.schemas.keys() - before:
                 del schemas.schemas[name]

@@ -10,7 +10,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
 from videoconf.errors import ProviderNotFound
-from videoconf.providers import Provider, WebhookRequest
+from videoconf.providers import ProviderPort, WebhookRequest
 from videoconf.webhooks.receive import receive
 
 blueprint = Blueprint("webhooks", __name__, tag=Tag.SESSIONS)
@@ -37,7 +37,7 @@ def receive_webhook(provider: str, channel: str) -> Response:
     return _receive(found, channel, success_status=found.capabilities.webhook_success_status)
 
 
-def _receive(provider: Provider, channel: str, *, success_status: int) -> Response:
+def _receive(provider: ProviderPort, channel: str, *, success_status: int) -> Response:
     parts = services()
     query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
     webhook = WebhookRequest(

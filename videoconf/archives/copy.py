@@ -24,18 +24,17 @@ from sqlalchemy.orm import joinedload
 from videoconf.archives.copies import delete_unfinished
 from videoconf.archives.merge import PULL_ARCHIVE
 from videoconf.archives.models import UNCOPIED, Archive
-from videoconf.archives.recorder import get_recorder
 from videoconf.audit import record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
-from videoconf.hooks import Providers, contained
+from videoconf.hooks import Providers
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import enqueue
-from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
+from videoconf.providers import ArchiveStatus, Capability, ProviderPort
 from videoconf.settings import Settings
 from videoconf.storage import StoredObject
-from videoconf.storage_targets.in_force import StorageTargets, TargetState, pushes, storage_contained
+from videoconf.storage_targets.in_force import StorageTargets, TargetState
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf.tenancy import Caller
 
@@ -59,7 +58,7 @@ _WANTED = (Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
 @dataclass(frozen=True)
 class _Pull:
     archive: Archive
-    provider: DownloadsArchives
+    provider: ProviderPort
     target: StorageTargetRow
 
     @property
@@ -96,20 +95,18 @@ class Pulling:
         target = self._targets.open(pull.target.id)
         if not self._note(pull):
             return
-        with provider_deadline():
-            stream = contained(pull.provider.open_archive)(pull.archive.archive_id)
-        with closing(stream):
+        with closing(pull.provider.open_archive(pull.archive.archive_id)) as stream:
             counted = _Counted(stream)
             buffered = io.BufferedReader(counted, BUFFER_BYTES)
-            stored = storage_contained(target.put)(pull.object_key, buffered, content_type=CONTENT_TYPE)
+            stored = target.put(pull.object_key, buffered, content_type=CONTENT_TYPE)
         try:
             self._check(pull.archive, counted, stored)
             kept = self._finish(pull, counted)
         except (ProviderBadResponse, StorageError):
-            storage_contained(target.delete)(pull.object_key)
+            target.delete(pull.object_key)
             raise
         if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
-            storage_contained(target.delete)(pull.object_key)
+            target.delete(pull.object_key)
         delete_unfinished(self._targets, pull.archive.id)
 
     def resume(self) -> None:
@@ -117,10 +114,9 @@ class Pulling:
 
         The recurring job; takes a batch, and leaves the rest to the next run.
         """
-        copied = [provider for provider in self._providers if isinstance(provider, DownloadsArchives)]
-        for provider in copied:
+        for provider in self._providers.with_capability(Capability.ARCHIVE_DOWNLOADS):
             for kind in self._targets.kinds:
-                if not pushes(provider, kind):
+                if not provider.pushes_to(kind):
                     self._resume(provider.key, provider.account, kind)
 
     def _resume(self, provider: str, account: str, kind: str) -> None:
@@ -159,9 +155,9 @@ class Pulling:
         if archive is None or target is None:
             return None
         provider = self._providers.find(archive.provider)
-        if provider is None or provider.account != archive.account or pushes(provider, target.kind):
+        if provider is None or provider.account != archive.account or provider.pushes_to(target.kind):
             return None
-        return _Pull(archive, provider, target) if isinstance(provider, DownloadsArchives) else None
+        return _Pull(archive, provider, target) if provider.can(Capability.ARCHIVE_DOWNLOADS) else None
 
     def _note(self, pull: _Pull) -> bool:
         """Note where the copy is to be; return whether the archive is still wanted."""
@@ -215,7 +211,7 @@ class Pulling:
         if archive is None or archive.object_key is None:
             return
         try:
-            get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
+            self._providers.get_archiving(archive.provider, archive.account).delete_archive(archive.archive_id)
         except ProviderResourceNotFound:
             logger.info("the provider's copy of the archive %s is gone already", archive.archive_id)
 
@@ -237,7 +233,7 @@ class _Counted(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        chunk = contained(self._stream.read)(len(view))
+        chunk = self._stream.read(len(view))
         self._digest.update(chunk)
         self.size_bytes += len(chunk)
         view[: len(chunk)] = chunk

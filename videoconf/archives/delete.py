@@ -21,7 +21,6 @@ from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import ERASE_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
-from videoconf.archives.recorder import archiving_providers, get_recorder
 from videoconf.audit import record
 from videoconf.db.batches import run_until
 from videoconf.db.functions import utc_in, utc_now
@@ -29,7 +28,7 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderResourceNotFound
 from videoconf.hooks import Providers
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
-from videoconf.providers import ArchiveStatus
+from videoconf.providers import ArchiveStatus, Capability
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
 from videoconf.settings import Settings
 from videoconf.storage import storage_deadline
@@ -73,7 +72,7 @@ class Deletion:
                 return
             if archive.legal_hold:
                 raise ArchiveOnHold
-            get_recorder(self._providers, archive.provider, archive.account)
+            self._providers.get_archiving(archive.provider, archive.account)
             self._mark(session, archive.id, caller.subject)
             link = archive.meeting.meeting_link
             record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
@@ -92,6 +91,7 @@ class Deletion:
         """
         if not self._retention_days:
             return
+        keys = [provider.key for provider in self._providers.with_capability(Capability.ARCHIVING)]
         oldest = (
             select(Archive.id)
             .where(
@@ -101,7 +101,7 @@ class Deletion:
                 Archive.legal_hold.is_(False),
                 Archive.status.not_in(UNSETTLED),
                 # An expression, so that SQLite does not take an index by provider, and sort all that there is.
-                Archive.provider.concat("").in_(archiving_providers(self._providers)),
+                Archive.provider.concat("").in_(keys),
             )
             .order_by(Archive.created_on)
             .limit(RETENTION_BATCH)
@@ -140,7 +140,7 @@ class Deletion:
         if archive is None:
             return
         try:
-            get_recorder(self._providers, archive.provider, archive.account).delete(archive.archive_id)
+            self._providers.get_archiving(archive.provider, archive.account).delete_archive(archive.archive_id)
         except ProviderResourceNotFound:
             pass
         except ProviderConflict:

@@ -11,11 +11,11 @@ from videoconf.errors import (
     ProviderConflict,
     ProviderResourceNotFound,
 )
-from videoconf.hooks import Providers, contained
-from videoconf.providers import ArchiveStatus, DownloadsArchives, provider_deadline
+from videoconf.hooks import Providers
+from videoconf.providers import ArchiveStatus, Capability
 from videoconf.settings import Settings
 from videoconf.storage import SignedUrl
-from videoconf.storage_targets.in_force import StorageTargets, storage_contained
+from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.tenancy import Caller
 
 
@@ -42,14 +42,13 @@ class Downloads:
             raise ArchiveDeleting
         if archive.storage_target_id is not None and archive.object_key is not None:
             target = self._targets.open(archive.storage_target_id)
-            return storage_contained(target.signed_url)(archive.object_key, expires_in_seconds=self._ttl_seconds)
+            return target.signed_url(archive.object_key, expires_in_seconds=self._ttl_seconds)
         if archive.status != ArchiveStatus.AVAILABLE:
             raise ArchiveNotDownloadable
         provider = self._providers.get(archive.provider)
-        if not isinstance(provider, DownloadsArchives) or provider.account != archive.account:
+        if not provider.can(Capability.ARCHIVE_DOWNLOADS) or provider.account != archive.account:
             raise CapabilityUnsupported(f"The provider {archive.provider!r} lacks the capability 'archive_downloads'.")
         try:
-            with provider_deadline():
-                return contained(provider.archive_url)(archive_id)
+            return provider.archive_url(archive_id)
         except (ProviderConflict, ProviderResourceNotFound) as error:
             raise ArchiveNotDownloadable(error.detail) from error

@@ -19,13 +19,12 @@ from videoconf.archives.delete import Deletion
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
-from videoconf.archives.recorder import archiving_providers, get_recorder
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderResourceNotFound, VideoconfError
 from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
-from videoconf.providers import ArchiveState, ArchiveStatus, SessionRef, provider_deadline
+from videoconf.providers import ArchiveState, ArchiveStatus, Capability, SessionRef, provider_deadline
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +71,10 @@ class Reconciler:
         self.reconcile(payload["meeting_id"])
 
     def _claim(self) -> DueArchive | None:
+        keys = [provider.key for provider in self._providers.with_capability(Capability.ARCHIVING)]
         due = (
             select(Archive.id)
-            .where(Archive.check_due_at <= utc_now(), Archive.provider.in_(archiving_providers(self._providers)))
+            .where(Archive.check_due_at <= utc_now(), Archive.provider.in_(keys))
             .order_by(Archive.check_due_at)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -101,12 +101,13 @@ class Reconciler:
             unsettled = session.execute(select(Archive).where(*mine, Archive.status.in_(UNSETTLED))).scalars().all()
         if meeting is None or meeting.session_id is None:
             return
-        recorder = get_recorder(self._providers, meeting.provider, meeting.account)
-        said = {one.archive_id: one for one in recorder.list(SessionRef(meeting.account, meeting.session_id))}
+        provider = self._providers.get_archiving(meeting.provider, meeting.account)
+        ref = SessionRef(meeting.account, meeting.session_id)
+        said = {one.archive_id: one for one in provider.list_archives(ref)}
         for archive in unsettled:
             if archive.archive_id not in said:  # lists leave deleted ones out, and may lag behind
                 try:
-                    said[archive.archive_id] = recorder.get(archive.archive_id)
+                    said[archive.archive_id] = provider.get_archive(archive.archive_id)
                 except ProviderResourceNotFound:
                     said[archive.archive_id] = gone_at_provider(archive)
         with write() as session:

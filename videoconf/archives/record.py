@@ -16,7 +16,6 @@ from videoconf.archives.merge import bury, merge_evidence
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive, list_archives
 from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
-from videoconf.archives.recorder import get_recorder
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import autocommit, read, write
@@ -91,7 +90,7 @@ class Archives:
             meeting = session.execute(select(Meeting).where(*mine)).scalar_one_or_none()
         if meeting is None:
             raise MeetingNotFound
-        recorder = get_recorder(self._providers, meeting.provider, meeting.account)
+        provider = self._providers.get_archiving(meeting.provider, meeting.account)
         if meeting.end_time is not None or meeting.deleted:
             raise MeetingEnded
         if meeting.end_to_end_encryption:
@@ -99,9 +98,9 @@ class Archives:
         if meeting.session_id is None:
             raise ArchiveNoConnections  # the room is made with the first token
         try:
-            storage = self._targets.find_destination(meeting.tenant, self._providers.get(meeting.provider))
+            storage = self._targets.find_destination(meeting.tenant, provider)
             wanted = replace(request, storage=storage[1]) if storage else request
-            started = recorder.start(SessionRef(meeting.account, meeting.session_id), wanted)
+            started = provider.start_archive(SessionRef(meeting.account, meeting.session_id), wanted)
         except ProviderConflict as error:
             if (conflict := START_CONFLICTS.get(error.provider_code)) is not None:
                 raise conflict from error
@@ -134,9 +133,10 @@ class Archives:
             raise ArchiveDeleting
         if archive.status not in RUNNING:
             return archive
-        recorder = get_recorder(self._providers, archive.provider, archive.account)
+        provider = self._providers.get_archiving(archive.provider, archive.account)
+        ref = SessionRef(archive.account, archive.meeting.session_id or "")
         try:
-            said = recorder.stop(SessionRef(archive.account, archive.meeting.session_id or ""), archive.archive_id)
+            said = provider.stop_archive(ref, archive.archive_id)
         except ProviderResourceNotFound:
             said = gone_at_provider(archive)
         return self._stopped(caller, archive, said)

@@ -24,20 +24,17 @@ from videoconf.db.functions import greatest, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ProviderError
-from videoconf.hooks import Providers, contained
+from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
 from videoconf.providers import (
     Capability,
     Clock,
     EventKind,
-    HasRoster,
     ProviderEvent,
     Roster,
     RosterConnection,
     SessionRef,
-    provider_deadline,
 )
-from videoconf.providers.cleaning import cleaned_event
 from videoconf.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -77,7 +74,7 @@ class RosterReconciler:
 
     def _due(self) -> list[Any]:
         """Return meetings with somebody there, and those that began lately: their first join may be what is lost."""
-        keys = [provider.key for provider in self._providers if Capability.ROSTER in provider.capabilities]
+        keys = [provider.key for provider in self._providers.with_capability(Capability.ROSTER)]
         silent_since = self._clock() - self._cap
         somebody_there = (
             select(c.meeting_id)
@@ -101,11 +98,10 @@ class RosterReconciler:
     def _reconcile(self, meeting: Any) -> None:
         self._note_asked(meeting.id)  # first: one that cannot be asked must not be the first in every run
         provider = self._providers.get(meeting.provider)
-        if not isinstance(provider, HasRoster) or provider.account != meeting.account:
+        if not provider.can(Capability.ROSTER) or provider.account != meeting.account:
             return
         observed_on = self._clock()
-        with provider_deadline():
-            roster = contained(provider.list_connections, Roster)(SessionRef(meeting.account, meeting.session_id))
+        roster = provider.list_connections(SessionRef(meeting.account, meeting.session_id))
         with write() as session:
             self.apply(session, meeting, roster, observed_on)
 
@@ -152,10 +148,7 @@ def _see(session: Session, meeting_id: int, one: RosterConnection, observed_on: 
         at=observed_on,
         connected_at=one.connected_at,
     )
-    try:
-        see(session, meeting_id, cleaned_event(sighting))
-    except ValueError as error:
-        logger.warning("a connection of a roster is left out: %s", error)
+    see(session, meeting_id, sighting)
 
 
 def _update(

@@ -22,11 +22,10 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
-from videoconf.hooks import contained
 from videoconf.jobs.models import Job, JobState
-from videoconf.providers import Provider, provider_deadline
+from videoconf.providers import ProviderPort
 from videoconf.storage_targets.cipher import MAKE_A_KEY
-from videoconf.storage_targets.in_force import TargetState, storage_contained
+from videoconf.storage_targets.in_force import TargetState
 from videoconf.storage_targets.models import StorageTargetRow
 
 FLASK = "flask --app videoconf.app videoconf"
@@ -185,7 +184,7 @@ def _storage(parts: Services) -> Iterator[Finding]:
     for row in rows:
         part = f"storage of tenant {row.tenant}"
         try:
-            storage_contained(parts.targets.open(row.id).probe)()
+            parts.targets.open(row.id).probe()
         except VideoconfError as error:
             said = f"{row.kind} does not work: {error.detail} ({error.code})"
             yield Finding(Level.WARNING, part, said, "Archives wait for it. Set the storage target anew if it is gone.")
@@ -199,11 +198,10 @@ def _plugins(parts: Services) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "plugins", said, "Upgrade or uninstall its distribution.")
 
 
-def _provider(provider: Provider) -> Finding:
+def _provider(provider: ProviderPort) -> Finding:
     part = f"provider {provider.key}"
     try:
-        with provider_deadline():
-            contained(provider.check)()
+        provider.check()
     except ProviderError as error:
         said = f"{error.detail} ({error.code}{f', {error.provider_message}' if error.provider_message else ''})"
         if error.retryable:
@@ -212,7 +210,7 @@ def _provider(provider: Provider) -> Finding:
     return Finding(Level.OK, part, f"{provider.label} answers and takes the credentials")
 
 
-def _webhooks(parts: Services, provider: Provider) -> Iterator[Finding]:
+def _webhooks(parts: Services, provider: ProviderPort) -> Iterator[Finding]:
     base = f"{parts.settings.public_url}{parts.settings.path_prefix}/webhooks/{provider.key}"
     for channel in provider.capabilities.webhook_channels:
         said = f"its {channel} webhook has to be registered as {base}/{channel}"

@@ -66,7 +66,7 @@ def commands(ctx: click.Context) -> None:
     """Operate and try out videoconf."""
 
     def provider(key: str) -> Provider:
-        return configured(_app(ctx)).providers.get(key)
+        return configured(_app(ctx)).providers.get(key).plugin
 
     ctx.meta["videoconf.provider"] = provider  # what a plugin's command works on; it never sees Flask
 

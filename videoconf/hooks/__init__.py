@@ -1,6 +1,6 @@
 """The seam: what plugins may hook into, how they are found, and what they brought."""
 
-from videoconf.hooks.enabled import Providers, contained, enable_providers
+from videoconf.hooks.enabled import Providers, enable_providers
 from videoconf.hooks.loader import Failure, Origin, Plugins, load_plugins
 from videoconf.hooks.registry import Registered, Registry, build_registry, settings_prefix, undeclared_capabilities
 
@@ -12,7 +12,6 @@ __all__ = [
     "Registered",
     "Registry",
     "build_registry",
-    "contained",
     "enable_providers",
     "load_plugins",
     "settings_prefix",

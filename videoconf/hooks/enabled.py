@@ -6,36 +6,32 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from videoconf.errors import (
     ConfigurationError,
+    ProviderAuthFailed,
     ProviderNotEnabled,
-    ProviderPluginError,
     ValidationFailed,
-    VideoconfError,
 )
 from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
-from videoconf.providers import Provider, ProviderContext
+from videoconf.providers import Capability, Provider, ProviderContext, ProviderPort
 from videoconf.settings import load
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Providers:
     """Enabled providers by key, in the configured order; the first is the default."""
 
-    by_key: dict[str, Provider]
+    by_key: dict[str, ProviderPort]
     faults: tuple[str, ...] = ()
     """What forbids serving: a listed provider that is missing, broken or not configured. Each with its remedy."""
 
     @property
-    def default(self) -> Provider:
+    def default(self) -> ProviderPort:
         """The provider of meetings that name none.
 
         :raises ConfigurationError: none is enabled, which only a process that does not serve can meet.
@@ -44,7 +40,7 @@ class Providers:
             return provider
         raise ConfigurationError(self.faults or "No provider is enabled.")
 
-    def get(self, key: str) -> Provider:
+    def get(self, key: str) -> ProviderPort:
         """Return an enabled provider; a meeting's own may have been taken out of the settings since.
 
         :raises ProviderNotEnabled: it is not.
@@ -53,11 +49,11 @@ class Providers:
             raise ProviderNotEnabled(f"The provider {key!r} is not enabled: VIDEOCONF_PROVIDERS does not name it.")
         return provider
 
-    def find(self, key: str) -> Provider | None:
+    def find(self, key: str) -> ProviderPort | None:
         """Return an enabled provider, or None."""
         return self.by_key.get(key)
 
-    def choose(self, key: str | None) -> Provider:
+    def choose(self, key: str | None) -> ProviderPort:
         """Return the provider that a caller asks for, or the default.
 
         :raises ValidationFailed: it is not enabled.
@@ -68,7 +64,25 @@ class Providers:
             raise ValidationFailed(errors={"provider": [f"Must be one of: {', '.join(self.by_key)}."]})
         return provider
 
-    def __iter__(self) -> Iterator[Provider]:
+    def get_archiving(self, key: str, account: str) -> ProviderPort:
+        """Return what records and keeps archives for a provider's account.
+
+        :raises CapabilityUnsupported: the provider does no archiving by API.
+        :raises ProviderNotEnabled: it is not.
+        :raises ProviderAuthFailed: it is configured with another account, which would know nothing of the archive: its
+            deletion there would seem to succeed.
+        """
+        provider = self.get(key)
+        provider.require(Capability.ARCHIVING)
+        if provider.account != account:
+            raise ProviderAuthFailed("The account of this meeting is not the one that the provider is configured with.")
+        return provider
+
+    def with_capability(self, capability: Capability) -> list[ProviderPort]:
+        """Return the enabled providers that have a capability."""
+        return [provider for provider in self if provider.can(capability)]
+
+    def __iter__(self) -> Iterator[ProviderPort]:
         return iter(self.by_key.values())
 
 
@@ -79,7 +93,7 @@ def enable_providers(
 
     What is wrong with one is kept as a fault, so that all faults are told at once; one that hangs is left behind.
     """
-    by_key: dict[str, Provider] = {}
+    by_key: dict[str, ProviderPort] = {}
     faults: list[str] = []
     for key in dict.fromkeys(keys):
         if key not in registry.providers:
@@ -104,13 +118,13 @@ def enable_providers(
     return Providers(by_key, tuple(faults))
 
 
-def _make(cls: type[Provider], key: str, context: ProviderContext) -> Provider:
+def _make(cls: type[Provider], key: str, context: ProviderContext) -> ProviderPort:
     provider: Any = cls.create(load(cls.Settings, settings_prefix(key)), context)
     if not isinstance(provider, Provider):
         raise TypeError(f"{cls.__name__}.create() gives {provider!r}, which is no Provider")
     if wrong := undeclared_capabilities(provider):
         raise ConfigurationError(f"The provider {key!r} declares and implements differently: {', '.join(wrong)}.")
-    return provider
+    return ProviderPort(provider)
 
 
 def _missing(registry: Registry, key: str) -> str:
@@ -122,27 +136,3 @@ def _missing(registry: Registry, key: str) -> str:
         f"VIDEOCONF_PROVIDERS names {key!r}, which no installed plugin brings (installed: {installed}). "
         f"Install its distribution, or take it out of the list."
     )
-
-
-def contained(method: Callable[P, R], gives: Any = object) -> Callable[P, R]:
-    """Wrap a provider's method so that only errors of our taxonomy leave it, and nothing of another type.
-
-    :param gives: the type that it must give, where something here depends on it.
-    :raises ProviderPluginError: the plugin raised or gave anything else; the log has the trace.
-    """
-    name = getattr(method, "__qualname__", method)
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            given = method(*args, **kwargs)
-        except VideoconfError:
-            raise
-        except (Exception, SystemExit) as error:
-            logger.exception("a provider's plugin failed in %s", name)
-            raise ProviderPluginError from error
-        if not isinstance(given, gives):
-            logger.error("a provider's plugin gave a %s in %s", type(given).__name__, name)
-            raise ProviderPluginError
-        return given
-
-    return call

@@ -92,7 +92,9 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # SystemExit too: in a thread nobody would hear of it
+        except KeyboardInterrupt as error:  # the plugin's own: signals reach the main thread alone
+            errors.append(RuntimeError(repr(error)))
+        except BaseException as error:  # SystemExit too: in a thread no one would hear of it
             errors.append(error)
 
     thread = threading.Thread(target=run, name="videoconf-plugin", daemon=True)

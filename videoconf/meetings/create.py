@@ -30,11 +30,11 @@ from videoconf.errors import (
     ProviderUnavailable,
     ValidationFailed,
 )
-from videoconf.hooks import Providers, contained
+from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.schedule import check_schedule_time
-from videoconf.meetings.session import Sessions, ensure_session
-from videoconf.providers import Capability, Clock, Provider, SessionCreation, SessionRef, SessionRequest
+from videoconf.meetings.session import Sessions
+from videoconf.providers import Capability, Clock, ProviderPort, SessionRef, SessionRequest
 from videoconf.storage_targets.in_force import NAME_IN_FORCE, StorageTargets
 from videoconf.tenancy import Caller
 
@@ -68,7 +68,7 @@ class _Begun:
 
     id: int
     link: str
-    provider: Provider
+    provider: ProviderPort
     """The one to ask for the session."""
     caller: Caller
     claim: idempotency.Claim | None
@@ -108,14 +108,14 @@ class Creation:
 
     # --- what may be asked of whom ------------------------------------------------------------------------------
 
-    def _stand_ins(self, provider: Provider, new: NewMeeting) -> list[Provider]:
+    def _stand_ins(self, provider: ProviderPort, new: NewMeeting) -> list[ProviderPort]:
         """Return those that come after a provider and could stand in for it, where the caller left the choice to us."""
         if new.provider is not None or new.provider_options:
             return []
         order = list(self._providers)
         return [other for other in order[order.index(provider) + 1 :] if self._can(other, new)]
 
-    def _choose(self, new: NewMeeting) -> Provider:
+    def _choose(self, new: NewMeeting) -> ProviderPort:
         """Return the provider to ask first, if all is right with what is asked for."""
         provider = self._providers.choose(new.provider)
         if new.is_scheduled:
@@ -127,7 +127,7 @@ class Creation:
                 ENCRYPTION_EXCLUDES_ARCHIVING, errors={"enableArchiving": [ENCRYPTION_EXCLUDES_ARCHIVING]}
             )
         for capability, name in _needed(new):
-            if capability not in provider.capabilities:
+            if not provider.can(capability):
                 raise CapabilityUnsupported(
                     f"The provider {provider.key!r} lacks the capability {capability.value!r}.",
                     errors={name: ["Not supported by the provider."]},
@@ -135,9 +135,9 @@ class Creation:
         _check_options(provider, new.provider_options)
         return provider
 
-    def _can(self, provider: Provider, new: NewMeeting) -> bool:
+    def _can(self, provider: ProviderPort, new: NewMeeting) -> bool:
         # One whose rooms exist just in time cannot be seen to work now; it is no proof that it would stand in.
-        return _is_eager(provider) and all(capability in provider.capabilities for capability, _ in _needed(new))
+        return provider.is_eager and all(provider.can(capability) for capability, _ in _needed(new))
 
     # --- the row, the session, the row --------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Creation:
         if key is not None:
             return self._begin_once(caller, new, key)
         provider = self._choose(new)
-        if not _is_eager(provider):
+        if not provider.is_eager:
             with write() as session:
                 return self._finish(session, self._insert(session, caller, new, provider), new)
         with autocommit() as connection:
@@ -165,7 +165,7 @@ class Creation:
             # Only now: what was valid when its key came first may be so no more. A refusal takes the claim back.
             provider = self._choose(new)
             begun = self._insert(session, caller, new, provider, claim)
-            if not _is_eager(provider):
+            if not provider.is_eager:
                 return self._finish(session, begun, new)
             idempotency.aim(session, claim, begun.link)
             return begun
@@ -175,14 +175,14 @@ class Creation:
         transaction: Transaction,
         caller: Caller,
         new: NewMeeting,
-        provider: Provider,
+        provider: ProviderPort,
         claim: idempotency.Claim | None = None,
     ) -> _Begun:
         link = secrets.token_urlsafe(16)
         row = {
             "meeting_link": link,
             "tenant": caller.tenant,
-            "is_ready": not _is_eager(provider),
+            "is_ready": not provider.is_eager,
             "provider": provider.key,
             "account": provider.account,
             "is_scheduled": new.is_scheduled,
@@ -206,7 +206,7 @@ class Creation:
             while True:
                 try:
                     target_id, request = self._with_storage(begun, request)
-                    ref = ensure_session(begun.provider, request)
+                    ref = begun.provider.ensure_session(request)
                     break
                 except NOT_EXECUTED as error:
                     if not stand_ins:
@@ -294,10 +294,6 @@ class Creation:
                     session.execute(delete(Meeting).where(Meeting.id == row.id, Meeting.is_ready.is_(False)))
 
 
-def _is_eager(provider: Provider) -> bool:
-    return provider.capabilities.session_creation is SessionCreation.EAGER
-
-
 def _needed(new: NewMeeting) -> list[tuple[Capability, str]]:
     """List the capabilities that a meeting needs, each with the field that asks for it."""
     asked = [
@@ -307,14 +303,12 @@ def _needed(new: NewMeeting) -> list[tuple[Capability, str]]:
     return [(capability, name) for wanted, capability, name in asked if wanted]
 
 
-def _check_options(provider: Provider, options: Mapping[str, Any]) -> None:
+def _check_options(provider: ProviderPort, options: Mapping[str, Any]) -> None:
     if not options:
         return
-    if provider.options_schema is None:
+    if not provider.takes_options:
         raise ValidationFailed(errors={"providerOptions": ["The provider takes no options."]})
-    schema = contained(provider.options_schema)()
-    wrong = contained(schema.validate, Mapping)(dict(options))
-    if wrong:
+    if wrong := provider.validate_options(options):
         raise ValidationFailed(errors={f"providerOptions.{name}": messages for name, messages in wrong.items()})
 
 

@@ -16,7 +16,7 @@ from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import MeetingEnded, MeetingNotFound
-from videoconf.hooks import Providers, contained
+from videoconf.hooks import Providers
 from videoconf.jobs.queue import ClaimedJob, Jobs, enqueue_claimed
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.queries import get_meeting
@@ -97,5 +97,4 @@ class Ending:
                 return
             connections = open_connections(session, meeting.id)
         provider = self._providers.get(meeting.provider)
-        with provider_deadline():
-            contained(provider.end_session)(SessionRef(meeting.account, meeting.session_id), connections)
+        provider.end_session(SessionRef(meeting.account, meeting.session_id), connections)

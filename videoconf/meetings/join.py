@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,24 +15,14 @@ from videoconf.errors import (
     MeetingEnded,
     MeetingNotFound,
     MeetingNotOpen,
-    ProviderBadResponse,
     RoleForbidden,
     ValidationFailed,
 )
 from videoconf.formats import utc_text
-from videoconf.hooks import Providers, contained
+from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
-from videoconf.meetings.session import Sessions, ensure_session
-from videoconf.providers import (
-    Clock,
-    JoinToken,
-    Provider,
-    Role,
-    SessionRef,
-    SessionRequest,
-    TokenRequest,
-    provider_deadline,
-)
+from videoconf.meetings.session import Sessions
+from videoconf.providers import Clock, JoinToken, ProviderPort, Role, SessionRef, SessionRequest, TokenRequest
 from videoconf.settings import Settings
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.tenancy import Caller, visible_to_bound
@@ -107,10 +96,7 @@ class Joining:
         provider = self._providers.get(meeting.provider)
         request = self._token_request(provider, wish)
         ref = self._session_of(caller, provider, meeting)
-        with provider_deadline():
-            join = contained(provider.issue_token, JoinToken)(ref, request)
-        if not _is_usable(join):
-            raise ProviderBadResponse("The provider gave a token that cannot be used.")
+        join = provider.issue_token(ref, request)
         if meeting.start_time is None:
             self._start(meeting.id)
         return IssuedToken(ref.session_id, provider.key, wish.role, join)
@@ -123,7 +109,7 @@ class Joining:
             if self._clock() < opens:
                 raise MeetingNotOpen(extra={"opensOn": utc_text(opens)})
 
-    def _token_request(self, provider: Provider, wish: TokenWish) -> TokenRequest:
+    def _token_request(self, provider: ProviderPort, wish: TokenWish) -> TokenRequest:
         can = provider.capabilities
         if wish.role not in can.roles:
             raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(can.roles))}."]})
@@ -141,7 +127,7 @@ class Joining:
         # With data alone the data names the person, as integrators of this API expect.
         return TokenRequest(wish.role, expires_at, wish.attendee or wish.data, wish.name, wish.data)
 
-    def _session_of(self, caller: Caller, provider: Provider, meeting: Any) -> SessionRef:
+    def _session_of(self, caller: Caller, provider: ProviderPort, meeting: Any) -> SessionRef:
         """Return the meeting's session; make it now where the provider's rooms exist just in time."""
         if meeting.session_id is not None:
             return SessionRef(meeting.account, meeting.session_id)
@@ -150,7 +136,7 @@ class Joining:
         request = SessionRequest(
             meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
         )
-        ref = ensure_session(provider, request)
+        ref = provider.ensure_session(request)
         with begin() as transaction:
             if self._sessions.bind(transaction, meeting.id, provider.key, ref, target_id):
                 return ref
@@ -170,10 +156,3 @@ class Joining:
             ).one_or_none()
         if started is None:
             raise MeetingEnded
-
-
-def _is_usable(join: JoinToken) -> bool:
-    given: tuple[Any, ...] = (join.token, join.expires_at, join.connect)  # whatever a plugin put there
-    token, expires_at, connect = given
-    is_time = isinstance(expires_at, datetime) and expires_at.tzinfo is not None
-    return isinstance(token, str | None) and is_time and isinstance(connect, Mapping)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import select
@@ -11,11 +12,10 @@ from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.streams import find_streams
 from videoconf.audit import record
 from videoconf.db.transactions import read, write
-from videoconf.errors import CapabilityUnsupported, ConnectionNotFound, MeetingEnded, MeetingNotFound, ProviderError
-from videoconf.hooks import Providers, contained
+from videoconf.errors import ConnectionNotFound, MeetingEnded, MeetingNotFound, ProviderError
+from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
-from videoconf.providers import Capability, SessionRef, provider_deadline
-from videoconf.providers import Moderation as Moderator
+from videoconf.providers import Capability, ProviderPort, SessionRef
 from videoconf.tenancy import Caller, visible_to
 
 
@@ -37,13 +37,8 @@ class Moderation:
     def disconnect(self, caller: Caller, link: str, connection_id: str) -> None:
         """Remove one connection. Idempotent; one that has left is success."""
         meeting, moderator = self._find_moderator(caller, link, connection_id)
-        self._moderate(
-            caller,
-            link,
-            "attendee.disconnected",
-            connection_id,
-            lambda: moderator.disconnect(SessionRef(meeting.account, meeting.session_id), connection_id),
-        )
+        with self._recorded(caller, link, "attendee.disconnected", connection_id):
+            moderator.disconnect(SessionRef(meeting.account, meeting.session_id), connection_id)
 
     def mute(self, caller: Caller, link: str, connection_id: str | None = None) -> None:
         """Mute what one connection sends, or without one what everybody sends at this moment. Idempotent."""
@@ -54,15 +49,11 @@ class Moderation:
         if connection_id is not None:
             with read() as session:
                 streams = find_streams(session, meeting.id)
-        self._moderate(
-            caller,
-            link,
-            "meeting.muted" if connection_id is None else "attendee.muted",
-            connection_id,
-            lambda: moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams),
-        )
+        action = "meeting.muted" if connection_id is None else "attendee.muted"
+        with self._recorded(caller, link, action, connection_id):
+            moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams)
 
-    def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, Moderator]:
+    def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, ProviderPort]:
         """Return the meeting and who moderates it, after all that forbids it."""
         with read() as session:
             meeting = session.execute(
@@ -76,20 +67,17 @@ class Moderation:
         if meeting.end_time is not None or meeting.deleted:
             raise MeetingEnded
         provider = self._providers.get(meeting.provider)
-        if not isinstance(provider, Moderator):
-            lacking = f"The provider {provider.key!r} lacks the capability '{Capability.MODERATION}'."
-            raise CapabilityUnsupported(lacking)
+        provider.require(Capability.MODERATION)
         if not is_known:
             raise ConnectionNotFound
         return meeting, provider
 
-    def _moderate(
-        self, caller: Caller, link: str, action: str, connection_id: str | None, call: Callable[[], None]
-    ) -> None:
+    @contextmanager
+    def _recorded(self, caller: Caller, link: str, action: str, connection_id: str | None) -> Iterator[None]:
+        """Record what the block asks of the provider, unless it certainly did not happen."""
         error = None
         try:
-            with provider_deadline():
-                contained(call)()
+            yield
         except ProviderError as raised:
             if not raised.outcome_unknown:
                 raise

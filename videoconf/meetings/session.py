@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +11,8 @@ from sqlalchemy import ColumnElement, Update, bindparam, exc, update
 
 from videoconf.db.transactions import Transaction, lock
 from videoconf.errors import ProviderBadResponse
-from videoconf.hooks import contained
 from videoconf.meetings.models import Meeting
-from videoconf.providers import Provider, SessionRef, SessionRequest, provider_deadline
+from videoconf.providers import SessionRef
 
 _MEETINGS: Any = Meeting.__table__
 _MEETING = _MEETINGS.c
@@ -38,21 +36,6 @@ class Replay:
     """Whether anything waits for the parameters ``of_provider``, ``account`` and ``session_id``. Read with the binding,
     because it rarely holds and a query for each meeting costs a round trip."""
     apply: Callable[[Transaction, Bound], None]
-
-
-SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-def ensure_session(provider: Provider, request: SessionRequest) -> SessionRef:
-    """Return the provider's session for a meeting; to be called outside any transaction.
-
-    :raises ProviderError: there is none. With ``outcome_unknown`` an unused one may be left there.
-    """
-    with provider_deadline():
-        ref = contained(provider.ensure_session, SessionRef)(request)
-    if not all(isinstance(text, str) and SESSION_ID.fullmatch(text) for text in (ref.account, ref.session_id)):
-        raise ProviderBadResponse("The provider gave a session without a usable id.")
-    return ref
 
 
 class Sessions:

@@ -13,10 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import wraps
 from importlib import import_module
-from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, event
@@ -24,10 +21,8 @@ from structlog.contextvars import bound_contextvars
 
 from videoconf import __version__
 from videoconf.errors import ConfigurationError, VideoconfError
-from videoconf.hooks import Registry
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import Settings
-from videoconf.storage import StorageTarget
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
@@ -40,7 +35,6 @@ PROTOCOL = "http/protobuf"
 EXPORT_SECONDS = 3.0
 """How long one batch is tried, where no variable says it. A stop waits for two at most, and would for 20 s by
 OpenTelemetry's own default: long, each time a node is restarted while its collector is away."""
-STORAGE_CALLS = ("put", "open", "stat", "delete", "probe")
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -144,31 +138,12 @@ class Tracing:
             self.fail(span, call.outcome)
         span.end(ended)
 
-    def storage(self, registry: Registry) -> Registry:
-        """Derive a registry of which the storage targets make a span of each call.
+    @contextmanager
+    def storage_call(self, kind: str, operation: str) -> Iterator[None]:
+        """Enclose a call of a storage target in a span.
 
         It names no host and no key: they tell whose bucket it is, and of which meeting the archive.
         """
-        targets = {key: replace(one, cls=self._traced(one.cls)) for key, one in registry.storage_targets.items()}
-        return replace(registry, storage_targets=targets)
-
-    def _traced(self, kind: type[StorageTarget]) -> type[StorageTarget]:
-        def traced(operation: str) -> Callable[..., Any]:
-            method = getattr(kind, operation)
-
-            @wraps(method)
-            def call(*args: Any, **kwargs: Any) -> Any:
-                with self._storage_call(kind.key, operation):
-                    return method(*args, **kwargs)
-
-            return call
-
-        return new_class(
-            kind.__name__, (kind,), exec_body=lambda body: body.update({name: traced(name) for name in STORAGE_CALLS})
-        )
-
-    @contextmanager
-    def _storage_call(self, kind: str, operation: str) -> Iterator[None]:
         from opentelemetry.trace import SpanKind
 
         attributes: dict[str, AttributeValue] = {"videoconf.storage": kind, "videoconf.storage.operation": operation}

@@ -20,6 +20,7 @@ from videoconf.providers.capabilities import (
 )
 from videoconf.providers.deadline import provider_deadline, seconds_left
 from videoconf.providers.http import Answer, GuardedClient
+from videoconf.providers.port import ProviderPort
 from videoconf.providers.types import (
     ArchiveRequest,
     ArchiveState,
@@ -61,6 +62,7 @@ __all__ = [
     "Provider",
     "ProviderContext",
     "ProviderEvent",
+    "ProviderPort",
     "Role",
     "Roster",
     "RosterConnection",

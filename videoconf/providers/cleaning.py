@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from videoconf.formats import NOT_KEPT, cleaned_text
-from videoconf.providers.types import ArchiveState, EventKind, ProviderEvent
+from videoconf.providers.types import ArchiveState, EventKind, ProviderEvent, RosterConnection
 from videoconf.storage.base import KEY
 
 LONGEST_TEXT = 255
@@ -62,6 +62,21 @@ def cleaned_event(event: ProviderEvent) -> ProviderEvent:
     if stream is not None and not (stream.stream_id and _is_usable(stream.stream_id, LONGEST_TEXT)):
         stream = None  # without it, the event still proves presence
     return dataclasses.replace(event, kind=EventKind(event.kind), archive=archive, stream=stream, **texts, **times)
+
+
+def cleaned_connection(one: RosterConnection) -> RosterConnection:
+    """Return a connection of a roster as both databases take it. What cannot be kept beside its id is left out.
+
+    :raises ValueError: its id cannot be kept as it is. Of what is no connection at all, any other error of reading it.
+    """
+    id = one.connection_id
+    if not (id and _is_usable(id, LONGEST_TEXT)):
+        raise ValueError(f"its id is empty, longer than {LONGEST_TEXT} characters, or has some that are not kept")
+    try:
+        said = (_optional(one.attendee, LONGEST_ATTENDEE), _optional(one.name), _utc(one.connected_at))
+    except Exception:  # whatever a plugin put there: the connection is there anyway
+        return RosterConnection(id)
+    return RosterConnection(id, *said)
 
 
 def _is_usable(id: str, longest: int) -> bool:

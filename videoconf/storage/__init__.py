@@ -4,6 +4,7 @@ from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarg
 from videoconf.storage.deadline import storage_deadline, storage_seconds_left
 from videoconf.storage.guard import EndpointGuard
 from videoconf.storage.pool import guarded_pool
+from videoconf.storage.port import StoragePort
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
 
@@ -14,6 +15,7 @@ __all__ = [
     "RemoteBody",
     "SignedUrl",
     "StorageContext",
+    "StoragePort",
     "StorageTarget",
     "StoredObject",
     "checked_key",

@@ -49,11 +49,13 @@ class RemoteBody(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         with self._mapped():
             chunk = self._body.read(len(view))
-        view[: len(chunk)] = chunk
-        return len(chunk)
+            view[: len(chunk)] = chunk
+            return len(chunk)
 
     def close(self) -> None:
         """Let go of the connection. May be called twice."""
-        if not self.closed and hasattr(self._body, "close"):
-            self._body.close()
-        super().close()
+        if not self.closed:
+            super().close()
+            if hasattr(self._body, "close"):
+                with self._mapped():
+                    self._body.close()

@@ -31,13 +31,13 @@ from videoconf.errors import (
     ValidationFailed,
     VideoconfError,
 )
-from videoconf.hooks import Providers, contained, settings_prefix
+from videoconf.hooks import Providers, settings_prefix
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
-from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives, provider_deadline
+from videoconf.providers import Capability, ProviderPort, StorageDestination, StorageScope, provider_deadline
 from videoconf.settings import Secret, Settings, load
-from videoconf.storage import StorageTarget, storage_deadline
+from videoconf.storage import StoragePort, StorageTarget
 from videoconf.storage_targets.cipher import Cipher
-from videoconf.storage_targets.in_force import StorageTargets, TargetState, pushes, storage_contained
+from videoconf.storage_targets.in_force import StorageTargets, TargetState
 from videoconf.storage_targets.models import StorageTargetRow, user_of
 from videoconf.tenancy import Caller
 
@@ -45,8 +45,6 @@ SYNC_STORAGE = "sync_storage"
 """The job that makes a provider's setting be what is in force here."""
 CHANGE_SECONDS = 90.0
 """How long a change holds off others at most; longer than any takes, should its process have died."""
-PROBE_SECONDS = 12.0
-"""How long a target may take to prove that it works."""
 REMOVAL_ATTEMPT_SECONDS = 2.0
 """How long the request that removes a target waits for the providers; what is left is a job's."""
 OVERTAKEN = "The change took too long, and others were let in meanwhile. It is not in force."
@@ -83,7 +81,7 @@ class TargetChanges:
         self._check_can_be_set()
         self._check_may_change(caller)
         target = self._targets.make(kind, configuration)
-        row_id = self._begin(caller, kind, configuration)
+        row_id = self._begin(caller, kind, configuration, target.description(configuration))
         try:
             self._probe(target)
             self._check_still_pending(row_id)
@@ -129,7 +127,9 @@ class TargetChanges:
                     f"The provider {provider.key!r} has one storage for all tenants, which the default tenant sets."
                 )
 
-    def _begin(self, caller: Caller, kind: type[StorageTarget], configuration: dict[str, Any]) -> int:
+    def _begin(
+        self, caller: Caller, kind: type[StorageTarget], configuration: dict[str, Any], description: dict[str, Any]
+    ) -> int:
         ciphertext = self._cipher.encrypt(caller.tenant, configuration)
         with write() as session:
             self._check_no_change_is_under_way(session, caller.tenant)
@@ -142,7 +142,7 @@ class TargetChanges:
                     kind=kind.key,
                     state=TargetState.PENDING,
                     configuration=ciphertext,
-                    description={"name": kind.wire_name, **kind.describe(configuration)},
+                    description={"name": kind.wire_name, **description},
                     created_by=caller.subject,
                 )
                 .returning(StorageTargetRow.id)
@@ -171,10 +171,9 @@ class TargetChanges:
             if session.execute(select(StorageTargetRow.id).where(*pending)).first() is None:
                 raise StorageConflict(OVERTAKEN)
 
-    def _probe(self, target: StorageTarget) -> None:
+    def _probe(self, target: StoragePort) -> None:
         try:
-            with storage_deadline(PROBE_SECONDS):
-                storage_contained(target.probe)()
+            target.probe()
         except StorageEndpointRefused:
             raise
         except StorageUnavailable as error:
@@ -197,13 +196,13 @@ class TargetChanges:
                         extra={"reason": error.code},
                     ) from error
 
-    def _apply_at(self, provider: Provider, destination: StorageDestination | None) -> None:
-        if not isinstance(provider, StoresArchives):
+    def _apply_at(self, provider: ProviderPort, destination: StorageDestination | None) -> None:
+        if not provider.can(Capability.STORES_ARCHIVES):
             return
-        if destination is not None and pushes(provider, destination.kind):
-            contained(provider.apply_storage)(destination.kind, dict(destination.configuration))
+        if destination is not None and provider.pushes_to(destination.kind):
+            provider.apply_storage(destination.kind, dict(destination.configuration))
         elif provider.capabilities.storage_scope is StorageScope.ACCOUNT:
-            contained(provider.clear_storage)()
+            provider.clear_storage()
 
     def _abandon(self, caller: Caller, row_id: int, error: BaseException) -> None:
         is_unknown = not isinstance(error, VideoconfError) or (
@@ -223,7 +222,7 @@ class TargetChanges:
         used_by = {
             user_of(provider.key, provider.account): provider.capabilities.storage_scope
             for provider in self._providers
-            if pushes(provider, kind.key)
+            if provider.pushes_to(kind.key)
         }
         with write() as session:
             lock(session, f"storage_target:{caller.tenant}")
@@ -277,8 +276,8 @@ class TargetChanges:
     def _syncs(self, tenant: str) -> list[dict[str, Any]]:
         return [
             {"tenant": tenant, "provider": provider.key}
-            for provider in self._providers
-            if isinstance(provider, StoresArchives) and provider.capabilities.storage_scope is StorageScope.ACCOUNT
+            for provider in self._providers.with_capability(Capability.STORES_ARCHIVES)
+            if provider.capabilities.storage_scope is StorageScope.ACCOUNT
         ]
 
     def _enqueue_sync(self, session: Session, tenant: str, *, delay_seconds: float = 0.0) -> None:
@@ -297,8 +296,7 @@ class TargetChanges:
         destination = None
         if row is not None:
             destination = StorageDestination(row.kind, self._cipher.decrypt(tenant, row.configuration))
-        with provider_deadline():
-            self._apply_at(provider, destination)
+        self._apply_at(provider, destination)
         if self._history(tenant) != before:
             raise StorageConflict("The storage target was changed meanwhile.")
 

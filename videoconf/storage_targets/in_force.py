@@ -6,40 +6,28 @@ archives are still in it.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from videoconf.db.transactions import read
-from videoconf.errors import (
-    StorageDenied,
-    StorageEndpointRefused,
-    StorageError,
-    StorageTargetNotFound,
-    VideoconfError,
-)
+from videoconf.errors import StorageDenied, StorageEndpointRefused, StorageError, StorageTargetNotFound
 from videoconf.hooks import Registered, Registry
-from videoconf.providers import Provider, StorageDestination, StorageScope, StoresArchives
+from videoconf.providers import ProviderPort, StorageDestination, StorageScope
 from videoconf.settings import Settings
-from videoconf.storage import StorageContext, StorageTarget, storage_deadline
+from videoconf.storage import StorageContext, StoragePort, StorageTarget
+from videoconf.storage.port import Around, unobserved
 from videoconf.storage_targets.cipher import Cipher
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf.tenancy import Caller
 
-logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
 OPEN_TARGETS = 64
-DELETE_SECONDS = 15.0
 
 
 class TargetState(StrEnum):
@@ -68,13 +56,24 @@ NAME_IN_FORCE = (
 
 
 class StorageTargets:
-    """The targets that are stored. One instance serves all threads."""
+    """The targets that are stored. One instance serves all threads.
 
-    def __init__(self, registry: Registry, settings: Settings, cipher: Cipher, context: StorageContext) -> None:
+    :param around: encloses each call of a target.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        cipher: Cipher,
+        context: StorageContext,
+        around: Around = unobserved,
+    ) -> None:
         self.kinds = offered_kinds(registry, settings.providers)
         self._default_tenant = settings.default_tenant
         self._cipher = cipher
         self._context = context
+        self._around = around
         self._opened = lru_cache(OPEN_TARGETS)(self._open)
 
     def get(self, caller: Caller) -> StorageTargetRow:
@@ -93,12 +92,12 @@ class StorageTargets:
         in_force = (StorageTargetRow.tenant == tenant, StorageTargetRow.state == TargetState.ACTIVE)
         return session.execute(select(StorageTargetRow).where(*in_force)).scalar_one_or_none()
 
-    def owner(self, tenant: str, provider: Provider) -> str:
+    def owner(self, tenant: str, provider: ProviderPort) -> str:
         """Return whose target a tenant's archives of a provider go to: its own, or the one of the whole account."""
         is_account_wide = provider.capabilities.storage_scope is StorageScope.ACCOUNT
         return self._default_tenant if is_account_wide else tenant
 
-    def find_destination(self, tenant: str, provider: Provider) -> tuple[int, StorageDestination] | None:
+    def find_destination(self, tenant: str, provider: ProviderPort) -> tuple[int, StorageDestination] | None:
         """Return what goes with a request to record, where the provider takes it each time: a tenant's target.
 
         With it comes the id of its row.
@@ -109,11 +108,11 @@ class StorageTargets:
             return None
         with read() as session:
             row = self.find_in_force(session, tenant)
-        if row is None or not pushes(provider, row.kind):
+        if row is None or not provider.pushes_to(row.kind):
             return None
         return row.id, StorageDestination(row.kind, self._cipher.decrypt(tenant, row.configuration))
 
-    def open(self, row_id: int) -> StorageTarget:
+    def open(self, row_id: int) -> StoragePort:
         """Return the target of a row, in force or not; the instance is kept and is not the caller's to close.
 
         :raises EncryptionKeyUnknown: it cannot be decrypted.
@@ -122,13 +121,13 @@ class StorageTargets:
         with _not_the_callers():
             return self._opened(row_id)
 
-    def _open(self, row_id: int) -> StorageTarget:
+    def _open(self, row_id: int) -> StoragePort:
         with read() as session:
             row = session.execute(select(StorageTargetRow).where(StorageTargetRow.id == row_id)).scalar_one()
         configuration = self._cipher.decrypt(row.tenant, row.configuration)
         return self.open_destination(StorageDestination(row.kind, configuration))
 
-    def open_destination(self, destination: StorageDestination) -> StorageTarget:
+    def open_destination(self, destination: StorageDestination) -> StoragePort:
         """Make the target of a destination.
 
         :raises StorageError: its kind is not installed; :class:`StorageEndpointRefused`: its host is not allowed.
@@ -138,13 +137,13 @@ class StorageTargets:
             raise StorageError(f"No plugin brings the storage kind {destination.kind!r}.")
         return self.make(kind, destination.configuration)
 
-    def make(self, kind: type[StorageTarget], configuration: Mapping[str, Any]) -> StorageTarget:
+    def make(self, kind: type[StorageTarget], configuration: Mapping[str, Any]) -> StoragePort:
         """Make a target of a kind, which is the caller's to close.
 
         :raises StorageEndpointRefused: its host is not allowed.
         """
         context = replace(self._context, endpoints=self._context.endpoints.allowing(kind.hosts))
-        return storage_contained(kind)(dict(configuration), context)
+        return StoragePort.of(kind, configuration, context, self._around)
 
     def delete_object(self, row_id: int, key: str) -> None:
         """Delete one object from the target of a row. Idempotent.
@@ -152,13 +151,8 @@ class StorageTargets:
         :raises StorageError: it may still be there.
         """
         target = self.open(row_id)
-        with _not_the_callers(), storage_deadline(DELETE_SECONDS):
-            storage_contained(target.delete)(key)
-
-
-def pushes(provider: Provider, kind: str) -> bool:
-    """Tell whether a provider puts archives into a kind of storage by itself."""
-    return isinstance(provider, StoresArchives) and kind in provider.capabilities.storage_kinds
+        with _not_the_callers():
+            target.delete(key)
 
 
 def offered_kinds(registry: Registry, providers: tuple[str, ...]) -> dict[str, type[StorageTarget]]:
@@ -182,24 +176,3 @@ def _not_the_callers() -> Iterator[None]:
         yield
     except (StorageDenied, StorageEndpointRefused) as error:
         raise StorageError(error.detail) from error
-
-
-def storage_contained(method: Callable[P, R]) -> Callable[P, R]:
-    """Wrap what a storage plugin does so that only errors of our taxonomy leave it.
-
-    The plugin's own words are not logged: an SDK's error may repeat a credential.
-
-    :raises StorageError: the plugin raised anything else.
-    """
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except VideoconfError:
-            raise
-        except (Exception, SystemExit) as error:
-            name = getattr(method, "__qualname__", method)
-            logger.error("a storage plugin failed in %s: %s", name, type(error).__name__)  # noqa: TRY400  # no trace
-            raise StorageError("The storage target's plugin failed.") from None
-
-    return call

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from videoconf.providers import Provider, WebhookRequest
+from videoconf.providers import Provider, ProviderPort, WebhookRequest
 
 ORDERS = 6
 SEED = 20
@@ -74,8 +74,9 @@ def _service(folder: Path) -> Iterator[Any]:
                         modified_by="kit",
                     )
                 )
+        port = ProviderPort(provider)
         for request in order:
-            receive(provider, request)
+            receive(port, request)
         with read() as session:
             rows = session.execute(
                 select(AttendeeConnection.__table__).order_by("meeting_id", "connection_id")

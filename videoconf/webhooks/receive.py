@@ -6,8 +6,6 @@ duplicates, unknown events, unknown sessions and unreadable bodies included.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from datetime import datetime
 from typing import Any
 
@@ -20,30 +18,31 @@ from videoconf.db.transactions import Transaction, begin, dialect_of, entities
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
-from videoconf.hooks import contained
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
 from videoconf.observability.metrics import WEBHOOK_EVENTS
-from videoconf.providers import EventKind, Provider, ProviderEvent, SessionRef, WebhookReply, WebhookRequest
-from videoconf.providers.cleaning import cleaned_event
+from videoconf.providers import EventKind, ProviderEvent, ProviderPort, SessionRef, WebhookReply, WebhookRequest
+from videoconf.providers.port import UNREADABLE
 from videoconf.webhooks.codec import event_from_json, event_to_json
 from videoconf.webhooks.credibility import arrives_in_time, credible
 from videoconf.webhooks.models import EventStatus, WebhookEvent
 
-logger = logging.getLogger(__name__)
 
-
-def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
+def receive(provider: ProviderPort, request: WebhookRequest) -> WebhookReply | None:
     """Take one webhook; return the answer to a handshake, or None when it was an ordinary one.
 
     :raises WebhookRejected: its origin is not proven; nothing is stored.
     :raises DatabaseUnavailable: it was not stored; the sender should come again.
     """
-    _verify(provider, request)
-    if (reply := contained(provider.answer_handshake, WebhookReply | None)(request)) is not None:
+    try:
+        provider.verify_webhook(request)
+    except WebhookRejected:
+        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
+        raise
+    if (reply := provider.answer_handshake(request)) is not None:
         return reply
-    events = _parse(provider, request)
+    events = provider.parse_webhook(request)
     with begin() as transaction:
         outcomes = [_take(transaction, provider, request, event) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
@@ -51,47 +50,11 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     return None
 
 
-def _verify(provider: Provider, request: WebhookRequest) -> None:
-    try:
-        provider.verify_webhook(request)
-    except WebhookRejected:
-        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
-        raise
-    except (Exception, SystemExit) as error:
-        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
-        # Verifying libraries raise all sorts of things on malformed input; none of them means that it is genuine.
-        raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
-
-
-def _parse(provider: Provider, request: WebhookRequest) -> list[ProviderEvent]:
-    """Parse, and put in place of each event that cannot be read, or of all, one that stands for it."""
-    try:
-        said = list(provider.parse_webhook(request))
-    except (Exception, SystemExit):
-        return [_unreadable(provider, request)]
-    return [_cleaned(provider, request, event, f":{number}") for number, event in enumerate(said)]
-
-
-def _cleaned(provider: Provider, request: WebhookRequest, event: ProviderEvent, place: str) -> ProviderEvent:
-    try:
-        clean = cleaned_event(event)
-        if not clean.dedupe_key:
-            raise ValueError("the event has no dedupe key")
-    except Exception:  # whatever a plugin made of it
-        return _unreadable(provider, request, place)
-    return clean
-
-
-def _unreadable(provider: Provider, request: WebhookRequest, place: str = "") -> ProviderEvent:
-    logger.exception("a webhook of %s on %s cannot be read and is kept", provider.key, request.channel)
-    return ProviderEvent(EventKind.IGNORED, f"unreadable:{hashlib.sha256(request.body).hexdigest()}{place}")
-
-
-def _take(transaction: Transaction, provider: Provider, request: WebhookRequest, event: ProviderEvent) -> str:
+def _take(transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent) -> str:
     """Store one event and apply it, unless it was stored before; return what became of it."""
     expected = EventStatus.APPLIED
     if event.kind is EventKind.IGNORED or event.session_id is None:
-        unreadable = event.dedupe_key.startswith("unreadable:")
+        unreadable = event.dedupe_key.startswith(UNREADABLE)
         expected = EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED
     row = {
         "provider": provider.key,
@@ -116,7 +79,7 @@ def _take(transaction: Transaction, provider: Provider, request: WebhookRequest,
     return status
 
 
-def _of_session(provider: Provider, event: ProviderEvent) -> dict[str, Any]:
+def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
     return {"of_provider": provider.key, "of_account": provider.account, "of_session": event.session_id}
 
 
@@ -171,7 +134,7 @@ REPLAY = Replay(_ORPHANS.exists(), _replay)
 
 
 def _settle(
-    transaction: Transaction, provider: Provider, received_at: datetime, event: ProviderEvent, stored: Any
+    transaction: Transaction, provider: ProviderPort, received_at: datetime, event: ProviderEvent, stored: Any
 ) -> EventStatus:
     """Apply an event to its meeting, or say why not.
 

@@ -13,7 +13,6 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
-from videoconf.storage_targets.in_force import pushes
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
 
@@ -53,7 +52,7 @@ def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
         with read() as session:
             queued = select(Job.id).where(Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
             assert session.execute(queued).all() == []
-    if why != "pushed" or pushes(services(world.app).providers.get("fake"), "memory"):
+    if why != "pushed" or services(world.app).providers.get("fake").pushes_to("memory"):
         assert not AREAS.objects.get("bucket")
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from videoconf.archives.recorder import Recorder
+
 from videoconf.errors import ProviderBadResponse
 from videoconf.providers import ArchiveState, ArchiveStatus, SessionRef
 

@@ -1,0 +1,297 @@
+"""The one way from the core to a provider's plugin."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO, TypeVar, cast
+
+from videoconf.containment import raised_by_signal
+from videoconf.errors import (
+    CapabilityUnsupported,
+    ProviderBadResponse,
+    ProviderPluginError,
+    VideoconfError,
+    WebhookRejected,
+)
+from videoconf.providers.base import Provider
+from videoconf.providers.capabilities import Capability, SessionCreation
+from videoconf.providers.cleaning import cleaned_archive, cleaned_connection, cleaned_event
+from videoconf.providers.deadline import provider_deadline
+from videoconf.providers.types import (
+    ArchiveRequest,
+    ArchiveState,
+    EventKind,
+    JoinToken,
+    ProviderEvent,
+    Roster,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+    WebhookReply,
+    WebhookRequest,
+)
+from videoconf.storage import RemoteBody, SignedUrl
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
+UNREADABLE = "unreadable:"
+"""The dedupe key of an event that stands for one that cannot be read begins with this."""
+
+
+class ProviderPort:
+    """A provider as the core may use it.
+
+    Every call has a deadline, raises only :class:`~videoconf.errors.VideoconfError`, and returns a checked value. Made
+    once for each enabled provider and shared by all threads. Metrics and spans of a provider's HTTP calls are the
+    guarded client's, which alone knows attempts, status and host.
+
+    :param provider: what the plugin made. Its ``capabilities`` and ``account`` are constant, and are read once.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self.plugin = provider
+        """For the plugin's own commands and for :mod:`videoconf.testing`; the core calls nothing of it but here."""
+        self.key = provider.key
+        self.label = provider.label
+        self.account = provider.account
+        self.capabilities = provider.capabilities
+
+    # --- what it can do -----------------------------------------------------------------------------------------
+
+    def can(self, capability: Capability) -> bool:
+        """Return whether the provider has a capability."""
+        return capability in self.capabilities.features
+
+    def require(self, capability: Capability) -> None:
+        """Check for a capability, before any side effect.
+
+        :raises CapabilityUnsupported: the provider lacks it.
+        """
+        if capability not in self.capabilities.features:
+            raise CapabilityUnsupported(f"The provider {self.key!r} lacks the capability {capability.value!r}.")
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether a room is made with the meeting."""
+        return self.capabilities.session_creation is SessionCreation.EAGER
+
+    def pushes_to(self, kind: str) -> bool:
+        """Return whether the provider puts archives into a kind of storage by itself."""
+        return self.can(Capability.STORES_ARCHIVES) and kind in self.capabilities.storage_kinds
+
+    @property
+    def takes_options(self) -> bool:
+        """Whether ``providerOptions`` may be sent."""
+        return self.plugin.options_schema is not None
+
+    def validate_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is wrong with ``providerOptions``, by field."""
+        with self._contained("options_schema"):
+            schema: Any = self.plugin.options_schema
+            wrong: dict[str, Any] = self._of_type(dict, schema().validate(dict(options)), "options_schema")
+            return wrong
+
+    # --- rooms and people ---------------------------------------------------------------------------------------
+
+    def ensure_session(self, request: SessionRequest) -> SessionRef:
+        """Return the provider's session for a meeting; to be called outside any transaction.
+
+        :raises ProviderError: there is none. With ``outcome_unknown`` an unused one may be left there.
+        """
+        ref = self._of_type(SessionRef, self._call("ensure_session", request), "ensure_session")
+        if not all(isinstance(text, str) and SESSION_ID.fullmatch(text) for text in (ref.account, ref.session_id)):
+            raise ProviderBadResponse("The provider gave a session without a usable id.")
+        return ref
+
+    def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
+        self._call("end_session", session, connections)
+
+    def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
+        join = self._of_type(JoinToken, self._call("issue_token", session, request), "issue_token")
+        values: tuple[Any, ...] = (join.token, join.connect)
+        if not (isinstance(values[0], str | None) and isinstance(values[1], Mapping) and _is_time(join.expires_at)):
+            raise ProviderBadResponse("The provider gave a token that cannot be used.")
+        return join
+
+    def list_connections(self, session: SessionRef) -> Roster:
+        """Return who is connected now. A connection whose id cannot be stored is left out."""
+        self.require(Capability.ROSTER)
+        roster = self._of_type(Roster, self._call("list_connections", session), "list_connections")
+        usable = []
+        for one in self._listed(roster.connections, "list_connections"):
+            try:
+                usable.append(cleaned_connection(one))
+            except Exception as error:  # a plugin may return anything
+                logger.warning("a connection of a roster is left out: %s", error)
+        return Roster(usable, roster.complete)
+
+    def disconnect(self, session: SessionRef, connection_id: str) -> None:
+        self.require(Capability.MODERATION)
+        self._call("disconnect", session, connection_id)
+
+    def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
+        self.require(Capability.MODERATION)
+        self._call("mute", session, connection_id, streams)
+
+    def check(self) -> None:
+        self._call("check")
+
+    # --- webhooks -----------------------------------------------------------------------------------------------
+
+    def verify_webhook(self, request: WebhookRequest) -> None:
+        """Check where a webhook comes from.
+
+        :raises WebhookRejected: its origin is not proven. Verifying libraries raise all sorts of exceptions on
+            malformed input, and each of them means the same.
+        """
+        try:
+            self.plugin.verify_webhook(request)
+        except WebhookRejected:
+            raise
+        except BaseException as error:
+            if raised_by_signal(error):
+                raise
+            raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
+
+    def answer_handshake(self, request: WebhookRequest) -> WebhookReply | None:
+        with self._contained("answer_handshake"):
+            reply = self.plugin.answer_handshake(request)
+        return reply if reply is None else self._of_type(WebhookReply, reply, "answer_handshake")
+
+    def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
+        """Parse a webhook; replace each unreadable event, or the whole body, by a placeholder (:data:`UNREADABLE`)."""
+        try:
+            said = list(self.plugin.parse_webhook(request))
+        except BaseException as error:
+            return [self._unreadable(request, error)]
+        return [self._cleaned(request, event, f":{number}") for number, event in enumerate(said)]
+
+    def _cleaned(self, request: WebhookRequest, event: ProviderEvent, place: str) -> ProviderEvent:
+        try:
+            clean = cleaned_event(event)
+            if not clean.dedupe_key:
+                raise ValueError("the event has no dedupe key")
+        except BaseException as error:
+            return self._unreadable(request, error, place)
+        return clean
+
+    def _unreadable(self, request: WebhookRequest, error: BaseException, place: str = "") -> ProviderEvent:
+        if raised_by_signal(error):
+            raise error
+        logger.exception("a webhook of %s on %s cannot be read and is kept", self.key, request.channel)
+        return ProviderEvent(EventKind.IGNORED, f"{UNREADABLE}{hashlib.sha256(request.body).hexdigest()}{place}")
+
+    # --- archives -----------------------------------------------------------------------------------------------
+
+    def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
+        self.require(Capability.ARCHIVING)
+        return _checked_archive(self._call("start_archive", session, request))
+
+    def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
+        self.require(Capability.ARCHIVING)
+        return _checked_archive(self._call("stop_archive", session, archive_id))
+
+    def get_archive(self, archive_id: str) -> ArchiveState:
+        self.require(Capability.ARCHIVING)
+        return _checked_archive(self._call("get_archive", archive_id))
+
+    def list_archives(self, session: SessionRef) -> list[ArchiveState]:
+        """Return the archives that can be used; one that cannot must not hide the others."""
+        self.require(Capability.ARCHIVING)
+        usable = []
+        for one in self._listed(self._call("list_archives", session), "list_archives"):
+            try:
+                usable.append(_checked_archive(one))
+            except ProviderBadResponse:
+                logger.warning("an archive in a provider's list cannot be used and is left out")
+        return usable
+
+    def delete_archive(self, archive_id: str) -> None:
+        self.require(Capability.ARCHIVING)
+        self._call("delete_archive", archive_id)
+
+    def archive_url(self, archive_id: str) -> SignedUrl:
+        self.require(Capability.ARCHIVE_DOWNLOADS)
+        signed = self._of_type(SignedUrl, self._call("archive_url", archive_id), "archive_url")
+        if not (isinstance(signed.url, str) and _is_time(signed.expires_at)):
+            raise ProviderBadResponse("The provider gave a URL that cannot be used.")
+        return signed
+
+    def open_archive(self, archive_id: str) -> BinaryIO:
+        """Open an archive to be read once; the caller closes it. Reading raises only :class:`VideoconfError` too."""
+        self.require(Capability.ARCHIVE_DOWNLOADS)
+        stream = self._call("open_archive", archive_id)
+        return cast("BinaryIO", RemoteBody(stream, lambda: self._contained("open_archive")))
+
+    def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
+        self.require(Capability.STORES_ARCHIVES)
+        self._call("apply_storage", kind, configuration)
+
+    def clear_storage(self) -> None:
+        self.require(Capability.STORES_ARCHIVES)
+        self._call("clear_storage")
+
+    def close(self) -> None:
+        """Release what the provider holds. An error is logged and not raised: no caller could do more."""
+        try:
+            self._call("close")
+        except VideoconfError as error:
+            logger.warning("the provider %s was not closed: %s", self.key, error.code)
+
+    # --- the one call -------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, *args: Any) -> Any:
+        with provider_deadline():
+            try:
+                return getattr(self.plugin, method)(*args)
+            except VideoconfError:
+                raise
+            except BaseException as error:
+                raise self._failure(error, method) from error
+
+    @contextmanager
+    def _contained(self, method: str) -> Iterator[None]:
+        """Contain what a block raises, where it is more than one call or has no deadline."""
+        try:
+            yield
+        except VideoconfError:
+            raise
+        except BaseException as error:
+            raise self._failure(error, method) from error
+
+    def _failure(self, error: BaseException, method: str) -> ProviderPluginError:
+        """Return the error for whatever else a plugin raised; the log has its trace."""
+        if raised_by_signal(error):
+            raise error
+        logger.error("a provider's plugin failed in %s.%s", self.key, method, exc_info=error)
+        return ProviderPluginError()
+
+    def _of_type(self, wanted: type[T], value: Any, method: str) -> T:
+        if not isinstance(value, wanted):
+            logger.error("a provider's plugin returned a %s in %s.%s", type(value).__name__, self.key, method)
+            raise ProviderPluginError
+        return value
+
+    def _listed(self, values: Any, method: str) -> list[Any]:
+        with self._contained(method):
+            return list(values)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _checked_archive(said: Any) -> ArchiveState:
+    try:
+        return cleaned_archive(said)
+    except Exception as error:
+        # A plugin may answer anything; whatever it is, it was not looked at before.
+        raise ProviderBadResponse("The provider gave an archive that cannot be used.") from error
