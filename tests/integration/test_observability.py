@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from threading import Event, Thread
 
@@ -100,10 +101,11 @@ def test_what_json_has_no_room_for_is_written_all_the_same(lines):
 @sqlite_alone
 @pytest.mark.parametrize("fault", [BrokenPipeError(), ValueError("I/O operation on closed file")])
 def test_a_request_is_answered_whoever_reads_its_line(monkeypatch, client, headers, fault):
-    def write(line):
-        raise fault
+    class Broken:
+        def write(self, line):
+            raise fault
 
-    monkeypatch.setattr("videoconf.observability.logging._write", write)
+    monkeypatch.setattr(sys, "stderr", Broken())
     assert client.get("/session", headers=headers()).status_code == 200
 
 
@@ -119,13 +121,14 @@ def test_who_waits_to_write_a_line_keeps_nobody_else_waiting(monkeypatch):
     configure_logging("INFO", "json")
     stuck, go, written = Event(), Event(), []
 
-    def write(line):
-        if "first" in line:
-            stuck.set()
-            assert go.wait(20)
-        written.append(line)
+    class Slow:
+        def write(self, line):
+            if "first" in line:
+                stuck.set()
+                assert go.wait(20)
+            written.append(line)
 
-    monkeypatch.setattr("videoconf.observability.logging._write", write)
+    monkeypatch.setattr(sys, "stderr", Slow())
     first = Thread(target=logging.getLogger("x").info, args=("first",))
     second = Thread(target=logging.getLogger("x").info, args=("second",), daemon=True)
     first.start()
