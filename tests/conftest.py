@@ -14,13 +14,22 @@ import hypothesis
 import jwt
 import pytest
 
+from tests.support.clock import SteppedClock
+from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
+
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from tests.support.service import Caller, Service
     from videoconf.hooks import Plugins
 
-pytest_plugins = ["tests.databases", "tests.presets", "tests.storage_servers"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.presets",
+    "tests.support.storage_servers",
+    "tools.vonage_standin.fixtures",
+]
 
 # Settings of whoever runs the tests must not decide how they end. Gone before any fixture, for subprocesses too.
 for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:
@@ -31,12 +40,6 @@ for name in [name for name in os.environ if name.startswith("VIDEOCONF_")]:
 hypothesis.settings.register_profile("default", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=3000)
 hypothesis.settings.load_profile("default")
-
-JWT_SECRET = "tests-sign-bearer-tokens-with-this-secret"
-FAKE_SETTINGS = {
-    "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
-    "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",
-}
 
 
 def pytest_collection_finish() -> None:
@@ -169,8 +172,20 @@ def make_app(
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app()
+def clock() -> SteppedClock:
+    """Give a clock that stands still until a test steps it, for ``app_options`` and ``make_app``."""
+    return SteppedClock()
+
+
+@pytest.fixture
+def app_options() -> dict[str, Any]:
+    """Give the keywords of ``make_app`` that ``app`` is made with: override it in a folder, a module or a class."""
+    return {}
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], app_options: dict[str, Any]) -> Flask:
+    return make_app(**app_options)
 
 
 @pytest.fixture
@@ -178,23 +193,18 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-ALL_PERMISSIONS = (
-    "CreateMeetingSession",
-    "GetMeetings",
-    "EditMeeting",
-    "StopMeeting",
-    "DeleteMeeting",
-    "GenerateMeetingToken",
-    "GetMeetingAttendees",
-    "ModerateMeeting",
-    "GetAuditEntries",
-    "GetMeetingArchives",
-    "DeleteMeetingArchive",
-    "StartMeetingArchive",
-    "StopMeetingArchive",
-    "SetMeetingUploadTarget",
-    "GetProviders",
-)
+@pytest.fixture
+def service(app: Flask, headers: Callable[..., dict[str, str]]) -> Service:
+    """Give ``app`` as its callers and its provider see it."""
+    from tests.support.service import service_of
+
+    return service_of(app, headers)
+
+
+@pytest.fixture
+def api(service: Service) -> Caller:
+    """Give a caller of ``service`` with every permission."""
+    return service.api
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +215,12 @@ def headers() -> Callable[..., dict[str, str]]:
     """
 
     def make(
-        permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "tester", **claims: Any
+        permissions: Any = ALL_PERMISSIONS,
+        *,
+        tenant: str | None = None,
+        subject: str = "tester",
+        secret: str = JWT_SECRET,
+        **claims: Any,
     ) -> dict[str, str]:
         now = int(time.time())
         payload: dict[str, Any] = {
@@ -218,6 +233,6 @@ def headers() -> Callable[..., dict[str, str]]:
             "tenant": tenant,
         } | claims
         payload = {name: value for name, value in payload.items() if value is not None}
-        return {"Authorization": f"Bearer {jwt.encode(payload, JWT_SECRET, 'HS256')}"}
+        return {"Authorization": f"Bearer {jwt.encode(payload, secret, 'HS256')}"}
 
     return make

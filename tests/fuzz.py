@@ -16,9 +16,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.servers import start_gunicorn
-from tests.service import Service, service_at
+from tests.support.servers import start_gunicorn
+from tests.support.service import Service, service_at
+from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.api.authentication import mint_token
 from videoconf.api.permissions import Permission
 from videoconf.settings import Secret, Settings

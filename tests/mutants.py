@@ -134,7 +134,7 @@ MUTANTS = [
         "videoconf/database.py",
         "as connection, connection.begin() as transaction:\n        yield connection\n",
         "as connection:\n        yield connection\n        return\n",
-        "tests/integration/test_webhooks_api.py::test_a_webhook_is_seen_at_once_on_every_node",
+        "tests/integration/webhooks/test_storing_webhooks.py::test_a_webhook_is_seen_at_once_on_every_node",
     ),
 ]
 

@@ -16,9 +16,9 @@ import jwt
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.conftest import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
-from tests.databases import DATABASES
-from tests.service import Answer, Caller, Service, service_of
+from tests.support.databases import DATABASES
+from tests.support.service import Answer, Caller, Service, service_of
+from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app

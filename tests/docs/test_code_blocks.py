@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.servers import GunicornServer
+from tests.support.servers import GunicornServer
+from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.databases import DATABASES
-from tests.servers import GunicornServer, start_gunicorn
-from tests.service import Service, service_at
+from tests.support.databases import DATABASES
+from tests.support.servers import GunicornServer, start_gunicorn
+from tests.support.service import Service, service_at
+from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 
 ROOT = Path(__file__).parents[2]
 

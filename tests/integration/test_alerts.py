@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service import ON_SQLITE, now_text, service_of
+from tests.support.service import ON_SQLITE, now_text, service_of
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy/alerts.yaml"

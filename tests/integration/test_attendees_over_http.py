@@ -12,7 +12,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.service import now_text
+from tests.support.service import now_text
 
 
 @pytest.fixture

@@ -5,17 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.service import ON_SQLITE, service_of
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
+from tests.support.service import ON_SQLITE
 
 
 def read(api, **query):

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from tests.service import SteppedClock, at_once, credential, plugins_with, service_of
+from tests.support.service import at_once, credential, plugins_with, service_of
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read
 from videoconf.errors import ProviderUnavailable
@@ -11,18 +11,8 @@ from videoconf_fake.provider import FakeProvider
 
 
 @pytest.fixture
-def clock():
-    return SteppedClock()
-
-
-@pytest.fixture
-def app(make_app, clock):
-    return make_app(clock=clock)
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
+def app_options(clock):
+    return {"clock": clock}
 
 
 def entries(app):

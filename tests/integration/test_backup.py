@@ -10,8 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
-from tests.databases import migrate
-from tests.service import ON_POSTGRESQL, ON_SQLITE, service_of
+from tests.support.databases import migrate
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE, service_of
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS

@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from tests.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_SQLITE, plugins_with, service_of
 from tests.third_party import bad
 from videoconf.api.services import services
 from videoconf.archives.reconcile import RECONCILE_MEETING

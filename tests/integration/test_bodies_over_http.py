@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 import urllib3
 
-from tests.service import ON_SQLITE, service_at
+from tests.support.service import ON_SQLITE, service_at
 
 KIB = 1024
 

@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 from contextlib import suppress
+from functools import partial
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,7 @@ from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from sqlalchemy import make_url, text
 
-from tests.service import service_of
+from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.cli.main import commands
 from videoconf.db.transactions import read
@@ -126,10 +127,9 @@ def app(request, make_app, database_url, monkeypatch, caplog, aviary):
 
 
 @pytest.fixture
-def service(app, headers, aviary, monkeypatch):
-    monkeypatch.setattr("tests.conftest.JWT_SECRET", JWT_CANARY)
-    service = service_of(app, headers)
-    aviary.add("a bearer token", service.api._headers["Authorization"].removeprefix("Bearer "))
+def service(app, headers, aviary):
+    service = service_of(app, partial(headers, secret=JWT_CANARY))
+    aviary.add("a bearer token", service.api.headers["Authorization"].removeprefix("Bearer "))
     send = service.send
 
     def listening(method, path, body, headers):
@@ -138,7 +138,7 @@ def service(app, headers, aviary, monkeypatch):
         aviary.listen(f"the answer to {method} {path}", said)
         return answer
 
-    service.send = service.api._send = listening
+    service.send = service.api.send = listening
     return service
 
 

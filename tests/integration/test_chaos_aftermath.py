@@ -6,7 +6,7 @@ from sqlalchemy import insert
 
 from bench.chaos.aftermath import leaks, settle, surplus_sessions
 from bench.chaos.history import Call, Kind
-from tests.service import ON_POSTGRESQL
+from tests.support.service import ON_POSTGRESQL
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import write

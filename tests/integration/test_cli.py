@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from sqlalchemy import make_url
 
-from tests.conftest import JWT_SECRET
-from tests.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_SQLITE, plugins_with, service_of
+from tests.support.settings import JWT_SECRET
 from videoconf.cli.main import commands
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import FAKE_SETTINGS, JWT_SECRET
-from tests.servers import start_gunicorn
-from tests.service import ON_SQLITE
+from tests.support.servers import start_gunicorn
+from tests.support.service import ON_SQLITE
+from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.settings import Settings, declared
 from videoconf_vonage.settings import VonageSettings
 

@@ -20,7 +20,7 @@ import pytest
 import urllib3
 from dotenv import dotenv_values
 
-from tests.servers import GunicornServer
+from tests.support.servers import GunicornServer
 
 
 @contextmanager

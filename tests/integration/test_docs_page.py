@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import ON_SQLITE
+from tests.support.service import ON_SQLITE
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.conftest import FAKE_SETTINGS
-from tests.service import service_at
+from tests.support.service import service_at
+from tests.support.settings import FAKE_SETTINGS
 
 SCRIPT = Path(__file__).with_name("documented_calls.mjs")
 NODE = shutil.which("node")

@@ -2,18 +2,7 @@
 
 import pytest
 
-from tests.service import ON_SQLITE, count_meetings, service_of
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
-
-
-@pytest.fixture
-def api(service):
-    return service.api
-
+from tests.support.service import ON_SQLITE, count_meetings, service_of
 
 OPERATIONS = [
     ("POST", "/session", "CreateMeetingSession"),

@@ -7,9 +7,8 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from tests.service import ON_SQLITE, service_of
+from tests.support.service import ON_SQLITE, service_of
 from tools.vonage_standin import faults
-from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
@@ -25,7 +24,7 @@ KEY = Secret(Fernet.generate_key().decode())
 
 
 @pytest.fixture
-def standin(make_vonage_standin):  # noqa: F811  # the fixture
+def standin(make_vonage_standin):
     return make_vonage_standin("opentok")
 
 

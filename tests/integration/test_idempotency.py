@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text, update
 
-from tests.service import SteppedClock, service_of
+from tests.support.clock import SteppedClock
+from tests.support.service import service_of
 from videoconf import idempotency
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import insert, select, update
 
-from tests.faulty_server import FaultyServer, hang
-from tests.service import ON_SQLITE, at_once, plugins_with, service_of
+from tests.support.service import ON_SQLITE, at_once, plugins_with
 from videoconf.api.services import services
 from videoconf.cli.main import commands
 from videoconf.db import batches
@@ -19,6 +18,7 @@ from videoconf.jobs import worker as jobs_module
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Work, enqueue, prune_jobs
 from videoconf.jobs.worker import Worker
+from videoconf.testing.faulty_server import FaultyServer, hang
 from videoconf_fake.provider import FakeProvider
 
 
@@ -34,13 +34,8 @@ class Ending(FakeProvider):
 
 
 @pytest.fixture
-def app(make_app):
-    return make_app(plugins=plugins_with(Ending))
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
+def app_options():
+    return {"plugins": plugins_with(Ending)}
 
 
 def failing(error):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import GunicornServer
+from tests.support.servers import GunicornServer
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_SERVE = 5.0

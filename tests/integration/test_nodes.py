@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.service import ON_POSTGRESQL, Caller, at_once, over_http, service_at
+from tests.support.service import ON_POSTGRESQL, Caller, at_once, over_http, service_at
 from videoconf.providers import ArchiveStatus
 
 ROUNDS = 6

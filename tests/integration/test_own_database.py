@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.databases import REUSED_BYTES, Postgresql
+from tests.support.databases import REUSED_BYTES, Postgresql
 
 FILL = (
     "INSERT INTO audit_entry (tenant, at, actor, action, target)"

@@ -1,12 +1,12 @@
 """The service with providers that lack what a rich one has: what is missing is refused before anything happens.
 
-What they have is tried by the tests of the API that say so: see :mod:`tests.presets`.
+What they have is tried by the tests of the API that say so: see :mod:`tests.support.presets`.
 """
 
 import pytest
 from sqlalchemy import inspect, text
 
-from tests.service import ON_SQLITE, service_of
+from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.transactions import read
@@ -19,11 +19,6 @@ CALLS = (
     *("ensure_session", "end_session", "issue_token", "disconnect", "mute", "list_connections"),
     *("start_archive", "stop_archive", "get_archive", "list_archives", "delete_archive", "archive_url", "open_archive"),
 )
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
 
 
 @pytest.fixture

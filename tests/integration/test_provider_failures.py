@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.service import ON_SQLITE, count_meetings, plugins_with, service_of
+from tests.support.service import ON_SQLITE, count_meetings, plugins_with, service_of
 from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,

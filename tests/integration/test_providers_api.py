@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_SQLITE, plugins_with, service_of
 from videoconf.errors import ProviderUnavailable
 from videoconf.hooks import Failure, Origin, Plugins
 from videoconf.providers import Capability, provider_deadline

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event
 
-from tests.service import ON_POSTGRESQL, at_once, plugins_with, service_of
+from tests.support.service import ON_POSTGRESQL, at_once, plugins_with, service_of
 from videoconf.db.types import db
 from videoconf.providers import SessionRequest
 from videoconf_fake.provider import FakeProvider

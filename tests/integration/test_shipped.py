@@ -24,9 +24,9 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.conftest import JWT_SECRET
-from tests.servers import start_gunicorn
-from tests.service import Caller, over_http
+from tests.support.servers import start_gunicorn
+from tests.support.service import Caller, over_http
+from tests.support.settings import JWT_SECRET
 from tests.third_party.guide import steps
 from videoconf.testing import FaultyServer
 

@@ -13,7 +13,6 @@ import urllib3
 from sqlalchemy import select, update
 
 from tools.vonage_standin import faults
-from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
@@ -24,7 +23,7 @@ from videoconf.jobs.queue import Work, enqueue
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_call_that_is_under_way_when_the_server_is_asked_to_stop_is_answered(
     gunicorn_server,
-    make_vonage_standin,  # noqa: F811
+    make_vonage_standin,
     app,
     headers,
 ):

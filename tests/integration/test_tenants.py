@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.service import ON_SQLITE, credential, service_of
+from tests.support.service import ON_SQLITE, credential, service_of
 
 ON_A_MEETING = [
     ("GET", "", None),
@@ -22,11 +22,6 @@ ON_A_MEETING = [
     ("DELETE", "", None),
 ]
 """Method, path below the meeting, body."""
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
 
 
 def same(answer):

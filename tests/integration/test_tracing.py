@@ -20,9 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from sqlalchemy import text
 
-from tests.service import ON_POSTGRESQL, ON_SQLITE
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE
 from tools.vonage_standin import faults
-from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.authentication import public
 from videoconf.api.services import services
 from videoconf.db.transactions import write
@@ -180,7 +179,7 @@ def test_what_the_caller_does_not_want_sampled_is_not(traced, collector, headers
 
 
 @ON_SQLITE
-def test_a_provider_call_is_a_span_with_its_outcome(traced, collector, headers, make_vonage_standin, monkeypatch):  # noqa: F811
+def test_a_provider_call_is_a_span_with_its_outcome(traced, collector, headers, make_vonage_standin, monkeypatch):
     standin = make_vonage_standin("opentok")
     for name, value in {
         "API_URL": standin.url,

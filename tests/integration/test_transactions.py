@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
-from tests.service import ON_POSTGRESQL
+from tests.support.service import ON_POSTGRESQL
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import begin, entities, read, write
 from videoconf.db.types import db

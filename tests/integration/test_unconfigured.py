@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.conftest import JWT_SECRET
+from tests.support.settings import JWT_SECRET
 
 ROOT = Path(__file__).parents[2]
 PROVIDER_SETTINGS = (

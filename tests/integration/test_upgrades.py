@@ -15,7 +15,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from videoconf_migrations import FOLDER
 
-from tests.service import service_of
+from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.app import create_app
 from videoconf.db.types import db

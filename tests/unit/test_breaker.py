@@ -20,13 +20,13 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
+def stopwatch():
     return Clock()
 
 
 @pytest.fixture
-def breaker(clock):
-    return Breaker(clock)
+def breaker(stopwatch):
+    return Breaker(stopwatch)
 
 
 def call(breaker, verdict, times=1):
@@ -38,14 +38,14 @@ def state(breaker):
     return breaker.read()[0]
 
 
-def opened(breaker, clock):
+def opened(breaker, stopwatch):
     call(breaker, Verdict.FAILED, 5)
     assert state(breaker) is BreakerState.OPEN
 
 
-def half_opened(breaker, clock):
-    opened(breaker, clock)
-    clock.now += 12
+def half_opened(breaker, stopwatch):
+    opened(breaker, stopwatch)
+    stopwatch.now += 12
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
@@ -66,16 +66,16 @@ def test_it_stays_closed_while_most_calls_are_answered(breaker):
     assert state(breaker) is BreakerState.OPEN
 
 
-def test_failures_are_forgotten_after_the_window(breaker, clock):
+def test_failures_are_forgotten_after_the_window(breaker, stopwatch):
     call(breaker, Verdict.FAILED, 4)
-    clock.now += 31
+    stopwatch.now += 31
     call(breaker, Verdict.FAILED, 4)
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_successes_are_forgotten_after_the_window(breaker, clock):
+def test_successes_are_forgotten_after_the_window(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED, 100)
-    clock.now += 31
+    stopwatch.now += 31
     call(breaker, Verdict.FAILED, 5)
     assert state(breaker) is BreakerState.OPEN
 
@@ -86,24 +86,24 @@ def test_only_failures_open_it(breaker, verdict):
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_it_tells_the_rest_of_its_open_time_which_is_spread(clock):
+def test_it_tells_the_rest_of_its_open_time_which_is_spread(stopwatch):
     rests = set()
     for _ in range(50):
-        breaker = Breaker(clock)
-        opened(breaker, clock)
+        breaker = Breaker(stopwatch)
+        opened(breaker, stopwatch)
         with pytest.raises(ProviderUnavailable) as refusal:
             breaker.check()
         rests.add(refusal.value.retry_after_seconds)
     assert len(rests) > 10
     assert 8 <= min(rests) < max(rests) <= 12
-    clock.now += 5
+    stopwatch.now += 5
     with pytest.raises(ProviderUnavailable) as refusal:
         breaker.check()
     assert 3 <= refusal.value.retry_after_seconds <= 7
 
 
-def test_half_open_lets_one_probe_through_at_a_time(breaker, clock):
-    half_opened(breaker, clock)
+def test_half_open_lets_one_probe_through_at_a_time(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     ticket = breaker.enter()
     with pytest.raises(ProviderUnavailable):
         breaker.enter()
@@ -113,56 +113,56 @@ def test_half_open_lets_one_probe_through_at_a_time(breaker, clock):
     breaker.enter()
 
 
-def test_a_failed_probe_opens_it_again(breaker, clock):
-    half_opened(breaker, clock)
+def test_a_failed_probe_opens_it_again(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     call(breaker, Verdict.FAILED)
     assert state(breaker) is BreakerState.OPEN
 
 
-def test_a_probe_that_is_answered_closes_it(breaker, clock):
-    half_opened(breaker, clock)
+def test_a_probe_that_is_answered_closes_it(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     call(breaker, Verdict.ANSWERED)
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_a_probe_that_says_nothing_makes_room_for_another(breaker, clock):
-    half_opened(breaker, clock)
+def test_a_probe_that_says_nothing_makes_room_for_another(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     call(breaker, None)
     assert state(breaker) is BreakerState.HALF_OPEN
     breaker.enter()
 
 
-def test_checking_claims_no_probe(breaker, clock):
-    half_opened(breaker, clock)
+def test_checking_claims_no_probe(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     breaker.check()
     breaker.check()
     breaker.enter()
 
 
-def test_a_call_from_before_it_opened_does_not_close_it(breaker, clock):
+def test_a_call_from_before_it_opened_does_not_close_it(breaker, stopwatch):
     early, other = breaker.enter(), breaker.enter()
-    half_opened(breaker, clock)
+    half_opened(breaker, stopwatch)
     breaker.leave(early, Verdict.SUCCEEDED)
     assert state(breaker) is BreakerState.HALF_OPEN
     breaker.leave(other, Verdict.FAILED)
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
-def test_the_first_refusal_of_unproven_credentials_stops_calls_for_a_minute(breaker, clock):
+def test_the_first_refusal_of_unproven_credentials_stops_calls_for_a_minute(breaker, stopwatch):
     call(breaker, Verdict.REFUSED)
     assert state(breaker) is BreakerState.MISCONFIGURED
     with pytest.raises(ProviderAuthFailed):
         breaker.enter()
-    clock.now += 59.9
+    stopwatch.now += 59.9
     with pytest.raises(ProviderAuthFailed):
         breaker.enter()
-    clock.now += 0.1
+    stopwatch.now += 0.1
     assert state(breaker) is BreakerState.CLOSED
     call(breaker, Verdict.REFUSED)
     assert state(breaker) is BreakerState.MISCONFIGURED
 
 
-def test_one_refusal_after_a_success_stops_nobody(breaker, clock):
+def test_one_refusal_after_a_success_stops_nobody(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED)
     call(breaker, Verdict.REFUSED, 2)
     call(breaker, Verdict.SUCCEEDED)
@@ -170,7 +170,7 @@ def test_one_refusal_after_a_success_stops_nobody(breaker, clock):
     assert state(breaker) is BreakerState.CLOSED
     call(breaker, Verdict.REFUSED)
     assert state(breaker) is BreakerState.MISCONFIGURED
-    clock.now += 60
+    stopwatch.now += 60
     call(breaker, Verdict.REFUSED)  # no longer proven
     assert state(breaker) is BreakerState.MISCONFIGURED
 
@@ -182,30 +182,30 @@ def test_a_success_under_way_clears_misconfigured(breaker):
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_a_refusal_under_way_does_not_prolong_misconfigured(breaker, clock):
+def test_a_refusal_under_way_does_not_prolong_misconfigured(breaker, stopwatch):
     under_way = breaker.enter()
     call(breaker, Verdict.REFUSED)
-    clock.now += 30
+    stopwatch.now += 30
     breaker.leave(under_way, Verdict.REFUSED)
-    clock.now += 30
+    stopwatch.now += 30
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_a_refused_probe_says_that_the_provider_is_back(breaker, clock):
-    half_opened(breaker, clock)
+def test_a_refused_probe_says_that_the_provider_is_back(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     call(breaker, Verdict.REFUSED)
     assert state(breaker) is BreakerState.MISCONFIGURED
 
 
-def test_since_is_when_the_state_began(breaker, clock):
+def test_since_is_when_the_state_began(breaker, stopwatch):
     closed_since = breaker.read()[1]
-    opened(breaker, clock)
+    opened(breaker, stopwatch)
     assert breaker.read()[1] > closed_since
     assert breaker.read() == breaker.read()
 
 
-def test_threads_share_one_probe(breaker, clock):
-    half_opened(breaker, clock)
+def test_threads_share_one_probe(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
     gate = threading.Barrier(8)
     entered, refused = [], []
 
@@ -229,11 +229,11 @@ def test_threads_share_one_probe(breaker, clock):
 )
 def test_it_never_locks_up(steps):
     """Whatever happens in whatever order: after a quiet while a call gets through, and a success closes it."""
-    clock = Clock()
-    breaker = Breaker(clock)
+    stopwatch = Clock()
+    breaker = Breaker(stopwatch)
     under_way = []
     for verdict, seconds, finishes_late in steps:
-        clock.now += seconds
+        stopwatch.now += seconds
         try:
             ticket = breaker.enter()
         except (ProviderUnavailable, ProviderAuthFailed):
@@ -244,6 +244,6 @@ def test_it_never_locks_up(steps):
         under_way.append(ticket)
     for ticket in under_way:
         breaker.leave(ticket, None)
-    clock.now += 61
+    stopwatch.now += 61
     call(breaker, Verdict.SUCCEEDED)
     assert state(breaker) is BreakerState.CLOSED

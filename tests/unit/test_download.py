@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-from tests.faulty_server import FaultyServer, drip_body, drip_head, hang, raw, reply, reset, truncated
 from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,
@@ -16,6 +15,7 @@ from videoconf.errors import (
     ProviderUnavailable,
 )
 from videoconf.providers import GuardedClient, download, provider_deadline
+from videoconf.testing.faulty_server import FaultyServer, drip_body, drip_head, hang, raw, reply, reset, truncated
 
 LARGE = bytes(range(256)) * 4096 * 8
 

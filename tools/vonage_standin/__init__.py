@@ -1,8 +1,6 @@
 """A stand-in for Vonage Video (OpenTok and unified environment), to build and test against without an account.
 
-In a test module::
-
-    from tools.vonage_standin.fixtures import make_vonage_standin, vonage_standin  # noqa: F401
+With ``pytest_plugins = ["tools.vonage_standin.fixtures"]`` in the root conftest::
 
     def test_join(vonage_standin):                    # runs twice: environment "opentok" and "unified"
         vonage_standin.environment, .url, .account, .secret     # api key and secret, or application id and PEM key

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tests.faulty_server import Behaviour, hang, raw, reply, reset
 from tools.vonage_standin.answers import Answer, video_error
+from videoconf.testing.faulty_server import Behaviour, hang, raw, reply, reset
 
 _JSON = {"Content-Type": "application/json"}
 

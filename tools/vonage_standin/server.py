@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from tests.faulty_server import Exchange, Received
 from tools.vonage_standin.admin import ADMIN_PREFIX
 from tools.vonage_standin.answers import Answer, video_error
 from tools.vonage_standin.api import Request
 from tools.vonage_standin.faults import Fault
 from tools.vonage_standin.world import Refused
+from videoconf.testing.faulty_server import Exchange, Received
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -6,18 +6,17 @@ import pytest
 from sqlalchemy import event
 
 from tests.integration.attendance.scripted import ScriptedProvider
-from tests.service import SteppedClock, plugins_with, service_of
+from tests.support.service import plugins_with
 from videoconf.db.types import db
 
 
 @pytest.fixture
-def clock():
-    return SteppedClock()
+def app_options(clock):
+    return {"clock": clock, "plugins": plugins_with(ScriptedProvider)}
 
 
 @pytest.fixture
-def app(make_app, clock):
-    app = make_app(clock=clock, plugins=plugins_with(ScriptedProvider))
+def app(app):
     with app.app_context():
         event.listen(db.engine, "connect", _without_flushes)
     return app
@@ -27,8 +26,3 @@ def _without_flushes(connection, record):
     """Thousands of histories need no durability: a flush for each commit would be most of the time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=OFF")
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from tests.integration.attendance import model
 from tests.integration.attendance.scripted import Script
-from tests.service import ON_POSTGRESQL, at_once, service_at
+from tests.support.service import ON_POSTGRESQL, at_once, service_at
 from videoconf.db.transactions import read
 from videoconf.webhooks.models import WebhookEvent
 

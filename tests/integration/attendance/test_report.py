@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.attendance.model import Event, text
 from tests.integration.attendance.scripted import Script
-from tests.service import ON_SQLITE
+from tests.support.service import ON_SQLITE
 
 
 @pytest.fixture

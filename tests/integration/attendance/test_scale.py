@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from bench.filling import fill
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
-from tests.service import ON_POSTGRESQL
+from tests.support.service import ON_POSTGRESQL
 from videoconf.api.attendees import KEPT_IN_MEMORY_BYTES
 from videoconf.db.transactions import read
 from videoconf.db.types import db

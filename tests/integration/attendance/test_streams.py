@@ -14,7 +14,7 @@ from sqlalchemy import event as listened
 from sqlalchemy import select, text
 
 from tests.integration.attendance.scripted import Script
-from tests.service import ON_POSTGRESQL, at_once
+from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.attendance.streams import find_streams
 from videoconf.cli.main import commands
 from videoconf.db.transactions import read, write

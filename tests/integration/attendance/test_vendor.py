@@ -2,18 +2,12 @@
 
 import pytest
 
-from tests.service import service_of
 from videoconf.api.services import services
 
 
 @pytest.fixture
-def app(make_app):
-    return make_app()
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
+def app_options():
+    return {}
 
 
 def test_a_camera_that_is_switched_off_is_no_leave(service):

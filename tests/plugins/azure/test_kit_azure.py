@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.contract.storage_kit import ServedKit
+from tests.support.storage_kit import ServedKit
 from videoconf_azure.target import AzureTarget
 
 

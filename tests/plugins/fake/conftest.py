@@ -1,5 +1,5 @@
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -8,19 +8,6 @@ from videoconf_fake.control import FakeControl
 from videoconf_fake.provider import FakeProvider
 
 SECRETS = tuple(Secret("whsec_" + base64.b64encode(bytes([number]) * 32).decode()) for number in (1, 2))
-
-
-class SteppedClock:
-    """Goes forward only when told to."""
-
-    def __init__(self):
-        self.now = datetime(2025, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-
-    def __call__(self):
-        return self.now
-
-    def step(self, **amount):
-        self.now += timedelta(**amount)
 
 
 @pytest.fixture
@@ -74,11 +61,6 @@ def token_for():
         return provider.issue_token(session, TokenRequest(**request | fields)).token
 
     return issue
-
-
-@pytest.fixture
-def clock():
-    return SteppedClock()
 
 
 @pytest.fixture

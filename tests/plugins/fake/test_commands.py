@@ -14,15 +14,15 @@ from videoconf_fake.commands import fake
 
 
 @pytest.fixture
-def service(httpserver):
+def receiver(httpserver):
     for channel in ("session", "archive"):
         httpserver.expect_request(f"/webhooks/fake/{channel}").respond_with_response(Response(status=204))
     return httpserver
 
 
 @pytest.fixture
-def provider(make_provider, tmp_path, service):
-    return make_provider(state=str(tmp_path / "fake.db"), webhook_url=f"http://127.0.0.1:{service.port}")
+def provider(make_provider, tmp_path, receiver):
+    return make_provider(state=str(tmp_path / "fake.db"), webhook_url=f"http://127.0.0.1:{receiver.port}")
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def session(provider):
     return provider.ensure_session(SessionRequest("m", archiving=True))
 
 
-def test_a_person_comes_and_goes(flask, provider, session, service, token_for):
+def test_a_person_comes_and_goes(flask, provider, session, receiver, token_for):
     joined = flask("join", token_for(provider, session))
     (one,) = provider.list_connections(session).connections
     assert joined.stdout == f"Connection {one.connection_id} joined.\nWebhooks delivered: 2, waiting: 0.\n"
-    assert (one.attendee, len(service.log)) == ("ann", 2)
+    assert (one.attendee, len(receiver.log)) == ("ann", 2)
     assert flask("leave", one.connection_id).stdout.startswith(f"Connection {one.connection_id} left.")
-    assert json.loads(service.log[-1][0].get_data())["reason"] == "left"
+    assert json.loads(receiver.log[-1][0].get_data())["reason"] == "left"
     assert provider.list_connections(session).connections == []
 
 
@@ -75,25 +75,25 @@ def test_a_person_comes_and_goes(flask, provider, session, service, token_for):
         (["publish", "--stream", "screen"], "stream.created"),
     ],
 )
-def test_a_connection_does_something(flask, service, connection, command, type):
+def test_a_connection_does_something(flask, receiver, connection, command, type):
     result = flask(*command, connection, "--json")
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert (report["delivered"], report["waiting"], report["problem"]) == (1, 0, None)
-    assert json.loads(service.log[-1][0].get_data())["type"] == type
+    assert json.loads(receiver.log[-1][0].get_data())["type"] == type
 
 
-def test_a_stream_is_stopped(flask, service, connection):
+def test_a_stream_is_stopped(flask, receiver, connection):
     assert flask("publish", connection).exit_code == 0
     assert flask("unpublish", connection).exit_code == 0
-    assert json.loads(service.log[-1][0].get_data())["type"] == "stream.destroyed"
+    assert json.loads(receiver.log[-1][0].get_data())["type"] == "stream.destroyed"
 
 
-def test_a_session_is_closed_and_its_archive_moved_on(flask, provider, session, connection, service):
+def test_a_session_is_closed_and_its_archive_moved_on(flask, provider, session, connection, receiver):
     assert flask("close", session.session_id).exit_code == 0
     (archive,) = provider.list_archives(session)
     assert flask("archive", archive.archive_id, "available").exit_code == 0
-    assert json.loads(service.log[-1][0].get_data())["archive"]["status"] == "available"
+    assert json.loads(receiver.log[-1][0].get_data())["archive"]["status"] == "available"
     refused = flask("archive", archive.archive_id, "started")
     assert (refused.exit_code, refused.stderr) == (
         1,
@@ -123,16 +123,16 @@ def test_the_list_shows_all_but_credentials(flask, provider, session, connection
     assert "very-private" not in text + flask("list", "--json").stdout
 
 
-def test_what_a_refusing_service_left_waiting_is_delivered_later(flask, session, service, token_for, provider):
-    service.clear()
-    service.expect_request("/webhooks/fake/session").respond_with_response(Response(status=503))
+def test_what_a_refusing_service_left_waiting_is_delivered_later(flask, session, receiver, token_for, provider):
+    receiver.clear()
+    receiver.expect_request("/webhooks/fake/session").respond_with_response(Response(status=503))
     joined = flask("join", "--session", session.session_id)
     assert joined.exit_code == 0, "the join itself worked"
     assert "waiting: 2 (http" in joined.stdout
     assert flask("deliver").exit_code == 1
-    service.clear()
+    receiver.clear()
     for channel in ("session", "archive"):
-        service.expect_request(f"/webhooks/fake/{channel}").respond_with_response(Response(status=200))
+        receiver.expect_request(f"/webhooks/fake/{channel}").respond_with_response(Response(status=200))
     assert flask("deliver").stdout == "Webhooks delivered: 2, waiting: 0.\n"
     assert flask("deliver", "--json").exit_code == 0
 

@@ -8,13 +8,13 @@ from videoconf_fake.control import FakeControl
 
 
 @pytest.fixture
-def service(httpserver):
+def receiver(httpserver):
     return httpserver
 
 
 @pytest.fixture
-def http_control(make_provider, service):
-    return FakeControl(make_provider(webhook_url=f"http://127.0.0.1:{service.port}/video/"))
+def http_control(make_provider, receiver):
+    return FakeControl(make_provider(webhook_url=f"http://127.0.0.1:{receiver.port}/video/"))
 
 
 @pytest.fixture
@@ -26,38 +26,38 @@ def room(http_control, make_provider):
     return session
 
 
-def test_what_is_delivered_is_what_was_signed_and_goes_to_its_channel(http_control, service, room, clock, webhook):
-    service.expect_request("/video/webhooks/fake/session", method="POST").respond_with_response(Response(status=204))
-    service.expect_request("/video/webhooks/fake/archive", method="POST").respond_with_response(Response(status=200))
+def test_what_is_delivered_is_what_was_signed_and_goes_to_its_channel(http_control, receiver, room, clock, webhook):
+    receiver.expect_request("/video/webhooks/fake/session", method="POST").respond_with_response(Response(status=204))
+    receiver.expect_request("/video/webhooks/fake/archive", method="POST").respond_with_response(Response(status=200))
     deliveries = [http_control.signed(event) for event in http_control.list_events()]
     result = http_control.deliver()
     assert (result.delivered, result.waiting, result.problem) == (2, 0, None)
-    assert [request.get_data() for request, _ in service.log] == [delivery.body for delivery in deliveries]
-    for request, _ in service.log:
+    assert [request.get_data() for request, _ in receiver.log] == [delivery.body for delivery in deliveries]
+    for request, _ in receiver.log:
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = webhook(deliveries[0], clock(), body=request.get_data(), headers=headers)
         http_control.provider.verify_webhook(received)
     assert http_control.deliver().delivered == 0
-    assert len(service.log) == 2
+    assert len(receiver.log) == 2
 
 
-def test_what_is_refused_waits_and_does_not_hold_up_the_rest(http_control, service, room):
+def test_what_is_refused_waits_and_does_not_hold_up_the_rest(http_control, receiver, room):
     session_channel = "/video/webhooks/fake/session"
-    service.expect_oneshot_request(session_channel).respond_with_response(Response(status=503))
-    service.expect_request("/video/webhooks/fake/archive").respond_with_response(Response(status=204))
+    receiver.expect_oneshot_request(session_channel).respond_with_response(Response(status=503))
+    receiver.expect_request("/video/webhooks/fake/archive").respond_with_response(Response(status=204))
     first = http_control.deliver()
     assert (first.delivered, first.waiting) == (1, 1)
     assert first.problem.endswith("answered 503")
-    service.expect_request(session_channel).respond_with_response(Response(status=204))
+    receiver.expect_request(session_channel).respond_with_response(Response(status=204))
     second = http_control.deliver()
     assert (second.delivered, second.waiting, second.problem) == (1, 0, None)
 
 
-def test_a_redirect_is_not_followed(http_control, service, room):
+def test_a_redirect_is_not_followed(http_control, receiver, room):
     elsewhere = Response(status=307, headers={"location": "/elsewhere"})
-    service.expect_request("/elsewhere").respond_with_response(Response(status=204))
+    receiver.expect_request("/elsewhere").respond_with_response(Response(status=204))
     for channel in ("session", "archive"):
-        service.expect_request(f"/video/webhooks/fake/{channel}").respond_with_response(elsewhere)
+        receiver.expect_request(f"/video/webhooks/fake/{channel}").respond_with_response(elsewhere)
     result = http_control.deliver()
     assert (result.delivered, result.waiting) == (0, 2)
     assert result.problem.endswith("answered 307")
@@ -101,11 +101,11 @@ def test_deliveries_may_be_shuffled_and_doubled(provider, control, session, conn
 
 def test_what_ended_in_the_service_is_delivered_by_the_next_command(make_provider, tmp_path, token_for):
     path = str(tmp_path / "fake.db")
-    service, command = make_provider(state=path), FakeControl(make_provider(state=path))
-    session = service.ensure_session(SessionRequest("m"))
-    connection = command.join(token_for(service, session))
+    served, command = make_provider(state=path), FakeControl(make_provider(state=path))
+    session = served.ensure_session(SessionRequest("m"))
+    connection = command.join(token_for(served, session))
     command.deliver(lambda delivery: 204)
-    service.end_session(session, [])
+    served.end_session(session, [])
     posted = []
     command.deliver(lambda delivery: posted.append(json.loads(delivery.body)) or 204)
     assert [(one["type"], one["connection"]["id"], one["reason"]) for one in posted] == [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.storage_kit import ServedKit
+from tests.support.storage_kit import ServedKit
 from videoconf_s3.target import S3Target
 
 

@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tools.vonage_standin.fixtures import make_vonage_standin, vonage_standin  # noqa: F401  # fixtures
 from videoconf.providers import ProviderContext, Secret
 from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.faulty_server import reply
-from tests.plugins.vonage.test_at_the_standin import provider_at
+from tests.plugins.vonage.at_the_standin.steps import provider_at
 from tools.vonage_standin import faults
 from tools.vonage_standin.faults import Fault
 from videoconf.errors import (
@@ -24,6 +23,7 @@ from videoconf.errors import (
     ProviderUnavailable,
 )
 from videoconf.providers import SessionRequest, provider_deadline
+from videoconf.testing.faulty_server import reply
 
 BUDGET_SECONDS = 3.0
 CLIENT = {"connect_seconds": 0.2, "between_bytes_seconds": 0.3, "attempt_seconds": 0.4}

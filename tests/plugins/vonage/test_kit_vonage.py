@@ -7,7 +7,6 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.providers import Secret, StorageDestination
 from videoconf.testing import ProviderConformance, load_samples
 from videoconf_vonage.provider import VonageProvider
@@ -26,7 +25,7 @@ class VonageKit(ProviderConformance):
     unknown_connection = "00000000-0000-4000-8000-000000000000"
 
     @pytest.fixture
-    def standin(self, make_vonage_standin):  # noqa: F811  # the fixture
+    def standin(self, make_vonage_standin):
         return make_vonage_standin(self.environment)
 
     @pytest.fixture

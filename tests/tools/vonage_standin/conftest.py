@@ -9,10 +9,7 @@ import pytest
 
 from tools.vonage_standin import VonageStandin
 from tools.vonage_standin.callers import sdk_client
-from tools.vonage_standin.fixtures import make_vonage_standin, vonage_standin
 from tools.vonage_standin.world import Session
-
-__all__ = ["make_vonage_standin", "vonage_standin"]
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from opentok import MediaModes
 
-from tests.faulty_server import FaultyServer, reply
 from tools.vonage_standin import VonageStandin
 from tools.vonage_standin.__main__ import keep_going, main, settings_of
 from tools.vonage_standin.callers import call, sdk_client
 from tools.vonage_standin.clock import Clock
+from videoconf.testing.faulty_server import FaultyServer, reply
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,11 +12,11 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.faulty_server import FaultyServer, hang, reply
 from tools.vonage_standin import VonageStandin
 from tools.vonage_standin.callbacks import Callback
 from tools.vonage_standin.callers import call
 from tools.vonage_standin.world import Session
+from videoconf.testing.faulty_server import FaultyServer, hang, reply
 
 SECRET = "signature-secret-of-at-least-32-characters"
 
@@ -285,30 +285,30 @@ def test_duplicates_and_disorder_on_demand(told: VonageStandin) -> None:
 
 
 @pytest.fixture
-def service() -> Iterator[FaultyServer]:
+def receiver() -> Iterator[FaultyServer]:
     with FaultyServer() as server:
         yield server
 
 
-def test_over_http(opentok: VonageStandin, service: FaultyServer) -> None:
-    service.on("/hooks/session", reply(302, headers={"Location": service.url("/elsewhere")}), reply(200))
-    opentok.callbacks.register(service.url("/hooks/session?token=t"), secret=SECRET)
+def test_over_http(opentok: VonageStandin, receiver: FaultyServer) -> None:
+    receiver.on("/hooks/session", reply(302, headers={"Location": receiver.url("/elsewhere")}), reply(200))
+    opentok.callbacks.register(receiver.url("/hooks/session?token=t"), secret=SECRET)
     event = one_event(opentok)
     opentok.deliver()
     opentok.advance(5)
     opentok.deliver()
     assert event.statuses == [302, 200]
-    assert service.count("/elsewhere") == 0
-    received = service.requests("/hooks/session")[1]
+    assert receiver.count("/elsewhere") == 0
+    received = receiver.requests("/hooks/session")[1]
     assert (received.method, received.query) == ("POST", "token=t")
     assert received.headers["content-type"] == "application/json"
     assert json.loads(received.body) == event.body
 
 
-def test_nobody_answers_in_time(opentok: VonageStandin, service: FaultyServer) -> None:
-    service.on("/slow", hang())
+def test_nobody_answers_in_time(opentok: VonageStandin, receiver: FaultyServer) -> None:
+    receiver.on("/slow", hang())
     opentok.switches.callback_timeout_seconds = 0.05
-    opentok.callbacks.register(service.url("/slow"))
+    opentok.callbacks.register(receiver.url("/slow"))
     event = one_event(opentok)
     opentok.deliver()
     opentok.callbacks.register("http://127.0.0.1:1/refused")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faulty_server import FaultyServer, reply
 from tools.vonage_standin.storage import Target
 from tools.vonage_standin.uploads import upload
+from videoconf.testing.faulty_server import FaultyServer, reply
 
 
 @pytest.fixture

@@ -123,8 +123,8 @@ def test_a_page_says_where_it_is(client: FlaskClient, headers: Headers) -> None:
         (MAX_PAGE, 10 * MAX_PAGE + 1, {"prev": MAX_PAGE - 1, "last": MAX_PAGE}, {"totalPages": MAX_PAGE + 1}),
     ],
 )
-def test_the_ends_of_a_list(app: Flask, page: int, total: int, rels: dict[str, int], found: dict[str, int]) -> None:
-    with app.test_request_context("/things"):
+def test_the_ends_of_a_list(shell: Flask, page: int, total: int, rels: dict[str, int], found: dict[str, int]) -> None:
+    with shell.test_request_context("/things"):
         headers = page_headers(page, 10, total)
     pages = {rel: int(dict(parse_qsl(urlsplit(url).query))["page"]) for rel, url in links(headers).items()}
     assert rels.items() <= pages.items()
@@ -151,8 +151,8 @@ def test_links_keep_the_query_and_cannot_break_the_header(query: list[tuple[str,
     assert header.isprintable()
 
 
-def test_links_respect_a_prefix(app: Flask) -> None:
-    with app.test_request_context("/a%22%3E/things", base_url="http://x/video"):
+def test_links_respect_a_prefix(shell: Flask) -> None:
+    with shell.test_request_context("/a%22%3E/things", base_url="http://x/video"):
         assert links(page_headers(1, 10, 5))["first"] == "/video/a%22%3E/things?page=1&pageSize=10"
 
 
@@ -160,8 +160,8 @@ def test_links_respect_a_prefix(app: Flask) -> None:
 
 
 @pytest.fixture
-def document(app: Flask) -> dict[str, Any]:
-    return openapi_document(app)
+def document(shell: Flask) -> dict[str, Any]:
+    return openapi_document(shell)
 
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
@@ -218,10 +218,10 @@ def test_two_applications_do_not_share_a_document(make_shell: Callable[[Settings
     assert openapi_document(first) == openapi_document(second)
 
 
-def test_the_document_is_served_and_cacheable(app: Flask, client: FlaskClient) -> None:
+def test_the_document_is_served_and_cacheable(shell: Flask, client: FlaskClient) -> None:
     response = client.get("/openapi.json")
     assert (response.status_code, response.content_type) == (200, "application/json")
-    assert response.get_json() == json.loads(json.dumps(openapi_document(app)))
+    assert response.get_json() == json.loads(json.dumps(openapi_document(shell)))
     again = client.get("/openapi.json", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
@@ -253,11 +253,11 @@ def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
 
 
 def test_the_document_is_below_a_prefix_where_the_page_is(make_shell: Callable[[Settings], Flask]) -> None:
-    app = make_shell(Settings(auth="disabled", development=True))
+    shell = make_shell(Settings(auth="disabled", development=True))
     parent = FlaskBlueprint("parent", __name__)
-    app.register_blueprint(parent)
-    app.register_blueprint(docs.blueprint, name="again", url_prefix="/video")
-    client = app.test_client()
+    shell.register_blueprint(parent)
+    shell.register_blueprint(docs.blueprint, name="again", url_prefix="/video")
+    client = shell.test_client()
     assert client.get("/video/openapi.json").status_code == 200
     with client.get("/video/docs/swagger-ui.css") as response:
         assert response.status_code == 200

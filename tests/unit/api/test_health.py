@@ -18,17 +18,17 @@ from videoconf.settings import Settings
 
 
 @pytest.fixture
-def app(app: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
-    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/test.db"
-    db.init_app(app)
-    app.extensions[EXTENSION] = SimpleNamespace(
+def shell(shell: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
+    shell.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/test.db"
+    db.init_app(shell)
+    shell.extensions[EXTENSION] = SimpleNamespace(
         settings=settings,
         providers=SimpleNamespace(find={}.get),
         credentials=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
     )
-    app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
-    yield app
-    with app.app_context():
+    shell.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
+    yield shell
+    with shell.app_context():
         db.session.remove()
         db.engine.dispose()
 
@@ -43,8 +43,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 unknown_keys: list[str] = []
 
 
-def stamp(app: Flask, revision: str | None) -> None:
-    with app.app_context(), db.engine.begin() as connection:
+def stamp(shell: Flask, revision: str | None) -> None:
+    with shell.app_context(), db.engine.begin() as connection:
         connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
         connection.execute(text("DELETE FROM alembic_version"))
         if revision:
@@ -57,8 +57,8 @@ def test_the_process_answers_whatever_is_down(client: FlaskClient, monkeypatch: 
     assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
 
 
-def test_ready_with_this_releases_schema(app: Flask, client: FlaskClient) -> None:
-    stamp(app, health.code_revisions()[0])
+def test_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> None:
+    stamp(shell, health.code_revisions()[0])
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.get_json() == {
@@ -69,26 +69,26 @@ def test_ready_with_this_releases_schema(app: Flask, client: FlaskClient) -> Non
 
 
 def test_not_ready_without_the_keys_of_stored_credentials(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    shell: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.unknown_keys", ["k-2"])
-    stamp(app, health.code_revisions()[0])
+    stamp(shell, health.code_revisions()[0])
     response = client.get("/readyz")
     assert response.status_code == 503
     assert "k-2" in response.get_json()["checks"]["encryption"]
 
 
-def test_ready_with_the_schema_of_a_later_release(app: Flask, client: FlaskClient) -> None:
+def test_ready_with_the_schema_of_a_later_release(shell: Flask, client: FlaskClient) -> None:
     """It is migrated before nodes are replaced; those that are not yet must not all leave at once."""
-    stamp(app, "of a later release")
+    stamp(shell, "of a later release")
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.get_json()["checks"] == {"database": "ok", "schema": "newer", "encryption": "ok"}
 
 
 @pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0001", "revision 0001")])
-def test_not_ready_with_an_older_schema(app: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
-    stamp(app, revision)
+def test_not_ready_with_an_older_schema(shell: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
+    stamp(shell, revision)
     response = client.get("/readyz")
     assert (response.status_code, response.content_type) == (503, "application/json")
     body = response.get_json()
@@ -102,24 +102,24 @@ def test_not_ready_without_any_schema(client: FlaskClient) -> None:
     assert body["checks"]["schema"].startswith("none")
 
 
-def test_not_ready_without_a_database(app: Flask, tmp_path: Any) -> None:
-    app.config["SQLALCHEMY_DATABASE_URI"] = "unused"
-    with app.app_context():
+def test_not_ready_without_a_database(shell: Flask, tmp_path: Any) -> None:
+    shell.config["SQLALCHEMY_DATABASE_URI"] = "unused"
+    with shell.app_context():
         db.engines[None].dispose()
     (tmp_path / "test.db").mkdir()
-    response = app.test_client().get("/readyz")
+    response = shell.test_client().get("/readyz")
     assert response.status_code == 503
     assert response.get_json()["checks"] == {"database": "database_unavailable", "schema": "unknown"}
 
 
-def test_the_database_is_asked_once_in_two_seconds(app: Flask, client: FlaskClient, now: SimpleNamespace) -> None:
-    stamp(app, health.code_revisions()[0])
+def test_the_database_is_asked_once_in_two_seconds(shell: Flask, client: FlaskClient, now: SimpleNamespace) -> None:
+    stamp(shell, health.code_revisions()[0])
     assert client.get("/readyz").status_code == 200
-    stamp(app, None)
+    stamp(shell, None)
     now.seconds += 1.9
     assert client.get("/readyz").status_code == 200
     now.seconds += 0.2
     assert client.get("/readyz").status_code == 503
-    stamp(app, health.code_revisions()[0])
+    stamp(shell, health.code_revisions()[0])
     now.seconds += 2
     assert client.get("/readyz").status_code == 200

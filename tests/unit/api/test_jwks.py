@@ -66,13 +66,13 @@ def issuer(httpserver):
 
 
 @pytest.fixture
-def clock():
+def stopwatch():
     return Clock()
 
 
 @pytest.fixture
-def keys(issuer, clock):
-    return JwksKeys(issuer.url, clock=clock)
+def keys(issuer, stopwatch):
+    return JwksKeys(issuer.url, clock=stopwatch)
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
@@ -84,60 +84,60 @@ def test_a_key_is_found_by_its_id_and_verifies_its_one_algorithm(issuer, keys, a
         assert keys.find("k", other) is None
 
 
-def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, keys, clock):
+def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, keys, stopwatch):
     issuer.add("k")
     changes = []
-    keys.on_change = lambda: changes.append(clock.now)
+    keys.on_change = lambda: changes.append(stopwatch.now)
     for _ in range(5):
         keys.find("k", "RS256")
     assert issuer.fetches == 1
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     keys.find("k", "RS256")
     assert issuer.fetches == 2
     assert changes == [1000.0], "the same keys again are no change"
 
 
-def test_a_flood_of_invented_ids_costs_one_fetch(issuer, keys, clock):
+def test_a_flood_of_invented_ids_costs_one_fetch(issuer, keys, stopwatch):
     issuer.add("k")
     keys.find("k", "RS256")
-    clock.now += COOLDOWN_SECONDS
+    stopwatch.now += COOLDOWN_SECONDS
     for number in range(50):
         assert keys.find(f"invented-{number}", "RS256") is None
-        clock.now += COOLDOWN_SECONDS / 100
+        stopwatch.now += COOLDOWN_SECONDS / 100
     assert issuer.fetches == 2
 
 
-def test_a_new_key_is_picked_up_after_the_cooldown(issuer, keys, clock):
+def test_a_new_key_is_picked_up_after_the_cooldown(issuer, keys, stopwatch):
     issuer.add("old")
     keys.find("old", "RS256")
     issuer.add("new")
     assert keys.find("new", "RS256") is None
-    clock.now += COOLDOWN_SECONDS
+    stopwatch.now += COOLDOWN_SECONDS
     assert keys.find("new", "RS256") is not None
 
 
-def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgotten(issuer, keys, clock):
+def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgotten(issuer, keys, stopwatch):
     issuer.add("old")
     issuer.add("new")
     changes = []
-    keys.on_change = lambda: changes.append(clock.now)
+    keys.on_change = lambda: changes.append(stopwatch.now)
     assert keys.find("old", "RS256") is not None
     del issuer.keys["old"]
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     keys.refresh_if_due()
     assert keys.find("old", "RS256") is None
     assert changes == [1000.0, 1000.0 + REFRESH_SECONDS]
 
 
-def test_while_the_issuer_is_away_the_last_keys_go_on(issuer, keys, clock):
+def test_while_the_issuer_is_away_the_last_keys_go_on(issuer, keys, stopwatch):
     issuer.add("k")
     keys.find("k", "RS256")
     issuer.is_up = False
-    clock.now += 10 * REFRESH_SECONDS
+    stopwatch.now += 10 * REFRESH_SECONDS
     assert keys.find("k", "RS256") is not None
     issuer.is_up = True
     issuer.add("k2")
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     assert keys.find("k2", "RS256") is not None
 
 
@@ -148,7 +148,7 @@ def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
     assert issuer.fetches == 1, "requests wait for it: it is not repeated"
 
 
-def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys, clock, monkeypatch):
+def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys, stopwatch, monkeypatch):
     issuer.add("k")
     known = keys.find("k", "RS256")
     asking, answer = threading.Event(), threading.Event()
@@ -159,22 +159,22 @@ def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys,
         raise ConnectionError
 
     monkeypatch.setattr(keys, "_fetch", fetch)
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(keys.find, "k", "RS256")
         try:
             assert asking.wait(10)
-            clock.now += REFRESH_SECONDS
+            stopwatch.now += REFRESH_SECONDS
             assert pool.submit(keys.find, "k", "RS256").result(5) is known
         finally:
             answer.set()
         assert first.result(10) is known
 
 
-def test_who_waited_for_the_keys_does_not_ask_again(issuer, keys, clock):
+def test_who_waited_for_the_keys_does_not_ask_again(issuer, keys, stopwatch):
     issuer.add("k")
     keys.find("k", "RS256")
-    keys._refresh(clock.now)
+    keys._refresh(stopwatch.now)
     assert issuer.fetches == 1
 
 
@@ -213,12 +213,12 @@ def test_a_key_set_that_cannot_be_read_changes_nothing(httpserver, body):
         JwksKeys(httpserver.url_for("/keys")).find("k", "RS256")
 
 
-def test_a_key_set_without_measure_is_not_read(issuer, keys, clock):
+def test_a_key_set_without_measure_is_not_read(issuer, keys, stopwatch):
     issuer.add("k", x5c=["x" * MAX_BYTES])
     with pytest.raises(IssuerUnavailable):
         keys.find("k", "RS256")
     issuer.add("k", x5c=["x" * (MAX_BYTES // 2)])
-    clock.now += COOLDOWN_SECONDS
+    stopwatch.now += COOLDOWN_SECONDS
     assert keys.find("k", "RS256") is not None
 
 
@@ -233,8 +233,8 @@ def test_plain_http_is_refused_outside_development():
 
 
 @pytest.fixture
-def call(issuer, make_app, monkeypatch, clock):
-    monkeypatch.setattr(JwksKeys.__init__, "__kwdefaults__", {"clock": clock})
+def call(issuer, make_app, monkeypatch, stopwatch):
+    monkeypatch.setattr(JwksKeys.__init__, "__kwdefaults__", {"clock": stopwatch})
     app = make_app(
         jwt_secrets=(),
         jwt_jwks_url=issuer.url,
@@ -273,19 +273,19 @@ def test_an_unknown_key_is_a_401_and_an_issuer_that_was_never_there_a_503(issuer
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_before(issuer, call, clock):
+def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_before(issuer, call, stopwatch):
     issuer.add("k")
     issuer.add("k2")
     assert call("k").status_code == 200
     _, private, public = issuer.keys.pop("k")
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     assert call("k2").status_code == 200
     issuer.keys["k"] = ("RS256", private, {**public, "use": "enc"})
     assert call("k").status_code == 401
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_withdrawn_key_is_noticed_though_nothing_but_known_tokens_comes(issuer, call, clock):
+def test_a_withdrawn_key_is_noticed_though_nothing_but_known_tokens_comes(issuer, call, stopwatch):
     issuer.add("k")
     issuer.add("k2")
     now = int(time.time())
@@ -293,5 +293,5 @@ def test_a_withdrawn_key_is_noticed_though_nothing_but_known_tokens_comes(issuer
     assert call("k", **same).status_code == 200
     _, private, public = issuer.keys["k"]
     issuer.keys["k"] = ("RS256", private, {**public, "use": "enc"})
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     assert call("k", **same).status_code == 401

@@ -94,15 +94,15 @@ ORIGINS: dict[str, tuple[Callable[[], Any], int, str]] = {
 }
 
 
-def with_view(app: Flask, view: Callable[[], Any]) -> Any:
-    app.add_url_rule("/fails", "fails", public("a test")(lambda: view()))
-    return app.test_client()
+def with_view(shell: Flask, view: Callable[[], Any]) -> Any:
+    shell.add_url_rule("/fails", "fails", public("a test")(lambda: view()))
+    return shell.test_client()
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_every_origin_has_the_one_shape(app: Flask, origin: str) -> None:
+def test_every_origin_has_the_one_shape(shell: Flask, origin: str) -> None:
     view, status, code = ORIGINS[origin]
-    response = with_view(app, view).get("/fails")
+    response = with_view(shell, view).get("/fails")
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     body = json.loads(response.data)
@@ -132,15 +132,15 @@ def test_routing_errors_have_the_shape(client: Any, method: str, path: str, stat
         assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
 
 
-def test_further_members_are_shown_and_cannot_replace_the_standard_ones(app: Flask) -> None:
+def test_further_members_are_shown_and_cannot_replace_the_standard_ones(shell: Flask) -> None:
     error = errors.MeetingNotOpen(extra={"opensOn": "later", "status": 200, "requestId": "x"})
-    body = with_view(app, raised(lambda: error)).get("/fails").get_json(force=True)
+    body = with_view(shell, raised(lambda: error)).get("/fails").get_json(force=True)
     assert (body["opensOn"], body["status"]) == ("later", 409)
     assert body["requestId"] != "x"
 
 
-def test_a_bug_says_nothing_and_the_log_everything(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    response = with_view(app, raised(lambda: ZeroDivisionError("why it happened"))).get("/fails")
+def test_a_bug_says_nothing_and_the_log_everything(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    response = with_view(shell, raised(lambda: ZeroDivisionError("why it happened"))).get("/fails")
     body = response.get_json(force=True)
     assert body.keys() == MEMBERS
     assert body["detail"] == body["title"] == "Internal error"
@@ -150,17 +150,17 @@ def test_a_bug_says_nothing_and_the_log_everything(app: Flask, caplog: pytest.Lo
     assert body["requestId"] in record.getMessage()
 
 
-def test_an_error_after_the_view_has_the_shape_too(app: Flask) -> None:
-    client = with_view(app, lambda: {})
-    app.after_request_funcs.setdefault(None, []).insert(0, lambda response: 1 / 0)
+def test_an_error_after_the_view_has_the_shape_too(shell: Flask) -> None:
+    client = with_view(shell, lambda: {})
+    shell.after_request_funcs.setdefault(None, []).insert(0, lambda response: 1 / 0)
     response = client.get("/fails")
     assert (response.status_code, response.get_json(force=True)["code"]) == (500, "internal")
 
 
-def test_webhooks_are_rejected_with_one_wording(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_webhooks_are_rejected_with_one_wording(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     causes = iter(["no signature", "wrong digest"])
-    client = with_view(app, raised(lambda: errors.WebhookRejected(next(causes), extra={"cause": "x"})))
+    client = with_view(shell, raised(lambda: errors.WebhookRejected(next(causes), extra={"cause": "x"})))
     first, second = (
         client.get("/fails", headers={"X-Request-ID": "same"} | sent) for sent in ({}, {"Authorization": "Bearer a"})
     )
@@ -169,9 +169,9 @@ def test_webhooks_are_rejected_with_one_wording(app: Flask, caplog: pytest.LogCa
     assert "wrong digest" in caplog.text
 
 
-def test_what_a_provider_said_is_logged_and_not_told(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_provider_said_is_logged_and_not_told(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
     error = errors.ProviderBadResponse(provider_status=200, provider_message="<html>\nwhat it said")
-    response = with_view(app, raised(lambda: error)).get("/fails")
+    response = with_view(shell, raised(lambda: error)).get("/fails")
     assert b"what it said" not in response.data
     [record] = [record for record in caplog.records if "what it said" in record.getMessage()]
     assert record.levelno == logging.WARNING
@@ -179,33 +179,33 @@ def test_what_a_provider_said_is_logged_and_not_told(app: Flask, caplog: pytest.
 
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0, 1, 1), (0.2, 1, 1), (10, 10, 15), (60.5, 61, 91)])
-def test_retry_after_is_whole_seconds_and_spread(app: Flask, seconds: float, least: int, most: int) -> None:
-    client = with_view(app, raised(lambda: errors.ProviderUnavailable(retry_after_seconds=seconds)))
+def test_retry_after_is_whole_seconds_and_spread(shell: Flask, seconds: float, least: int, most: int) -> None:
+    client = with_view(shell, raised(lambda: errors.ProviderUnavailable(retry_after_seconds=seconds)))
     seen = {int(client.get("/fails").headers["Retry-After"]) for _ in range(30)}
     assert least <= min(seen)
     assert max(seen) <= most
     assert len(seen) > 1 or least == most
 
 
-def test_headers_of_an_http_exception_are_kept(app: Flask) -> None:
-    assert with_view(app, ORIGINS["429"][0]).get("/fails").headers["Retry-After"] == "7"
+def test_headers_of_an_http_exception_are_kept(shell: Flask) -> None:
+    assert with_view(shell, ORIGINS["429"][0]).get("/fails").headers["Retry-After"] == "7"
 
 
-def test_an_exception_that_is_no_error_is_answered_as_it_is(app: Flask) -> None:
+def test_an_exception_that_is_no_error_is_answered_as_it_is(shell: Flask) -> None:
     class Choices(HTTPException):
         code = 300
         description = "choose"
 
-    response = with_view(app, raised(lambda: Choices())).get("/fails")
+    response = with_view(shell, raised(lambda: Choices())).get("/fails")
     assert (response.status_code, response.mimetype) == (300, "text/html")
 
 
-def test_304_and_redirects_are_no_errors(app: Flask) -> None:
-    app.add_url_rule("/folder/", "folder", public("a test")(lambda: {}))
-    response = with_view(app, raised(lambda: NotModified())).get("/fails")
+def test_304_and_redirects_are_no_errors(shell: Flask) -> None:
+    shell.add_url_rule("/folder/", "folder", public("a test")(lambda: {}))
+    response = with_view(shell, raised(lambda: NotModified())).get("/fails")
     assert (response.status_code, response.data) == (304, b"")
     assert "problem" not in response.headers.get("Content-Type", "")
-    assert app.test_client().get("/folder").status_code == 308
+    assert shell.test_client().get("/folder").status_code == 308
 
 
 def test_each_of_our_errors_names_itself() -> None:

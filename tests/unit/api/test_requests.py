@@ -126,10 +126,11 @@ def test_any_bytes_give_a_value_or_a_clear_refusal(body: bytes) -> None:
 @pytest.fixture(scope="module")
 def module_client() -> FlaskClient:
     """A client that a hypothesis test may use for all its examples."""
-    from tests.unit.api.conftest import JWT_SECRET, _make
+    from tests.support.settings import JWT_SECRET
+    from tests.unit.api.shell import shell_with
     from videoconf.settings import Secret, Settings
 
-    return _make(Settings(jwt_secrets=(Secret(JWT_SECRET),))).test_client()
+    return shell_with(Settings(jwt_secrets=(Secret(JWT_SECRET),))).test_client()
 
 
 @given(
@@ -247,9 +248,10 @@ def test_a_body_that_breaks_off_is_the_senders_fault(client: FlaskClient, header
 
 
 SERVER = """
-from tests.unit.api.conftest import JWT_SECRET, _make
+from tests.support.settings import JWT_SECRET
+from tests.unit.api.shell import shell_with
 from videoconf.settings import Secret, Settings
-app = _make(Settings(jwt_secrets=(Secret(JWT_SECRET),)))
+shell = shell_with(Settings(jwt_secrets=(Secret(JWT_SECRET),)))
 """
 
 
@@ -260,7 +262,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "served.py").write_text(SERVER)
     listener = socket.create_server(("127.0.0.1", 0))
     root = Path(__file__).parents[3]
-    command = [sys.executable, "-m", "gunicorn", "served:app", "--bind", f"fd://{listener.fileno()}"]
+    command = [sys.executable, "-m", "gunicorn", "served:shell", "--bind", f"fd://{listener.fileno()}"]
     options = ["--worker-class", "gthread", "--threads", "2", "--no-control-socket", "--pythonpath", f"{folder},{root}"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -350,9 +352,9 @@ def test_a_newline_cannot_be_smuggled_into_the_answer(client: FlaskClient) -> No
     assert "\n" not in response.headers["X-Request-ID"]
 
 
-def test_each_request_has_its_own_id_and_caller_within_one_context(app: Flask, headers: Headers) -> None:
-    client = app.test_client()
-    with app.app_context():
+def test_each_request_has_its_own_id_and_caller_within_one_context(shell: Flask, headers: Headers) -> None:
+    client = shell.test_client()
+    with shell.app_context():
         first = client.get("/who", headers=headers(subject="first")).get_json()
         second = client.get("/who", headers=headers(subject="second")).get_json()
     assert (first["subject"], second["subject"]) == ("first", "second")

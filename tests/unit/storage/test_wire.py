@@ -20,13 +20,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-from tests.faulty_server import ANY, FaultyServer, black_hole, drip_body, drip_head, endless, gzip_bomb, hang, reply
 from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, guarded_pool, storage_deadline
 from videoconf.storage import pool as pool_module
 from videoconf.storage import wire as module
 from videoconf.storage.pool import MOST_ADDRESSES
 from videoconf.storage.wire import LARGEST_ANSWER_BYTES, Exchange
+from videoconf.testing.faulty_server import (
+    ANY,
+    FaultyServer,
+    black_hole,
+    drip_body,
+    drip_head,
+    endless,
+    gzip_bomb,
+    hang,
+    reply,
+)
 from videoconf_azure import client as azure_client
 from videoconf_azure.target import AzureTarget
 from videoconf_s3 import client as s3_client

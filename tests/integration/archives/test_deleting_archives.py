@@ -1,0 +1,246 @@
+"""Deleting an archive at the provider and in storage, also when one of them fails or two delete at once."""
+
+import threading
+from functools import partial
+
+import pytest
+from sqlalchemy import update
+
+from tests.integration.archives.steps import (
+    audited,
+    failing,
+    finished,
+    get,
+    items,
+    make_due,
+    row_of,
+    start,
+    sweep,
+    told,
+)
+from tests.support.service import ON_SQLITE, at_once
+from videoconf.db.transactions import write
+from videoconf.errors import (
+    ProviderConflict,
+    ProviderError,
+    ProviderResourceNotFound,
+    ProviderTimeout,
+    ProviderUnavailable,
+    StorageUnavailable,
+)
+from videoconf.jobs.models import Job, JobState
+from videoconf.providers import ArchiveStatus
+
+pytestmark = pytest.mark.needs("archiving", long=True)
+
+
+@pytest.mark.parametrize("accept", [None, "text/plain", "application/json"])
+@ON_SQLITE
+def test_the_answer_to_a_deletion_is_null(service, api, link, accept):
+    answer = api("DELETE", f"/archives/{finished(service, link)}", **({"Accept": accept} if accept else {}))
+    assert (answer.status, answer.json) == (200, None)
+    assert answer.headers["Content-Type"].split(";")[0] == (accept or "text/plain")
+
+
+@ON_SQLITE
+def test_an_answer_that_cannot_be_given_deletes_nothing(service, api, link):
+    archive_id = finished(service, link)
+    assert api("DELETE", f"/archives/{archive_id}", Accept="image/png").problem == (406, "not_acceptable")
+    assert get(api, archive_id)["status"] == "available"
+
+
+@pytest.mark.needs("archiving")
+def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, app, stored):
+    older, archive_id = finished(service, link), finished(service, link)
+    assert api("DELETE", f"/archives/{archive_id}").status == 200
+    with pytest.raises(ProviderResourceNotFound):
+        service.provider.get_archive(archive_id)
+    assert stored.deleted == [archive_id]
+
+    tombstone = row_of(app, archive_id)
+    service.deliver()  # the provider's own word of it
+    for status in ArchiveStatus:
+        told(service, archive_id, api.read(link)["sessionId"], status, name="risen", size_bytes=1)
+    sweep(app)
+    assert row_of(app, archive_id) == tombstone
+    for method in ("GET", "DELETE"):
+        assert api(method, f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    assert [one["id"] for one in items(api)] == [older]
+    assert api.read(link)["archiveId"] == older
+
+    [asked] = audited(app, "archive.deletion_requested")
+    [receipt] = audited(app, "archive.deleted")
+    assert (asked.actor, asked.target, receipt.actor, receipt.target) == ("tester", archive_id, "tester", archive_id)
+    assert receipt.after == {"provider": "gone", "storageTarget": "gone"}
+    assert receipt.meeting_link == link
+
+
+def test_an_archive_without_a_stored_copy_has_a_receipt_too(service, api, link, app):
+    assert api("DELETE", f"/archives/{finished(service, link)}").status == 200
+    [receipt] = audited(app, "archive.deleted")
+    assert receipt.after == {"provider": "gone", "storageTarget": "none"}
+
+
+def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, monkeypatch, stored):
+    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderResourceNotFound()))
+    archive_id = finished(service, link)
+    assert api("DELETE", f"/archives/{archive_id}").status == 200
+    assert stored.deleted == [archive_id]
+
+
+@pytest.mark.needs("archiving")
+def test_one_that_is_being_recorded_is_not_deleted(service, api, link, app, stored):
+    archive_id = start(api, link)["id"]
+    assert api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_not_deletable")
+    assert get(api, archive_id)["status"] == "started"
+    assert stored.deleted == []
+    [refused] = audited(app, "archive.deletion_refused")
+    assert (refused.actor, refused.target) == ("tester", archive_id)
+    api("POST", f"/archives/{archive_id}/stop")
+    assert api("DELETE", f"/archives/{archive_id}").status == 200
+    assert len(audited(app, "archive.deleted")) == 1
+    assert not audited(app, "archive.deleted")[0].before
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (ProviderUnavailable(), (503, "provider_unavailable")),
+        (ProviderTimeout(), (504, "provider_timeout")),
+        (ProviderError(), (502, "provider_error")),
+    ],
+)
+def test_while_the_provider_is_down_it_stays_deleting_and_a_job_finishes_it(
+    service, api, link, app, stored, monkeypatch, error, problem
+):
+    archive_id = finished(service, link)
+    with monkeypatch.context() as down:
+        down.setattr(service.provider, "delete_archive", failing(error))
+        assert api("DELETE", f"/archives/{archive_id}").problem == problem
+        assert get(api, archive_id)["status"] == "deleting"
+        assert [one["status"] for one in items(api, "?status=deleting")] == ["deleting"]
+        assert items(api, "?status=available") == []
+        again = api("DELETE", f"/archives/{archive_id}")
+        assert (again.status, again.json) == (200, None)
+        sweep(app)
+        assert get(api, archive_id)["status"] == "deleting"
+    told(service, archive_id, api.read(link)["sessionId"], "uploaded")
+    assert get(api, archive_id)["status"] == "deleting", "a late webhook does not take it back"
+    assert api("PATCH", f"/archives/{archive_id}", {"legalHold": True}).problem == (409, "archive_deleting")
+    assert api("POST", f"/archives/{archive_id}/stop").problem == (409, "archive_deleting")
+    assert stored.deleted == []
+    sweep(app)
+    assert api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    assert stored.deleted == [archive_id]
+    assert len(audited(app, "archive.deleted")) == 1
+
+
+def test_while_the_storage_target_is_down_it_stays_deleting(service, api, link, app, stored):
+    archive_id = finished(service, link)
+    stored.fails = StorageUnavailable()
+    assert api("DELETE", f"/archives/{archive_id}").problem == (503, "storage_unavailable")
+    service.deliver()  # the provider says that it has deleted its own copy
+    assert get(api, archive_id)["status"] == "deleting"
+    assert api("DELETE", f"/archives/{archive_id}").status == 200
+    assert audited(app, "archive.deleted") == []
+    stored.fails = None
+    sweep(app)
+    assert api("GET", f"/archives/{archive_id}").status == 404
+    assert len(audited(app, "archive.deleted")) == 1
+
+
+def test_a_deletion_whose_job_is_dead_is_taken_up_again(service, api, link, app, stored):
+    archive_id = finished(service, link)
+    stored.fails = StorageUnavailable()
+    assert api("DELETE", f"/archives/{archive_id}").status == 503
+    with app.app_context(), write() as session:
+        session.execute(update(Job).where(Job.kind == "erase_archive").values(state=JobState.DEAD))
+    stored.fails = None
+    make_due(app)
+    sweep(app)
+    assert api("GET", f"/archives/{archive_id}").status == 404
+    assert len(audited(app, "archive.deleted")) == 1
+
+
+def test_deletions_at_once_delete_once(service, api, link, app, stored, monkeypatch):
+    archive_id = finished(service, link)
+    calls, original = [], service.provider.delete_archive
+    monkeypatch.setattr(service.provider, "delete_archive", lambda one: (calls.append(one), original(one)))
+    answers = at_once([lambda: api("DELETE", f"/archives/{archive_id}")] * 6)
+    assert {one.status for one in answers} <= {200, 404}
+    assert 200 in {one.status for one in answers}
+    assert calls == stored.deleted == [archive_id]
+    assert len(audited(app, "archive.deleted")) == 1
+    assert api("GET", f"/archives/{archive_id}").status == 404
+
+
+def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, app, deletion, stored, monkeypatch):
+    """The lease of one ran out while it waited for the storage target."""
+    archive_id = finished(service, link)
+    stored.fails = StorageUnavailable()
+    assert api("DELETE", f"/archives/{archive_id}").status == 503
+    both_are_here = threading.Barrier(2)
+
+    def delete_stored_copy(targets, archive):
+        both_are_here.wait(10)
+        return True
+
+    monkeypatch.setattr("videoconf.archives.delete.delete_copies", delete_stored_copy)
+
+    def resume():
+        with app.app_context():
+            deletion.resume(row["id"])
+
+    row = row_of(app, archive_id)
+    at_once([resume, resume])
+    assert len(audited(app, "archive.deleted")) == 1
+
+
+def test_a_hold_and_a_deletion_at_once_are_not_both_had(service, api, link):
+    for _ in range(5):
+        archive_id = finished(service, link)
+        path = f"/archives/{archive_id}"
+        held, deleted = at_once([partial(api, "PATCH", path, {"legalHold": True}), partial(api, "DELETE", path)])
+        if held.status == 204:
+            assert deleted.problem == (409, "archive_on_hold")
+            assert get(api, archive_id)["legalHold"] is True
+            assert service.provider.get_archive(archive_id)
+        else:
+            assert (held.status, deleted.status) in ((409, 200), (404, 200))
+
+
+def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(service, api, link, app, stored):
+    archive_id = finished(service, link)
+    service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
+    service.deliver()
+    assert api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    assert items(api) == []
+    sweep(app)
+    assert stored.deleted == [archive_id]
+    [receipt] = audited(app, "archive.deleted")
+    assert receipt.actor == "provider:fake"
+
+
+def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, api, link, app, stored, monkeypatch):
+    archive_id = finished(service, link)
+    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderConflict()))
+    told(service, archive_id, api.read(link)["sessionId"], "deleted")
+    sweep(app)
+    row = row_of(app, archive_id)
+    assert row["deleted_on"] is not None
+    assert row["deleting_since"] is None
+    assert [entry.target for entry in audited(app, "archive.deleted")] == [archive_id]
+
+
+def test_one_on_hold_that_the_provider_has_deleted_stays_in_sight(service, api, link, app, stored):
+    archive_id = finished(service, link)
+    api("PATCH", f"/archives/{archive_id}", {"legalHold": True})
+    service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
+    service.deliver()
+    sweep(app)
+    assert get(api, archive_id)["status"] == "deleted"
+    assert stored.deleted == []
+    assert api("PATCH", f"/archives/{archive_id}", {"legalHold": False}).status == 204
+    assert api("GET", f"/archives/{archive_id}").status == 404
+    sweep(app)
+    assert stored.deleted == [archive_id]

@@ -1,0 +1,181 @@
+"""Archives whose webhooks were lost are asked for at the provider."""
+
+import threading
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.integration.archives.steps import failing, finished, get, items, make_due, row_of, start, sweep
+from tests.support.service import ON_SQLITE, service_of
+from videoconf.api.services import services
+from videoconf.archives.models import Archive
+from videoconf.archives.reconcile import BATCH, RECONCILE_MEETING
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
+from videoconf.errors import (
+    ProviderUnavailable,
+)
+from videoconf.jobs.queue import enqueue
+from videoconf.providers import ArchiveStatus
+from videoconf.providers.deadline import seconds_left
+
+pytestmark = pytest.mark.needs("archiving", long=True)
+
+
+def lose_webhooks(service):
+    for event in service.fake.list_events(waiting=True):
+        service.provider.outbox.mark_delivered(event.event_id)
+
+
+@pytest.mark.needs("archiving")
+def test_an_archive_whose_webhooks_are_lost_is_asked_for(service, api, link, app):
+    archive_id = start(api, link)["id"]
+    service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
+    service.fake.change_archive(archive_id, ArchiveStatus.AVAILABLE, "done")
+    lose_webhooks(service)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "started", "it is not due yet"
+    make_due(app)
+    sweep(app)
+    archive = get(api, archive_id)
+    assert (archive["status"], archive["reason"]) == ("available", "done")
+
+
+def test_what_is_settled_is_not_asked_for_again(service, api, link, app, monkeypatch):
+    finished(service, link)
+    calls, original = [], service.provider.list_archives
+    monkeypatch.setattr(service.provider, "list_archives", lambda ref: (calls.append(ref), original(ref))[1])
+    sweep(app)
+    assert calls == []
+    with app.app_context(), read() as session:
+        assert session.execute(select(Archive.check_due_at)).scalar_one() is None
+
+
+@pytest.mark.needs("archiving")
+def test_one_that_the_provider_no_longer_knows_has_expired(service, api, link, app):
+    archive_id = start(api, link)["id"]
+    service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
+    service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
+    lose_webhooks(service)
+    make_due(app)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "expired"
+
+
+@pytest.mark.needs("archiving", "automatic_archiving")
+def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, app):
+    link = api.create(enableArchiving=True)
+    first = service.join(link)
+    service.deliver()
+    [archive] = items(api)
+    service.fake.change_archive(archive["id"], ArchiveStatus.STOPPED)
+    service.fake.change_archive(archive["id"], ArchiveStatus.AVAILABLE)
+    service.deliver()
+    service.fake.leave(first)
+    service.join(link)
+    lose_webhooks(service)
+    with app.app_context(), read() as session:
+        assert session.execute(select(Archive.check_due_at)).scalar_one() is not None
+    make_due(app)
+    sweep(app)
+    newest, oldest = items(api, f"?meetingLink={link}")
+    assert (newest["status"], oldest["id"]) == ("started", archive["id"])
+    assert row_of(app, oldest["id"])["check_due_at"] is None, "that was all there was to ask"
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_one_failure_ends_no_sweep(service, api, link, app, monkeypatch):
+    other = api.create()
+    service.join(other)
+    for meeting in (link, other):
+        start(api, meeting)
+    make_due(app)
+    asked = []
+
+    def list_archives(ref):
+        asked.append(ref)
+        raise ProviderUnavailable
+
+    monkeypatch.setattr(service.provider, "list_archives", list_archives)
+    with app.app_context():
+        services(app).jobs.run_now("reconcile_archives")
+    assert len(set(asked)) == 2
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_what_is_to_be_asked_again_stays_due(service, api, link, app):
+    archive_id = start(api, link)["id"]
+    make_due(app)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "started"
+    assert row_of(app, archive_id)["check_due_at"] is not None
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_about(service, api, link, app):
+    archive_id = finished(service, link)
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Archive).values(deleting_since=utc_in(-1), check_due_at=utc_in(60)))
+        with write() as session:
+            enqueue(session, RECONCILE_MEETING, {"meeting_id": row_of(app, archive_id)["meeting_id"]})
+        assert services(app).jobs.run_now(RECONCILE_MEETING) == 1
+    assert row_of(app, archive_id)["check_due_at"] is not None
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+@pytest.mark.needs("archiving")
+def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monkeypatch, seconds):
+    monkeypatch.setattr("videoconf.archives.reconcile.RUN_SECONDS", seconds)
+    start(api, link)
+    make_due(app)
+    left = []
+    monkeypatch.setattr(service.provider, "list_archives", lambda ref: left.append(seconds_left()) or [])
+    monkeypatch.setattr(service.provider, "get_archive", failing(ProviderUnavailable()))
+    with app.app_context():
+        services(app).jobs.run_now("reconcile_archives")
+    assert [one <= seconds for one in left] == ([True] if seconds else [])
+
+
+@pytest.mark.needs("archiving")
+def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app, monkeypatch):
+    archive_id = start(api, link)["id"]
+    service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
+    lose_webhooks(service)
+    make_due(app)
+    with monkeypatch.context() as down:
+        down.setattr(service.provider, "list_archives", failing(ProviderUnavailable()))
+        sweep(app)
+    assert get(api, archive_id)["status"] == "started"
+    make_due(app)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "stopped"
+
+
+def test_of_many_workers_one_asks(make_app, headers, monkeypatch):
+    app = make_app()
+    service = service_of(app, headers)
+    links = [service.api.create() for _ in range(4)]
+    for link in links:
+        service.join(link)
+        start(service.api, link)
+    make_due(app)
+    calls, original = [], service.provider.list_archives
+    monkeypatch.setattr(service.provider, "list_archives", lambda ref: (calls.append(ref.session_id), original(ref))[1])
+    sweep = services(app).jobs.works["reconcile_archives"].handler
+
+    def work():
+        with app.app_context():
+            sweep({})
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(calls) == len(set(calls)) == 4
+    assert BATCH > 4

@@ -1,0 +1,84 @@
+"""Ending and deleting a meeting."""
+
+import pytest
+
+from tests.support.service import ON_SQLITE
+
+
+@pytest.mark.needs("automatic_archiving")
+def test_an_end_is_an_end_for_everybody(service, clock):
+    api = service.api
+    link = api.create(enableArchiving=True)
+    service.join(link, attendee="ann")
+    service.join(link, attendee="bob")
+    service.deliver()
+    session_id = api.read(link)["sessionId"]
+    assert len(service.fake.list_connections(session_id)) == 2
+    assert [archive.provider_status for archive in service.fake.list_archives(session_id)] == ["started"]
+
+    host = service.caller_with(subject="host")
+    answer = host("PATCH", f"/session/{link}/end")
+    assert (answer.status, answer.body) == (204, b"")
+    assert "Content-Type" not in answer.headers
+
+    ended = api.read(link)
+    assert (ended["status"], ended["modifiedBy"], ended["deleted"]) == ("ended", "host", False)
+    assert ended["startTime"] < ended["endTime"] <= ended["modifiedOn"]
+    assert service.fake.list_connections(session_id) == []
+    assert [archive.provider_status for archive in service.fake.list_archives(session_id)] != ["started"]
+    people = api.attendees(link)
+    assert [(person["attendee"], person["active"]) for person in people] == [("ann", False), ("bob", False)]
+    for person in people:  # before any webhook says so
+        [connection] = person["connections"]
+        assert connection["left"] == ended["endTime"]
+        assert connection["inferred"] is True
+    service.deliver()
+    for person in api.attendees(link):
+        assert person["connections"][0]["inferred"] is False
+        assert person["connections"][0]["reason"] == "forced"
+
+    for method, path in (("PATCH", ""), ("PATCH", "/end"), ("POST", "/token")):
+        assert api(method, f"/session/{link}{path}").problem == (409, "meeting_ended")
+    assert api.read(link) == ended
+
+
+def test_a_scheduled_meeting_can_be_ended_before_it_began(api, clock):
+    link = api.create(isScheduled=True, scheduleTime=clock.text(days=1))
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    assert (api.read(link)["status"], api.read(link)["startTime"]) == ("ended", None)
+
+
+@ON_SQLITE
+def test_an_end_takes_a_body_of_any_kind_or_none(api):
+    for body, media_type in ((None, ""), (b"{}", "application/json"), (b"", "application/json")):
+        answer = api("PATCH", f"/session/{api.create()}/end", body, Content_Type=media_type)
+        assert answer.status == 204
+
+
+@pytest.mark.needs
+def test_a_delete_ends_a_running_meeting_and_is_soft(service):
+    api = service.api
+    link = api.create()
+    service.join(link, attendee="ann")
+    service.deliver()
+
+    assert service.caller_with(subject="cleaner")("DELETE", f"/session/{link}").status == 204
+    meeting = api.read(link)
+    assert (meeting["deleted"], meeting["deletedBy"], meeting["status"]) == (True, "cleaner", "deleted")
+    assert meeting["deletedOn"] >= meeting["endTime"] >= meeting["startTime"]
+    assert service.fake.list_connections(meeting["sessionId"]) == []
+    assert [(person["attendee"], person["active"]) for person in api.attendees(link)] == [("ann", False)]
+    assert api("GET", "/session").json == []
+
+    for method, path in (("PATCH", ""), ("PATCH", "/end"), ("POST", "/token")):
+        assert api(method, f"/session/{link}{path}").problem == (409, "meeting_ended")
+    assert api("DELETE", f"/session/{link}").problem == (404, "meeting_not_found")
+    assert api.read(link) == meeting
+
+
+def test_a_delete_of_an_ended_meeting_keeps_its_end(api):
+    link = api.create()
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    ended = api.read(link)
+    assert api("DELETE", f"/session/{link}").status == 204
+    assert api.read(link)["endTime"] == ended["endTime"]

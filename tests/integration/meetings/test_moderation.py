@@ -1,0 +1,159 @@
+"""Removing and muting people: only those of one's own meeting, at the provider, and told in the audit trail."""
+
+import pytest
+
+from tests.support.service import ON_SQLITE, Caller, in_process, plugins_with, service_of
+from videoconf.errors import ProviderTimeout, ProviderUnavailable
+from videoconf.providers import Capabilities, Provider, SessionRef
+from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
+from videoconf_fake.provider import FakeProvider
+
+
+def there(service, link):
+    return {
+        connection["id"]: connection["left"] is None
+        for attendee in service.api.attendees(link)
+        for connection in attendee["connections"]
+    }
+
+
+def muted(service, session_id):
+    """The streams of a session that the fake provider has muted."""
+    with service.provider.state.read() as database:
+        rows = database.execute(
+            "SELECT connection_id, muted FROM stream JOIN connection USING (connection_id) WHERE session_id = ?",
+            (session_id,),
+        )
+        return {row["connection_id"]: bool(row["muted"]) for row in rows}
+
+
+def told(service, link):
+    entries = service.api("GET", f"/audit?meetingLink={link}").json
+    return [(entry["action"], entry["target"], entry["after"]) for entry in entries[:-1]]
+
+
+def disconnect(api, link, connection):
+    return api("DELETE", f"/session/{link}/attendees/{connection}")
+
+
+def mute(api, link, connection):
+    return api("POST", f"/session/{link}/attendees/{connection}/mute")
+
+
+def mute_all(api, link):
+    return api("POST", f"/session/{link}/mute")
+
+
+@pytest.mark.needs("moderation")
+def test_a_connection_is_removed_and_may_be_removed_again(service):
+    link = service.api.create()
+    ann, bob = (service.join(link, attendee=name) for name in ("ann", "bob"))
+    service.deliver()
+
+    answer = disconnect(service.api, link, ann)
+    assert (answer.status, answer.body) == (204, b"")
+    service.deliver()
+    assert there(service, link) == {ann: False, bob: True}
+    [left] = service.api.attendees(link, active="false")
+    assert left["connections"][0]["reason"] == "forced"
+
+    assert disconnect(service.api, link, ann).status == 204, "one that has left is success"
+    assert told(service, link) == [("attendee.disconnected", ann, None)] * 2
+
+
+@pytest.mark.needs("moderation")
+def test_one_connection_or_all_are_muted(service):
+    link = service.api.create()
+    ann, bob = (service.join(link, attendee=name) for name in ("ann", "bob"))
+    service.fake.publish(ann)
+    service.fake.publish(bob)
+    service.deliver()
+    session_id = service.api.read(link)["sessionId"]
+
+    assert mute(service.api, link, ann).status == 204
+    assert muted(service, session_id) == {ann: True, bob: False}
+    assert mute_all(service.api, link).status == 204
+    assert muted(service, session_id) == {ann: True, bob: True}
+    assert told(service, link) == [("meeting.muted", None, None), ("attendee.muted", ann, None)]
+
+
+@ON_SQLITE
+@pytest.mark.needs("moderation")
+def test_a_connection_of_another_meeting_is_none_of_this(service):
+    link, other = service.api.create(), service.api.create()
+    connection = service.join(other)
+    service.deliver()
+    for act in (disconnect, mute):
+        for unknown in (connection, "unknown"):
+            assert act(service.api, link, unknown).problem == (404, "connection_not_found")
+    assert there(service, other) == {connection: True}
+    assert told(service, link) == []
+
+
+@ON_SQLITE
+@pytest.mark.needs("moderation")
+def test_what_a_moderation_asks_of_the_provider_has_one_deadline(service, monkeypatch):
+    link, left = service.api.create(), []
+    connection = service.join(link)
+    service.deliver()
+    for name in ("disconnect", "mute"):
+        monkeypatch.setattr(service.provider, name, lambda *args: left.append(seconds_left()))
+    assert [act(service.api, link, connection).status for act in (disconnect, mute)] == [204, 204]
+    assert len(left) == 2
+    assert max(left) < PROVIDER_BUDGET_SECONDS, "it runs already"
+
+
+@ON_SQLITE
+@pytest.mark.needs("moderation")
+def test_an_ended_meeting_is_not_moderated(service):
+    for method, path in (("PATCH", "/end"), ("DELETE", "")):
+        link = service.api.create()
+        connection = service.join(link)
+        service.deliver()
+        service.api(method, f"/session/{link}{path}")
+        assert disconnect(service.api, link, connection).problem == (409, "meeting_ended")
+        assert mute(service.api, link, connection).problem == (409, "meeting_ended")
+        assert mute_all(service.api, link).problem == (409, "meeting_ended")
+
+
+@ON_SQLITE
+def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
+    class Plain(Provider):
+        key, label, Settings = FakeProvider.key, "Plain", FakeProvider.Settings
+        account, capabilities = "plain", Capabilities()
+        end_session = issue_token = verify_webhook = parse_webhook = check = None
+
+        def close(self):
+            pass
+
+        def ensure_session(self, request):
+            return SessionRef(self.account, "room")
+
+    api = Caller(in_process(make_app(plugins=plugins_with(Plain))), headers())
+    link = api.create()
+    for answer in (mute_all(api, link), mute(api, link, "any"), disconnect(api, link, "any")):
+        assert answer.problem == (422, "capability_unsupported")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("error", "status", "told_as"),
+    [(ProviderUnavailable(), 503, []), (ProviderTimeout(), 504, [{"outcome": "unknown", "error": "provider_timeout"}])],
+    ids=["not executed", "outcome unknown"],
+)
+def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
+    make_app, headers, error, status, told_as
+):
+    class Failing(FakeProvider):
+        def disconnect(self, session, connection_id, streams=None):
+            raise error
+
+        mute = disconnect
+
+    service = service_of(make_app(plugins=plugins_with(Failing)), headers)
+    link = service.api.create()
+    connection = service.join(link)
+    service.deliver()
+    for act in (disconnect, mute):
+        assert act(service.api, link, connection).problem == (status, error.code)
+    assert [after for _, _, after in told(service, link)] == told_as * 2

@@ -1,0 +1,182 @@
+"""Jobs copy archives to the tenant's storage target."""
+
+import hashlib
+import io
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.integration.storage_delivery.world import pulled_world
+from tests.support.service import ON_SQLITE, Caller, in_process
+from videoconf.api.services import services
+from videoconf.archives.copy import DELETE_PULLED
+from videoconf.archives.merge import PULL_ARCHIVE
+from videoconf.archives.models import Archive
+from videoconf.audit import AuditEntry
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
+from videoconf.errors import ProviderTimeout, StorageTimeout
+from videoconf.providers import ArchiveStatus
+from videoconf_fake.memory import AREAS, MemoryTarget
+
+
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_what_was_copied_is_noted_once_with_its_digest(make_world):
+    world, archive_id = pulled_world(make_world)
+    for _ in range(3):
+        world.run_jobs()
+    ((key, stored),) = AREAS.objects["bucket"].items()
+    assert stored.content == world.content(archive_id)
+    assert key == f"{world.api('GET', f'/archives/{archive_id}').json['meetingLink']}/{archive_id}.mp4"
+    with world.app.app_context(), read() as session:
+        entries = (
+            session.execute(select(AuditEntry.after).where(AuditEntry.action == "archive.delivered")).scalars().all()
+        )
+    digest = hashlib.sha256(stored.content).hexdigest()
+    assert entries == [{"sizeBytes": len(stored.content), "sha256": digest}]
+    assert len(world.service.fake.list_archives(world.api("GET", "/archives").json["items"][0]["sessionId"])) == 1
+
+
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_world):
+    world, archive_id = pulled_world(make_world, delete_pulled_archives=True)
+    world.run_jobs()
+    world.run_jobs()
+    session_id = world.api("GET", f"/archives/{archive_id}").json["sessionId"]
+    assert world.service.fake.list_archives(session_id) == []
+    world.service.deliver()  # that it was deleted
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
+    assert world.url(archive_id).startswith("memory://bucket/")
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("fault", ["provider", "short", "storage", "kept in part"])
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
+    world, archive_id = pulled_world(make_world)
+    provider = services(world.app).providers.get("fake")
+
+    put = MemoryTarget.put
+
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise ProviderTimeout
+
+    with monkeypatch.context() as patch:
+        if fault == "storage":
+            patch.setattr(MemoryTarget, "put", lambda *args, **kw: (_ for _ in ()).throw(StorageTimeout()))
+        elif fault == "kept in part":
+            patch.setattr(MemoryTarget, "put", lambda *args, **kw: replace(put(*args, **kw), size_bytes=1))
+        else:
+            stream = Broken if fault == "provider" else lambda: io.BytesIO(b"too short")
+            patch.setattr(type(provider), "open_archive", lambda self, archive_id: stream())
+        world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
+    assert len(AREAS.objects["bucket"]) == 1
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    original = MemoryTarget.put
+
+    def put(self, key, stream, **kw):
+        stored = original(self, key, stream, **kw)
+        assert Caller(in_process(world.app), world.api.headers)("DELETE", f"/archives/{archive_id}").status == 200
+        return stored
+
+    monkeypatch.setattr(MemoryTarget, "put", put)
+    world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+    assert "archive.delivered" not in {entry["action"] for entry in world.api("GET", "/audit").json}
+    assert world.row(archive_id).object_key is None
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    deleted = []
+    monkeypatch.setattr(world.service.provider, "delete_archive", deleted.append)
+    with world.app.app_context():
+        services(world.app).jobs._handlers[DELETE_PULLED]({"id": world.row(archive_id).id})
+    assert deleted == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_what_was_opened_to_be_copied_is_closed(make_world, monkeypatch, fails):
+    world, _ = pulled_world(make_world)
+    original, opened = world.service.provider.open_archive, []
+
+    def open_archive(archive_id):
+        opened.append(original(archive_id))
+        return opened[-1]
+
+    monkeypatch.setattr(world.service.provider, "open_archive", open_archive)
+    if fails:
+        monkeypatch.setattr(MemoryTarget, "put", lambda self, key, stream, **kw: stream.read(1) and 1 / 0)
+    world.run_jobs()
+    assert [stream.closed for stream in opened] == [True]
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, monkeypatch):
+    world, archive_id = pulled_world(make_world)
+    targets, read_ids = services(world.app).targets, []
+    original = targets.open
+
+    def open_(row_id):
+        with write() as session:
+            session.execute(update(Archive).values(deleting_since=utc_in(0)))
+        return original(row_id)
+
+    monkeypatch.setattr(targets, "open", open_)
+    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.run_jobs()
+    assert read_ids == []
+    assert world.row(archive_id).begun_copies is None
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}, {"status": "expired"}])
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, monkeypatch, values):
+    world, _ = pulled_world(make_world)
+    read_ids = []
+    with world.app.app_context(), write() as session:
+        session.execute(update(Archive).values(values))
+    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.run_jobs()
+    assert read_ids == []
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_copies_are_made_by_the_threads_for_what_takes_long(make_world):
+    world, _ = pulled_world(make_world)
+    with world.app.app_context():
+        jobs = services(world.app).jobs
+        assert jobs.claim(takes_long=False) is None
+        assert jobs.claim(takes_long=True).kind == PULL_ARCHIVE
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_without_a_target_nothing_is_copied(make_world):
+    world = make_world("none")
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"

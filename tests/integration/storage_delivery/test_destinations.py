@@ -1,0 +1,258 @@
+"""The storage target that an archive is in: the one of its tenant, its time and its provider."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text, update
+
+from tests.integration.storage_delivery.world import MEMORY, PATH, World, uploaded
+from tests.support.service import ON_SQLITE
+from videoconf.api.services import services
+from videoconf.archives.merge import merge_evidence
+from videoconf.archives.models import Archive
+from videoconf.db.functions import utc_in
+from videoconf.db.transactions import read, write
+from videoconf.errors import StorageTimeout
+from videoconf.meetings.models import Meeting
+from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf.storage import storage_seconds_left
+from videoconf.storage_targets.models import StorageTargetRow
+from videoconf_fake.memory import AREAS, MemoryTarget
+
+
+@pytest.mark.needs("stores_archives", "automatic_archiving")
+def test_a_request_that_was_overtaken_does_not_say_where_archives_are(make_world, monkeypatch):
+    world = make_world("archive")
+    targets = services(world.app).targets
+    find, overtaking = targets.find_destination, [True]
+
+    def create():
+        return world.api("POST", "/session", {"enableArchiving": True}, Idempotency_Key="k")
+
+    def find_slowly(tenant, provider):
+        found = find(tenant, provider)
+        if overtaking and overtaking.pop():
+            with world.app.app_context(), write() as session:
+                session.execute(text("UPDATE idempotency_key SET lease_until = created_on"))
+            assert world.api("PUT", PATH, {**MEMORY, "area": "later"}).status == 200
+            assert create().status == 200
+        return found
+
+    assert world.api("PUT", PATH, MEMORY).status == 200
+    monkeypatch.setattr(targets, "find_destination", find_slowly)
+    assert create().status == 409
+    with world.app.app_context(), read() as session:
+        [row_id] = session.execute(select(Meeting.storage_target_id)).scalars()
+        assert targets.find_in_force(session, "default").id == row_id
+
+
+@pytest.mark.needs("stores_archives")
+def test_each_tenants_archives_go_to_its_own_target(make_world):
+    world = make_world()
+    callers = {tenant: world.service.caller_with(tenant=tenant) for tenant in ("ours", "theirs")}
+    for tenant, caller in callers.items():
+        assert caller("PUT", PATH, {**MEMORY, "area": tenant}).status == 200
+    archives = {
+        tenant: [world.record(api=caller), world.record(api=caller, automatic=True)]
+        for tenant, caller in callers.items()
+    }
+    for ids in archives.values():
+        for archive_id in ids:
+            world.become(archive_id, ArchiveStatus.UPLOADED)
+    for tenant, ids in archives.items():
+        assert {key.split("/")[1] for key in AREAS.objects[tenant]} == set(ids)
+        for archive_id in ids:
+            assert world.url(archive_id, callers[tenant]).startswith(f"memory://{tenant}/")
+    other = callers["theirs"]("GET", f"/archives/{archives['ours'][0]}/download")
+    assert other.problem == (404, "archive_not_found")
+
+
+@pytest.mark.parametrize("scope", ["none", "archive"])
+@pytest.mark.parametrize("whose", ["theirs", "default"])
+@pytest.mark.needs("archiving")
+def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(make_world, monkeypatch, scope, whose):
+    world, asked = make_world(scope), []
+    assert world.service.caller_with(tenant=whose)("PUT", PATH, {**MEMORY, "area": "theirs"}).status == 200
+    api = uploaded(world, "ours")
+    monkeypatch.setattr(MemoryTarget, "delete", lambda self, key: asked.append(key))
+    assert api("GET", "/archives/a-1").json["status"] == "uploaded"
+    assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
+    assert api("DELETE", "/archives/a-1").status == 200
+    (receipt,) = [entry for entry in api("GET", "/audit").json if entry["action"] == "archive.deleted"]
+    assert (asked, receipt["after"]) == ([], {"provider": "gone", "storageTarget": "unreachable"})
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving")
+def test_without_a_setting_of_ours_not_even_the_tenants_own_target_is_asked(make_world):
+    world = make_world("none")
+    assert world.service.caller_with(tenant="ours")("PUT", PATH, MEMORY).status == 200
+    api = uploaded(world, "ours")
+    assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
+    world.api("PUT", PATH, MEMORY)
+    assert world.row("a-1").object_key is None
+
+
+@pytest.mark.needs("stores_archives")
+def test_where_one_setting_serves_the_account_every_tenants_archives_are_in_its_target(make_world):
+    world = make_world("account")
+    assert world.api("PUT", PATH, MEMORY).status == 200
+    api = uploaded(world, "ours")
+    assert world.url("a-1", api).startswith("memory://bucket/account/a-1/archive.mp4")
+
+
+def said_of(world: World, *keys: str | None, **members) -> Archive:
+    """Let the provider say of an archive, one after the other, that it has put it under these keys."""
+    link = world.api.create()
+    with world.app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        state = ArchiveState("a-1", "s", "uploaded", ArchiveStatus.UPLOADED)
+        for key in keys:
+            merge_evidence(session, meeting_id, replace(state, object_key=key, **members))
+    return world.row("a-1")
+
+
+def set_two(world: World) -> list[int]:
+    """Set a target an hour ago, and another now; return the ids of their rows."""
+    for area in ("old", "new"):
+        assert world.api("PUT", PATH, {**MEMORY, "area": area}).status == 200
+    with world.app.app_context(), write() as session:
+        ids = list(session.execute(select(StorageTargetRow.id).order_by(StorageTargetRow.id)).scalars())
+        session.execute(update(StorageTargetRow).where(StorageTargetRow.id == ids[0]).values(created_on=utc_in(-3600)))
+    return ids
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("minutes_ago", [30, None])
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_is_in_the_newest_target_of_then(make_world, minutes_ago):
+    world = make_world()
+    old, new = set_two(world)
+    then = None if minutes_ago is None else datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    row = said_of(world, "account/a-1/archive.mp4", updated_at=then)
+    assert row.storage_target_id == (new if then is None else old)
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_is_in_no_target_that_another_provider_was_told_of(make_world):
+    world = make_world()
+    set_two(world)
+    with world.app.app_context(), write() as session:
+        session.execute(update(StorageTargetRow).values(used_by={"another:account": "account"}))
+    row = said_of(world, "account/a-1/archive.mp4")
+    assert (row.status, row.storage_target_id, row.object_key) == ("uploaded", None, None)
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_where_an_archive_was_put_is_told_once(make_world):
+    world = make_world()
+    _, new = set_two(world)
+    row = said_of(world, "a/1.mp4", "a/2.mp4", status=ArchiveStatus.AVAILABLE)
+    assert (row.storage_target_id, row.object_key) == (new, "a/1.mp4")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_was_uploaded_to_nobody_knows_where_is_in_no_target_that_is_set_later(make_world):
+    world = make_world()
+    set_two(world)
+    row = said_of(world, None, "a/1.mp4")
+    assert (row.storage_target_id, row.object_key) == (None, None)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("scope", ["archive", "account"])
+@pytest.mark.needs("stores_archives")
+def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_world, scope):
+    world = make_world(scope)
+    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.api("DELETE", PATH)
+    assert world.url(archive_id).startswith("memory://old/")
+    assert len(AREAS.objects["old"]) == 1
+    assert world.api("DELETE", f"/archives/{archive_id}").status == 200
+    assert AREAS.objects["old"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
+    world = make_world()
+    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    archive_id = world.record(automatic=True)
+    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    assert list(AREAS.objects["old"]) == [world.row(archive_id).object_key]
+    assert world.url(archive_id).startswith("memory://old/")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world, monkeypatch):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "delete", lambda self, key: (_ for _ in ()).throw(StorageTimeout()))
+        assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
+        assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_deleting")
+    world.run_jobs()
+    assert AREAS.objects["bucket"] == {}
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_world):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    AREAS.passwords["bucket"] = "changed"
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (502, "storage_error")
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "deleting"
+    AREAS.passwords.clear()
+    world.run_jobs()
+    assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_an_upload_that_fails_leaves_the_service_alone(make_world):
+    world = make_world()
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    AREAS.passwords["bucket"] = "changed"
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    shown = world.api("GET", f"/archives/{archive_id}").json
+    assert (shown["status"], shown["reason"]) == ("failed", "upload_failed")
+    assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_a_request_waits_for_a_target_for_seconds_and_a_job_for_longer(make_world, monkeypatch):
+    world, left = make_world(), []
+
+    def noted(self, *args):
+        left.append(storage_seconds_left())
+        raise StorageTimeout
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryTarget, "probe", noted)
+        assert world.api("PUT", PATH, MEMORY).problem == (504, "storage_timeout")
+    world.api("PUT", PATH, MEMORY)
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.UPLOADED)
+    monkeypatch.setattr(MemoryTarget, "delete", noted)
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
+    world.run_jobs()
+    probing, deleting, later = left
+    assert probing <= 12
+    assert deleting <= 14 < later <= 15

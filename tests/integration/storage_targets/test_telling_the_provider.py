@@ -1,0 +1,164 @@
+"""A provider with one storage setting for its account is kept to the target in force."""
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert, text, update
+
+from tests.integration.storage_targets.steps import KEYS, PATH, states, target
+from tests.support.service import ON_SQLITE, service_of
+from videoconf.api.services import services
+from videoconf.db.transactions import read, write
+from videoconf.errors import ProviderRejected, ProviderTimeout
+from videoconf.storage_targets.models import StorageTargetRow
+from videoconf_fake.memory import MemoryTarget
+
+
+@pytest.fixture
+def account_wide(fake_settings, monkeypatch, make_app):
+    """The fake provider with one storage setting for the whole account."""
+    monkeypatch.setenv("VIDEOCONF_FAKE_STORAGE_SCOPE", "account")
+    return make_app(encryption_keys=KEYS[:1])
+
+
+def fake(app):
+    return services(app).providers.get("fake")
+
+
+def run_jobs(app):
+    with app.app_context():
+        return services(app).jobs.run_due()
+
+
+@pytest.mark.needs("stores_archives")
+def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, headers):
+    api = service_of(account_wide, headers).api
+    assert api("PUT", PATH, target()).status == 200
+    assert fake(account_wide).recorder.find_storage("any").kind == "memory"
+    assert api("DELETE", PATH).status == 204
+    assert fake(account_wide).recorder.find_storage("any") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "state"),
+    [
+        (ProviderRejected("No."), (422, "storage_target_rejected"), "refused"),
+        (ProviderTimeout(), (504, "provider_timeout"), "unverified"),
+    ],
+)
+@pytest.mark.needs("stores_archives")
+def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_force(
+    account_wide, headers, monkeypatch, error, problem, state
+):
+    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api("PUT", PATH, target("old"))
+    original = type(provider).apply_storage
+
+    def apply(self, kind, configuration):
+        original(self, kind, configuration)  # a time-out: it was done all the same
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(provider), "apply_storage", apply)
+        assert api("PUT", PATH, target("new")).problem == problem
+    assert states(account_wide) == ["active", state]
+    assert api("GET", PATH).json["area"] == "old"
+    assert provider.recorder.find_storage("any").configuration["area"] == "new"
+    run_jobs(account_wide)
+    assert provider.recorder.find_storage("any").configuration["area"] == "old"
+    api("PUT", PATH, target("new"))
+    assert provider.recorder.find_storage("any").configuration["area"] == "new", "repeating it converges"
+
+
+@pytest.mark.needs("stores_archives")
+def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(account_wide, headers, monkeypatch):
+    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api("PUT", PATH, target())
+    with monkeypatch.context() as patch:
+        patch.setattr(type(provider), "clear_storage", lambda self: (_ for _ in ()).throw(ProviderTimeout()))
+        assert api("DELETE", PATH).status == 204
+    assert provider.recorder.find_storage("any").kind == "memory"
+    with account_wide.app_context(), write() as session:
+        session.execute(text("UPDATE job SET due_at = created_on"))
+    run_jobs(account_wide)
+    assert provider.recorder.find_storage("any") is None
+
+
+@pytest.mark.needs("stores_archives")
+def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, headers):
+    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api("PUT", PATH, target("old"))
+    api("PUT", PATH, target("new"))
+    with account_wide.app_context(), write() as session:  # as if it had died before the last step
+        for number, state in enumerate(("active", "pending"), start=1):
+            values = {"state": state, "created_on": datetime(2020, 1, 1, tzinfo=UTC)}
+            session.execute(update(StorageTargetRow).where(StorageTargetRow.id == number).values(values))
+        session.execute(text("UPDATE job SET due_at = created_on"))
+    run_jobs(account_wide)
+    assert provider.recorder.find_storage("any").configuration["area"] == "old"
+    assert states(account_wide) == ["active", "unverified"]
+
+
+@pytest.mark.parametrize("slow", ["probe", "apply_storage"])
+@pytest.mark.needs("stores_archives")
+def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_force(
+    account_wide, headers, monkeypatch, slow
+):
+    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api("PUT", PATH, target("old"))
+    slowly = MemoryTarget if slow == "probe" else type(provider)
+    original = getattr(slowly, slow)
+
+    def take_long(*args):
+        with account_wide.app_context(), write() as session:
+            values = {"created_on": datetime(2020, 1, 1, tzinfo=UTC)}
+            session.execute(update(StorageTargetRow).where(StorageTargetRow.state == "pending").values(values))
+            session.execute(text("UPDATE job SET due_at = created_on"))
+        monkeypatch.undo()
+        # In a thread, since the provider's deadline is this request's.
+        jobs = threading.Thread(target=run_jobs, args=(account_wide,))
+        jobs.start()
+        jobs.join()
+        original(*args)
+
+    monkeypatch.setattr(slowly, slow, take_long)
+    assert api("PUT", PATH, target("new")).problem == (409, "storage_conflict")
+    told = provider.recorder.find_storage("any").configuration["area"]
+    assert told == ("old" if slow == "probe" else "new"), "one that is too late already is not told"
+    run_jobs(account_wide)
+    assert api("GET", PATH).json["area"] == "old"
+    assert provider.recorder.find_storage("any").configuration["area"] == "old"
+    assert states(account_wide) == ["active", "unverified"]
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_what_another_tenant_changes_does_not_have_the_provider_told_again(account_wide, headers, monkeypatch):
+    service_of(account_wide, headers).api("PUT", PATH, target())
+    original, told = type(fake(account_wide)).apply_storage, []
+
+    def apply(self, kind, configuration):
+        original(self, kind, configuration)
+        told.append(kind)
+        with account_wide.app_context(), write() as session:
+            other = {"tenant": "other", "kind": "memory", "state": "removed", "configuration": b""}
+            session.execute(insert(StorageTargetRow).values(**other, description={}, created_by="other"))
+
+    monkeypatch.setattr(type(fake(account_wide)), "apply_storage", apply)
+    with account_wide.app_context(), write() as session:
+        session.execute(text("UPDATE job SET due_at = created_on"))
+    for _ in range(2):
+        run_jobs(account_wide)
+    assert told == ["memory"]
+    with account_wide.app_context(), read() as session:
+        assert session.execute(text("SELECT count(*) FROM job WHERE state = 'pending' AND key IS NULL")).scalar() == 0
+
+
+@ON_SQLITE
+@pytest.mark.needs("stores_archives")
+def test_where_the_provider_has_one_for_all_only_the_default_tenant_sets_it(account_wide, headers):
+    service = service_of(account_wide, headers)
+    other = service.caller_with(tenant="other")
+    assert other("PUT", PATH, target()).problem == other("DELETE", PATH).problem == (409, "storage_conflict")
+    assert service.api("PUT", PATH, target()).status == 200

@@ -1,0 +1,23 @@
+"""The inbox, and the webhooks that tests post to it."""
+
+from sqlalchemy import select
+
+from tests.support.service import Answer, now_text
+from videoconf.db.transactions import read
+from videoconf.webhooks.models import WebhookEvent
+
+
+def stored(app):
+    """Read the inbox: status and body of every event."""
+    with app.app_context(), read() as session:
+        return session.execute(select(WebhookEvent.status, WebhookEvent.body).order_by(WebhookEvent.id)).all()
+
+
+def connection(id="fc_1", **members):
+    return {"id": id, "created_at": now_text(), "attendee": "ann", "name": "Ann", **members}
+
+
+def assert_refused(answer: Answer):
+    assert answer.problem == (401, "webhook_rejected")
+    assert answer.json["detail"] == answer.json["title"], "one wording for every cause"
+    assert "errors" not in answer.json

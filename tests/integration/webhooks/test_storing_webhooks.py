@@ -1,0 +1,291 @@
+"""An authentic webhook is stored once, cleaned, and applied; one that cannot be stored is asked for again."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+import psycopg
+import pytest
+from sqlalchemy import event, make_url, select, update
+
+from tests.integration.webhooks.steps import connection, stored
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE, now_text, plugins_with, service_of
+from videoconf.db.transactions import write
+from videoconf.db.types import db
+from videoconf.errors import DatabaseBusy
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.session import Sessions
+from videoconf.observability.metrics import WEBHOOK_EVENTS
+from videoconf.providers import SessionRef
+from videoconf.webhooks.receive import REPLAY
+from videoconf_fake.provider import FakeProvider
+
+
+def statuses(app):
+    return [status for status, _ in stored(app)]
+
+
+def test_a_webhook_is_seen_at_once_on_every_node(make_app, headers):
+    here, there = service_of(make_app(), headers), service_of(make_app(), headers)
+    link = here.api.create()
+    here.join(link, attendee="ann")
+    [joined] = here.waiting()
+    assert there.post(joined).status == 204
+    for node in (here, there):
+        assert [person["attendee"] for person in node.api.attendees(link, active="true")] == ["ann"]
+
+
+@pytest.mark.needs
+def test_a_second_delivery_is_taken_and_changes_nothing(service, app):
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    [joined] = service.waiting()
+    assert service.post(joined).status == 204
+    before = service.api.attendees(link)
+    assert len(before) == 1
+    for path, status in (("/webhooks/session", 204), ("/webhooks/fake/session", service.taken)):
+        assert service.post(joined, path).status == status
+    [again] = service.waiting()  # signed anew, as each attempt is
+    assert service.post(again).status == 204
+    assert service.api.attendees(link) == before
+    assert statuses(app) == ["applied"]
+
+
+def test_what_a_repetition_cannot_improve_is_taken_and_kept(service, app):
+    link = service.api.create()
+    session = service.room(link)
+    unknown_event = service.made_up("moon.risen", session)
+    unknown_session = service.made_up("connection.created", "fs_nowhere", connection=connection())
+    unreadable = [
+        service.signed(body, f"evt_{number}")
+        for number, body in enumerate(
+            [
+                b"",
+                b"no json",
+                b"[]",
+                b"null",
+                b"{}",
+                b"[" * 5000,
+                json.dumps({"id": "", "type": "connection.created"}).encode(),
+                json.dumps({"id": "e", "type": "connection.created", "session": session}).encode(),
+                json.dumps({"id": "e" * 201, "type": "connection.created"}).encode(),
+            ]
+        )
+    ]
+    too_long = service.made_up("connection.created", session, connection=connection("c" * 256))
+    unkept = service.made_up("connection.created", session, connection=connection("c\0"))
+    for delivery in (unknown_event, unknown_session, *unreadable, too_long, unkept):
+        assert service.post(delivery).status == 204, delivery.body[:40]
+
+    assert statuses(app) == ["ignored", "orphan", *["quarantined"] * 9, "quarantined", "quarantined"]
+    assert [body for _, body in stored(app)][1:11] == [unknown_session.body, *(one.body for one in unreadable)]
+    assert service.api.attendees(link) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("a\u0000b", "a\ufffdb"),
+        ("a\ud800b", "a\ufffdb"),
+        ("\u0007\r\n", "\ufffd\ufffd\n"),
+        ("👩\u200d💻 اسم", "👩\u200d💻 اسم"),
+        ("x" * 5000, "x" * 255),
+        ("", None),
+        ("'; DROP TABLE meeting; --", "'; DROP TABLE meeting; --"),
+    ],
+    ids=range(7),
+)
+@pytest.mark.needs("attendee_names")
+def test_a_name_that_no_database_takes_is_cleaned_and_fails_no_webhook(service, name, seen):
+    link = service.api.create()
+    session = service.room(link)
+    joined = service.made_up("connection.created", session, connection=connection(name=name, attendee=None))
+    assert service.post(joined).status == 204
+    assert [person["name"] for person in service.api.attendees(link)] == [seen]
+
+
+@pytest.mark.parametrize(
+    ("attendee", "seen"),
+    [
+        ("a\u0000b", "a\ufffdb"),
+        ("a\u000bb", "a\ufffdb"),
+        ("a\ud800b", "a\ufffdb"),
+        ("a\t\n\u007f\u0085b", "a\t\n\u007f\u0085b"),
+        ("x" * 5000, "x" * 1000),
+        ("", None),
+    ],
+    ids=range(6),
+)
+def test_an_attendees_id_that_no_database_takes_is_cleaned_by_the_rule_for_callers(service, attendee, seen):
+    link = service.api.create()
+    session = service.room(link)
+    joined = service.made_up("connection.created", session, connection=connection(attendee=attendee))
+    assert service.post(joined).status == 204
+    assert [person["attendee"] for person in service.api.attendees(link)] == [seen]
+
+
+BAD_EVENTS = {
+    "too long an id": {"connection_id": "c" * 256},
+    "an id of a NUL": {"connection_id": "c\0"},
+    "no dedupe key": {"dedupe_key": None},
+    "an empty dedupe key": {"dedupe_key": ""},
+    "no kind": {"kind": None},
+    "a number for a name": {"name": 7},
+    "a naive time": {"at": datetime(2026, 1, 1)},
+    "no time at all": {"at": "now"},
+    "no stream": {"stream": "camera"},
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("wrong", BAD_EVENTS)
+def test_an_event_that_cannot_be_read_takes_no_other_of_its_webhook_with_it(make_app, headers, wrong):
+    class Batching(FakeProvider):
+        def parse_webhook(self, request):
+            [event] = super().parse_webhook(request)
+            bad = BAD_EVENTS[wrong] and replace(event, **({"dedupe_key": "bad"} | BAD_EVENTS[wrong]))
+            return (bad, event, bad)
+
+    app = make_app(plugins=plugins_with(Batching))
+    service = service_of(app, headers)
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    [joined] = service.waiting()
+    for _ in range(2):
+        assert service.post(joined).status == 204
+    assert [person["attendee"] for person in service.api.attendees(link)] == ["ann"]
+    assert statuses(app) == ["quarantined", "applied", "quarantined"], "once each"
+
+
+@pytest.mark.parametrize("days", [-4, 4])
+def test_a_time_that_cannot_be_true_is_kept_and_not_believed(service, app, days):
+    link = service.api.create()
+    session = service.room(link)
+    at = now_text(days=days)
+    impossible = service.made_up("connection.created", session, at=at, connection=connection(created_at=at))
+    assert service.post(impossible).status == 204
+    assert statuses(app) == ["quarantined"]
+    assert service.api.attendees(link) == []
+
+
+def test_the_answer_to_the_list_holds_no_raw_payload(service):
+    link = service.api.create()
+    service.join(link, attendee="ann", name="Ann", data="what the client gets")
+    service.deliver()
+    [person] = service.api.attendees(link)
+    assert person.keys() == {
+        "attendee",
+        "name",
+        "sessionId",
+        "isDeleted",
+        "createdOn",
+        "modifiedOn",
+        "active",
+        "durationSeconds",
+        "connections",
+    }
+    [one] = person["connections"]
+    assert one.keys() == {"id", "joined", "left", "reason", "inferred", "joinInferred"}
+
+
+@ON_SQLITE
+def test_no_provider_is_called_while_a_webhook_is_taken(make_app, headers):
+    class Alone(FakeProvider):
+        opened = True
+
+        def __getattribute__(self, name):
+            if name in FORBIDDEN and not Alone.opened:
+                raise AssertionError(f"{name} was called")
+            return super().__getattribute__(name)
+
+    service = service_of(make_app(plugins=plugins_with(Alone)), headers)
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    waiting = service.waiting()
+    Alone.opened = False
+    for delivery in waiting:
+        assert service.post(delivery).status == 204
+    assert len(service.api.attendees(link)) == 1
+    Alone.opened = True  # when the application is gone the provider is closed
+
+
+FORBIDDEN = {"ensure_session", "end_session", "issue_token", "check", "list_connections", "get_archive", "state"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("name", ["provider", "account"])
+def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
+    link = service.api.create()
+    service.join(link)
+    session_id = service.api.read(link)["sessionId"]
+    with app.app_context(), write() as session:
+        session.execute(update(Meeting).values({name: "another"}))
+    service.deliver()
+    assert statuses(app) == ["orphan"]
+    with app.app_context(), write() as session:
+        session.execute(update(Meeting).values(provider="another", account="another", session_id=None))
+        [meeting_id] = session.execute(select(Meeting.id)).scalars()
+        ref = {"provider": "fake", "account": service.provider.account, name: "another"}
+        session.execute(update(Meeting).values(provider=ref["provider"]))
+        assert Sessions(REPLAY).bind(session, meeting_id, ref["provider"], SessionRef(ref["account"], session_id))
+    assert statuses(app) == ["orphan"]
+
+
+@ON_SQLITE
+def test_what_was_not_committed_is_not_counted(service, app):
+    counted = WEBHOOK_EVENTS.labels("fake", "applied")._value.get
+    service.join(service.api.create())
+    [joined] = service.waiting()
+    before = counted()
+
+    def refuse(connection):
+        raise DatabaseBusy
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "commit", refuse)
+    try:
+        assert service.post(joined).status == 503
+    finally:
+        event.remove(engine, "commit", refuse)
+    assert counted() == before
+    assert service.post(joined).status == 204
+    assert counted() == before + 1
+
+
+@ON_POSTGRESQL
+def test_a_webhook_that_cannot_be_stored_is_asked_for_again(service, app, database_url):
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    [joined] = service.waiting()
+    with psycopg.connect(make_url(database_url).render_as_string(hide_password=False)) as other:
+        other.execute("LOCK TABLE webhook_event")
+        refused = service.post(joined)
+        assert refused.problem == (503, "database_busy")
+        assert int(refused.headers["Retry-After"]) >= 1
+    assert service.api.attendees(link) == []
+    assert service.post(joined).status == 204
+    assert len(service.api.attendees(link)) == 1
+
+
+@ON_POSTGRESQL
+def test_who_joins_a_meeting_that_ends_while_their_webhook_waits_is_disconnected(service, database_url):
+    """It waits for another delivery of the same event, which stores nothing in the end."""
+    service.join(service.api.create())
+    [joined] = service.waiting()
+    assert service.post(joined).status == 204
+    url = make_url(database_url).render_as_string(hide_password=False)
+    with psycopg.connect(url) as other, psycopg.connect(url, autocommit=True) as third:
+        third.execute("CREATE TABLE known AS SELECT * FROM webhook_event")
+        third.execute("TRUNCATE webhook_event, attendee_connection CASCADE")
+        other.execute("INSERT INTO webhook_event SELECT * FROM known")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(service.post, joined)
+            waits = "wait_event_type = 'Lock' AND datname = current_database()"
+            while not third.execute(f"SELECT true FROM pg_stat_activity WHERE {waits}").fetchone():
+                assert not answer.done()
+            third.execute("UPDATE meeting SET end_time = now() - interval '1 hour'")
+            other.rollback()
+            assert answer.result().status == 204
+        assert third.execute("SELECT kind FROM job WHERE kind = 'end_session'").fetchall() == [("end_session",)]

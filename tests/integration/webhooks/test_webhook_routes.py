@@ -1,0 +1,76 @@
+"""The routes that webhooks are sent to, and what each answers."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.webhooks.steps import assert_refused, connection, stored
+from tests.support.service import ON_SQLITE, plugins_with, service_of
+from videoconf.providers import WebhookReply
+from videoconf_fake.provider import CAPABILITIES, FakeProvider
+
+
+@ON_SQLITE
+@pytest.mark.needs
+def test_the_documented_route_and_the_providers_own_take_the_same(service, app):
+    for path in ("/webhooks/session", "/webhooks/fake/session", "/webhooks/fake/archive"):
+        answer = service.post(service.made_up("connection.created", connection=connection()), path)
+        assert (answer.status, answer.body) == (204 if path == "/webhooks/session" else service.taken, b"")
+    assert len(stored(app)) == 3
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("path", ["/webhooks/nobody/session", "/webhooks/fake/nothing", "/webhooks/FAKE/session"])
+def test_an_unknown_provider_or_channel_is_404(service, app, path):
+    assert service.post(service.made_up("connection.created"), path).problem[0] == 404
+    assert stored(app) == []
+
+
+@ON_SQLITE
+def test_a_webhook_is_posted(service):
+    for path in ("/webhooks/session", "/webhooks/fake/session"):
+        assert service.stranger("GET", path).problem == (405, "method_not_allowed")
+
+
+@ON_SQLITE
+def test_the_providers_own_route_answers_what_the_provider_takes_for_success(make_app, headers):
+    class Picky(FakeProvider):
+        capabilities = replace(CAPABILITIES, webhook_success_status=200)
+
+    service = service_of(make_app(plugins=plugins_with(Picky)), headers)
+    assert service.post(service.made_up("a"), "/webhooks/fake/session").status == 200
+    assert service.post(service.made_up("b"), "/webhooks/session").status == 204, "as documented, whatever the provider"
+
+
+@ON_SQLITE
+def test_a_handshake_is_answered_once_it_is_proven(make_app, headers):
+    class Shaking(FakeProvider):
+        def answer_handshake(self, request):
+            return WebhookReply(201, request.body[::-1], "text/x-echo") if b"challenge" in request.body else None
+
+    app = make_app(plugins=plugins_with(Shaking))
+    service = service_of(app, headers)
+    shake = service.signed(b"challenge")
+    answer = service.post(shake)
+    assert (answer.status, answer.body) == (201, b"egnellahc")
+    assert answer.headers["Content-Type"].startswith("text/x-echo")
+    assert_refused(service.post(shake, webhook_signature="v1,AAAA"))
+    assert stored(app) == []
+
+
+@ON_SQLITE
+def test_the_url_that_is_verified_is_the_configured_one(make_app, headers):
+    seen = []
+
+    class Looking(FakeProvider):
+        def verify_webhook(self, request):
+            super().verify_webhook(request)
+            seen.append(request)
+
+    service = service_of(make_app(plugins=plugins_with(Looking), public_url="https://meet.example"), headers)
+    path = "/webhooks/fake/session?a=1&b=%20"
+    assert service.post(service.made_up("a"), path, Host="evil.example", X_Forwarded_Host="evil.example").status == 204
+    [request] = seen
+    assert (request.url, request.method, request.channel) == (f"https://meet.example{path}", "POST", "session")
+    assert set(request.headers) == {name.lower() for name in request.headers}
+    assert isinstance(request.body, bytes)

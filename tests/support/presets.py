@@ -1,0 +1,98 @@
+"""The API's tests on the fake in the shape of each vendor.
+
+A test says what it needs of a provider by ``@pytest.mark.needs(…)`` and runs on each preset that has it, besides on the
+fake that can do everything. What is missing on the others has tests of its own: the documented error, and nothing done.
+In ``make test-long`` the tests of :data:`SUITE` that need nothing in particular run on every preset too. Databases do
+not matter for any of it, so presets have SQLite.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+SUITE = (
+    "archives",
+    "meetings",
+    "storage_delivery",
+    "storage_targets",
+    "webhooks",
+    "test_audit_api",
+    "test_audit_rows",
+    "test_every_operation",
+    "test_idempotency",
+    "test_tenants",
+)
+"""Folders and modules of tests/integration that test the API, which works on every preset."""
+
+NO_PRESET = pytest.param("", id=pytest.HIDDEN_PARAM)
+JOINED_BY_URL = frozenset({"bbb"})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A preset and what it has, in the words that ``needs`` takes."""
+
+    name: str
+    has: frozenset[str]
+
+
+def shapes() -> Iterator[Shape]:
+    """Give every preset with its capabilities, its roles, how its rooms are made, and what else tests ask about."""
+    # Not at the top, so that unit tests load no provider.
+    from videoconf_fake.presets import PRESETS
+
+    for name, preset in PRESETS.items():
+        can = preset.can
+        has = {*can.features, *can.roles, can.session_creation}
+        has.add(f"data of {can.max_data_characters}")
+        if name not in JOINED_BY_URL:
+            has.add("join tokens")
+        yield Shape(name, frozenset(has))
+
+
+def words() -> frozenset[str]:
+    """Give all that a test may need; a capability that no preset has is one of them."""
+    from videoconf.providers import Capability
+
+    return frozenset(Capability).union(*(shape.has for shape in shapes()))
+
+
+@pytest.fixture
+def preset(request: pytest.FixtureRequest) -> str:
+    """Name the vendor whose shape the fake has in this test; empty where it can do everything."""
+    return getattr(request, "param", "")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    explained = "needs(*names, long=False): what a provider must have; run on each preset that has it (in the long run)"
+    config.addinivalue_line("markers", explained)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what says its needs on the presets that meet them, and the rest of the suite in the long run."""
+    if "preset" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("needs")  # a test's own, or else its module's
+    if mark is None and not _is_in_suite(metafunc.module.__name__):
+        return
+    needed = set() if mark is None else set(mark.args)
+    if unknown := needed - words():
+        raise pytest.UsageError(f"{metafunc.definition.nodeid} needs {sorted(unknown)}, which no provider could have")
+    when = [pytest.mark.long] if mark is None or mark.kwargs.get("long") else []
+    found = [pytest.param(shape.name, marks=when, id=shape.name) for shape in shapes() if needed <= shape.has]
+    metafunc.parametrize("preset", [NO_PRESET, *found], indirect=True)
+
+
+def _is_in_suite(module: str) -> bool:
+    return module.startswith(tuple(f"tests.integration.{name}" for name in SUITE))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out presets on PostgreSQL."""
+    items[:] = [item for item in items if not _is_elsewhere(item)]
+
+
+def _is_elsewhere(item: pytest.Item) -> bool:
+    values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return bool(values.get("preset")) and values.get("database_url") == "postgresql"

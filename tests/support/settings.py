@@ -1,0 +1,25 @@
+"""The settings that the tests run the service with, and the permissions that there are."""
+
+JWT_SECRET = "tests-sign-bearer-tokens-with-this-secret"
+FAKE_SETTINGS = {
+    "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
+    "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",
+}
+
+ALL_PERMISSIONS = (
+    "CreateMeetingSession",
+    "GetMeetings",
+    "EditMeeting",
+    "StopMeeting",
+    "DeleteMeeting",
+    "GenerateMeetingToken",
+    "GetMeetingAttendees",
+    "ModerateMeeting",
+    "GetAuditEntries",
+    "GetMeetingArchives",
+    "DeleteMeetingArchive",
+    "StartMeetingArchive",
+    "StopMeetingArchive",
+    "SetMeetingUploadTarget",
+    "GetProviders",
+)

@@ -1,0 +1,130 @@
+"""A provider that no request reaches: refused, silent, without an address, without valid TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+
+import pytest
+
+from tests.unit.guarded_client.calls import OVERSHOOT_SECONDS, closed_port, create, get, within
+from videoconf.errors import (
+    ProviderUnavailable,
+)
+from videoconf.providers import provider_deadline
+from videoconf.testing.faulty_server import (
+    black_hole,
+    reply,
+)
+
+
+def assert_unavailable(client, url, outcomes, *, seconds, attempts=3):
+    with within(seconds), pytest.raises(ProviderUnavailable) as raised:
+        create(client, url, json={})
+    assert not raised.value.outcome_unknown
+    assert raised.value.retry_after_seconds == 5
+    assert outcomes[-1].attempts == attempts
+    return raised.value
+
+
+def test_refused(client, outcomes, caplog):
+    caplog.set_level(logging.INFO)
+    assert_unavailable(client, f"http://127.0.0.1:{closed_port()}/x", outcomes, seconds=1)
+    assert "Connection refused" in caplog.text
+
+
+def test_a_create_goes_through_once_the_provider_listens_again(client, server, monkeypatch):
+    port = closed_port()
+    monkeypatch.setattr("videoconf.providers.http.time.sleep", lambda _: setattr(client, "healed", True))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, p, **options: real(host, server.port if hasattr(client, "healed") else port, **options),
+    )
+    server.on("/x", reply(200, b"{}"))
+    create(client, server.url("/x"))
+    assert server.count("/x") == 1
+
+
+def test_black_hole(make_client, outcomes, pauses):
+    with black_hole() as port:
+        assert_unavailable(make_client(), f"http://127.0.0.1:{port}/x", outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
+
+
+def test_a_name_that_does_not_resolve(client, outcomes, pauses, monkeypatch):
+    def fail(*_, **__):
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    assert_unavailable(client, "http://provider.test/x", outcomes, seconds=1)
+
+
+def test_a_resolver_that_does_not_answer(client, outcomes, pauses, monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(5) and [])
+    assert_unavailable(client, "http://provider.test/x", outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
+    answered.set()
+
+
+def test_a_dead_address_leaves_time_for_the_next(make_client, server, monkeypatch):
+    client = make_client(connect_seconds=0.6, attempt_seconds=2)
+    server.on("/x", reply())
+    with black_hole() as port:
+        addresses = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)),
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        with within(0.55):
+            assert create(client, server.url("/x")).status == 200
+
+
+def test_tls_keeps_alive(trusting_client, tls_server):
+    for _ in range(3):
+        assert get(trusting_client, tls_server.url("/x")).json() == 1
+    assert tls_server.connection_count == 1
+
+
+def test_tls_from_a_stranger(client, tls_server, outcomes, pauses, caplog):
+    caplog.set_level(logging.INFO)
+    assert_unavailable(client, tls_server.url("/x"), outcomes, seconds=1)
+    assert "certificate verify failed" in caplog.text
+    assert tls_server.count("/x") == 0
+
+
+def test_tls_for_another_host(trusting_client, tls_server, outcomes, pauses):
+    assert_unavailable(trusting_client, tls_server.url("/x", host="localhost"), outcomes, seconds=1)
+    assert tls_server.count("/x") == 0
+
+
+def test_tls_with_a_peer_that_speaks_none(client, server, outcomes, pauses):
+    assert_unavailable(client, server.url("/x").replace("http:", "https:"), outcomes, seconds=1)
+
+
+def test_a_handshake_without_an_answer(client, outcomes, pauses):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/x"
+        assert_unavailable(client, url, outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
+
+
+def test_a_handshake_that_drips(client, outcomes):
+    def drip():
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"\x16\x03\x03\x40\x00")
+                while not over.wait(0.05):
+                    connection.sendall(b"\x02")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/x"
+        with provider_deadline(0.31):  # leaves no room for a second attempt
+            assert_unavailable(client, url, outcomes, seconds=0.3 + OVERSHOOT_SECONDS, attempts=1)
+        over.set()
+        thread.join()
