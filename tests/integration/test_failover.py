@@ -15,8 +15,8 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.jobs.models import Job
-from videoconf.meetings import create as creation
 from videoconf.providers import Secret
+from videoconf.testing import Scripted
 
 pytestmark = ON_SQLITE
 
@@ -45,7 +45,9 @@ def make_service(make_app, headers, standin, monkeypatch):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         made.append(make_app(providers=("vonage", "fake"), encryption_keys=(KEY,)))
-        return service_of(made[-1], headers)
+        service = service_of(made[-1], headers)
+        service.vonage = Scripted(services(made[-1]).providers.get("vonage"))
+        return service
 
     yield make
     for app in made:
@@ -72,18 +74,17 @@ def test_a_meeting_gets_the_default_or_the_one_that_it_names(service, standin):
     assert len(standin.world.sessions) == len(service.fake.list_sessions()) == 1
 
 
-def test_what_was_begun_at_one_is_resumed_there(service, monkeypatch):
-    real, asked = creation.ensure_session, []
+def test_what_was_begun_at_one_is_resumed_there(service, standin):
+    asked = []
 
-    def ensure(provider, request):
-        asked.append(provider.key)
-        if len(asked) == 1:
-            raise ProviderTimeout
-        return real(provider, request)
+    def ensure(request):
+        asked.append(request.meeting_id)
+        return service.provider.real.ensure_session(request)
 
-    monkeypatch.setattr(creation, "ensure_session", ensure)
+    service.provider.script("ensure_session", ProviderTimeout(), ensure)
     statuses = [service.api("POST", "/session", {"provider": "fake"}, Idempotency_Key="k").status for _ in range(2)]
-    assert (statuses, asked) == ([504, 200], ["fake", "fake"])
+    assert (statuses, len(asked)) == ([504, 200], 1)
+    assert standin.world.sessions == {}
 
 
 def test_with_the_default_down_meetings_go_to_the_other_and_those_that_exist_go_on(service, standin):
@@ -166,51 +167,43 @@ def test_one_that_lacks_what_is_asked_for_is_not_asked(make_service, standin):
     assert service.api.read(service.api.create())["provider"] == "fake"
 
 
-def test_with_both_down_the_failure_is_told_and_nothing_is_left(make_service, standin, monkeypatch):
-    service = make_service()
+def test_with_both_down_the_failure_is_told_and_nothing_is_left(service, standin):
     standin.__exit__(None, None, None)
-    monkeypatch.setattr(type(service.provider), "ensure_session", refuse)
+    service.provider.script("ensure_session", ProviderUnavailable())
     answer = service.api("POST", "/session")
     assert answer.problem == (503, "provider_unavailable")
     assert service.api("GET", "/session").json == []
 
 
-def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service, monkeypatch):
+def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service):
     """The first request stalls past its lease, the second asks Vonage, and then Vonage fails for the first."""
-    asked, move_on = [], threading.Event()
-    ensure = creation.ensure_session
+    second_asked, move_on, answers = threading.Event(), threading.Event(), []
 
     def create():
         return service.api("POST", "/session", {}, Idempotency_Key="k")
 
-    def racing(provider, request):
-        asked.append(provider.key)
-        if len(asked) > 1:
-            ref = ensure(provider, request)
-            second_asked.set()
-            assert move_on.wait(10)
-            return ref
+    def answer_late(request):
+        ref = service.vonage.real.ensure_session(request)
+        second_asked.set()
+        assert move_on.wait(10)
+        return ref
+
+    def fail_late(request):
         with write() as session:
             session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
         answers.append(pool.submit(create))
         assert second_asked.wait(10)
         raise ProviderUnavailable
 
-    second_asked, answers = threading.Event(), []
-    monkeypatch.setattr(creation, "ensure_session", racing)
+    service.vonage.script("ensure_session", fail_late, answer_late)
     with ThreadPoolExecutor(1) as pool:
         first = create()
         move_on.set()
         second = answers[0].result()
     assert first.problem == (409, "idempotency_in_progress")
-    assert asked == ["vonage", "vonage"]
     assert second.status == 200
     assert service.api.read(second.json)["provider"] == "vonage"
     assert service.fake.list_sessions() == []
-
-
-def refuse(self, request):
-    raise ProviderUnavailable
 
 
 def test_a_meeting_whose_provider_is_taken_out_says_so_and_its_end_waits(service, make_app, headers, caplog):

@@ -19,13 +19,18 @@ from videoconf.idempotency import IdempotencyKey
 from videoconf.meetings import create as creation
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Sessions
-from videoconf.providers import SessionRef
+from videoconf.providers import ProviderPort, SessionRef
 from videoconf.webhooks import receive
 from videoconf.webhooks.receive import REPLAY
 
 
 class Crash(BaseException):
     """The process died here: nothing that was not committed is left."""
+
+
+@pytest.fixture
+def service(app, headers):
+    return service_of(app, headers)
 
 
 @pytest.fixture
@@ -47,19 +52,20 @@ def expire_leases(app):
         session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
 
 
-def failing(error, *, after=False):
-    """Make a stand-in for ``ensure_session`` that fails once, before or after it was carried out."""
-    real, calls = creation.ensure_session, []
+def failing(service, error, *, after=False):
+    """Have ``ensure_session`` fail once, before or after it was carried out; return the meetings it is called for."""
+    calls = []
 
-    def ensure(provider, request):
+    def ensure(request):
         calls.append(request.meeting_id)
         if len(calls) > 1:
-            return real(provider, request)
+            return service.provider.real.ensure_session(request)
         if after:
-            real(provider, request)
+            service.provider.real.ensure_session(request)
         raise error
 
-    return ensure, calls
+    service.provider.script("ensure_session", ensure, always=True)
+    return calls
 
 
 @pytest.mark.needs
@@ -108,15 +114,15 @@ def test_what_is_not_valid_takes_no_key(create):
 
 @pytest.fixture
 def schedule(make_app, headers):
-    """Give a function that schedules a meeting for one minute after the test's begin, with a key; and its clock."""
+    """Give a service, a function that schedules a meeting for one minute after the test's begin, and the clock."""
     clock = SteppedClock()
     service = service_of(make_app(clock=clock), headers)
     body = {"isScheduled": True, "scheduleTime": clock.text(minutes=1)}
-    return lambda key="k": service.api("POST", "/session", body, Idempotency_Key=key), clock
+    return service, lambda key="k": service.api("POST", "/session", body, Idempotency_Key=key), clock
 
 
 def test_the_answer_stays_when_the_meetings_time_is_past(schedule):
-    post, clock = schedule
+    _, post, clock = schedule
     first = post()
     assert first.status == 200
     clock.step(minutes=2)
@@ -126,10 +132,9 @@ def test_the_answer_stays_when_the_meetings_time_is_past(schedule):
 
 
 @pytest.mark.needs("eager")
-def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule, monkeypatch):
-    post, clock = schedule
-    ensure, calls = failing(ProviderTimeout())
-    monkeypatch.setattr(creation, "ensure_session", ensure)
+def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule):
+    service, post, clock = schedule
+    calls = failing(service, ProviderTimeout())
     assert post().status == 504
     clock.step(minutes=2)
     answer = post()
@@ -138,15 +143,15 @@ def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule, monk
 
 
 @pytest.mark.needs("eager")
-def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(app, create, monkeypatch):
-    begun, go_on, real = threading.Event(), threading.Event(), creation.ensure_session
+def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(service, create):
+    begun, go_on = threading.Event(), threading.Event()
 
-    def slow(provider, request):
+    def slow(request):
         begun.set()
         assert go_on.wait(10)
-        return real(provider, request)
+        return service.provider.real.ensure_session(request)
 
-    monkeypatch.setattr(creation, "ensure_session", slow)
+    service.provider.script("ensure_session", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(create, "k")
         assert begun.wait(10)
@@ -160,9 +165,8 @@ def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(app, crea
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.needs("eager")
-def test_an_unknown_outcome_is_resumed_by_the_next_request(app, create, monkeypatch, after):
-    ensure, calls = failing(ProviderTimeout(), after=after)
-    monkeypatch.setattr(creation, "ensure_session", ensure)
+def test_an_unknown_outcome_is_resumed_by_the_next_request(app, service, create, after):
+    calls = failing(service, ProviderTimeout(), after=after)
     assert create("k").status_code == 504
     answer = create("k")
     assert answer.status_code == 200
@@ -172,9 +176,8 @@ def test_an_unknown_outcome_is_resumed_by_the_next_request(app, create, monkeypa
 
 
 @pytest.mark.needs("eager")
-def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, monkeypatch):
-    ensure, _ = failing(ProviderUnavailable())
-    monkeypatch.setattr(creation, "ensure_session", ensure)
+def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, service, create):
+    service.provider.script("ensure_session", ProviderUnavailable())
     assert create("k").status_code == 503
     assert meetings_of(app) == []
     assert create("k", {"extId": "another request"}).status_code == 200
@@ -182,37 +185,34 @@ def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, create, mo
 
 @pytest.mark.parametrize("error", [ProviderUnavailable(), ProviderRejected("no")])
 @pytest.mark.needs("eager")
-def test_who_lost_the_lease_takes_nothing_back(app, create, monkeypatch, error):
-    def lose(provider, request):
+def test_who_lost_the_lease_takes_nothing_back(app, service, create, error):
+    def lose(request):
         with write() as session:
             session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
         raise error
 
-    monkeypatch.setattr(creation, "ensure_session", lose)
+    service.provider.script("ensure_session", lose)
     assert create("k").status_code == error.status
     assert len(meetings_of(app)) == 1, "it is the other's"
     assert create("k").json["code"] == "idempotency_in_progress"
 
 
 @pytest.mark.needs("eager")
-def test_who_lost_the_lease_finishes_nothing(app, create, monkeypatch):
-    real = creation.ensure_session
-
-    def lose(provider, request):
+def test_who_lost_the_lease_finishes_nothing(app, service, create):
+    def lose(request):
         with write() as session:
             session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
-        return real(provider, request)
+        return service.provider.real.ensure_session(request)
 
-    monkeypatch.setattr(creation, "ensure_session", lose)
+    service.provider.script("ensure_session", lose)
     assert create("k").json["code"] == "idempotency_in_progress"
     [meeting] = meetings_of(app)
     assert (meeting.is_ready, meeting.session_id) == (False, None)
 
 
 @pytest.mark.needs("eager")
-def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, monkeypatch):
-    ensure, calls = failing(ProviderRejected("no"))
-    monkeypatch.setattr(creation, "ensure_session", ensure)
+def test_what_the_provider_refuses_is_refused_again_without_asking(app, service, create):
+    calls = failing(service, ProviderRejected("no"))
     first, second = create("k"), create("k")
     assert (first.status_code, second.status_code) == (422, 422)
     assert {**first.json, "requestId": 0} == {**second.json, "requestId": 0}
@@ -222,7 +222,7 @@ def test_what_the_provider_refuses_is_refused_again_without_asking(app, create, 
 
 @pytest.mark.needs("eager")
 def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, monkeypatch):
-    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
     for key in ("k", None):
         with pytest.raises(Crash):
             create(key)
@@ -243,7 +243,7 @@ def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, mo
 
 @pytest.mark.needs("eager")
 def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, create, monkeypatch):
-    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
     with pytest.raises(Crash):
         create("k")
     [meeting] = meetings_of(app)
@@ -274,7 +274,7 @@ def test_a_lease_that_was_lost_is_not_renewed(app):
 def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(app, create, monkeypatch):
     create("k")
     monkeypatch.setattr(creation, "BATCH", 1)
-    monkeypatch.setattr(creation, "ensure_session", crash_in(lambda *_: None))
+    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
     with pytest.raises(Crash):
         create()
     with app.app_context():
@@ -320,7 +320,7 @@ def crash_in(function):
     return crash
 
 
-def test_120_keys_4_clients_and_a_crash_at_every_step(app, headers, monkeypatch):
+def test_120_keys_4_clients_and_a_crash_at_every_step(app, service, headers, monkeypatch):
     """I-7 and I-8: per key one meeting, one session and one answer; no session serves two meetings."""
     dice, guard = random.Random(20261121), threading.Lock()
     asked = []
@@ -342,24 +342,22 @@ def test_120_keys_4_clients_and_a_crash_at_every_step(app, headers, monkeypatch)
 
         monkeypatch.setattr(module, name, call)
 
-    real = creation.ensure_session
-
-    def ensure(provider, request):
+    def ensure(request):
         with guard:
             asked.append(request.meeting_id)
             outcome = dice.random()
         if outcome < 0.08:
             raise ProviderTimeout
-        ref = real(provider, request)
+        ref = service.provider.real.ensure_session(request)
         if outcome < 0.16:
             raise ProviderTimeout
         return ref
 
-    monkeypatch.setattr(creation, "ensure_session", ensure)
-    around(creation, "ensure_session", before="committed row", after="provider answered")
+    service.provider.script("ensure_session", ensure, always=True)
+    around(ProviderPort, "ensure_session", before="committed row", after="provider answered")
     around(idempotency, "claim", before="nothing", after="claimed")
     around(receive, "_apply", before="orphans", after="orphans")
-    around(creation, "bind_session", before="bound", after="uncommitted session")
+    around(Sessions, "bind", before="bound", after="uncommitted session")
     around(idempotency, "finish", before="unfinished", after="uncommitted answer")
     around(idempotency, "release", before="kept lease", after="released")
 
@@ -384,6 +382,7 @@ def test_120_keys_4_clients_and_a_crash_at_every_step(app, headers, monkeypatch)
     for thread in threads:
         thread.join()
     monkeypatch.undo()
+    service.provider.script("ensure_session")
     expire_leases(app)
     for key in keys:  # every client comes again once the faults are over
         answer = clients[0].post("/session", headers={**headers(), "Idempotency-Key": key}, json={"extId": key})

@@ -20,8 +20,11 @@ class Scripted:
     :param port: of a provider (``providers.get``), or of a storage target (``targets.open``).
     """
 
+    __slots__ = ("_outcomes", "real")  # everything else, ``__dict__`` too, is the real object's
+
     def __init__(self, port: ProviderPort | StoragePort) -> None:
-        vars(self).update(real=port.plugin, _outcomes={})
+        object.__setattr__(self, "real", port.plugin)
+        object.__setattr__(self, "_outcomes", {})
         port.plugin = self  # type: ignore[assignment]  # it passes for one, by its class
 
     def script(self, method: str, *outcomes: Any, always: bool = False) -> None:
@@ -38,7 +41,7 @@ class Scripted:
         self._outcomes[method] = deque(outcomes), always
 
     def __getattr__(self, name: str) -> Any:
-        outcomes, always = vars(self)["_outcomes"].get(name, ((), False))
+        outcomes, always = self._outcomes.get(name, ((), False))
         if not outcomes:
             return getattr(self.real, name)
 

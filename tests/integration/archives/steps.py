@@ -41,13 +41,6 @@ def finished(service, link, **wish):
     return archive_id
 
 
-def failing(error):
-    def fail(*args, **kwargs):
-        raise error
-
-    return fail
-
-
 def make_due(app):
     """Let the time come at which archives are asked about, those that are to be."""
     with app.app_context(), write() as session:

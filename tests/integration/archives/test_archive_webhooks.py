@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from tests.integration.archives.steps import failing, get, items, start, told
+from tests.integration.archives.steps import get, items, start, told
 from tests.support.service import at_once
 from videoconf.api.services import services
 from videoconf.archives.lifecycle import RANK
@@ -115,7 +115,7 @@ def test_archives_of_a_session_that_is_not_known_yet_appear_with_it(service, api
         told(service, "a-1", ref.session_id, "started")
         return ref
 
-    service.provider.ensure_session = ensure_session
+    service.provider.script("ensure_session", ensure_session)
     link = api.create()
     archive = get(api, "a-1")
     assert (archive["status"], archive["durationSeconds"], archive["meetingLink"]) == ("stopped", 5, link)
@@ -210,27 +210,22 @@ def test_the_rank_never_decreases_and_what_is_deleted_never_returns(service, app
     session_id = api.read(link)["sessionId"]
     told(service, archive_id, session_id, "started")
     rank, was_deleted = 1.0, False
+    failures = {"delete, refused": [ProviderConflict()], "delete, provider down": [ProviderUnavailable()]}
     for step in steps:
         before = rank
-        with pytest.MonkeyPatch.context() as patch:
-            if step == "delete, refused":
-                patch.setattr(service.provider, "delete_archive", failing(ProviderConflict()))
-            elif step == "delete, provider down":
-                patch.setattr(service.provider, "delete_archive", failing(ProviderUnavailable()))
-            if isinstance(step, tuple):
-                updated_at = (datetime.now(UTC) + timedelta(minutes=step[1])).isoformat()
-                told(service, archive_id, session_id, step[0], updated_at=updated_at, duration_seconds=step[1])
-            elif step == "go on":
-                with app.app_context():
-                    with read() as session:
-                        id = session.execute(select(Archive.id).where(Archive.archive_id == archive_id)).scalar_one()
-                    services(app).deletion.resume(id)
-            else:
-                answer = api("DELETE", f"/archives/{archive_id}")
-                expected = (
-                    {404} if was_deleted else {"delete": {200}, "delete, refused": {409, 200}}.get(step, {503, 200})
-                )
-                assert answer.status in expected
+        service.provider.script("delete_archive", *failures.get(step, ()), always=True)
+        if isinstance(step, tuple):
+            updated_at = (datetime.now(UTC) + timedelta(minutes=step[1])).isoformat()
+            told(service, archive_id, session_id, step[0], updated_at=updated_at, duration_seconds=step[1])
+        elif step == "go on":
+            with app.app_context():
+                with read() as session:
+                    id = session.execute(select(Archive.id).where(Archive.archive_id == archive_id)).scalar_one()
+                services(app).deletion.resume(id)
+        else:
+            answer = api("DELETE", f"/archives/{archive_id}")
+            expected = {404} if was_deleted else {"delete": {200}, "delete, refused": {409, 200}}.get(step, {503, 200})
+            assert answer.status in expected
         single, listed = api("GET", f"/archives/{archive_id}"), items(api, f"?sessionId={session_id}&pageSize=100")
         mine = [one for one in listed if one["id"] == archive_id]
         if single.status == 404:

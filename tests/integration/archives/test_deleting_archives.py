@@ -8,7 +8,6 @@ from sqlalchemy import update
 
 from tests.integration.archives.steps import (
     audited,
-    failing,
     finished,
     get,
     items,
@@ -51,7 +50,7 @@ def test_an_answer_that_cannot_be_given_deletes_nothing(service, api, link):
 
 @pytest.mark.needs("archiving")
 def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, app, stored):
-    older, archive_id = finished(service, link), finished(service, link)
+    older, archive_id = finished(service, link), stored.add(finished(service, link))
     assert api("DELETE", f"/archives/{archive_id}").status == 200
     with pytest.raises(ProviderResourceNotFound):
         service.provider.get_archive(archive_id)
@@ -81,9 +80,9 @@ def test_an_archive_without_a_stored_copy_has_a_receipt_too(service, api, link, 
     assert receipt.after == {"provider": "gone", "storageTarget": "none"}
 
 
-def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, monkeypatch, stored):
-    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderResourceNotFound()))
-    archive_id = finished(service, link)
+def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, stored):
+    service.provider.script("delete_archive", ProviderResourceNotFound(), always=True)
+    archive_id = stored.add(finished(service, link))
     assert api("DELETE", f"/archives/{archive_id}").status == 200
     assert stored.deleted == [archive_id]
 
@@ -111,19 +110,19 @@ def test_one_that_is_being_recorded_is_not_deleted(service, api, link, app, stor
     ],
 )
 def test_while_the_provider_is_down_it_stays_deleting_and_a_job_finishes_it(
-    service, api, link, app, stored, monkeypatch, error, problem
+    service, api, link, app, stored, error, problem
 ):
-    archive_id = finished(service, link)
-    with monkeypatch.context() as down:
-        down.setattr(service.provider, "delete_archive", failing(error))
-        assert api("DELETE", f"/archives/{archive_id}").problem == problem
-        assert get(api, archive_id)["status"] == "deleting"
-        assert [one["status"] for one in items(api, "?status=deleting")] == ["deleting"]
-        assert items(api, "?status=available") == []
-        again = api("DELETE", f"/archives/{archive_id}")
-        assert (again.status, again.json) == (200, None)
-        sweep(app)
-        assert get(api, archive_id)["status"] == "deleting"
+    archive_id = stored.add(finished(service, link))
+    service.provider.script("delete_archive", error, always=True)
+    assert api("DELETE", f"/archives/{archive_id}").problem == problem
+    assert get(api, archive_id)["status"] == "deleting"
+    assert [one["status"] for one in items(api, "?status=deleting")] == ["deleting"]
+    assert items(api, "?status=available") == []
+    again = api("DELETE", f"/archives/{archive_id}")
+    assert (again.status, again.json) == (200, None)
+    sweep(app)
+    assert get(api, archive_id)["status"] == "deleting"
+    service.provider.script("delete_archive")
     told(service, archive_id, api.read(link)["sessionId"], "uploaded")
     assert get(api, archive_id)["status"] == "deleting", "a late webhook does not take it back"
     assert api("PATCH", f"/archives/{archive_id}", {"legalHold": True}).problem == (409, "archive_deleting")
@@ -136,36 +135,36 @@ def test_while_the_provider_is_down_it_stays_deleting_and_a_job_finishes_it(
 
 
 def test_while_the_storage_target_is_down_it_stays_deleting(service, api, link, app, stored):
-    archive_id = finished(service, link)
-    stored.fails = StorageUnavailable()
+    archive_id = stored.add(finished(service, link))
+    stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").problem == (503, "storage_unavailable")
     service.deliver()  # the provider says that it has deleted its own copy
     assert get(api, archive_id)["status"] == "deleting"
     assert api("DELETE", f"/archives/{archive_id}").status == 200
     assert audited(app, "archive.deleted") == []
-    stored.fails = None
+    stored.work()
     sweep(app)
     assert api("GET", f"/archives/{archive_id}").status == 404
     assert len(audited(app, "archive.deleted")) == 1
 
 
 def test_a_deletion_whose_job_is_dead_is_taken_up_again(service, api, link, app, stored):
-    archive_id = finished(service, link)
-    stored.fails = StorageUnavailable()
+    archive_id = stored.add(finished(service, link))
+    stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").status == 503
     with app.app_context(), write() as session:
         session.execute(update(Job).where(Job.kind == "erase_archive").values(state=JobState.DEAD))
-    stored.fails = None
+    stored.work()
     make_due(app)
     sweep(app)
     assert api("GET", f"/archives/{archive_id}").status == 404
     assert len(audited(app, "archive.deleted")) == 1
 
 
-def test_deletions_at_once_delete_once(service, api, link, app, stored, monkeypatch):
-    archive_id = finished(service, link)
+def test_deletions_at_once_delete_once(service, api, link, app, stored):
+    archive_id = stored.add(finished(service, link))
     calls, original = [], service.provider.delete_archive
-    monkeypatch.setattr(service.provider, "delete_archive", lambda one: (calls.append(one), original(one)))
+    service.provider.script("delete_archive", lambda one: (calls.append(one), original(one)), always=True)
     answers = at_once([lambda: api("DELETE", f"/archives/{archive_id}")] * 6)
     assert {one.status for one in answers} <= {200, 404}
     assert 200 in {one.status for one in answers}
@@ -174,18 +173,13 @@ def test_deletions_at_once_delete_once(service, api, link, app, stored, monkeypa
     assert api("GET", f"/archives/{archive_id}").status == 404
 
 
-def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, app, deletion, stored, monkeypatch):
+def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, app, deletion, stored):
     """The lease of one ran out while it waited for the storage target."""
-    archive_id = finished(service, link)
-    stored.fails = StorageUnavailable()
+    archive_id = stored.add(finished(service, link))
+    stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").status == 503
     both_are_here = threading.Barrier(2)
-
-    def delete_stored_copy(targets, archive):
-        both_are_here.wait(10)
-        return True
-
-    monkeypatch.setattr("videoconf.archives.delete.delete_copies", delete_stored_copy)
+    stored.target.script("delete", lambda key: both_are_here.wait(10), always=True)
 
     def resume():
         with app.app_context():
@@ -210,7 +204,7 @@ def test_a_hold_and_a_deletion_at_once_are_not_both_had(service, api, link):
 
 
 def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(service, api, link, app, stored):
-    archive_id = finished(service, link)
+    archive_id = stored.add(finished(service, link))
     service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
     service.deliver()
     assert api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
@@ -221,9 +215,9 @@ def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(servi
     assert receipt.actor == "provider:fake"
 
 
-def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, api, link, app, stored, monkeypatch):
-    archive_id = finished(service, link)
-    monkeypatch.setattr(service.provider, "delete_archive", failing(ProviderConflict()))
+def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, api, link, app, stored):
+    archive_id = stored.add(finished(service, link))
+    service.provider.script("delete_archive", ProviderConflict(), always=True)
     told(service, archive_id, api.read(link)["sessionId"], "deleted")
     sweep(app)
     row = row_of(app, archive_id)
@@ -233,7 +227,7 @@ def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, 
 
 
 def test_one_on_hold_that_the_provider_has_deleted_stays_in_sight(service, api, link, app, stored):
-    archive_id = finished(service, link)
+    archive_id = stored.add(finished(service, link))
     api("PATCH", f"/archives/{archive_id}", {"legalHold": True})
     service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
     service.deliver()

@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
-from tests.integration.archives.steps import failing, finished, get, items, make_due, row_of, start, sweep
+from tests.integration.archives.steps import finished, get, items, make_due, row_of, start, sweep
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
@@ -41,10 +41,10 @@ def test_an_archive_whose_webhooks_are_lost_is_asked_for(service, api, link, app
     assert (archive["status"], archive["reason"]) == ("available", "done")
 
 
-def test_what_is_settled_is_not_asked_for_again(service, api, link, app, monkeypatch):
+def test_what_is_settled_is_not_asked_for_again(service, api, link, app):
     finished(service, link)
     calls, original = [], service.provider.list_archives
-    monkeypatch.setattr(service.provider, "list_archives", lambda ref: (calls.append(ref), original(ref))[1])
+    service.provider.script("list_archives", lambda ref: (calls.append(ref), original(ref))[1], always=True)
     sweep(app)
     assert calls == []
     with app.app_context(), read() as session:
@@ -85,7 +85,7 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_one_failure_ends_no_sweep(service, api, link, app, monkeypatch):
+def test_one_failure_ends_no_sweep(service, api, link, app):
     other = api.create()
     service.join(other)
     for meeting in (link, other):
@@ -97,7 +97,7 @@ def test_one_failure_ends_no_sweep(service, api, link, app, monkeypatch):
         asked.append(ref)
         raise ProviderUnavailable
 
-    monkeypatch.setattr(service.provider, "list_archives", list_archives)
+    service.provider.script("list_archives", list_archives, always=True)
     with app.app_context():
         services(app).jobs.run_now("reconcile_archives")
     assert len(set(asked)) == 2
@@ -134,29 +134,29 @@ def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monke
     start(api, link)
     make_due(app)
     left = []
-    monkeypatch.setattr(service.provider, "list_archives", lambda ref: left.append(seconds_left()) or [])
-    monkeypatch.setattr(service.provider, "get_archive", failing(ProviderUnavailable()))
+    service.provider.script("list_archives", lambda ref: left.append(seconds_left()) or [], always=True)
+    service.provider.script("get_archive", ProviderUnavailable(), always=True)
     with app.app_context():
         services(app).jobs.run_now("reconcile_archives")
     assert [one <= seconds for one in left] == ([True] if seconds else [])
 
 
 @pytest.mark.needs("archiving")
-def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app, monkeypatch):
+def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
     lose_webhooks(service)
     make_due(app)
-    with monkeypatch.context() as down:
-        down.setattr(service.provider, "list_archives", failing(ProviderUnavailable()))
-        sweep(app)
+    service.provider.script("list_archives", ProviderUnavailable(), always=True)
+    sweep(app)
+    service.provider.script("list_archives")
     assert get(api, archive_id)["status"] == "started"
     make_due(app)
     sweep(app)
     assert get(api, archive_id)["status"] == "stopped"
 
 
-def test_of_many_workers_one_asks(make_app, headers, monkeypatch):
+def test_of_many_workers_one_asks(make_app, headers):
     app = make_app()
     service = service_of(app, headers)
     links = [service.api.create() for _ in range(4)]
@@ -165,7 +165,7 @@ def test_of_many_workers_one_asks(make_app, headers, monkeypatch):
         start(service.api, link)
     make_due(app)
     calls, original = [], service.provider.list_archives
-    monkeypatch.setattr(service.provider, "list_archives", lambda ref: (calls.append(ref.session_id), original(ref))[1])
+    service.provider.script("list_archives", lambda ref: (calls.append(ref.session_id), original(ref))[1], always=True)
     sweep = services(app).jobs.works["reconcile_archives"].handler
 
     def work():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.archives.steps import audited, failing, get, items, start, sweep
+from tests.integration.archives.steps import audited, get, items, start, sweep
 from tests.support.service import ON_SQLITE, at_once
 from videoconf.errors import (
     ProviderConflict,
@@ -60,20 +60,20 @@ def test_a_start_that_cannot_be(service, api, link, app):
         (RuntimeError("a bug of the plugin"), (502, "provider_plugin_error")),
     ],
 )
-def test_a_provider_that_does_not_start(service, api, link, monkeypatch, error, problem):
-    monkeypatch.setattr(service.provider, "start_archive", failing(error))
+def test_a_provider_that_does_not_start(service, api, link, error, problem):
+    service.provider.script("start_archive", error, always=True)
     assert api("POST", f"/session/{link}/archives").problem == problem
     assert items(api) == []
 
 
-def test_a_start_that_was_not_answered_is_found(service, api, link, app, monkeypatch):
+def test_a_start_that_was_not_answered_is_found(service, api, link, app):
     original = service.provider.start_archive
 
     def unanswered(*args):
         original(*args)
         raise ProviderTimeout
 
-    monkeypatch.setattr(service.provider, "start_archive", unanswered)
+    service.provider.script("start_archive", unanswered, always=True)
     assert api("POST", f"/session/{link}/archives").problem == (504, "provider_timeout")
     sweep(app)  # the webhook is lost
     assert [one["status"] for one in items(api)] == ["started"]
@@ -81,8 +81,8 @@ def test_a_start_that_was_not_answered_is_found(service, api, link, app, monkeyp
 
 @ON_SQLITE
 @pytest.mark.parametrize("answer", [None, ArchiveState("a/b", "s", "started", ArchiveStatus.STARTED)])
-def test_an_answer_that_cannot_be_used(service, api, link, monkeypatch, answer):
-    monkeypatch.setattr(service.provider, "start_archive", lambda *args: answer)
+def test_an_answer_that_cannot_be_used(service, api, link, answer):
+    service.provider.script("start_archive", lambda *args: answer, always=True)
     answer = api("POST", f"/session/{link}/archives")
     assert answer.status == 502
     assert items(api) == []
@@ -102,13 +102,13 @@ def test_stopping(service, api, link, app):
     assert api("POST", "/archives/unknown/stop").problem == (404, "archive_not_found")
 
 
-def test_stopping_at_once_and_what_the_provider_says(service, api, link, monkeypatch):
+def test_stopping_at_once_and_what_the_provider_says(service, api, link):
     archive_id = start(api, link)["id"]
     stops = at_once([lambda: api("POST", f"/archives/{archive_id}/stop")] * 4)
     assert [(one.status, one.json["status"]) for one in stops] == [(200, "stopped")] * 4
     archive_id = start(api, link)["id"]
-    monkeypatch.setattr(service.provider, "stop_archive", failing(ProviderUnavailable()))
+    service.provider.script("stop_archive", ProviderUnavailable(), always=True)
     assert api("POST", f"/archives/{archive_id}/stop").problem == (503, "provider_unavailable")
     assert get(api, archive_id)["status"] == "started"
-    monkeypatch.setattr(service.provider, "stop_archive", failing(ProviderResourceNotFound()))
+    service.provider.script("stop_archive", ProviderResourceNotFound(), always=True)
     assert api("POST", f"/archives/{archive_id}/stop").json["status"] == "expired"

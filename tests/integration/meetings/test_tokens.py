@@ -280,9 +280,9 @@ def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the
         (lambda join: replace(join, connect=None), "provider_bad_response"),
     ],
 )
-def test_a_token_that_cannot_be_used_is_not_given(service, monkeypatch, wrong, code):
+def test_a_token_that_cannot_be_used_is_not_given(service, wrong, code):
     issue = service.provider.issue_token
-    monkeypatch.setattr(service.provider, "issue_token", lambda *args: wrong(issue(*args)))
+    service.provider.script("issue_token", lambda *args: wrong(issue(*args)), always=True)
     link = service.api.create()
     assert service.api("POST", f"/session/{link}/token").problem == (502, code)
     assert service.api.read(link)["startTime"] is None

@@ -103,10 +103,10 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world, monkeypatch):
+def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world):
     world, archive_id = pulled_world(make_world)
     deleted = []
-    monkeypatch.setattr(world.service.provider, "delete_archive", deleted.append)
+    world.service.provider.script("delete_archive", deleted.append, always=True)
     with world.app.app_context():
         services(world.app).jobs._handlers[DELETE_PULLED]({"id": world.row(archive_id).id})
     assert deleted == []
@@ -123,7 +123,7 @@ def test_what_was_opened_to_be_copied_is_closed(make_world, monkeypatch, fails):
         opened.append(original(archive_id))
         return opened[-1]
 
-    monkeypatch.setattr(world.service.provider, "open_archive", open_archive)
+    world.service.provider.script("open_archive", open_archive, always=True)
     if fails:
         monkeypatch.setattr(MemoryTarget, "put", lambda self, key, stream, **kw: stream.read(1) and 1 / 0)
     world.run_jobs()
@@ -143,7 +143,7 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
         return original(row_id)
 
     monkeypatch.setattr(targets, "open", open_)
-    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.service.provider.script("open_archive", read_ids.append, always=True)
     world.run_jobs()
     assert read_ids == []
     assert world.row(archive_id).begun_copies is None
@@ -152,12 +152,12 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
 @ON_SQLITE
 @pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}, {"status": "expired"}])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, monkeypatch, values):
+def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, values):
     world, _ = pulled_world(make_world)
     read_ids = []
     with world.app.app_context(), write() as session:
         session.execute(update(Archive).values(values))
-    monkeypatch.setattr(world.service.provider, "open_archive", read_ids.append)
+    world.service.provider.script("open_archive", read_ids.append, always=True)
     world.run_jobs()
     assert read_ids == []
 
