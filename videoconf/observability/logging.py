@@ -1,131 +1,51 @@
-"""Logs: one JSON object a line on standard error, with the request's id and tenant wherever a library logs.
+"""Logs: one line per record on standard error, JSON by default, with the id and tenant of the request.
 
-Nothing that is logged at INFO holds a secret or personal data: ids, codes, counts and durations do.
+Records of libraries take the same way as our own. Nothing that is logged at INFO holds a secret or personal data: ids,
+codes, counts and durations do.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import select
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import structlog
-from structlog.typing import Processor
 
-_SHARED: list[Processor] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
+_context: ContextVar[dict[str, Any]] = ContextVar("videoconf.log_context", default={})  # noqa: B039  # never changed
+_RECORD_ATTRIBUTES = frozenset({*vars(logging.makeLogRecord({})), "asctime", "message", "taskName"})
+"""What every record has. Any other attribute was passed as ``extra``."""
+_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
 
 
-class _StandardError(logging.Handler):
-    """Writes to what standard error is at the moment: tests and command runners replace and close it.
-
-    Not to standard output, which is what a command answers: ``--json`` there is for scripts.
-    """
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        # Without the handler's lock: whoever holds it waits for the interpreter after each write, and all the threads
-        # that log wait with it, a quarter of their time under load. A line is one write, which only a pipe that is full
-        # can take in parts.
-        wanted = bool(self.filter(record))
-        if wanted:
-            self.emit(record)
-        return wanted
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            _write(self.format(record) + "\n")
-        except Exception:
-            self.handleError(record)
-
-
-class _Lines:
-    """Takes the lines of one structlog logger, by the level of the standard library's logger of its name."""
-
-    disabled = False
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.getEffectiveLevel = logging.getLogger(name).getEffectiveLevel
-
-    def info(self, line: str) -> None:
-        with suppress(Exception):  # a request does not fail since nobody reads its line
-            _write(line + "\n")
-
-    debug = info
-
-
-_long_lines = Lock()
-
-
-def _write(line: str) -> None:
-    stream = sys.stderr
+@contextmanager
+def log_context(**values: Any) -> Iterator[None]:
+    """Add these members to each line that is logged within the block."""
+    token = _context.set({**_context.get(), **values})
     try:
-        descriptor = stream.fileno()
-    except (AttributeError, OSError):  # in memory, or a stand-in that can write and no more
-        stream.write(line)
-        return
-    left = memoryview(line.encode(errors="backslashreplace"))
-    with _long_lines if len(left) > select.PIPE_BUF else nullcontext():  # up to there, a pipe takes all or nothing
-        while left:
-            left = left[os.write(descriptor, left) :]
+        yield
+    finally:
+        _context.reset(token)
 
 
-def _to_json(line: object, default: Callable[[Any], Any]) -> str:
-    try:
-        # A dataclass is written as its repr, which leaves out what is secret.
-        return orjson.dumps(line, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
-    except TypeError:  # a name that is no text, half of a surrogate pair, an integer beyond 64 bits
-        return json.dumps(line, default=default)
-
-
-def _rendering(style: str) -> list[Processor]:
-    if style == "text":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [
-        structlog.processors.format_exc_info,
-        structlog.processors.EventRenamer("message"),
-        structlog.processors.JSONRenderer(serializer=_to_json),
-    ]
-
-
-def line_logger(name: str, style: str) -> Any:
-    """Return a structlog logger with the methods ``info`` and ``debug``, for the line of each request.
-
-    It takes half the time of a record of the standard library's, whose handlers therefore do not see these lines. The
-    level is that of the standard library's logger of this name.
-    """
-    through = [structlog.stdlib.filter_by_level, *_SHARED, *_rendering(style)]
-    wrapper = structlog.make_filtering_bound_logger(logging.NOTSET)
-    return structlog.wrap_logger(_Lines(name), through, wrapper).bind()
+def set_log_context(**values: Any) -> None:
+    """Add these members, and only these, to each line that this thread logs from now on."""
+    _context.set(values)
 
 
 def configure_logging(level: str, style: str) -> None:
-    """Send all that Python's logging is given in this process through one pipeline. May be called again.
+    """Send all that Python's logging receives in this process to standard error. May be called again.
 
     :param style: ``json``, or ``text`` for people.
     """
     handler = _StandardError()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_SHARED],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(style)],
-        )
-    )
+    handler.setFormatter(_TextLine() if style == "text" else _JsonLine())
     handler.set_name("videoconf")
-    # No line has them; of gunicorn's, each has its process. Without the last, nobody looks for the line that logs.
-    logging.logThreads = logging.logMultiprocessing = False
-    logging._srcfile = None
     root = logging.getLogger()
     for old in [old for old in root.handlers if old.get_name() == "videoconf"]:
         root.removeHandler(old)
@@ -133,3 +53,67 @@ def configure_logging(level: str, style: str) -> None:
     # DEBUG is for our own lines: those of libraries hold headers, bodies and signed URLs.
     root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
     logging.getLogger("videoconf").setLevel(level)
+
+
+class _JsonLine(logging.Formatter):
+    """One JSON object: timestamp, level, logger and message, the context, what is passed as ``extra``, the trace."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _to_json(self.members(record))
+
+    def members(self, record: logging.LogRecord) -> dict[str, Any]:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        extra = {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}
+        line = {**line, **_context.get(), **extra, **line}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return line
+
+
+class _TextLine(_JsonLine):
+    """The same for people: ``name=value`` after the message, a trace on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        members = self.members(record)
+        timestamp, level, logger, message = (members.pop(name) for name in ("timestamp", "level", "logger", "message"))
+        traces = [members.pop(name) for name in ("exception", "stack") if name in members]
+        if sys.stderr.isatty() and level in _COLOURS:
+            level = f"\033[{_COLOURS[level]}m{level}\033[0m"
+        pairs = [f"{name}={_on_one_line(value)}" for name, value in members.items()]
+        return "\n".join([" ".join([f"{timestamp} [{level}] {message} [{logger}]", *pairs]), *traces])
+
+
+def _on_one_line(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
+
+
+def _to_json(line: object) -> str:
+    try:
+        # A dataclass is written as its repr, which leaves out what is secret.
+        return orjson.dumps(line, default=repr, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+    except TypeError:  # a key that is not a string, half of a surrogate pair, an integer beyond 64 bits
+        return json.dumps(line, default=repr)
+
+
+class _StandardError(logging.Handler):
+    """Write to what standard error is at the moment: tests and command runners replace and close it.
+
+    Not to standard output, which holds a command's answer: ``--json`` there is for scripts.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record) + "\n"
+        except Exception:
+            self.handleError(record)
+        else:
+            with suppress(Exception):  # a closed or broken stream loses the line; it does not fail a request
+                sys.stderr.write(line)
