@@ -66,9 +66,9 @@ def _make(settings: Settings) -> Flask:
     app = Flask("shell", static_folder=None)
     init_auth(app, settings)
     init_requests(app)
-    register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
+    register_problem_handlers(app)
     things = Blueprint("things", __name__, tag=Tag.SESSIONS)
 
     @things.route("/things", methods=["POST"])
