@@ -185,8 +185,9 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
                 ]
             if rule.arguments:
                 statuses.append(HTTPStatus.NOT_FOUND)
-            for status in statuses:
-                operation["responses"].setdefault(status.value, status.name)
+            documented = {str(status) for status in operation["responses"]}
+            errors = {status.value: status.name for status in statuses if str(status.value) not in documented}
+            operation["responses"].update(errors)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
