@@ -44,8 +44,8 @@ from videoconf.archives.download import Downloads
 from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
-from videoconf.attendance.operations import Attendance
 from videoconf.attendance.privacy import Persons
+from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
 from videoconf.db.types import db

@@ -16,7 +16,7 @@ from sqlalchemy import Insert, bindparam, literal, literal_column, select, updat
 from videoconf.archives.merge import merge_evidence as merge_archive_evidence
 from videoconf.attendance import merge, streams
 from videoconf.db.functions import greatest
-from videoconf.db.transactions import Transaction, begin, dialect_of, entities
+from videoconf.db.transactions import Transaction, dialect_of, entities, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
@@ -44,7 +44,7 @@ def receive(provider: Provider, request: WebhookRequest) -> WebhookReply | None:
     if (reply := contained(provider.answer_handshake, WebhookReply | None)(request)) is not None:
         return reply
     events = _parse(provider, request)
-    with begin() as transaction:
+    with statements(atomic=True) as transaction:
         outcomes = [_take(transaction, provider, request, event) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
         WEBHOOK_EVENTS.labels(provider.key, outcome).inc()
