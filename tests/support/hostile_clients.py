@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -67,7 +68,9 @@ class Siege:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         self._thread.join()
         for client in self._clients:
@@ -109,7 +112,5 @@ class Siege:
 
     @staticmethod
     def _quietly(act: Callable[..., object], *arguments: object) -> None:
-        try:
+        with suppress(OSError):
             act(*arguments)
-        except OSError:
-            pass
