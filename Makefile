@@ -5,7 +5,7 @@ PORT ?= 8000
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-GENERATED := README.md plugins/README.md docs/providers.md
+GENERATED := docs/index.md docs/reference
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs constraints clean
