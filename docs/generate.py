@@ -74,8 +74,8 @@ def pages() -> Iterator[tuple[Path, str]]:
 def index() -> str:
     """The README, with links that work from within the site."""
     text = (ROOT / "README.md").read_text()
-    text = re.sub(r"\]\(docs/", "](", text)
-    return re.sub(r'(src|href)="docs/', r'\1="', text)
+    text = re.sub(r"\[([A-Z]+\.md)\]\(\1\)", r"`\1`", text)  # files of the repository's root
+    return text.replace("](docs/", "](")
 
 
 # --- the API --------------------------------------------------------------------------------------------------------
