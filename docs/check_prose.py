@@ -1,6 +1,6 @@
 """Find phrases that readers stumbled over; docs/contributing/style.md says what to write instead.
 
-The list of exceptions is empty, and stays empty: rewrite the sentence. The list of patterns grows when a reader stumbles.
+The list of exceptions is empty, and stays empty: rewrite the sentence. The patterns grow when a reader stumbles.
 """
 
 from __future__ import annotations

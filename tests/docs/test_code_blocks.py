@@ -1,4 +1,4 @@
-"""Every code block of the README, the tutorials and the how-to guides is run, or marked with the reason why it is not."""
+"""Each code block of the README, the tutorials and the how-to guides is run, or marked with the reason why not."""
 
 import os
 import re

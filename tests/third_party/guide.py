@@ -1,4 +1,4 @@
-"""The steps of docs/tutorial/first-provider.md, as a reader follows them: what is to be run, and what is to be written where."""
+"""The steps of docs/tutorial/first-provider.md, as a reader follows them: commands to run, and files to write."""
 
 import re
 from collections.abc import Iterator
