@@ -197,8 +197,8 @@ def error_codes() -> str:
     ]
     return (
         "# Errors\n\nEvery error is `application/problem+json` (RFC 9457) with a stable `code`, a `title`, a"
-        " `detail` for people, and the `requestId` under which the log has the rest. `errors` lists the problem for each field.\n\n"
-        + table(("status", "code", "meaning"), rows)
+        " `detail` for people, and the `requestId` to look for in the log. `errors` lists the"
+        " problem for each field.\n\n" + table(("status", "code", "meaning"), rows)
     )
 
 
@@ -287,8 +287,8 @@ def capabilities() -> str:
     assert [name for name, *_ in found] == [field.name for field in dataclasses.fields(Capabilities)]
     facts = [(f"`{name}`", f"`{default}`", without_roles(meaning)) for name, default, meaning in found]
     return (
-        "# Capabilities\n\nA provider declares in `capabilities` what its vendor can do with the settings at hand. What it"
-        " declares and what it implements must be the same, or the service refuses to start. Asking for a capability"
+        "# Capabilities\n\nA provider declares in `capabilities` what its vendor can do with the settings at hand. What"
+        " it declares and what it implements must be the same, or the service refuses to start. Asking for a capability"
         " that the provider lacks answers `capability_unsupported` before any side effect.\n\n"
         + table(("capability", "meaning"), rows)
         + "\n## Facts of a provider\n\nThey stand in `Capabilities` beside the features, and all have defaults.\n\n"
