@@ -4,7 +4,6 @@ import gc
 import os
 import shutil
 import socket
-import struct
 import tempfile
 
 # A request may wait for a provider, so threads share a worker. There are more of them than calls to one provider may
@@ -12,6 +11,10 @@ import tempfile
 # Database connections are fewer (VIDEOCONF_DATABASE_POOL_SIZE, 8): no thread keeps one while it waits for a provider.
 worker_class = "videoconf.serving.BalancedWorker"
 threads = 48
+
+# Open connections of a worker, idle ones included. At the bound it closes those that can be spared. With files and
+# connections of its own this stays below 1024 open files, a common limit.
+worker_connections = 600
 
 # A worker proves that it lives by touching a file, and on a slow disk that touch itself can stall for too long.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  # gunicorn makes its file safely
@@ -36,14 +39,14 @@ STALLED_SECONDS = 10
 
 
 def when_ready(server):
-    """Bound how long a client may be silent while its request is read: gunicorn's own timeout is only a heartbeat.
+    """Have the kernel drop a client that acknowledges nothing, or accepts no data, for this long (Linux).
 
-    Sockets that are accepted inherit the bound from the listener (on Linux). A client that sends a byte now and then
-    still holds a thread; that is what a buffering proxy in front is for.
+    Sockets that are accepted inherit the option from the listener.
     """
-    bound = struct.pack("ll", STALLED_SECONDS, 0)
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+        if option is not None and listener.sock.family in (socket.AF_INET, socket.AF_INET6):
+            listener.sock.setsockopt(socket.IPPROTO_TCP, option, STALLED_SECONDS * 1000)
 
 
 def post_worker_init(worker):

@@ -2,11 +2,8 @@
 
 import sys
 
-# structlog loads rich, where it is installed, to print traces in colour: 6 MB of each process, a tenth of its start.
-sys.modules["rich"] = None  # type: ignore[assignment]  # None: not to be imported
-
-from videoconf.app import create_app  # noqa: E402  # only after that
-from videoconf.errors import ConfigurationError  # noqa: E402  # the same
+from videoconf.app import create_app
+from videoconf.errors import ConfigurationError
 
 try:
     app = create_app()

@@ -64,7 +64,7 @@ MUTANTS = [
     ),
     Mutant(
         "the lock of sessions that are not known yet taken away",
-        "videoconf/database.py",
+        "videoconf/db/transactions.py",
         'transaction.execute(_LOCK, {"name": name})',
         "pass",
         "tests/integration/test_races.py::test_whichever_of_webhook_and_create_comes_first_the_other_sees_it",
@@ -110,7 +110,7 @@ MUTANTS = [
     ),
     Mutant(
         "SQL that takes a tie for presence where the reducer does not",
-        "videoconf/attendance/queries.py",
+        "videoconf/attendance/presence.py",
         "c.last_join <= c.last_leave)",
         "c.last_join < c.last_leave)",
         f"{MODEL}::test_the_api_answers_as_the_model",
@@ -131,9 +131,9 @@ MUTANTS = [
     ),
     Mutant(
         "webhooks acknowledged that were not committed",
-        "videoconf/database.py",
-        "as connection, connection.begin() as transaction:\n        yield connection\n",
-        "as connection:\n        yield connection\n        return\n",
+        "videoconf/db/transactions.py",
+        "            if not atomic:\n",
+        "            if True:\n",
         "tests/integration/webhooks/test_storing_webhooks.py::test_a_webhook_is_seen_at_once_on_every_node",
     ),
 ]

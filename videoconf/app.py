@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import click
 from flask import Flask
@@ -46,8 +44,8 @@ from videoconf.archives.download import Downloads
 from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
-from videoconf.attendance.operations import Attendance
 from videoconf.attendance.privacy import Persons
+from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
 from videoconf.db.types import db
@@ -84,13 +82,6 @@ logger = logging.getLogger(__name__)
 def utc_clock() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
-
-
-class _Application(Flask):
-    """Flask without asking of each hook and view, on each request, whether it is a coroutine: none is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
 
 
 RESOURCES = (
@@ -169,7 +160,7 @@ def create_app(
         raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
-    app = _Application("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
     weakref.finalize(app, closing.close)
     _init_database(app, settings, serving=serving)
 
@@ -258,14 +249,14 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
 
 def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
-    init_access(app, log_format=settings.log_format, development=settings.development)
+    init_access(app, development=settings.development)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
     init_requests(app)
-    register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
+    register_problem_handlers(app)  # after the API object, in place of its error handler
     prefix = settings.path_prefix or None
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=prefix)

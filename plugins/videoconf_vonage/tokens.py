@@ -77,7 +77,7 @@ class Credentials(ABC):
         from opentok import Client
 
         client = Client(self.account, "")
-        client._using_vonage = self.is_unified
+        client._using_vonage = self.is_unified  # private; tests/plugins/vonage/test_canaries.py watches it
         client.api_secret = self.signing_key
         return client
 

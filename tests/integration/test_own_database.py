@@ -5,6 +5,8 @@ import pytest
 
 from tests.support.databases import REUSED_BYTES, Postgresql
 
+OID = "SELECT oid FROM pg_database WHERE datname = current_database()"
+"""A database that is dropped and made again has another one, and one that is renamed keeps it."""
 FILL = (
     "INSERT INTO audit_entry (tenant, at, actor, action, target)"
     " SELECT '', now(), 'tester', 'PutStorageTarget', repeat('x', 90) FROM generate_series(1, {})"
@@ -35,7 +37,7 @@ def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgre
     name = databases.take(postgresql_template)
     left_behind = psycopg.connect(databases.url(name))
     with psycopg.connect(databases.url(name)) as connection:
-        oid = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+        oid = connection.execute(OID).fetchone()
         connection.execute(FILL.format(3))
     left_behind.execute("SELECT count(*) FROM audit_entry")  # its transaction is open
     databases.give_back(name)
@@ -45,7 +47,7 @@ def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgre
     with pytest.raises(psycopg.OperationalError):
         left_behind.execute("SELECT 1")
     with psycopg.connect(databases.url(again)) as connection:
-        assert connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone() == oid
+        assert connection.execute(OID).fetchone() == oid
         assert connection.execute("SELECT count(*) FROM audit_entry").fetchone() == (0,)
         assert connection.execute(f"{FILL.format(1)} RETURNING id").fetchone() == (1,), "ids begin anew"
 
@@ -54,8 +56,10 @@ def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgre
 def test_what_was_changed_is_not_used_again(databases, postgresql_template, change):
     name = databases.take(postgresql_template)
     with psycopg.connect(databases.url(name)) as connection:
+        oid = connection.execute(OID).fetchone()
         connection.execute(change)
     databases.give_back(name)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(databases.url(name))
-    assert not databases._empty
+    with psycopg.connect(databases.url(databases.take(postgresql_template))) as connection:
+        assert connection.execute(OID).fetchone() != oid

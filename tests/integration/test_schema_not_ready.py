@@ -1,5 +1,8 @@
 """``db upgrade`` was forgotten: callers are told to come again, and the log says once what is to be done."""
 
+from itertools import count
+from threading import Event
+
 import pytest
 from sqlalchemy import text
 
@@ -41,16 +44,18 @@ def test_a_schema_of_an_older_release_is_one_too(make_app, headers):
 
 
 def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):
-    rounds = []
-    worker = Worker(services(unmigrated).jobs, unmigrated.app_context)
+    monkeypatch.setattr("videoconf.jobs.worker.IDLE_SECONDS", 0.01)
+    rounds, seen = count(1), Event()
 
-    def wait(seconds):
-        rounds.append(seconds)
-        if len(rounds) == 3:
-            worker._stopping.set()
+    def context():
+        if next(rounds) > 6:  # three of each of the two threads
+            seen.set()
+        return unmigrated.app_context()
 
-    monkeypatch.setattr(worker._stopping, "wait", wait)
     caplog.clear()
-    worker._run(takes_long=False)
-    [said] = [record.getMessage() for record in caplog.records]
-    assert said == f"the worker waits: schema_not_ready: {SchemaNotReady.title}. {REMEDY}"
+    worker = Worker(services(unmigrated).jobs, context)
+    worker.start()
+    assert seen.wait(20)
+    worker.stop()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"the worker waits: schema_not_ready: {SchemaNotReady.title}. {REMEDY}"] * 2, "once in each thread"

@@ -1,18 +1,20 @@
 """The ways into the database: what belongs to a transaction, and what a failure leaves of it."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from tests.support.service import ON_POSTGRESQL
 from videoconf.audit import AuditEntry
-from videoconf.db.transactions import begin, entities, read, write
+from videoconf.db.transactions import entities, read, statements, write
 from videoconf.db.types import db
 from videoconf.errors import InternalError
 
 ENTRIES = AuditEntry.__table__
+atomic = partial(statements, atomic=True)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +37,7 @@ def noted():
         return list(session.execute(select(AuditEntry.action).order_by(AuditEntry.id)).scalars())
 
 
-@pytest.mark.parametrize("block", [begin, write])
+@pytest.mark.parametrize("block", [atomic, write])
 def test_what_a_block_did_is_stored_at_its_end_and_not_before(block):
     with block() as transaction:
         note(transaction, "one")
@@ -46,7 +48,7 @@ def test_what_a_block_did_is_stored_at_its_end_and_not_before(block):
     assert noted() == ["one", "two", "three"]
 
 
-@pytest.mark.parametrize("block", [begin, write])
+@pytest.mark.parametrize("block", [atomic, write])
 def test_nothing_is_stored_of_a_block_that_fails(block):
     def fail():
         with block() as transaction:
@@ -63,7 +65,7 @@ def test_nothing_is_stored_of_a_block_that_fails(block):
 
 
 def test_entities_see_what_the_transaction_did_and_the_other_way_round():
-    with begin() as transaction:
+    with atomic() as transaction:
         note(transaction, "made")
         with entities(transaction) as session:
             entry = session.execute(select(AuditEntry)).scalar_one()
@@ -72,7 +74,7 @@ def test_entities_see_what_the_transaction_did_and_the_other_way_round():
     assert noted() == ["changed"]
 
 
-@pytest.mark.parametrize("block", [begin, write])
+@pytest.mark.parametrize("block", [atomic, write])
 def test_a_failure_of_entities_that_is_not_let_through_is_none_the_less_one(block):
     def go_on():
         with block() as transaction:
@@ -86,12 +88,21 @@ def test_a_failure_of_entities_that_is_not_let_through_is_none_the_less_one(bloc
 
 
 @ON_POSTGRESQL
-def test_a_result_tells_its_columns_as_the_driver_does():
-    with db.engine.connect() as connection:
-        cursor = connection.execute(text("SELECT 1 AS one, 'x' AS two, now() AS three")).cursor
-        ours, drivers = cursor.description, super(type(cursor), cursor).description
-        assert [tuple(column) for column in ours] == [tuple(column) for column in drivers]
-        assert (len(ours), ours[-1].name, [column.name for column in ours[1:]]) == (3, "three", ["two", "three"])
-        with pytest.raises(IndexError):
-            ours[3]
-        assert connection.execute(text("SET LOCAL lock_timeout = 0")).returns_rows is False
+def test_snapshot_sees_one_moment_and_a_plain_read_does_not():
+    def count_around_a_write(**options):
+        with read(**options) as session:
+            session.scalar(select(func.count()).select_from(ENTRIES))
+            with db.engine.begin() as other:
+                note(other, "meanwhile")
+            return session.scalar(select(func.count()).select_from(ENTRIES))
+
+    assert count_around_a_write(snapshot=True) == 0
+    assert count_around_a_write() == 2
+
+
+def test_a_snapshot_within_a_write_sees_what_was_written():
+    with write() as session:
+        note(session, "one")
+        with read(snapshot=True) as inner:
+            assert inner.scalar(select(func.count()).select_from(ENTRIES)) == 1
+    assert noted() == ["one"]

@@ -79,9 +79,3 @@ def test_the_application_loads_no_vendor_sdk_before_it_is_used(fake_settings: di
     )
     assert "videoconf_fake.provider" in loaded
     assert not loaded & {"opentok", "boto3", "botocore", "azure.core", "azure.storage.blob"}
-
-
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_a_coroutine(path: Path) -> None:
-    """The application tells Flask so, which would else ask of each hook and view."""
-    assert not [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.AsyncFunctionDef)]

@@ -1,30 +1,41 @@
-"""Who takes a new connection: the worker that has fewest, or after a while anybody."""
+"""Which worker accepts a new connection: the one with the fewest, or after some milliseconds any."""
+
+import selectors
+import socket
+import time
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 
-from videoconf import serving
-from videoconf.serving import MOST_WAITS, BalancedWorker
+from videoconf.serving import BalancedWorker
+from videoconf.serving.worker import MOST_WAITS
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """The listeners of which a connection was taken, each as often as that."""
-    taken = []
-    monkeypatch.setattr(ThreadWorker, "accept", lambda self, listener: taken.append(listener))
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def accepted(monkeypatch):
+    """The listeners of which a connection was accepted, in order."""
+    accepted = []
+    monkeypatch.setattr(ThreadWorker, "accept", lambda self, listener: accepted.append(listener))
     monkeypatch.setattr(ThreadWorker, "wait_for_and_dispatch_events", lambda self, timeout: None)
-    monkeypatch.setattr(serving, "WAIT_SECONDS", 0.0)
-    return taken
+    return accepted
 
 
 @pytest.fixture
-def make_worker(taken):
+def make_worker(accepted, listener):
     workers = []
 
     def make(connections):
-        worker = BalancedWorker(len(workers) + 1, 0, [], None, 30, Config(), None)
+        worker = BalancedWorker(len(workers) + 1, 0, [listener], None, 30, Config(), None)
         workers.append(worker)
+        worker.poller = selectors.DefaultSelector()
+        worker.set_accept_enabled(True)
         worker.nr_conns = connections
         worker.wait_for_and_dispatch_events(1.0)
         return worker
@@ -32,40 +43,60 @@ def make_worker(taken):
     yield make
     for worker in workers:
         worker.leave()
+        worker.poller.close()
         worker.tmp.close()
 
 
+def is_polled(worker, listener):
+    return listener in worker.poller.get_map()
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (3, 3), (3, 4)])
-def test_who_has_fewest_takes_a_connection_at_once(make_worker, taken, ours, theirs):
+def test_the_worker_with_fewest_accepts_at_once(make_worker, accepted, listener, ours, theirs):
     worker, _ = make_worker(ours), make_worker(theirs)
-    worker.accept("a")
-    assert taken == ["a"]
+    worker.accept(listener)
+    assert accepted == [listener]
 
 
-def test_who_has_more_leaves_it_for_a_while(make_worker, taken):
+def test_a_worker_with_more_leaves_a_connection_without_waiting(make_worker, accepted, listener):
     busy, _ = make_worker(4), make_worker(3)
     for _ in range(MOST_WAITS):
-        busy.accept("a")
-    assert taken == []
-    busy.accept("a")
-    busy.accept("b")
-    assert taken == ["a"], "it waits anew for the next one"
+        busy.accept(listener)
+        assert not is_polled(busy, listener), "its loop goes on and does not spin"
+        time.sleep(0.002)
+        busy.wait_for_and_dispatch_events(1.0)
+        assert is_polled(busy, listener)
+    assert accepted == []
+    busy.accept(listener)
+    busy.accept(listener)
+    assert accepted == [listener], "the next connection is left again"
 
 
-def test_nobody_waits_for_a_worker_that_is_alone_stops_or_is_gone(make_worker, taken):
+def test_a_worker_that_stops_accepting_polls_no_listener(make_worker, listener):
+    busy, _ = make_worker(4), make_worker(3)
+    busy.accept(listener)
+    busy.set_accept_enabled(False)
+    time.sleep(0.002)
+    busy.wait_for_and_dispatch_events(1.0)
+    assert not is_polled(busy, listener)
+    busy.set_accept_enabled(True)
+    assert is_polled(busy, listener)
+
+
+def test_workers_alone_stopping_or_gone_are_not_waited_for(make_worker, accepted, listener):
     busy = make_worker(4)
-    busy.accept("alone")
+    busy.accept(listener)
     stopping, gone = make_worker(0), make_worker(0)
     stopping.alive = False
     stopping.wait_for_and_dispatch_events(1.0)
     gone.leave()
-    busy.accept("last")
-    assert taken == ["alone", "last"]
+    busy.accept(listener)
+    assert accepted == [listener] * 2
 
 
-def test_a_worker_that_has_fewer_again_is_waited_for(make_worker, taken):
+def test_a_worker_that_has_fewer_again_is_waited_for(make_worker, accepted, listener):
     busy, other = make_worker(4), make_worker(9)
     other.nr_conns = 0
     other.wait_for_and_dispatch_events(1.0)
-    busy.accept("a")
-    assert taken == []
+    busy.accept(listener)
+    assert accepted == []

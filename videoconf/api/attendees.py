@@ -27,8 +27,8 @@ from videoconf.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
-from videoconf.attendance.operations import AttendeeList, Report
 from videoconf.attendance.presence import Attendee, Connection, Span
+from videoconf.attendance.queries import AttendeeList, Report
 from videoconf.attendance.report import PresenceRule, Row
 from videoconf.formats import utc_text
 

@@ -69,11 +69,13 @@ class JwksKeys:
         try:
             if self._asked_at is not None and self._asked_at >= now:
                 return
-            self._asked_at = now
-            document = self._fetch()
-            if document != self._document:
-                self._keys, self._document = _read(document), document
-                self.on_change()
+            try:
+                document = self._fetch()
+                if document != self._document:
+                    self._keys, self._document = _read(document), document
+                    self.on_change()
+            finally:
+                self._asked_at = self._clock()  # not earlier: until the first answer, other threads wait for the lock
         except Exception as error:  # whatever is wrong with what the provider sends, the last keys go on
             logger.warning("the identity provider's keys cannot be fetched: %s", type(error).__name__)
         finally:

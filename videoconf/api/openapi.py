@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flask import Flask
 
-from videoconf.api.smorest import SECURITY_SCHEME
+from videoconf.api.smorest import SECURITY_SCHEME, SPEC
 
 
 class Tag(StrEnum):
@@ -44,7 +44,7 @@ def configure_openapi(app: Flask) -> None:
 
 def openapi_document(app: Flask) -> dict[str, Any]:
     """Return the document of everything that is registered by now."""
-    return cast("dict[str, Any]", app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())
+    return cast("dict[str, Any]", app.extensions[SPEC].to_dict())
 
 
 def openapi_json(app: Flask) -> bytes:

@@ -1,15 +1,17 @@
-"""What is told of every request: one log line, one observation, and in development a ``Server-Timing`` header."""
+"""What every request leaves: one log line, one metric, and in development a ``Server-Timing`` header."""
 
 from __future__ import annotations
 
+import logging
 import time
 
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from videoconf.api.json_body import request_id
-from videoconf.observability.logging import line_logger
 from videoconf.observability.metrics import REQUESTS
+
+logger = logging.getLogger("videoconf.access")
 
 _STARTED = "videoconf.started"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -18,9 +20,8 @@ QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
 """Asked every few seconds by machines: counted, and logged at DEBUG."""
 
 
-def init_access(app: Flask, *, log_format: str, development: bool) -> None:
+def init_access(app: Flask, *, development: bool) -> None:
     """Observe every request. To be called first, so that what other hooks refuse is observed too."""
-    log = line_logger("videoconf.access", log_format)
 
     @app.before_request
     def start() -> None:
@@ -37,14 +38,16 @@ def init_access(app: Flask, *, log_format: str, development: bool) -> None:
         counted = method if method in METHODS else "(other)"
         REQUESTS.labels(counted, route, str(response.status_code)).observe(seconds)
         caller = g.get("caller")
-        tell = log.debug if rule is not None and rule.endpoint in QUIET else log.info
-        tell(
+        logger.log(
+            logging.DEBUG if rule is not None and rule.endpoint in QUIET else logging.INFO,
             "request",
-            method=method,
-            route=route,
-            status=response.status_code,
-            milliseconds=round(seconds * 1000, 1),
-            tenant=caller.tenant if caller is not None else None,
+            extra={
+                "method": method,
+                "route": route,
+                "status": response.status_code,
+                "milliseconds": round(seconds * 1000, 1),
+                "tenant": caller.tenant if caller is not None else None,
+            },
         )
         if development:
             response.headers["Server-Timing"] = f"app;dur={seconds * 1000:.1f}"

@@ -11,8 +11,8 @@ from flask import Flask, current_app
 from videoconf.archives.delete import Deletion
 from videoconf.archives.download import Downloads
 from videoconf.archives.record import Archives
-from videoconf.attendance.operations import Attendance
 from videoconf.attendance.privacy import Persons
+from videoconf.attendance.queries import Attendance
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs

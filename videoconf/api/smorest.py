@@ -36,8 +36,7 @@ authentication, and 404 where the path has a parameter document themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,7 +45,8 @@ import flask_smorest
 import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import MODIFIERS, resolve_schema_instance
-from flask import Request
+from flask import Flask, Request
+from flask_smorest.pagination import PaginationMetadataSchema
 from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
 from werkzeug.routing import Rule
@@ -60,6 +60,8 @@ from videoconf.formats import camel_case
 __all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page_headers"]
 
 SECURITY_SCHEME = "bearerAuth"
+SPEC = "videoconf.openapi"
+"""The key of ``app.extensions`` for the OpenAPI document that is being built."""
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
@@ -70,9 +72,7 @@ if TYPE_CHECKING:
     class _Blueprint(flask.Blueprint):
         """What is used of flask-smorest's blueprint, which has no type annotations."""
 
-        _docs: dict[str, dict[str, Any]]
-        _endpoints: list[str]
-
+        def route(self, rule: str, **options: Any) -> Callable[[Any], Any]: ...
         def arguments(self, schema: Any, **kwargs: Any) -> Callable[[Any], Any]: ...
         def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]: ...
         def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Callable[[Any], Any]: ...
@@ -91,17 +91,6 @@ class StrictParser(FlaskParser):
     """
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012  # as there
-
-    def parse(self, argmap: Any, req: Request | None = None, *, location: str | None = None, **options: Any) -> Any:
-        if location != "query":
-            return super().parse(argmap, req, location=location, **options)
-        return dict(self._parse_query(argmap, flask.request.query_string))
-
-    # Callers ask for few pages, again and again; what a query means depends on nothing else.
-    @lru_cache(maxsize=256)  # noqa: B019  # all blueprints share one parser
-    def _parse_query(self, schema: marshmallow.Schema, query: bytes) -> Mapping[str, Any]:
-        parsed: Mapping[str, Any] = super().parse(schema, location="query")
-        return parsed
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         return json_body()
@@ -141,9 +130,13 @@ class Blueprint(_Blueprint):
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def __init__(self, name: str, import_name: str, *, tag: str | None = None, **kwargs: Any) -> None:
-        super().__init__(name, import_name, **kwargs)
-        self._tag = str(tag or name)
+    def __init__(self, name: str, import_name: str, *, tag: str | None = None) -> None:
+        super().__init__(name, import_name)
+        self.tag = str(tag or name)
+
+    def route(self, rule: str, **options: Any) -> Callable[[Any], Any]:
+        """Add an operation under this blueprint's tag."""
+        return super().route(rule, tags=[self.tag], **options)
 
     def arguments(
         self, schema: Any, *, location: str = "json", required: bool | None = None, **kwargs: Any
@@ -157,66 +150,44 @@ class Blueprint(_Blueprint):
             required = any(field.required for field in instance.load_fields.values())
         return super().arguments(instance, location=location, required=required, **kwargs)
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Any = None,
-        provide_automatic_options: bool | None = None,
-        *,
-        parameters: list[Any] | None = None,
-        tags: list[str] | None = None,
-        **options: Any,
-    ) -> None:
-        super().add_url_rule(
-            rule,
-            endpoint,
-            view_func,
-            provide_automatic_options,
-            parameters=parameters,
-            tags=tags or [self._tag],
-            **options,
-        )
-        for method, documented in self._docs[self._endpoints[-1]].items():
-            if method != "parameters":
-                _document(documented, rule, view_func)
 
+class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
+    """Document what follows from the declarations of an operation: its permission, its errors, its path."""
 
-def _document(documented: dict[str, Any], rule: str, view: Callable[..., Any]) -> None:
-    """Add to an operation's documentation what follows from its declarations."""
-    manual: dict[str, Any] = documented.setdefault("manual_doc", {})
-    statuses: list[HTTPStatus] = []
-    access = access_of(view)
-    if access is not None and access.permission is not None:
-        statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
-        manual["security"] = [{SECURITY_SCHEME: []}]
-        manual["x-permission"] = str(access.permission)
-        described = manual.get("description") or documented["docstring"].get("description")
-        manual["description"] = "\n\n".join(filter(None, [described, f"Permission: `{access.permission}`"]))
-    else:
-        manual["security"] = []
-    if any(parameter["in"] == "json" for parameter in documented.get("arguments", {}).get("parameters", [])):
-        statuses += [
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ]
-    if "<" in rule:
-        statuses.append(HTTPStatus.NOT_FOUND)
-    own: Mapping[Any, Any] = documented.get("response", {}).get("responses", {})
-    errors = {status.value: status.name for status in statuses if status.value not in own}
-    manual["responses"] = errors | manual.get("responses", {})
-
-
-class _PathPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
-    """Documents a path's parameters in the wire's spelling; their names are Python's only in the routes."""
+    def __init__(self, app: Flask) -> None:
+        super().__init__()
+        self._app = app
 
     def rule_to_params(self, rule: Rule) -> list[dict[str, Any]]:
+        # On the wire, parameters of a path are named in camelCase; in the routes they are Python's.
         return [{**parameter, "name": camel_case(parameter["name"])} for parameter in super().rule_to_params(rule)]
 
     def path_helper(self, rule: Rule, *args: Any, **kwargs: Any) -> str:
         path: str = super().path_helper(rule, *args, **kwargs)
         return re.sub(r"{(\w+)}", lambda match: f"{{{camel_case(match[1])}}}", path)
+
+    def operation_helper(self, *, operations: dict[str, Any], rule: Rule, **kwargs: Any) -> None:
+        access = access_of(self._app.view_functions[rule.endpoint])
+        for operation in operations.values():
+            statuses: list[HTTPStatus] = []
+            operation["security"] = []
+            if access is not None and access.permission is not None:
+                statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
+                operation["security"] = [{SECURITY_SCHEME: []}]
+                operation["x-permission"] = str(access.permission)
+                described = [operation.get("description"), f"Permission: `{access.permission}`"]
+                operation["description"] = "\n\n".join(filter(None, described))
+            if "requestBody" in operation:
+                statuses += [
+                    HTTPStatus.BAD_REQUEST,
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                ]
+            if rule.arguments:
+                statuses.append(HTTPStatus.NOT_FOUND)
+            documented = {str(status) for status in operation["responses"]}
+            errors = {status.value: status.name for status in statuses if str(status.value) not in documented}
+            operation["responses"].update(errors)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
@@ -224,19 +195,14 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
 
     ERROR_SCHEMA = ProblemSchema
 
-    def _init_spec(self, **options: Any) -> None:
-        options.setdefault("flask_plugin", _PathPlugin())
-        # apispec declares that the resolver gives a text, and takes None as well: the schema is written in place.
-        options.setdefault("marshmallow_plugin", MarshmallowPlugin(schema_name_resolver=schema_name))  # type: ignore[arg-type]
-        super()._init_spec(**options)
-
-    def _register_error_handlers(self) -> None:
-        pass
-
-    def _register_pagination_header(self) -> None:
-        pass  # its own is declared as an object, but sent as a text; ours is PAGE_HEADERS
-
-    def _register_responses(self) -> None:
+    def __init__(self, app: Flask) -> None:
+        plugins = {
+            "flask_plugin": OperationPlugin(app),
+            "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=schema_name),  # type: ignore[arg-type]  # or None
+        }
+        super().__init__(app, spec_kwargs=plugins)
+        app.extensions[SPEC] = self.spec
+        # These take the place of flask-smorest's, which document errors as application/json.
         problem = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in HTTPStatus:
             content = {"content": problem} if status >= HTTPStatus.BAD_REQUEST else {}
@@ -248,6 +214,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
 def schema_name(schema: Any) -> str | None:
     """Name a schema by its class without ``Schema``; one made with ``only=`` and the like is written in place."""
     instance = resolve_schema_instance(schema)
-    if any(getattr(instance, modifier) for modifier in MODIFIERS):
+    # flask-smorest documents a header of its own for pages, which no operation uses: ours is PAGE_HEADERS.
+    if isinstance(instance, PaginationMetadataSchema) or any(getattr(instance, modifier) for modifier in MODIFIERS):
         return None
     return type(instance).__name__.removesuffix("Schema")

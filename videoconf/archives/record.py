@@ -18,7 +18,7 @@ from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive
 from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
-from videoconf.db.transactions import autocommit, read, write
+from videoconf.db.transactions import read, statements, write
 from videoconf.errors import (
     ArchiveAlreadyRunning,
     ArchiveDeleting,
@@ -72,7 +72,7 @@ class Archives:
         self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
     ) -> tuple[list[ListedArchive], int]:
         """Return one page of archives, newest first, and how many there are; those being deleted included."""
-        with autocommit() as connection:
+        with statements() as connection:
             return list_archives(connection, caller, wanted, page=page, page_size=page_size)
 
     # --- start and stop -----------------------------------------------------------------------------------------

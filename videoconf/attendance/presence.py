@@ -1,6 +1,9 @@
-"""From merged evidence to who was there: pure functions, the one place that says what evidence means.
+"""From merged evidence to who was there: the one place that says what evidence means.
 
-Laws, for one connection with J = last join, L = last leave, A = first activity and E = last evidence:
+Each law stands once in Python, for answers, and once in SQL, for sorting, paging and counting. Tests hold the two
+against each other over generated histories.
+
+The laws, for one connection with J = last join, L = last leave, A = first activity and E = last evidence:
 
 1. It has left at L when L is known and no join is later than L. A tie counts as left.
 2. Otherwise it has left, *inferred*, at the earliest of these that holds:
@@ -21,7 +24,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, false, func, or_
+
+from videoconf.attendance.models import AttendeeConnection
 
 RECONCILED = "reconciled"
 """The reason of a leave that follows from the provider's roster."""
@@ -119,36 +126,42 @@ class Attendee(NamedTuple):
 
     def duration_seconds(self, now: datetime) -> int:
         """Return the time that they were there, overlapping connections counted once, whole seconds rounded down."""
-        if len(self.connections) == 1:  # nearly everybody: what the spans would come to, in a fifth of the time
-            [one] = self.connections
-            if one.joined is None or (left := one.left or now) < one.joined:
-                return 0
-            return (left - one.joined) // _SECOND
         return length(self.spans(now)) // _SECOND
 
 
 def length(spans: Iterable[Span]) -> timedelta:
     """Return how long the spans are together."""
-    return sum((span.left - span.joined for span in spans), timedelta())
+    return sum([span.left - span.joined for span in spans], timedelta())
 
 
-def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
-    """Say what the evidence of one connection means, by the laws above."""
-    left, reason, inferred = None, None, False
-    if evidence.last_leave is not None and not (evidence.last_join and evidence.last_join > evidence.last_leave):
-        left, reason = evidence.last_leave, evidence.leave_reason
-    elif ends := _inferred_ends(evidence, bounds):
-        (left, reason), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
-    joined = evidence.first_join
-    activity = evidence.first_activity
-    join_inferred = joined is None and activity is not None and (left is None or activity <= left)
-    return Connection(
-        evidence.connection_id, activity if join_inferred else joined, left, reason, inferred, join_inferred
-    )
+# --- the laws -------------------------------------------------------------------------------------------------------
+
+c = AttendeeConnection.__table__.c
 
 
-def _inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, str | None]]:
-    """Return C, R and K as far as they hold, each with its reason."""
+def person(row: Evidence) -> tuple[str, str]:
+    """Return whose connection it is: all of one attendee are one person's, anonymous ones never merge."""
+    return ("", row.connection_id) if row.attendee is None else (row.attendee, "")
+
+
+ANONYMOUS = case((c.attendee.is_(None), c.connection_id))
+PERSON = (c.attendee, ANONYMOUS)
+""":func:`person` in SQL."""
+
+
+def leave_stands(evidence: Evidence) -> bool:
+    """Law 1."""
+    return evidence.last_leave is not None and not (evidence.last_join and evidence.last_join > evidence.last_leave)
+
+
+LEAVE_STANDS = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))
+""":func:`leave_stands` in SQL."""
+NO_LEAVE_STANDS = or_(c.last_leave.is_(None), c.last_join > c.last_leave)
+"""Its opposite, as the condition of the index ``open`` has it, by which PostgreSQL finds the few such connections."""
+
+
+def inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, str | None]]:
+    """Law 2: return C, R and K as far as they hold, each with its reason."""
     ends: list[tuple[datetime, str | None]] = []
     present = evidence.last_join or evidence.first_activity
     if bounds.closed_at is not None and present is not None and present <= bounds.closed_at:
@@ -160,9 +173,42 @@ def _inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, s
     return ends
 
 
-def person(row: Evidence) -> tuple[str, str]:
-    """Return whose connection it is: all of one attendee are one person's, anonymous ones never merge."""
-    return ("", row.connection_id) if row.attendee is None else (row.attendee, "")
+def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnElement[bool]:
+    """Laws 1 to 3 in SQL: a leave stands, or C, R or K holds.
+
+    :param closed_at: C; may be NULL.
+    :param silent_since: now − cap.
+    """
+    closed = func.coalesce(c.last_join, c.first_activity) <= closed_at
+    absent, silent = c.absent_on >= c.last_evidence, c.last_evidence <= silent_since
+    return func.coalesce(or_(LEAVE_STANDS, closed, absent, silent), false())  # NULL where a time is not known
+
+
+def is_join_inferred(evidence: Evidence, left: datetime | None) -> bool:
+    """Law 4: the connection joined at its first activity, unless it had left by then."""
+    activity = evidence.first_activity
+    return evidence.first_join is None and activity is not None and (left is None or activity <= left)
+
+
+JOINED = func.coalesce(
+    c.first_join, case((or_(c.last_leave.is_(None), c.first_activity <= c.last_leave), c.first_activity))
+)
+"""Law 4 in SQL. An inferred leave is never before the first activity, so the leave that was reported decides."""
+
+
+def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
+    """Say what the evidence of one connection means, by the laws above."""
+    left, reason, inferred = None, None, False
+    if leave_stands(evidence):
+        left, reason = evidence.last_leave, evidence.leave_reason
+    elif ends := inferred_ends(evidence, bounds):
+        (left, reason), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
+    join_inferred = is_join_inferred(evidence, left)
+    joined = evidence.first_activity if join_inferred else evidence.first_join
+    return Connection(evidence.connection_id, joined, left, reason, inferred, join_inferred)
+
+
+# --- attendees ------------------------------------------------------------------------------------------------------
 
 
 def gather_attendees(rows: Iterable[Evidence], bounds: Bounds) -> list[Attendee]:
@@ -182,21 +228,19 @@ def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Atten
 
 
 def _attendee(rows: list[Evidence], bounds: Bounds) -> Attendee:
-    if len(rows) == 1:  # nearly everybody: nothing is to be sorted or chosen, which takes most of the time
-        [row] = rows
-        one = reduce_connection(row, bounds)
-        name = row.name if row.name_at is not None else None
-        return Attendee(row.attendee, name, one.joined, row.last_evidence, (one,))
-    connections = sorted(
-        ((row, reduce_connection(row, bounds)) for row in rows),
-        key=lambda pair: (pair[1].joined or pair[0].last_evidence, pair[1].id),
-    )
-    names = [(row.name_at, row.name) for row in rows if row.name is not None and row.name_at is not None]
-    joins = [connection.joined for _, connection in connections if connection.joined is not None]
+    pairs = [(row, reduce_connection(row, bounds)) for row in rows]
+    pairs.sort(key=_by_join)
+    names = [(row.name_at, row.name) for row in rows if row.name_at is not None and row.name is not None]
+    joins = [one.joined for _, one in pairs if one.joined is not None]
     return Attendee(
         attendee=rows[0].attendee,
         name=min(names)[1] if names else None,
         created_on=min(joins, default=None),
-        modified_on=max(row.last_evidence for row in rows),
-        connections=tuple(connection for _, connection in connections),
+        modified_on=max([row.last_evidence for row in rows]),
+        connections=tuple([one for _, one in pairs]),
     )
+
+
+def _by_join(pair: tuple[Evidence, Connection]) -> tuple[datetime, str]:
+    evidence, connection = pair
+    return connection.joined or evidence.last_evidence, connection.id

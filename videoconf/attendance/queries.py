@@ -1,52 +1,143 @@
-"""Reading the attendees of a meeting: in order, as a page or as a stream, so that memory does not grow with a meeting.
+"""What is asked about a meeting's attendance: the list of attendees, whole or a page of it, and the report.
 
-What evidence means is said in :mod:`videoconf.attendance.presence`. SQL has to know three of its laws, because it sorts
-and pages: who is one person (:data:`PERSON`), when somebody joined (:data:`JOINED`), and whether they have left
-(:func:`has_left`). Tests hold the two against each other over generated histories.
+What evidence means is said in :mod:`videoconf.attendance.presence`. Whole lists are streams, so that memory does not
+grow with a meeting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, literal_column, or_, select
+from sqlalchemy import Select, and_, bindparam, case, func, literal, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.attendance.presence import Attendee, Bounds, Evidence, reduce_attendees
-from videoconf.db.functions import by_code_point
-from videoconf.db.transactions import autocommit
-from videoconf.db.types import UTCDateTime
-from videoconf.meetings.models import Meeting
-from videoconf.tenancy import Caller, visible_to_bound
-
-c = AttendeeConnection.__table__.c
-
-ANONYMOUS = case((c.attendee.is_(None), c.connection_id))
-"""The connection of somebody anonymous, each of whom is a person of their own."""
-PERSON = (c.attendee, ANONYMOUS)
-
-JOINED = func.coalesce(
-    c.first_join, case((or_(c.last_leave.is_(None), c.first_activity <= c.last_leave), c.first_activity))
+from videoconf.attendance.presence import (
+    ANONYMOUS,
+    JOINED,
+    NO_LEAVE_STANDS,
+    PERSON,
+    Attendee,
+    Bounds,
+    Evidence,
+    c,
+    gather_attendees,
+    has_left,
+    reduce_attendees,
 )
+from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
+from videoconf.db.functions import by_code_point
+from videoconf.db.transactions import read, statements
+from videoconf.db.types import UTCDateTime
+from videoconf.errors import MeetingNotFound
+from videoconf.meetings.models import Meeting
+from videoconf.providers import Clock
+from videoconf.settings import Settings
+from videoconf.tenancy import Caller, visible_to_bound
 
 LOADED_AT_ONCE = 1000
 """Connections of a meeting up to which its list is simply loaded; beyond, rows come as they are asked for."""
 
 
-def has_left(closed_at: ColumnElement[Any], silent_since: datetime) -> ColumnElement[bool]:
-    """Return the condition of a connection that has left, by the laws.
+@dataclass(frozen=True)
+class AttendeeList:
+    """Attendees of a meeting, by first join, ties by id. Those of a large one can be gone through once."""
 
-    :param closed_at: C; may be NULL.
-    :param silent_since: now − cap.
-    """
-    told = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))
-    closed = func.coalesce(c.last_join, c.first_activity) <= closed_at
-    absent, silent = c.absent_on >= c.last_evidence, c.last_evidence <= silent_since
-    return func.coalesce(or_(told, closed, absent, silent), false())  # NULL where a time is not known
+    session_id: str | None
+    bounds: Bounds
+    attendees: Iterable[Attendee]
 
+
+@dataclass(frozen=True)
+class Report:
+    """The attendance of a meeting. The rows can be gone through once."""
+
+    session_id: str | None
+    bounds: Bounds
+    totals: MeetingTotals
+    rows: Iterator[Row]
+
+
+class Attendance:
+    """The questions. One instance serves all threads."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._cap = timedelta(hours=settings.connection_cap_hours)
+        self._clock = clock
+
+    def page(
+        self, caller: Caller, link: str, *, active: bool | None, page: int, page_size: int
+    ) -> tuple[AttendeeList, int]:
+        """Return one page of a meeting's attendees, and how many there are.
+
+        With ``active``, only those who are, or are not, there now.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        with read(snapshot=True) as session:
+            meeting, bounds = self._get(session, caller, link)
+            attendees, total = page_of_attendees(
+                session, meeting.id, bounds, active=active, limit=page_size, offset=(page - 1) * page_size
+            )
+            return AttendeeList(meeting.session_id, bounds, attendees), total
+
+    @contextmanager
+    def whole(self, caller: Caller, link: str, *, active: bool | None) -> Iterator[AttendeeList]:
+        """Give all of a meeting's attendees, in bounded memory; to be gone through within the block.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        found = load_connections(caller, link)
+        if found is None:
+            raise MeetingNotFound
+        meeting, connections = found
+        if len(connections) <= LOADED_AT_ONCE:
+            bounds = self._bounds(meeting)
+            few = gather_attendees(connections, bounds)
+            yield AttendeeList(meeting.session_id, bounds, _those(few, active))
+            return
+        with read(snapshot=True) as session:
+            meeting, bounds = self._get(session, caller, link)
+            many = stream_attendees(session, meeting.id, bounds)
+            yield AttendeeList(meeting.session_id, bounds, _those(many, active))
+
+    @contextmanager
+    def report(self, caller: Caller, link: str, rule: PresenceRule) -> Iterator[Report]:
+        """Give a meeting's report, in bounded memory; its rows are to be gone through within the block.
+
+        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        """
+        with read(snapshot=True) as session:  # gone through twice, for the totals and for the rows, which must agree
+            meeting, bounds = self._get(session, caller, link)
+            totals = reduce_totals(stream_attendees(session, meeting.id, bounds), bounds.now)
+            rows = (
+                reduce_row(attendee, rule, totals, bounds.now)
+                for attendee in stream_attendees(session, meeting.id, bounds)
+            )
+            yield Report(meeting.session_id, bounds, totals, rows)
+
+    def _get(self, session: Session, caller: Caller, link: str) -> tuple[Any, Bounds]:
+        meeting = find_meeting(session, caller, link)
+        if meeting is None:
+            raise MeetingNotFound
+        return meeting, self._bounds(meeting)
+
+    def _bounds(self, meeting: Any) -> Bounds:
+        ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
+        return Bounds(self._clock(), self._cap, max(ends, default=None))
+
+
+def _those(attendees: Iterable[Attendee], active: bool | None) -> Iterable[Attendee]:
+    if active is None:
+        return attendees
+    return (attendee for attendee in attendees if attendee.active is active)
+
+
+# --- statements -----------------------------------------------------------------------------------------------------
 
 # Anonymous ones first among equals: NULLs sort differently in the two databases, an empty text does not.
 _BY_ID = (by_code_point(func.coalesce(c.attendee, "")), by_code_point(func.coalesce(ANONYMOUS, "")))
@@ -71,8 +162,7 @@ _FIND_WITH_CONNECTIONS = (
     select(*_EVIDENCE, _MEETING.session_id, _MEETING.closed_at, _MEETING.end_time)
     .join_from(Meeting.__table__, AttendeeConnection.__table__, c.meeting_id == _MEETING.id, isouter=True)
     .where(*_OF_MEETING)
-    # In the statement's text: of a parameter PostgreSQL supposes that it cuts off nine tenths, and goes through a whole
-    # table in the hope of finding the first ones soon.
+    # Inlined: with a bound LIMIT PostgreSQL assumes 10 % and scans the table.
     .limit(literal_column(str(LOADED_AT_ONCE + 1)))
 )
 
@@ -87,7 +177,7 @@ def load_connections(caller: Caller, link: str) -> tuple[Any, list[Evidence]] | 
 
     Of a meeting that has more than :data:`LOADED_AT_ONCE`, one more than these.
     """
-    with autocommit() as connection:
+    with statements() as connection:
         rows = connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
     if not rows:
         return None
@@ -96,7 +186,7 @@ def load_connections(caller: Caller, link: str) -> tuple[Any, list[Evidence]] | 
 
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
-    """Give a meeting's attendees by first join, ties by id, as the rows come. Within a :func:`snapshot`."""
+    """Give a meeting's attendees by first join, ties by id, as the rows come. Within a ``read(snapshot=True)``."""
     found = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
     return reduce_attendees(map(Evidence._make, found), bounds)
 
@@ -106,8 +196,8 @@ def page_of_attendees(
 ) -> tuple[list[Attendee], int]:
     """Return some of a meeting's attendees by first join, ties by id, and how many there are.
 
-    Within a :func:`snapshot`. Only the connections of these attendees are loaded. With ``active``, only those who are,
-    or are not, there now.
+    Within a ``read(snapshot=True)``. Only the connections of these attendees are loaded. With ``active``, only those
+    who are, or are not, there now.
     """
     people = select(*PERSON, func.count().over().label("total")).where(c.meeting_id == meeting_id).group_by(*PERSON)
     if active is not None:
@@ -127,6 +217,5 @@ def page_of_attendees(
 
 def open_connections(session: Session, meeting_id: int) -> list[str]:
     """Return the ids of connections that joined and did not leave, whatever the meeting's own end says."""
-    gone = c.last_leave.is_not(None) & (c.last_join.is_(None) | (c.last_leave >= c.last_join))
-    statement = select(c.connection_id).where(c.meeting_id == meeting_id, ~gone)
+    statement = select(c.connection_id).where(c.meeting_id == meeting_id, NO_LEAVE_STANDS)
     return list(session.execute(statement).scalars())

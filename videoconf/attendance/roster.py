@@ -14,12 +14,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal, not_, or_, select, type_coerce, union, update
+from sqlalchemy import and_, literal, not_, select, type_coerce, union, update
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.merge import see
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.attendance.queries import c, has_left
+from videoconf.attendance.presence import NO_LEAVE_STANDS, c, has_left
 from videoconf.db.functions import greatest, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.db.types import UTCDateTime
@@ -79,7 +79,7 @@ class RosterReconciler:
         somebody_there = (
             select(c.meeting_id)
             .join(Meeting, Meeting.id == c.meeting_id)
-            .where(_is_open(), c.last_evidence > silent_since, not_(has_left(_CLOSED_AT, silent_since)))
+            .where(NO_LEAVE_STANDS, c.last_evidence > silent_since, not_(has_left(_CLOSED_AT, silent_since)))
         )
         begun = select(Meeting.id).where(Meeting.start_time > silent_since, Meeting.end_time.is_(None))
         due = (
@@ -131,11 +131,6 @@ class RosterReconciler:
             first = [row.connection_id for row in missing if row.missed_on is None]
             _update(session, meeting.id, again, observed_on, absent_on=c.missed_on, missed_on=None)
             _update(session, meeting.id, first, observed_on, missed_on=observed_on)
-
-
-def _is_open() -> ColumnElement[bool]:
-    """Return the condition of the index of this name, which finds the few connections that no leave has ended."""
-    return or_(c.last_leave.is_(None), c.last_join > c.last_leave)
 
 
 def _see(session: Session, meeting_id: int, one: RosterConnection, observed_on: datetime) -> None:

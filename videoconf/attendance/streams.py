@@ -13,13 +13,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
+from videoconf.attendance.presence import NO_LEAVE_STANDS, c
 from videoconf.db.functions import greatest
 from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.types import UTCDateTime
 from videoconf.providers import ProviderEvent
 
 STREAMS: Any = AttendeeStream.__table__
-s, c = AttendeeStream.__table__.c, AttendeeConnection.__table__.c
+s = AttendeeStream.__table__.c
 
 
 def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> None:
@@ -54,7 +55,7 @@ _THERE = (
         s.meeting_id == bindparam("meeting_id"),
         s.last_published.is_not(None),
         or_(s.last_gone.is_(None), s.last_published > s.last_gone),
-        or_(c.last_leave.is_(None), c.last_join > c.last_leave),
+        NO_LEAVE_STANDS,
     )
     .order_by(s.connection_id, s.stream_id)
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -29,7 +28,6 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
         "skip_autocommit_rollback": True,  # a connection that has no transaction needs none undone
         "connect_args": {
             "connect_timeout": 2,
-            "cursor_factory": _Cursor,
             "options": f"{session_limits} -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -94,32 +92,6 @@ def _begin_sqlite(connection: Connection) -> None:
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin is not None:
         connection.exec_driver_sql(begin)
-
-
-class _Cursor(psycopg.Cursor[Any]):
-    """Describes a result's columns when one is looked at; the driver's own describes all at once, in 2 µs each.
-
-    SQLAlchemy asks of every query whether there are any, and looks at them when it runs a statement for the first time.
-    """
-
-    @property
-    def description(self) -> Any:
-        result = self.pgresult
-        return _Columns(self) if result is not None and result.nfields else super().description
-
-
-class _Columns(Sequence[psycopg.Column]):
-    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
-        self._cursor = cursor
-
-    def __len__(self) -> int:
-        result = self._cursor.pgresult
-        return result.nfields if result is not None else 0
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[one] for one in range(len(self))[index]]
-        return psycopg.Column(self._cursor, range(len(self))[index])
 
 
 def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any) -> None:

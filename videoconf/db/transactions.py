@@ -1,7 +1,6 @@
-"""Transactions: the ways into the database.
+"""Transactions: the three ways into the database.
 
-:func:`read` and :func:`write` lend a session, for entities. :func:`autocommit` and :func:`begin` lend a connection, for
-the hot paths, which run statements on tables alone. :func:`snapshot` is for reads that span several statements.
+:func:`read` and :func:`write` lend a session, for entities. :func:`statements` lends a connection, for the hot paths.
 
 SQLite is the embedded default; PostgreSQL serves more than one node. Stored times come from the database's clock
 (:class:`~videoconf.db.functions.utc_now`), so nodes with different clocks agree; provider times come from the provider.
@@ -71,11 +70,12 @@ def write() -> Iterator[Session]:
 
 
 @contextmanager
-def read() -> Iterator[Session]:
-    """Reads without a transaction of their own on PostgreSQL (two round trips fewer); inside :func:`write`, joins it.
+def read(*, snapshot: bool = False) -> Iterator[Session]:
+    """Lend a session for reads, without a transaction on PostgreSQL (two round trips fewer); in :func:`write`, join it.
 
     What is loaded stays usable after the block, detached. No pooled connection is held afterwards.
 
+    :param snapshot: all statements of the block see one moment, so rows may come as they are asked for (``yield_per``).
     :raises DatabaseUnavailable: it cannot be reached or is busy.
     """
     session = db.session()
@@ -84,7 +84,8 @@ def read() -> Iterator[Session]:
         return
     try:
         if db.engine.dialect.name == "postgresql":
-            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            isolation = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+            session.connection(execution_options={"isolation_level": isolation})
         yield session
     except exc.SQLAlchemyError as error:
         raise_translated(error)
@@ -94,39 +95,28 @@ def read() -> Iterator[Session]:
 
 
 @contextmanager
-def begin() -> Iterator[Connection]:
-    """One transaction like :func:`write`, of a connection: on the hot paths, a session costs as much as a statement.
+def statements(*, atomic: bool = False) -> Iterator[Connection]:
+    """Lend a connection for statements on tables alone: on the hot paths, a session costs as much as a statement.
 
-    What is done here is not part of a :func:`write` around it, for which SQLite has it wait in vain.
+    Each statement is a transaction of its own. Results must be read to their ends, or SQLite goes on with the snapshot
+    of one. What is done here is not part of a :func:`write` around it, and on SQLite waits for it in vain. No pooled
+    connection is held afterwards.
 
-    :raises DatabaseUnavailable: as there.
-    :raises InternalError: something in the block was rolled back and the block went on: nothing was stored.
-    """
-    with _connected({"sqlite_begin": "BEGIN IMMEDIATE"}) as connection, connection.begin() as transaction:
-        yield connection
-        if not transaction.is_active:
-            raise InternalError("a failure within the transaction was not let through")
-
-
-@contextmanager
-def autocommit() -> Iterator[Connection]:
-    """Lend a connection on which each statement is a transaction of its own.
-
-    For the hot paths that need but one statement, of columns: a session, BEGIN and COMMIT cost more than the statement
-    itself. What is done here is not part of a :func:`write` around it. Results are to be read to their ends, or SQLite
-    goes on with the snapshot of one. No pooled connection is held afterwards.
-
+    :param atomic: the block is one transaction, as in :func:`write`.
     :raises DatabaseUnavailable: it cannot be reached; :class:`DatabaseBusy`, :class:`DatabaseFull`: nothing was stored.
+    :raises InternalError: an atomic block suppressed a failure that rolled it back: nothing was stored.
     """
-    with _connected(_AUTOCOMMIT[db.engine.dialect.name]) as connection:
-        yield connection
-
-
-@contextmanager
-def _connected(options: dict[str, Any]) -> Iterator[Connection]:
+    options = {"sqlite_begin": "BEGIN IMMEDIATE"} if atomic else _AUTOCOMMIT[db.engine.dialect.name]
     try:
         with db.engine.connect() as connection:
-            yield connection.execution_options(**options)
+            connection.execution_options(**options)
+            if not atomic:
+                yield connection
+                return
+            with connection.begin() as transaction:
+                yield connection
+                if not transaction.is_active:
+                    raise InternalError("a failure within the transaction was suppressed")
     except exc.SQLAlchemyError as error:
         raise_translated(error)
         raise
@@ -137,26 +127,6 @@ _AUTOCOMMIT: dict[str, dict[str, Any]] = {
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
     "sqlite": {"sqlite_begin": None},
 }
-
-
-@contextmanager
-def snapshot() -> Iterator[Session]:
-    """Reads that all see one moment, with rows that come as they are asked for (``yield_per``), not all at once.
-
-    The connection is held until the block ends, so nothing in it waits for anybody else.
-
-    :raises DatabaseUnavailable: it cannot be reached or is busy.
-    """
-    session = db.session()
-    try:
-        if db.engine.dialect.name == "postgresql":
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
-    except exc.SQLAlchemyError as error:
-        raise_translated(error)
-        raise
-    finally:
-        session.close()
 
 
 def lock(transaction: Transaction, name: str) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import delete, insert, select, update
 from videoconf import idempotency
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_in
-from videoconf.db.transactions import Transaction, autocommit, begin, write
+from videoconf.db.transactions import Transaction, statements, write
 from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
@@ -149,7 +149,7 @@ class Creation:
         if not provider.is_eager:
             with write() as session:
                 return self._finish(session, self._insert(session, caller, new, provider), new)
-        with autocommit() as connection:
+        with statements() as connection:
             return self._insert(connection, caller, new, provider)
 
     def _begin_once(self, caller: Caller, new: NewMeeting, key: str) -> _Begun | str:
@@ -243,7 +243,7 @@ class Creation:
             )
 
     def _bind(self, begun: _Begun, ref: SessionRef, target_id: int | None, new: NewMeeting) -> None:
-        with begin() as transaction:
+        with statements(atomic=True) as transaction:
             if not self._sessions.bind(transaction, begun.id, begun.provider.key, ref, target_id):
                 # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
                 logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)

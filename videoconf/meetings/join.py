@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from videoconf.db.functions import utc_now
-from videoconf.db.transactions import autocommit, begin, write
+from videoconf.db.transactions import statements, write
 from videoconf.errors import (
     CapabilityUnsupported,
     MeetingEnded,
@@ -88,7 +88,7 @@ class Joining:
         """
         if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
             raise RoleForbidden
-        with autocommit() as connection:
+        with statements() as connection:
             meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
         if meeting is None:
             raise MeetingNotFound
@@ -137,7 +137,7 @@ class Joining:
             meeting.meeting_link, meeting.is_archived, meeting.end_to_end_encryption, meeting.provider_options, storage
         )
         ref = provider.ensure_session(request)
-        with begin() as transaction:
+        with statements(atomic=True) as transaction:
             if self._sessions.bind(transaction, meeting.id, provider.key, ref, target_id):
                 return ref
             of_winner = select(_MEETING.account, _MEETING.session_id).where(_MEETING.id == meeting.id)

@@ -17,10 +17,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, event
-from structlog.contextvars import bound_contextvars
 
 from videoconf import __version__
 from videoconf.errors import ConfigurationError, VideoconfError
+from videoconf.observability.logging import log_context
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import Settings
 
@@ -205,7 +205,7 @@ class Tracing:
         started = self._tracer.start_as_current_span(
             name, context, kind, attributes, record_exception=False, set_status_on_exception=False
         )
-        with started as span, bound_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id)):
+        with started as span, log_context(trace_id=format_trace_id(span.get_span_context().trace_id)):
             yield span
 
 

@@ -1,8 +1,4 @@
-"""HTTP connections on which everything, from the look-up of the name to the last byte of the body, ends by a deadline.
-
-The time-outs of urllib3 hold for each read by itself: a peer that drips a byte a second keeps a thread as long as it
-likes. Nor do they bound the look-up of a name, and they hold for each of its addresses anew. Here a socket gives every
-read and write only what is left of one deadline, so that no watchdog thread is needed.
+"""HTTP connections to providers: kept alive, each request over by a deadline.
 
 This works on urllib3's connections rather than on its pools, because the pools log path and query of each request.
 """
@@ -10,24 +6,20 @@ This works on urllib3's connections rather than on its pools, because the pools 
 from __future__ import annotations
 
 import logging
-import math
 import os
-import socket
 import ssl
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Lock
+from typing import NamedTuple
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+from videoconf.bounded_connection import BoundedConnection, BoundedSocket, Bounds
 
 # It warns of malformed response headers with our URL, query included, and with what the peer sent.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
@@ -37,7 +29,7 @@ IDLE_SECONDS = 30.0
 
 
 class NotSent(HTTPError):
-    """No connection came to be: not one byte of the request was sent."""
+    """The connection was not established: not one byte of the request was sent."""
 
 
 class Origin(NamedTuple):
@@ -48,122 +40,35 @@ class Origin(NamedTuple):
     port: int | None
 
 
-class _DeadlineSocket(socket.socket):
-    deadline = math.inf
-    between_bytes_seconds = math.inf
-
-    def _arm(self) -> None:
-        left = min(self.deadline - time.monotonic(), self.between_bytes_seconds)
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        self.settimeout(left)
-
-    def settimeout(self, value: float | None) -> None:
-        if value != self.gettimeout():  # the same again would be a system call all the same, and urllib3 makes two
-            super().settimeout(value)
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        self._arm()
-        return super().recv_into(buffer, nbytes or 0, flags)
-
-    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        self._arm()
-        super().sendall(data, flags)
-
-
-class _DeadlineTLSSocket(_DeadlineSocket, ssl.SSLSocket):
-    pass
-
-
-class _Connection(HTTPConnection):
-    deadline: float
-    connect_seconds: float
+class _Connection(BoundedConnection):
     between_bytes_seconds: float
-    sock: _DeadlineSocket | None
-    wire: _DeadlineSocket | None = None
-    """The latest ``sock``, which http.client forgets when it hands it over to a response."""
-    _held: bytearray | None = None
+    sock: BoundedSocket | None
+    _latest: BoundedSocket | None = None
+    """http.client clears ``sock`` when it hands the socket over to a response."""
 
     def arm(self, deadline: float) -> None:
-        self.deadline = deadline
-        if self.wire is not None:
-            self.wire.deadline = deadline
+        self.bounds.deadline = deadline
 
     def connect(self) -> None:
         try:
             super().connect()
         except (OSError, HTTPError) as error:
-            raise NotSent(str(error) or type(error).__name__) from error
+            reason = error.__cause__ or error  # urllib3 adds the name of its class and the address
+            raise NotSent(str(reason) or type(reason).__name__) from error
         assert self.sock is not None  # noqa: S101  # for mypy
-        self.sock.between_bytes_seconds = self.between_bytes_seconds
-        self.sock.deadline = self.deadline
-        self.wire = self.sock
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send head and body together: in two pieces they cost a system call more, and wake the peer twice."""
-        self._held = bytearray()
-        try:
-            super().request(*args, **kwargs)
-        finally:
-            held, self._held = self._held, None
-        self.send(held)
-
-    def send(self, data: Any) -> None:
-        if self._held is None:
-            super().send(data)
-        else:
-            self._held += data
+        self.timeout = self.between_bytes_seconds
+        self.sock.settimeout(self.timeout)
+        self._latest = self.sock
 
     def abandon(self) -> None:
-        """Close, also under a response that nobody has got to close: its head was readable, but not to urllib3."""
+        """Close the socket too, which a response with an unreadable head keeps open."""
         self.close()
-        if self.wire is not None and (descriptor := self.wire.detach()) >= 0:
+        if self._latest is not None and (descriptor := self._latest.detach()) >= 0:
             os.close(descriptor)
-
-    def _new_conn(self) -> socket.socket:
-        until = min(time.monotonic() + self.connect_seconds, self.deadline)
-        addresses = _look_up(self._dns_host, self.port, until - time.monotonic())
-        failure: OSError = socket.gaierror("the name has no address")
-        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-            connecting = _DeadlineSocket(family, kind, protocol)
-            try:
-                connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                # Each address gets its share, so that a dead first one leaves time for the others.
-                connecting.settimeout(max((until - time.monotonic()) / (len(addresses) - tried), 0.001))
-                connecting.connect(address)
-            except OSError as error:
-                connecting.close()
-                failure = error
-            else:
-                # A TLS handshake takes the time-out over, and takes it for the whole of itself.
-                connecting.settimeout(max(until - time.monotonic(), 0.001))
-                return connecting
-        raise failure
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
     pass
-
-
-def _look_up(host: str, port: int, seconds: float) -> list[Any]:
-    """Resolve a name within a time that the system's resolver, which may take half a minute, knows nothing of."""
-    results: SimpleQueue[list[Any] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            results.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:
-            results.put(error)
-
-    # A thread and no pool: the threads of a pool do not survive a fork of the server, and then nothing resolves.
-    Thread(target=look_up, name="videoconf-dns", daemon=True).start()
-    try:
-        result = results.get(timeout=max(seconds, 0.0))
-    except Empty:
-        raise TimeoutError("the name was not resolved in time") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 class Connections:
@@ -211,18 +116,16 @@ class Connections:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.sslsocket_class = _DeadlineTLSSocket
-        return context
+        return ssl.create_default_context()
 
     def _make(self, origin: Origin) -> _Connection:
         if origin.scheme == "https":
             connection: _Connection = _TLSConnection(
-                origin.host, origin.port, timeout=self._between_bytes_seconds, ssl_context=self._tls
+                origin.host, origin.port, timeout=self._connect_seconds, ssl_context=self._tls
             )
         else:
-            connection = _Connection(origin.host, origin.port, timeout=self._between_bytes_seconds)
-        connection.connect_seconds = self._connect_seconds
+            connection = _Connection(origin.host, origin.port, timeout=self._connect_seconds)
+        connection.bounds = Bounds()
         connection.between_bytes_seconds = self._between_bytes_seconds
         return connection
 

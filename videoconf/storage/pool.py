@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import socket
-from queue import Empty, SimpleQueue
-from threading import Thread
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from videoconf.bounded_connection import BoundedConnection, call_within
 from videoconf.errors import StorageUnavailable
-from videoconf.storage.deadline import storage_seconds_left
 from videoconf.storage.guard import EndpointGuard
-from videoconf.storage.wire import LARGEST_ANSWER_BYTES, BoundedSocket, BoundedTLSSocket, Exchange, bounded
+from videoconf.storage.wire import LARGEST_ANSWER_BYTES, Exchange
 
 if TYPE_CHECKING:
     from urllib3.connectionpool import HTTPConnectionPool
@@ -20,7 +17,7 @@ P = TypeVar("P", bound="type[HTTPConnectionPool]")
 
 LOOK_UP_SECONDS = 5.0
 MOST_ADDRESSES = 4
-"""Of one name that are tried."""
+"""How many addresses of a name are tried."""
 
 
 def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float = LARGEST_ANSWER_BYTES) -> P:
@@ -32,56 +29,32 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
 
     :param largest_answer_bytes: infinity for a pool by which objects are read as streams; errors are bounded anyway.
     """
-    from urllib3.connection import HTTPSConnection
-    from urllib3.util.ssl_ import create_urllib3_context
 
-    class GuardedConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]  # known only when it runs
-        _dns_host: str
-        timeout: Any
-        ssl_context: Any
+    class GuardedConnection(BoundedConnection, pool.ConnectionCls):  # type: ignore[name-defined,misc]  # known only when it runs
+        bounds: Exchange
         sock: Any
-        exchange = Exchange(largest_answer_bytes)
 
-        def _new_conn(self) -> socket.socket:
-            # The name in the connection is replaced by an address only as long as the socket connects: the Host
-            # header, SNI and the check of the certificate go on with the name.
-            name: str = self._dns_host
-            timeout: float | None = self.timeout
-            patience = math.inf if timeout is None else timeout
-            failure: Exception = StorageUnavailable()
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.bounds = Exchange(largest_answer_bytes)  # a pool connects by TLS before the request begins
+
+        def addresses(self, seconds: float) -> Sequence[str]:
             try:
-                self.exchange.seconds_left(patience)  # raises what no SDK tries again
-                for address in _look_up(guard, name, self.port)[:MOST_ADDRESSES]:
-                    self._dns_host = address
-                    self.timeout = self.exchange.seconds_left(patience)
-                    try:
-                        return bounded(super()._new_conn())
-                    except Exception as error:
-                        failure = error
-                self.exchange.seconds_left(patience)
-            finally:
-                self._dns_host, self.timeout = name, timeout
-            raise failure
-
-        def connect(self) -> None:
-            if isinstance(self, HTTPSConnection):
-                self.ssl_context = self.ssl_context or create_urllib3_context()
-                self.ssl_context.sslsocket_class = BoundedTLSSocket
-            super().connect()
-            if not isinstance(self.sock, BoundedSocket):
-                raise TypeError("the socket was replaced by one that nothing bounds")
-            self.sock.exchange = self.exchange
+                found = call_within(min(LOOK_UP_SECONDS, seconds), guard.addresses, self.host, self.port)
+            except TimeoutError:
+                raise StorageUnavailable("The storage target's host name was not resolved in time.") from None
+            return found[:MOST_ADDRESSES]
 
         def putrequest(self, *args: Any, **kwargs: Any) -> None:
-            self.exchange = Exchange(largest_answer_bytes)
+            self.bounds = Exchange(largest_answer_bytes)
             if self.sock is not None:
-                self.sock.exchange = self.exchange
+                self.sock.bounds = self.bounds
             super().putrequest(*args, **kwargs)
 
         def getresponse(self) -> Any:
             response = super().getresponse()
             if response.status >= 300:
-                self.exchange.refuse_more()
+                self.bounds.refuse_more()
             response.headers.discard("Content-Encoding")  # a mebibyte of it may be a gibibyte in memory
             return response
 
@@ -89,23 +62,3 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
         ConnectionCls = GuardedConnection
 
     return GuardedPool  # type: ignore[return-value]  # the same
-
-
-def _look_up(guard: EndpointGuard, host: str, port: int) -> list[str]:
-    """Ask the guard for addresses, within a time of which the system's resolver knows nothing."""
-    results: SimpleQueue[list[str] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            results.put(guard.addresses(host, port))
-        except Exception as error:
-            results.put(error)
-
-    Thread(target=look_up, name="videoconf-storage-dns", daemon=True).start()
-    try:
-        result = results.get(timeout=min(LOOK_UP_SECONDS, storage_seconds_left()))
-    except Empty:
-        raise StorageUnavailable("The storage target's host name was not resolved in time.") from None
-    if isinstance(result, Exception):
-        raise result
-    return result

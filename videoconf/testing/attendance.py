@@ -102,11 +102,9 @@ def _logging_kept() -> Iterator[None]:
     """Undo what an application does to the logging of its process: this one is somebody's test run."""
     loggers = [logging.getLogger(), logging.getLogger("videoconf")]
     kept = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
-    switches = {name: getattr(logging, name) for name in ("logThreads", "logMultiprocessing", "_srcfile")}
     try:
         yield
     finally:
         for logger, level, handlers in kept:
             logger.setLevel(level)
             logger.handlers[:] = handlers
-        vars(logging).update(switches)

@@ -304,10 +304,10 @@ def _read_request(stream: BinaryIO) -> Received | None:
 
 
 @contextlib.contextmanager
-def black_hole() -> Iterator[int]:
-    """Give a port of 127.0.0.1 that answers no SYN: a listener whose backlog is full."""
+def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """Give a port, by default a free one of 127.0.0.1, that answers no SYN: a listener whose backlog is full."""
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        listener = stack.enter_context(socket.create_server((host, port), backlog=0))
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)

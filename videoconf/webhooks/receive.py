@@ -14,7 +14,7 @@ from sqlalchemy import Insert, bindparam, literal, literal_column, select, updat
 from videoconf.archives.merge import merge_evidence as merge_archive_evidence
 from videoconf.attendance import merge, streams
 from videoconf.db.functions import greatest
-from videoconf.db.transactions import Transaction, begin, dialect_of, entities
+from videoconf.db.transactions import Transaction, dialect_of, entities, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
@@ -43,7 +43,7 @@ def receive(provider: ProviderPort, request: WebhookRequest) -> WebhookReply | N
     if (reply := provider.answer_handshake(request)) is not None:
         return reply
     events = provider.parse_webhook(request)
-    with begin() as transaction:
+    with statements(atomic=True) as transaction:
         outcomes = [_take(transaction, provider, request, event) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
         WEBHOOK_EVENTS.labels(provider.key, outcome).inc()

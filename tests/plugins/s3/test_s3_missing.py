@@ -3,38 +3,37 @@
 from datetime import UTC, datetime
 
 import pytest
-from botocore.exceptions import ClientError
+from werkzeug import Response
 
 from videoconf.errors import StorageContainerNotFound, StoredObjectNotFound
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf_s3.target import S3Target
 
 
-def answering(status):
-    def head(**asked):
-        raise ClientError({"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Head")
-
-    return head
-
-
 @pytest.mark.parametrize(
     ("head_bucket", "expected"),
     [
-        (lambda **asked: {}, StoredObjectNotFound),
-        (answering(404), StorageContainerNotFound),
-        (answering(403), StoredObjectNotFound),
-        (answering(503), StoredObjectNotFound),
+        (200, StoredObjectNotFound),
+        (404, StorageContainerNotFound),
+        (403, StoredObjectNotFound),
+        (503, StoredObjectNotFound),
     ],
     ids=["there", "missing", "not told", "not now"],
 )
-def test_a_bucket_is_missing_only_where_the_server_says_so(monkeypatch, head_bucket, expected):
-    class Client:
-        head_object = staticmethod(answering(404))
-
-    Client.head_bucket = staticmethod(head_bucket)
-    monkeypatch.setattr(S3Target, "_client", Client)
-    context = StorageContext(lambda: datetime.now(UTC), EndpointGuard(()))
-    target = S3Target({"bucket": "archives", "region": "eu-west-1"}, context)
+def test_bucket_counts_as_missing_only_after_its_own_404(httpserver, head_bucket, expected):
+    httpserver.expect_request("/archives/k", method="HEAD").respond_with_response(Response(status=404))
+    httpserver.expect_request("/archives", method="HEAD").respond_with_response(Response(status=head_bucket))
+    configuration = {
+        "bucket": "archives",
+        "region": "eu-west-1",
+        "endpoint": httpserver.url_for("").rstrip("/"),
+        "access_key": "key",
+        "secret_key": "secret",
+    }
+    context = StorageContext(lambda: datetime.now(UTC), EndpointGuard(S3Target.hosts, development=True))
+    target = S3Target(configuration, context)
     with pytest.raises(expected) as raised:
         target.stat("k")
     assert type(raised.value) is expected
+    assert {request.path for request, _ in httpserver.log} == {"/archives/k", "/archives"}
+    target.close()

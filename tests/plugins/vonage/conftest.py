@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from videoconf.providers import ProviderContext, Secret
+from videoconf.providers import ProviderContext, Secret, SessionRef
 from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings
 
@@ -20,6 +21,12 @@ API_SECRET = "an.api.secret.that_ends_like_a.file"
 APPLICATION_ID = "6f1c9cc4-5a5c-4d6f-9f3b-0a1b2c3d4e5f"
 SIGNATURE_SECRET = "callbacks-are-signed-with-this-secret"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def session_of(account: str) -> SessionRef:
+    """Make a session with an id as Vonage makes them, which names the account."""
+    noise = base64.urlsafe_b64encode(f"1~{account}~~1760000000000~noise~~".encode()).decode().rstrip("=")
+    return SessionRef(account, f"2_{noise}")
 
 
 def pem(key: Any, *, password: bytes | None = None, form: Any = serialization.PrivateFormat.PKCS8) -> str:

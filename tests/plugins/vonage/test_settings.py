@@ -1,15 +1,25 @@
 """Which settings are taken, which environment they mean, and that none of them is repeated."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.plugins.vonage.conftest import API_KEY, API_SECRET, APPLICATION_ID, pem
+from tests.plugins.vonage.conftest import API_KEY, API_SECRET, APPLICATION_ID, pem, session_of
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import undeclared_capabilities
-from videoconf.providers import Capability, Secret, StorageScope, StoresArchives, WebhookAuthentication
+from videoconf.providers import (
+    Capability,
+    Role,
+    Secret,
+    StorageScope,
+    StoresArchives,
+    TokenRequest,
+    WebhookAuthentication,
+)
 from videoconf_vonage.provider import OpenTokProvider, VonageProvider
 from videoconf_vonage.settings import VonageSettings
 
@@ -89,8 +99,11 @@ class TestPrivateKey:
         path.write_text(text)
         old = pem(application_key, form=serialization.PrivateFormat.TraditionalOpenSSL)
         for given in (text, str(path), text.replace("\n", "\\n"), f"\n{text}\n", old):
-            number = with_key(given)._credentials.signing_key.private_numbers()
-            assert number == application_key.private_numbers()
+            request = TokenRequest(Role.PUBLISHER, datetime.now(UTC) + timedelta(hours=1))
+            token = with_key(given).issue_token(session_of(APPLICATION_ID), request).token
+            jwt.decode(
+                token, application_key.public_key(), ["RS256"], options={"verify_exp": False, "verify_iat": False}
+            )
 
     def test_what_is_no_usable_key_is_refused_without_being_repeated(self, with_key, application_key, tmp_path):
         broken = tmp_path / "broken.pem"
@@ -139,7 +152,8 @@ def test_a_signature_secret_that_can_be_guessed_is_warned_of(make_provider, capl
 
 def test_no_secret_is_in_a_repr(make_provider, credentials):
     provider = make_provider(webhook_token=Secret("t" * 16))
-    seen = repr([provider, provider.settings, provider._credentials, vars(provider._credentials), provider._rest])
+    parts = vars(provider).values()
+    seen = repr([provider, *parts, *(vars(part) for part in parts if hasattr(part, "__dict__"))])
     for value in (*credentials.values(), *provider.settings.signature_secrets, provider.settings.webhook_token):
         if isinstance(value, Secret):
             assert value.reveal() not in seen

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from tests.plugins.vonage.conftest import API_KEY, API_SECRET, APPLICATION_ID
-from videoconf.errors import ProviderAuthFailed, ProviderRejected, ValidationFailed
+from tests.plugins.vonage.conftest import API_KEY, API_SECRET, APPLICATION_ID, session_of
+from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderUnavailable, ValidationFailed
 from videoconf.providers import Role, SessionRef, TokenRequest
 
 COMMON = {"session_id", "role", "iat", "exp", "scope"}
@@ -21,11 +21,6 @@ COMMON = {"session_id", "role", "iat", "exp", "scope"}
 
 def decoded(part):
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def session_of(account):
-    noise = base64.urlsafe_b64encode(f"1~{account}~~1760000000000~noise~~".encode()).decode().rstrip("=")
-    return SessionRef(account, f"2_{noise}")
 
 
 @pytest.fixture
@@ -128,8 +123,25 @@ def test_no_secret_is_taken_for_a_file_or_written_to_one(make_provider, read, mo
     assert read(token)["role"] == "publisher"
 
 
-def test_requests_are_signed_anew_and_briefly(provider, read, environment):
-    first, second = (provider._credentials.headers() for _ in range(2))
+class NotedHeaders:
+    """An HTTP client that notes the headers of two attempts and reaches no server."""
+
+    def __init__(self):
+        self.noted = []
+
+    def request(self, *args, headers, **options):
+        self.noted += [headers(), headers()]
+        raise ProviderUnavailable
+
+    def close(self):
+        pass
+
+
+def test_each_attempt_is_signed_again_and_briefly(make_provider, read, environment):
+    client = NotedHeaders()
+    with pytest.raises(ProviderUnavailable):
+        make_provider(http=lambda account: client).check()
+    first, second = client.noted
     assert first["Accept"] == "application/json"
     name = "X-OPENTOK-AUTH" if environment == "opentok" else "Authorization"
     claims = [read(headers[name].removeprefix("Bearer ")) for headers in (first, second)]

@@ -137,6 +137,13 @@ def test_whitespace_does_not_count_where_the_hash_covers_the_compact_body(make_p
             compact.verify_webhook(callback(signed(payload_hash=hashed), body=inside))
 
 
+@pytest.mark.timeout(10)
+def test_compacting_a_long_callback_ends_soon(make_provider, signed):
+    body = b'\\"' * 100_000
+    hashed = hashlib.sha256(body).hexdigest()
+    make_provider(payload_hash="compact").verify_webhook(callback(signed(payload_hash=hashed), body=body))
+
+
 FORGERIES = {
     "no claims": dict.fromkeys(["iat", "jti", "iss", "payload_hash", "api_key", "application_id"]),
     "no hash": {"payload_hash": None},

@@ -33,9 +33,9 @@ def shell_with(settings: Settings) -> Flask:
     app = Flask("shell", static_folder=None)
     init_auth(app, settings)
     init_requests(app)
-    register_problem_handlers(app)
     configure_openapi(app)
     api = Api(app)
+    register_problem_handlers(app)
     things = Blueprint("things", __name__, tag=Tag.SESSIONS)
 
     @things.route("/things", methods=["POST"])

@@ -28,6 +28,7 @@ class Issuer:
 
     def __init__(self, server):
         self.server, self.keys, self.fetches, self.is_up = server, {}, 0, True
+        self.before_answer = lambda: None
         server.expect_request("/keys").respond_with_handler(self._answer)
 
     @property
@@ -47,6 +48,7 @@ class Issuer:
         from werkzeug import Response
 
         self.fetches += 1
+        self.before_answer()
         if not self.is_up:
             return Response("gone", 503)
         entries = [{"use": "sig", **public, "kid": key_id} for key_id, (_, _, public) in self.keys.items()]
@@ -55,8 +57,10 @@ class Issuer:
 
 class Clock:
     now = 1000.0
+    readings = 0
 
     def __call__(self):
+        self.readings += 1
         return self.now
 
 
@@ -148,17 +152,17 @@ def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
     assert issuer.fetches == 1, "requests wait for it: it is not repeated"
 
 
-def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys, stopwatch, monkeypatch):
+def test_one_thread_fetches_and_the_others_use_known_keys(issuer, keys, stopwatch):
     issuer.add("k")
     known = keys.find("k", "RS256")
     asking, answer = threading.Event(), threading.Event()
 
-    def fetch():
+    def wait():
         asking.set()
         assert answer.wait(10)
-        raise ConnectionError
+        issuer.is_up = False
 
-    monkeypatch.setattr(keys, "_fetch", fetch)
+    issuer.before_answer = wait
     stopwatch.now += REFRESH_SECONDS
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(keys.find, "k", "RS256")
@@ -171,10 +175,19 @@ def test_while_one_thread_asks_the_others_go_on_with_what_there_is(issuer, keys,
         assert first.result(10) is known
 
 
-def test_who_waited_for_the_keys_does_not_ask_again(issuer, keys, stopwatch):
+def test_a_thread_that_waited_does_not_fetch_again(issuer, keys, stopwatch):
     issuer.add("k")
-    keys.find("k", "RS256")
-    keys._refresh(stopwatch.now)
+
+    def wait_for_the_other():
+        give_up_at = time.monotonic() + 1
+        while stopwatch.readings < 2 and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        time.sleep(0.05)  # until it waits for the keys
+
+    issuer.before_answer = wait_for_the_other
+    with ThreadPoolExecutor(2) as pool:
+        found = [call.result(10) for call in [pool.submit(keys.find, "k", "RS256") for _ in range(2)]]
+    assert None not in found
     assert issuer.fetches == 1
 
 

@@ -17,7 +17,6 @@ from videoconf.errors import (
     ProviderResourceNotFound,
 )
 from videoconf.providers import Answer
-from videoconf.providers.connection import _DeadlineSocket
 from videoconf.testing.faulty_server import (
     endless,
     gzip_bomb,
@@ -52,20 +51,6 @@ def test_json_and_form_bodies(client, server):
     assert (first.headers["content-type"], json.loads(first.body)) == ("application/json", {"name": "é"})
     assert (second.headers["content-type"], second.body) == ("application/x-www-form-urlencoded", b"a=1+2&b=%26")
     assert (third.headers["content-type"], third.body) == ("application/merge-patch+json", b"{}")
-
-
-def test_head_and_body_are_sent_in_one_piece(client, server, monkeypatch):
-    pieces, sendall = [], _DeadlineSocket.sendall
-
-    def noted(self, data, flags=0):
-        pieces.append(bytes(data))
-        sendall(self, data, flags)
-
-    monkeypatch.setattr(_DeadlineSocket, "sendall", noted)
-    server.on("/x", reply())
-    for _ in range(2):  # on a new connection, and on the one that is kept
-        create(client, server.url("/x"), json={"name": "x"})
-    assert [(piece[:5], piece[-13:]) for piece in pieces] == [(b"POST ", b'{"name": "x"}')] * 2
 
 
 def test_a_call_that_simply_succeeds_is_a_line_at_debug_only(client, server, pauses, caplog):

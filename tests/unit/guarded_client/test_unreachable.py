@@ -42,7 +42,9 @@ def test_a_create_goes_through_once_the_provider_listens_again(client, server, m
     monkeypatch.setattr(
         socket,
         "getaddrinfo",
-        lambda host, p, **options: real(host, server.port if hasattr(client, "healed") else port, **options),
+        lambda host, p, *rest, **options: real(
+            host, server.port if hasattr(client, "healed") else port, *rest, **options
+        ),
     )
     server.on("/x", reply(200, b"{}"))
     create(client, server.url("/x"))
@@ -72,14 +74,19 @@ def test_a_resolver_that_does_not_answer(client, outcomes, pauses, monkeypatch):
 def test_a_dead_address_leaves_time_for_the_next(make_client, server, monkeypatch):
     client = make_client(connect_seconds=0.6, attempt_seconds=2)
     server.on("/x", reply())
-    with black_hole() as port:
-        addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)),
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port)),
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    asked, real = [], socket.getaddrinfo
+
+    def resolve(host, *rest, **options):
+        asked.append(host)
+        addresses = ("127.0.0.2", "127.0.0.1") if host == "provider.test" else (host,)
+        return [one for address in addresses for one in real(address, *rest, **options)]
+
+    with black_hole("127.0.0.2", server.port):
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
         with within(0.55):
-            assert create(client, server.url("/x")).status == 200
+            assert create(client, server.url("/x", host="provider.test")).status == 200
+    assert asked[0] == "provider.test"
+    assert "127.0.0.2" in asked
 
 
 def test_tls_keeps_alive(trusting_client, tls_server):
