@@ -15,7 +15,6 @@ from sqlalchemy import select, text
 from tests.support.clock import SteppedClock
 from tests.support.service import ON_SQLITE, service_of
 from tests.support.settings import JWT_SECRET
-from videoconf.api.services import services
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read, write
 from videoconf.providers import ArchiveStatus, Secret
@@ -75,29 +74,21 @@ def test_a_large_archive_is_copied_in_bounded_memory_though_its_worker_is_killed
     assert service.api("POST", f"/archives/{archive_id}/stop").status == 200
     service.fake.change_archive(archive_id, ArchiveStatus.AVAILABLE)
     service.deliver()
-    with app.app_context():
-        target = services(app).targets.open(1)
 
     def start_worker():
         command = [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "worker", "--threads", "1"]
         with (tmp_path / "worker.log").open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log)
 
-    def unfinished():
-        try:
-            return target._client.list_multipart_uploads(Bucket="archives").get("Uploads", ())
-        except target._client.exceptions.NoSuchUpload:
-            return ()  # so says the server of a bucket that never had one
-
     first = start_worker()
     try:
-        wait_for(unfinished, first)
+        wait_for(s3_server.unfinished, first)
         time.sleep(2)  # somewhere in the middle
         assert first.poll() is None
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
-    assert unfinished(), "it was killed before it was done"
+    assert s3_server.unfinished(), "it was killed before it was done"
     with app.app_context(), write() as session:  # in place of a minute of waiting
         session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
 
@@ -108,7 +99,7 @@ def test_a_large_archive_is_copied_in_bounded_memory_though_its_worker_is_killed
         second.terminate()
         second.wait(60)
     assert peak < MOST_RESIDENT_KIB, f"{peak >> 10} MiB"
-    assert not unfinished()
+    assert not s3_server.unfinished()
     stored = s3_server.folder / "archives" / link / f"{archive_id}.mp4"
     size_bytes = service.api("GET", f"/archives/{archive_id}").json["sizeBytes"]
     assert stored.stat().st_size == size_bytes >= SIZE_BYTES
@@ -120,5 +111,4 @@ def test_a_large_archive_is_copied_in_bounded_memory_though_its_worker_is_killed
     assert [entry.after["sha256"] for entry in delivered] == [found]
     assert list((s3_server.folder / "archives").rglob("*.mp4")).count(stored) == 1
     print(f"peak of the worker's memory: {peak >> 10} MiB")
-    target.close()
     stored.unlink()

@@ -103,28 +103,14 @@ def test_a_stream_that_fails_leaves_no_object_and_no_unfinished_upload(target, s
         target.put("broken.mp4", Broken())
     with pytest.raises(StoredObjectNotFound):
         target.stat("broken.mp4")
-    assert unfinished(target) == []
+    assert storage_server.unfinished() == []
 
 
-def unfinished(target: StorageTarget) -> list[str]:
-    if isinstance(target, S3Target):
-        return [upload["Key"] for upload in target._client.list_multipart_uploads(Bucket="archives").get("Uploads", ())]
-    blobs = target._container.list_blobs(include=["uncommittedblobs"])
-    return [blob.name for blob in blobs if not blob.size]
-
-
-def test_what_a_killed_process_left_unfinished_is_removed_by_the_next_put(target):
-    if isinstance(target, S3Target):
-        upload = target._client.create_multipart_upload(Bucket="archives", Key="killed.mp4")
-        target._client.upload_part(
-            Bucket="archives", Key="killed.mp4", UploadId=upload["UploadId"], PartNumber=1, Body=b"x" * (5 << 20)
-        )
-    else:
-        number = "0" * 48  # as long as the SDK makes them
-        target._container.get_blob_client("killed.mp4").stage_block(number, b"x" * 1000)
-    assert unfinished(target) == ["killed.mp4"]
+def test_next_put_removes_what_a_killed_process_left(target, storage_server):
+    storage_server.begin_upload("killed.mp4")
+    assert storage_server.unfinished() == ["killed.mp4"]
     target.put("killed.mp4", io.BytesIO(b"whole"))
-    assert unfinished(target) == []
+    assert storage_server.unfinished() == []
     target.delete("killed.mp4")
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,47 @@ class StorageServer:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+    def unfinished(self) -> list[str]:
+        """Give the keys of uploads that were begun and not finished, as the vendor's own SDK lists them."""
+        if self.target["name"] == "AZURE":
+            with self._container() as container:
+                blobs = list(container.list_blobs(include=["uncommittedblobs"]))
+            return [blob.name for blob in blobs if not blob.size]
+        with closing(self._s3()) as s3:
+            try:
+                return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket="archives").get("Uploads", ())]
+            except s3.exceptions.NoSuchUpload:
+                return []  # so says the server of a bucket that never had one
+
+    def begin_upload(self, key: str) -> None:
+        """Begin an upload and do not finish it, as a killed process does."""
+        if self.target["name"] == "AZURE":
+            with self._container() as container:
+                container.get_blob_client(key).stage_block("0" * 48, b"x" * 1000)  # an id as long as the SDK makes them
+            return
+        with closing(self._s3()) as s3:
+            upload = {"Bucket": "archives", "Key": key}
+            upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+            s3.upload_part(**upload, PartNumber=1, Body=b"x" * (5 << 20))
+
+    def create_container(self) -> None:
+        """Make the container of an Azure server."""
+        with self._container() as container:
+            container.create_container()
+
+    def _s3(self) -> Any:
+        import boto3
+
+        keys = {"aws_access_key_id": self.target["accessKey"], "aws_secret_access_key": self.secret}
+        return boto3.client("s3", endpoint_url=self.url, region_name=self.target["region"], **keys)
+
+    def _container(self) -> Any:
+        from azure.storage.blob import ContainerClient
+
+        account = self.target["accountName"]
+        credential = {"account_name": account, "account_key": self.secret}
+        return ContainerClient(f"{self.url}/{account}", "archives", credential=credential)
 
 
 def _free_port() -> int:
@@ -101,7 +143,6 @@ def start_azure(folder: Path) -> Iterator[StorageServer]:
     if node is None or not AZURITE.exists():
         assert os.environ.get("TEST_AZURITE") != "1", "TEST_AZURITE=1, and azurite is not installed: make azurite"
         pytest.skip("the Azure server is not installed; `make azurite` does it, and needs npm")
-    from azure.storage.blob import ContainerClient
 
     port, account, key = _free_port(), "testaccount", secrets.token_bytes(48)
     encoded = base64.b64encode(key).decode()
@@ -111,10 +152,6 @@ def start_azure(folder: Path) -> Iterator[StorageServer]:
         patch.setenv("AZURITE_ACCOUNTS", f"{account}:{encoded}")
         running = _run([node, str(AZURITE), *options, "--skipApiVersionCheck", "--disableTelemetry"], port, folder)
         next(running)
-    with ContainerClient(
-        f"{url}/{account}", "archives", credential={"account_name": account, "account_key": encoded}
-    ) as container:
-        container.create_container()
     target = {
         "name": "AZURE",
         "container": "archives",
@@ -122,7 +159,9 @@ def start_azure(folder: Path) -> Iterator[StorageServer]:
         "accountKey": encoded,
         "domain": f"127.0.0.1:{port}",
     }
-    yield StorageServer(url, folder, target, encoded)
+    server = StorageServer(url, folder, target, encoded)
+    server.create_container()
+    yield server
     running.close()
 
 

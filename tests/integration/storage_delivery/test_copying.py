@@ -18,7 +18,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.providers import ArchiveStatus
-from videoconf_fake.memory import AREAS, MemoryTarget
+from videoconf_fake.memory import AREAS
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
@@ -56,25 +56,21 @@ def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_
 @ON_SQLITE
 @pytest.mark.parametrize("fault", ["provider", "short", "storage", "kept in part"])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
+def test_a_copy_that_fails_is_made_again(make_world, fault):
     world, archive_id = pulled_world(make_world)
-    provider = services(world.app).providers.get("fake")
-
-    put = MemoryTarget.put
+    target, provider = world.target(), world.service.provider
 
     class Broken(io.BytesIO):
         def read(self, size=-1):
             raise ProviderTimeout
 
-    with monkeypatch.context() as patch:
-        if fault == "storage":
-            patch.setattr(MemoryTarget, "put", lambda *args, **kw: (_ for _ in ()).throw(StorageTimeout()))
-        elif fault == "kept in part":
-            patch.setattr(MemoryTarget, "put", lambda *args, **kw: replace(put(*args, **kw), size_bytes=1))
-        else:
-            stream = Broken if fault == "provider" else lambda: io.BytesIO(b"too short")
-            patch.setattr(type(provider), "open_archive", lambda self, archive_id: stream())
-        world.run_jobs()
+    if fault == "storage":
+        target.script("put", StorageTimeout())
+    elif fault == "kept in part":
+        target.script("put", lambda *args, **kw: replace(target.real.put(*args, **kw), size_bytes=1))
+    else:
+        provider.script("open_archive", Broken() if fault == "provider" else io.BytesIO(b"too short"))
+    world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
     world.run_jobs()
@@ -84,16 +80,16 @@ def test_a_copy_that_fails_is_made_again(make_world, monkeypatch, fault):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world, monkeypatch):
+def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world):
     world, archive_id = pulled_world(make_world)
-    original = MemoryTarget.put
+    target = world.target()
 
-    def put(self, key, stream, **kw):
-        stored = original(self, key, stream, **kw)
+    def put(key, stream, **kw):
+        stored = target.real.put(key, stream, **kw)
         assert Caller(in_process(world.app), world.api.headers)("DELETE", f"/archives/{archive_id}").status == 200
         return stored
 
-    monkeypatch.setattr(MemoryTarget, "put", put)
+    target.script("put", put)
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
@@ -108,14 +104,14 @@ def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world):
     deleted = []
     world.service.provider.script("delete_archive", deleted.append, always=True)
     with world.app.app_context():
-        services(world.app).jobs._handlers[DELETE_PULLED]({"id": world.row(archive_id).id})
+        services(world.app).jobs.works[DELETE_PULLED].handler({"id": world.row(archive_id).id})
     assert deleted == []
 
 
 @ON_SQLITE
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_was_opened_to_be_copied_is_closed(make_world, monkeypatch, fails):
+def test_what_was_opened_to_be_copied_is_closed(make_world, fails):
     world, _ = pulled_world(make_world)
     original, opened = world.service.provider.open_archive, []
 
@@ -125,7 +121,7 @@ def test_what_was_opened_to_be_copied_is_closed(make_world, monkeypatch, fails):
 
     world.service.provider.script("open_archive", open_archive, always=True)
     if fails:
-        monkeypatch.setattr(MemoryTarget, "put", lambda self, key, stream, **kw: stream.read(1) and 1 / 0)
+        world.target().script("put", lambda key, stream, **kw: stream.read(1) and 1 / 0)
     world.run_jobs()
     assert [stream.closed for stream in opened] == [True]
 

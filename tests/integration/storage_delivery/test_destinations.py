@@ -71,11 +71,16 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
 @pytest.mark.parametrize("scope", ["none", "archive"])
 @pytest.mark.parametrize("whose", ["theirs", "default"])
 @pytest.mark.needs("archiving")
-def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(make_world, monkeypatch, scope, whose):
+def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(make_world, scope, whose):
     world, asked = make_world(scope), []
+
+    class Asked(MemoryTarget):
+        def delete(self, key):
+            asked.append(key)
+
+    services(world.app).targets.kinds["memory"] = Asked
     assert world.service.caller_with(tenant=whose)("PUT", PATH, {**MEMORY, "area": "theirs"}).status == 200
     api = uploaded(world, "ours")
-    monkeypatch.setattr(MemoryTarget, "delete", lambda self, key: asked.append(key))
     assert api("GET", "/archives/a-1").json["status"] == "uploaded"
     assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
     assert api("DELETE", "/archives/a-1").status == 200
@@ -193,15 +198,14 @@ def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world, monkeypatch):
+def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.UPLOADED)
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryTarget, "delete", lambda self, key: (_ for _ in ()).throw(StorageTimeout()))
-        assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
-        assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_deleting")
+    world.target().script("delete", StorageTimeout())
+    assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
+    assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_deleting")
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
@@ -237,20 +241,24 @@ def test_an_upload_that_fails_leaves_the_service_alone(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_a_request_waits_for_a_target_for_seconds_and_a_job_for_longer(make_world, monkeypatch):
+def test_a_request_waits_for_a_target_for_seconds_and_a_job_for_longer(make_world):
     world, left = make_world(), []
 
     def noted(self, *args):
         left.append(storage_seconds_left())
         raise StorageTimeout
 
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryTarget, "probe", noted)
-        assert world.api("PUT", PATH, MEMORY).problem == (504, "storage_timeout")
+    class Silent(MemoryTarget):
+        probe = noted
+
+    kinds = services(world.app).targets.kinds
+    kinds["memory"] = Silent
+    assert world.api("PUT", PATH, MEMORY).problem == (504, "storage_timeout")
+    kinds["memory"] = MemoryTarget
     world.api("PUT", PATH, MEMORY)
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.UPLOADED)
-    monkeypatch.setattr(MemoryTarget, "delete", noted)
+    world.target().script("delete", noted, noted)
     assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
     world.run_jobs()
     probing, deleting, later = left

@@ -14,7 +14,7 @@ from videoconf.db.transactions import read, write
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 from videoconf.storage_targets.models import StorageTargetRow
-from videoconf_fake.memory import AREAS, MemoryTarget
+from videoconf_fake.memory import AREAS
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
@@ -109,26 +109,26 @@ class Killed(BaseException):
     """As ``kill -9``: nothing of ours catches it."""
 
 
-def copied_by_a_killed_process(world: World, monkeypatch) -> None:
+def copied_by_a_killed_process(world: World, before=lambda: None) -> None:
     """Copy an archive; the process is killed when all of it is in the target, and its lease runs out."""
-    original = MemoryTarget.put
+    target = world.target()
 
-    def put(self, key, stream, **kw):
-        original(self, key, stream, **kw)
+    def put(key, stream, **kw):
+        before()
+        target.real.put(key, stream, **kw)
         raise Killed
 
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryTarget, "put", put)
-        with pytest.raises(Killed):
-            world.run_jobs()
+    target.script("put", put)
+    with pytest.raises(Killed):
+        world.run_jobs()
     with world.app.app_context(), write() as session:
         session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_world, monkeypatch):
+def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_world):
     world, archive_id = pulled_world(make_world)
-    copied_by_a_killed_process(world, monkeypatch)
+    copied_by_a_killed_process(world)
     assert len(AREAS.objects["bucket"]) == 1
     assert world.api("DELETE", f"/archives/{archive_id}").status == 200
     assert AREAS.objects["bucket"] == {}
@@ -138,17 +138,13 @@ def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_wo
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(make_world, monkeypatch):
+def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(make_world):
     world, archive_id = pulled_world(make_world)
-    original = MemoryTarget.put
 
-    def put(self, key, stream, **kw):
+    def delete():
         assert Caller(in_process(world.app), world.api.headers)("DELETE", f"/archives/{archive_id}").status == 200
-        return original(self, key, stream, **kw)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryTarget, "put", put)
-        copied_by_a_killed_process(world, monkeypatch)
+    copied_by_a_killed_process(world, before=delete)
     AREAS.passwords["bucket"] = "changed"
     world.run_jobs()
     assert len(AREAS.objects["bucket"]) == 1, "the target was away"
@@ -159,9 +155,9 @@ def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(mak
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_world, monkeypatch):
+def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_world):
     world, archive_id = pulled_world(make_world)
-    copied_by_a_killed_process(world, monkeypatch)
+    copied_by_a_killed_process(world)
     assert world.api("DELETE", PATH).status == 204
     world.run_jobs()
     assert len(AREAS.objects["bucket"]) == 1
@@ -171,9 +167,9 @@ def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_wo
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world, monkeypatch):
+def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world):
     world, archive_id = pulled_world(make_world)
-    copied_by_a_killed_process(world, monkeypatch)
+    copied_by_a_killed_process(world)
     assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200
     world.run_jobs()
     assert (len(AREAS.objects["bucket"]), len(AREAS.objects["second"])) == (0, 1)
@@ -182,9 +178,9 @@ def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world,
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_former_target_that_is_away_keeps_its_copy_until_the_deletion(make_world, monkeypatch):
+def test_a_former_target_that_is_away_keeps_its_copy_until_the_deletion(make_world):
     world, archive_id = pulled_world(make_world)
-    copied_by_a_killed_process(world, monkeypatch)
+    copied_by_a_killed_process(world)
     assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200
     AREAS.passwords["bucket"] = "changed"
     world.run_jobs()

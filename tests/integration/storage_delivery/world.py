@@ -4,7 +4,7 @@ import io
 
 import urllib3
 from cryptography.fernet import Fernet
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from tests.support.service import Caller, credential, service_of
 from videoconf.api.services import services
@@ -13,6 +13,8 @@ from videoconf.archives.models import Archive
 from videoconf.db.transactions import read, write
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Secret
+from videoconf.storage_targets.models import StorageTargetRow
+from videoconf.testing import Scripted
 from videoconf_fake.media import Media
 
 KEY = Secret(Fernet.generate_key().decode())
@@ -66,6 +68,13 @@ class World:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.json["expiresOn"].endswith("Z")
         return str(answer.json["url"])
+
+    def target(self) -> Scripted:
+        """Give the storage target that was set last, to script its calls."""
+        with self.app.app_context():
+            with read() as session:
+                row_id = session.execute(select(func.max(StorageTargetRow.id))).scalar_one()
+            return Scripted(services(self.app).targets.open(row_id))
 
     def target_of(self, archive_id: str):
         with self.app.app_context():

@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 from tests.integration.storage_targets.steps import CANARY, PATH, rows, states, target
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
 from videoconf.api.services import services
-from videoconf.db.transactions import write
+from videoconf.db.transactions import lock, write
 from videoconf.errors import StorageTimeout, StorageUnavailable
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
@@ -100,13 +100,14 @@ def test_a_target_that_does_not_work_is_refused_with_the_reason(api, app, areas)
         (SystemExit, (422, "storage_target_rejected")),
     ],
 )
-def test_a_target_that_does_not_answer_is_not_set(api, monkeypatch, caplog, error, problem):
+def test_a_target_that_does_not_answer_is_not_set(app, api, caplog, error, problem):
     api("PUT", PATH, target("good"))
 
-    def fail(self, *args, **kwargs):
-        raise error(CANARY)
+    class Failing(MemoryTarget):
+        def put(self, *args, **kwargs):
+            raise error(CANARY)
 
-    monkeypatch.setattr(MemoryTarget, "put", fail)
+    services(app).targets.kinds["memory"] = Failing
     with caplog.at_level(logging.DEBUG):
         answer = api("PUT", PATH, target("bad"))
     assert answer.problem == problem
@@ -116,11 +117,12 @@ def test_a_target_that_does_not_answer_is_not_set(api, monkeypatch, caplog, erro
 
 
 @ON_SQLITE
-def test_a_target_that_gives_back_something_else_is_refused(api, monkeypatch):
-    original = MemoryTarget.put
-    monkeypatch.setattr(
-        MemoryTarget, "put", lambda self, key, stream, **kw: original(self, key, type(stream)(b"else"), **kw)
-    )
+def test_a_target_that_gives_back_something_else_is_refused(app, api):
+    class Else(MemoryTarget):
+        def put(self, key, stream, **kw):
+            return super().put(key, type(stream)(b"else"), **kw)
+
+    services(app).targets.kinds["memory"] = Else
     assert api("PUT", PATH, target()).problem == (422, "storage_target_rejected")
 
 
@@ -149,7 +151,7 @@ def test_a_change_waits_for_one_that_begins_in_this_moment(api, app):
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
     with ThreadPoolExecutor(1) as pool:
         with app.app_context(), write() as session:
-            services(app).target_changes._check_no_change_is_under_way(session, "default")
+            lock(session, "storage_target:default")
             late = pool.submit(api, "PUT", PATH, target())
             deadline = time.monotonic() + 10
             while not session.execute(waiting).scalar_one():

@@ -22,8 +22,10 @@ def account_wide(fake_settings, monkeypatch, make_app):
     return make_app(encryption_keys=KEYS[:1])
 
 
-def fake(app):
-    return services(app).providers.get("fake")
+def parts(app, headers):
+    """Give a caller, and the provider, to script it."""
+    service = service_of(app, headers)
+    return service.api, service.provider
 
 
 def run_jobs(app):
@@ -33,11 +35,11 @@ def run_jobs(app):
 
 @pytest.mark.needs("stores_archives")
 def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, headers):
-    api = service_of(account_wide, headers).api
+    api, provider = parts(account_wide, headers)
     assert api("PUT", PATH, target()).status == 200
-    assert fake(account_wide).recorder.find_storage("any").kind == "memory"
+    assert provider.recorder.find_storage("any").kind == "memory"
     assert api("DELETE", PATH).status == 204
-    assert fake(account_wide).recorder.find_storage("any") is None
+    assert provider.recorder.find_storage("any") is None
 
 
 @pytest.mark.parametrize(
@@ -49,19 +51,17 @@ def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, he
 )
 @pytest.mark.needs("stores_archives")
 def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_force(
-    account_wide, headers, monkeypatch, error, problem, state
+    account_wide, headers, error, problem, state
 ):
-    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
-    original = type(provider).apply_storage
 
-    def apply(self, kind, configuration):
-        original(self, kind, configuration)  # a time-out: it was done all the same
+    def apply(kind, configuration):
+        provider.real.apply_storage(kind, configuration)  # a time-out: it was done anyway
         raise error
 
-    with monkeypatch.context() as patch:
-        patch.setattr(type(provider), "apply_storage", apply)
-        assert api("PUT", PATH, target("new")).problem == problem
+    provider.script("apply_storage", apply)
+    assert api("PUT", PATH, target("new")).problem == problem
     assert states(account_wide) == ["active", state]
     assert api("GET", PATH).json["area"] == "old"
     assert provider.recorder.find_storage("any").configuration["area"] == "new"
@@ -72,12 +72,11 @@ def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_forc
 
 
 @pytest.mark.needs("stores_archives")
-def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(account_wide, headers, monkeypatch):
-    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(account_wide, headers):
+    api, provider = parts(account_wide, headers)
     api("PUT", PATH, target())
-    with monkeypatch.context() as patch:
-        patch.setattr(type(provider), "clear_storage", lambda self: (_ for _ in ()).throw(ProviderTimeout()))
-        assert api("DELETE", PATH).status == 204
+    provider.script("clear_storage", ProviderTimeout())
+    assert api("DELETE", PATH).status == 204
     assert provider.recorder.find_storage("any").kind == "memory"
     with account_wide.app_context(), write() as session:
         session.execute(text("UPDATE job SET due_at = created_on"))
@@ -87,7 +86,7 @@ def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(accoun
 
 @pytest.mark.needs("stores_archives")
 def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, headers):
-    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+    api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
     api("PUT", PATH, target("new"))
     with account_wide.app_context(), write() as session:  # as if it had died before the last step
@@ -102,27 +101,35 @@ def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, hea
 
 @pytest.mark.parametrize("slow", ["probe", "apply_storage"])
 @pytest.mark.needs("stores_archives")
-def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_force(
-    account_wide, headers, monkeypatch, slow
-):
-    api, provider = service_of(account_wide, headers).api, fake(account_wide)
+def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_force(account_wide, headers, slow):
+    api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
-    slowly = MemoryTarget if slow == "probe" else type(provider)
-    original = getattr(slowly, slow)
+    kinds = services(account_wide).targets.kinds
 
-    def take_long(*args):
+    def take_long():
         with account_wide.app_context(), write() as session:
             values = {"created_on": datetime(2020, 1, 1, tzinfo=UTC)}
             session.execute(update(StorageTargetRow).where(StorageTargetRow.state == "pending").values(values))
             session.execute(text("UPDATE job SET due_at = created_on"))
-        monkeypatch.undo()
+        kinds["memory"] = MemoryTarget
         # In a thread, since the provider's deadline is this request's.
         jobs = threading.Thread(target=run_jobs, args=(account_wide,))
         jobs.start()
         jobs.join()
-        original(*args)
 
-    monkeypatch.setattr(slowly, slow, take_long)
+    class Slow(MemoryTarget):
+        def probe(self):
+            take_long()
+            super().probe()
+
+    def apply(kind, configuration):
+        take_long()
+        provider.real.apply_storage(kind, configuration)
+
+    if slow == "probe":
+        kinds["memory"] = Slow
+    else:
+        provider.script("apply_storage", apply)
     assert api("PUT", PATH, target("new")).problem == (409, "storage_conflict")
     told = provider.recorder.find_storage("any").configuration["area"]
     assert told == ("old" if slow == "probe" else "new"), "one that is too late already is not told"
@@ -134,18 +141,19 @@ def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_for
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_what_another_tenant_changes_does_not_have_the_provider_told_again(account_wide, headers, monkeypatch):
-    service_of(account_wide, headers).api("PUT", PATH, target())
-    original, told = type(fake(account_wide)).apply_storage, []
+def test_what_another_tenant_changes_does_not_have_the_provider_told_again(account_wide, headers):
+    api, provider = parts(account_wide, headers)
+    api("PUT", PATH, target())
+    told = []
 
-    def apply(self, kind, configuration):
-        original(self, kind, configuration)
+    def apply(kind, configuration):
+        provider.real.apply_storage(kind, configuration)
         told.append(kind)
         with account_wide.app_context(), write() as session:
             other = {"tenant": "other", "kind": "memory", "state": "removed", "configuration": b""}
             session.execute(insert(StorageTargetRow).values(**other, description={}, created_by="other"))
 
-    monkeypatch.setattr(type(fake(account_wide)), "apply_storage", apply)
+    provider.script("apply_storage", apply, always=True)
     with account_wide.app_context(), write() as session:
         session.execute(text("UPDATE job SET due_at = created_on"))
     for _ in range(2):
