@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 from tests.conftest import FAKE_SETTINGS, JWT_SECRET
 from tests.servers import start_gunicorn
 from tests.service import Service, service_at
-from videoconf.api.authentication import mint_token
+from videoconf.api.keys import mint_token
 from videoconf.api.permissions import Permission
 from videoconf.settings import Secret, Settings
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from videoconf.api.json_body import request_id
+from videoconf.api.http import request_id
 from videoconf.db.failures import translated
 from videoconf.errors import (
     Forbidden,

@@ -7,7 +7,7 @@ import time
 
 from flask import Flask, Response, g, request
 
-from videoconf.api.json_body import request_id
+from videoconf.api.http import request_id
 from videoconf.observability.logging import set_log_context
 from videoconf.observability.metrics import REQUESTS
 

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,7 +46,7 @@ import flask_smorest
 import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import MODIFIERS, resolve_schema_instance
-from flask import Flask, Request
+from flask import Flask, Request, Response, make_response
 from flask_smorest.pagination import PaginationMetadataSchema
 from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
@@ -149,6 +150,25 @@ class Blueprint(_Blueprint):
         if required is None:
             required = any(field.required for field in instance.load_fields.values())
         return super().arguments(instance, location=location, required=required, **kwargs)
+
+    def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
+        """Document an answer, and write the plain values that the view returns, with headers or a status if it does."""
+        document = super().response(status_code, schema, **kwargs)
+
+        def decorate(view: Callable[..., Any]) -> Any:
+            @wraps(view)
+            def answer(*args: Any, **values: Any) -> Response:
+                returned = view(*args, **values)
+                if isinstance(returned, Response):
+                    return returned
+                response = make_response("" if returned is None else returned)
+                if response.status_code == HTTPStatus.OK:  # the view returned none of its own
+                    response.status_code = status_code
+                return response
+
+            return document(answer)
+
+        return decorate
 
 
 class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types

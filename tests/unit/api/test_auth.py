@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.api.conftest import JWT_SECRET, _make
-from videoconf.api.authentication import auth_faults, init_auth, mint_token, public, requires, undeclared_routes
+from videoconf.api.authentication import init_auth, public, requires, undeclared_routes
+from videoconf.api.keys import auth_faults, mint_token
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import register_problem_handlers
 from videoconf.errors import ConfigurationError
