@@ -106,8 +106,8 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
         logger.warning("authentication is DISABLED: every caller is the development actor with all permissions")
     developer = Caller("development", settings.default_tenant, frozenset(Permission))
 
-    # Verifying costs more than the rest of a small request, and back ends send one token many times. A token that was
-    # verified stays so until it expires, or until the keys of an identity provider change. Refusals are not kept.
+    # Verifying a signature costs more than the rest of a small request, so a verified token is cached until it expires
+    # or the identity provider's keys change; refusals are not cached.
     @lru_cache(maxsize=1024)
     def verified(token: str) -> tuple[Caller, float]:
         g.bearer_token = token
