@@ -39,7 +39,10 @@ _SECOND = timedelta(seconds=1)
 
 
 class Evidence(NamedTuple):
-    """What is known of one connection: the columns of its row. An attribute of the row itself takes four times as long."""
+    """What is known of one connection: the columns of its row.
+
+    A named tuple, because reading an attribute of a SQLAlchemy row takes four times as long.
+    """
 
     connection_id: str
     attendee: str | None
