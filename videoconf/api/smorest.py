@@ -17,7 +17,7 @@ A resource is a module with one blueprint and plain functions::
     def get_meetings(query: dict[str, Any]) -> Any:
         """List the meetings, newest first."""
         found, total = services().meetings.list(caller(), query["page"], query["page_size"])
-        return found, page_headers(query["page"], query["page_size"], total)
+        return [meeting_values(one) for one in found], page_headers(query["page"], query["page_size"], total)
 
 
     @blueprint.route("/session/<meeting_link>", methods=["PATCH"])
@@ -29,7 +29,8 @@ A resource is a module with one blueprint and plain functions::
         """Edit the meeting."""
         services().meetings.edit(caller(), meeting_link, changes)
 
-What :meth:`Blueprint.arguments` loads comes before the path's parameters. The permission, the errors of parsing and
+What :meth:`Blueprint.arguments` loads comes before the path's parameters. A view returns plain values, a tuple of these
+with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of parsing and
 authentication, and 404 where the path has a parameter document themselves.
 '''
 
