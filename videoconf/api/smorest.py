@@ -30,8 +30,8 @@ A resource is a module with one blueprint and plain functions::
         services().meetings.edit(caller(), meeting_link, changes)
 
 What :meth:`Blueprint.arguments` loads comes before the path's parameters. A view returns plain values, a tuple of these
-with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of parsing and
-authentication, and 404 where the path has a parameter document themselves.
+with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of
+parsing and authentication, and 404 where the path has a parameter document themselves.
 '''
 
 from __future__ import annotations
