@@ -68,9 +68,12 @@ class JwksKeys:
             return  # another thread asks already, and there are keys to go on with
         try:
             if self._asked_at is not None and self._asked_at >= now:
-                return
-            self._asked_at = now
-            document = self._fetch()
+                return  # it was asked while this thread waited
+            try:
+                document = self._fetch()
+            finally:
+                # Not before the answer: without any keys, other threads must wait for it instead of giving up.
+                self._asked_at = self._clock()
             if document != self._document:
                 self._keys, self._document = _read(document), document
                 self.on_change()
