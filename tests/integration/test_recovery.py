@@ -171,7 +171,7 @@ def archive_of(app, id):
 
 
 @ON_POSTGRESQL
-def test_reconciler_asks_about_next_archive_while_first_is_locked(app, two_archives):
+def test_reconciler_takes_next_archive_while_first_is_locked(app, two_archives):
     _, (first, second) = two_archives
     with app.app_context(), write() as session:
         for id, seconds in ((first, -20), (second, -10)):
@@ -208,7 +208,7 @@ def test_retention_marks_next_archive_while_first_is_locked(make_app, headers):
 
 
 @ON_POSTGRESQL
-def test_abandoned_creation_is_taken_back_while_another_is_locked(app, headers):
+def test_abandoned_creation_is_removed_while_another_is_locked(app, headers):
     service = service_of(app, headers)
     links = [service.api.create() for _ in range(3)]
     with app.app_context(), write() as session:
