@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -24,7 +25,7 @@ class Kind:
 
 
 KINDS = {
-    "read nothing": Kind(b"GET /docs/swagger-ui-bundle.js " + HEAD + b"\r\n", b"GET /healthz " + HEAD + b"\r\n"),
+    "read nothing": Kind((b"GET /docs/swagger-ui-bundle.js " + HEAD + b"\r\n") * 20),
     "drip a head": Kind(b"GET /healthz " + HEAD + b"X-Drip: ", b"a"),
     "half-close": Kind(b"GET /healthz " + HEAD + b"\r\n", half_closes=True),
     "half-close amid a head": Kind(b"GET /healthz " + HEAD, half_closes=True),
@@ -67,7 +68,9 @@ class Siege:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         self._thread.join()
         for client in self._clients:
@@ -109,7 +112,5 @@ class Siege:
 
     @staticmethod
     def _quietly(act: Callable[..., object], *arguments: object) -> None:
-        try:
+        with suppress(OSError):
             act(*arguments)
-        except OSError:
-            pass
