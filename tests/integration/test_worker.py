@@ -3,13 +3,18 @@
 import http.client
 import os
 import socket
+import ssl
 import sys
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import worker_app
 from tests.servers import start_gunicorn
@@ -24,7 +29,7 @@ def start(tmp_path):
     """Give a function that starts a server; keywords are the worker's times and gunicorn's options."""
     with ExitStack() as stack:
 
-        def start(*options, threads=4, **times):
+        def start(*options, threads=4, ready=True, **times):
             gunicorn = [sys.executable, "-m", "gunicorn", "--config=gunicorn.conf.py", "tests.worker_app:app"]
             server = start_gunicorn(
                 [*gunicorn, f"--threads={threads}", *options],
@@ -33,7 +38,8 @@ def start(tmp_path):
                 {name: str(value) for name, value in times.items()},
             )
             stack.callback(server.close)
-            server.wait_until_up()
+            if ready:
+                server.wait_until_up()
             return server
 
         yield start
@@ -157,6 +163,30 @@ def test_a_client_that_reads_steadily_gets_a_long_answer(start, connect):
     assert len(data.partition(b"\r\n\r\n")[2]) == length
 
 
+def test_tls_is_served_too(start, connect, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(hours=1), now + timedelta(hours=1))
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (path := tmp_path / "both.pem").write_bytes(private + built.sign(key, hashes.SHA256()).public_bytes(pem))
+    server = start(f"--certfile={path}", f"--keyfile={path}", ready=False)
+    deadline = time.monotonic() + 20
+    while "Booting worker" not in server.log and time.monotonic() < deadline:
+        time.sleep(0.05)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(connect(server)) as connection:
+        for last in (b"\r\n", LAST):
+            connection.sendall(GET + last)
+            answer = b""
+            while answer.count(b"\r\n\r\n") < 1 or answer.endswith(b"\r\n\r\n"):
+                answer += connection.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 200")
+        assert connection.recv(1000) == b""
+
+
 # --- clients that others do not wait for ----------------------------------------------------------------------------
 
 
@@ -261,7 +291,7 @@ def test_stop_answers_what_runs_and_waits_for_no_idle_client(start, connect):
     assert read(running).endswith(b"slept")
     assert server.process.wait(10) == 0
     assert time.monotonic() - began < 5
-    assert read(idle) + read(silent) == b""
+    assert b"HTTP/1.1" not in read(idle) + read(silent)
     assert read(dripping)[9:12] == b"408"
 
 
