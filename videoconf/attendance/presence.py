@@ -81,7 +81,7 @@ class Connection(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time without a gap during which somebody was there."""
+    """A time without a gap during which an attendee was present."""
 
     joined: datetime
     left: datetime
