@@ -159,7 +159,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
         """Disconnect everybody that the webhooks or Vonage's list know, and stop what is being recorded.
 
-        Tries everything, whatever fails. An automatic archive cannot be stopped; it ends after the last participant left.
+        Tries everything, whatever fails. An automatic archive cannot be stopped; it ends after the last participant.
         """
         session_id = self._own(session)
         failures: list[ProviderError] = []
