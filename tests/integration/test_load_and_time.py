@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
-from tests.service import ON_SQLITE, count_meetings, credential, plugins_with, service_of
 
+from tests.support.service import ON_SQLITE, count_meetings, credential, plugins_with, service_of
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write

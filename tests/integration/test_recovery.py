@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import event, select, text, update
-from tests.service import ON_POSTGRESQL, Caller, in_process, plugins_with, service_of
 
+from tests.support.service import ON_POSTGRESQL, Caller, in_process, plugins_with, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
-from tests.service import Caller, SteppedClock, credential, service_of
 
+from tests.support.clock import SteppedClock
+from tests.support.service import Caller, credential, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.db.functions import utc_in
