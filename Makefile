@@ -80,7 +80,7 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("videoconf needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another:\
 	 make PYTHON=python3.13" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>&- || $(PYTHON) -m venv --clear $(VENV)
-	$(INSTALL) .
+	$(INSTALL) '.[demo]'
 	@touch $@
 
 $(VENV)/installed-for-work: $(VENV)/installed
