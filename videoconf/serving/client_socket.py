@@ -15,8 +15,6 @@ from videoconf.serving.request import LOOKED_AT_BYTES
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-BRISK_SECONDS = 1.0
-"""A thread waits this long for a client that reads slowly; any longer only in one of few places."""
 SLOW_SECONDS = 30.0
 """The longest wait for one answer. Time decides, because the kernel buffers what the client has not read."""
 FILE_CHUNK_BYTES = 64 << 10
@@ -111,11 +109,11 @@ class ClientSocket(socket.socket):
         return int(file.tell()) - offset
 
     def _wait_for_reader(self) -> None:
-        if self._waited_seconds >= BRISK_SECONDS and not self._has_place:
+        if not self._has_place:
             if not self._slow_readers.acquire(blocking=False):
                 _give_up("too many clients read slowly")
             self._has_place = True
-        left = (SLOW_SECONDS if self._has_place else BRISK_SECONDS) - self._waited_seconds
+        left = SLOW_SECONDS - self._waited_seconds
         if left <= 0:
             _give_up("the client reads too slowly")
         began = time.monotonic()
