@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -245,6 +245,28 @@ def test_few_threads_read_bodies_and_each_for_a_limited_time(start, connect):
     assert_serves(connect, server)
     answer, _ = ask(connect, server, UPLOAD.replace(b"Host", LAST[:-2] + b"Host") + bytes(100_000))
     assert answer.startswith(b"HTTP/1.1 200"), "a thread reads bodies again"
+
+
+def test_an_answer_is_held_for_a_slow_client_without_a_thread(start, connect):
+    server = start(threads=1)
+    slow = [connect(server, b"GET /bytes/4500000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096) for _ in range(3)]
+    slow[0].sendall(GET + LAST)
+    assert_serves(connect, server)
+    answer = read(slow[0])
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert len(answer) > 4_500_000
+
+
+def test_a_held_answer_is_given_up_in_time(start, connect):
+    server = start(threads=1, SLOW_SECONDS=1.0)
+    slow = connect(server, b"GET /bytes/4500000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096)
+    time.sleep(1.5)
+    slow.settimeout(2)
+    received = 0
+    with suppress(OSError):
+        while part := slow.recv(1 << 16):
+            received += len(part)
+    assert received < 4_500_000
 
 
 def test_few_threads_wait_for_clients_that_read_nothing(start, connect):
