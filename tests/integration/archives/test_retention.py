@@ -56,7 +56,7 @@ def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app,
     age(app, 31, *names)
     with app.app_context():
         with monkeypatch.context() as patch:
-            patch.setattr("videoconf.archives.delete.run_until", lambda: 0.0)
+            patch.setattr("videoconf.db.batches.RUN_SECONDS", 0.0)
             services(app).deletion.expire()
         assert {one["status"] for one in items(service.api)} == {"available"}, "what is not begun in time is left"
         services(app).deletion.expire()

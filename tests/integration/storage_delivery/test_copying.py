@@ -18,7 +18,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.providers import ArchiveStatus
-from videoconf_fake.memory import AREAS
+from videoconf_fake.memory import AREAS, MemoryTarget
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
@@ -128,17 +128,17 @@ def test_what_was_opened_to_be_copied_is_closed(make_world, fails):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, monkeypatch):
+def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world):
     world, archive_id = pulled_world(make_world)
-    targets, read_ids = services(world.app).targets, []
-    original = targets.open
+    read_ids = []
 
-    def open_(row_id):
-        with write() as session:
-            session.execute(update(Archive).values(deleting_since=utc_in(0)))
-        return original(row_id)
+    class Late(MemoryTarget):
+        def __init__(self, *args):
+            super().__init__(*args)
+            with write() as session:
+                session.execute(update(Archive).values(deleting_since=utc_in(0)))
 
-    monkeypatch.setattr(targets, "open", open_)
+    services(world.app).targets.kinds["memory"] = Late
     world.service.provider.script("open_archive", read_ids.append, always=True)
     world.run_jobs()
     assert read_ids == []

@@ -22,29 +22,27 @@ from videoconf_fake.memory import AREAS, MemoryTarget
 
 
 @pytest.mark.needs("stores_archives", "automatic_archiving")
-def test_a_request_that_was_overtaken_does_not_say_where_archives_are(make_world, monkeypatch):
+def test_a_request_that_was_overtaken_does_not_say_where_archives_are(make_world):
     world = make_world("archive")
-    targets = services(world.app).targets
-    find, overtaking = targets.find_destination, [True]
+    provider, overtaking = world.service.provider, [True]
 
     def create():
         return world.api("POST", "/session", {"enableArchiving": True}, Idempotency_Key="k")
 
-    def find_slowly(tenant, provider):
-        found = find(tenant, provider)
+    def ensure_slowly(request):
         if overtaking and overtaking.pop():
             with world.app.app_context(), write() as session:
                 session.execute(text("UPDATE idempotency_key SET lease_until = created_on"))
             assert world.api("PUT", PATH, {**MEMORY, "area": "later"}).status == 200
             assert create().status == 200
-        return found
+        return provider.real.ensure_session(request)
 
     assert world.api("PUT", PATH, MEMORY).status == 200
-    monkeypatch.setattr(targets, "find_destination", find_slowly)
+    provider.script("ensure_session", ensure_slowly, always=True)
     assert create().status == 409
     with world.app.app_context(), read() as session:
         [row_id] = session.execute(select(Meeting.storage_target_id)).scalars()
-        assert targets.find_in_force(session, "default").id == row_id
+        assert services(world.app).targets.find_in_force(session, "default").id == row_id
 
 
 @pytest.mark.needs("stores_archives")
