@@ -5,10 +5,9 @@ PORT ?= 8000
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-GENERATED := README.md plugins/README.md docs/providers.md
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs constraints clean
+.PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,16 +51,19 @@ build/azurite/installed:
 fuzz: $(VENV)/installed-for-work ## Look for what the OpenAPI document promises and the service does not keep; some minutes
 	$(BIN)/python -m tests.fuzz
 
-check: $(VENV)/installed-for-work ## Lint, format, types, import rules, documentation that the code contradicts
+check: $(VENV)/installed-for-work ## Lint, format, types, import rules, prose, generated pages, the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/cog --check --diff -I docs $(GENERATED)
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/mkdocs build --quiet
 
-docs: $(VENV)/installed-for-work ## Write the documentation's tables and openapi.json from the code
-	$(BIN)/cog -r -I docs $(GENERATED)
-	$(BIN)/flask --app videoconf.app videoconf openapi > docs/openapi.json
+docs: $(VENV)/installed-for-work ## Write the generated pages of the documentation from the code
+	$(BIN)/python docs/generate.py
+
+docs-serve: docs ## Serve the documentation site at http://127.0.0.1:8080
+	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8080
 
 constraints: ## Pin the newest releases that setup.cfg allows
 	$(PYTHON) -m venv --clear build/newest

@@ -1,8 +1,9 @@
 """Measures the service next to bare limits and, with ``PEER_URL``, next to another implementation of the same API.
 
 Everything is measured in turn (bare, service, peer, bare, …) and told as ratios of one round, since a machine's speed
-drifts by tens of per cent. Prints a table with a verdict where there is a goal. ``docs/performance.md`` says how to run
-it and what came out.
+drifts by tens of per cent.
+Prints a table with a verdict where there is a goal. ``docs/explanation/performance.md`` says how
+to run it and what came out.
 
     python -m bench.run [--only token,attendees] [--concurrency 1,16,64] [--rounds 3] [--seconds 3]
 """

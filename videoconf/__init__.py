@@ -1,7 +1,7 @@
 """Meetings for any product through one REST API, whatever video provider stands behind it.
 
-A plugin marks its hook implementations with :data:`hookimpl`; see ``plugins/README.md``. The application itself is
-made by :func:`videoconf.app.create_app`, which is not imported here so that a plugin's import stays light.
+A plugin marks its hook implementations with :data:`hookimpl`; see ``docs/tutorial/first-provider.md``. The application
+itself is made by :func:`videoconf.app.create_app`, which is not imported here so that a plugin's import stays light.
 """
 
 import pluggy

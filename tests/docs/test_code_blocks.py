@@ -1,8 +1,7 @@
-"""The commands that the README prints, run as they are printed but for port and place."""
+"""Each code block of the README, the tutorials and the how-to guides is run, or marked with the reason why not."""
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,18 +14,67 @@ from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
-BLOCKS = {
-    heading: block
-    for heading, section in re.findall(
-        r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
-    for block in re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-}
-TESTED_ELSEWHERE = {"Run it": "tests/integration/test_make_run.py, and this run"}
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs/tutorial").glob("*.md")),
+    *sorted((ROOT / "docs/how-to").glob("*.md")),
+]
+BLOCK = re.compile(
+    r"^( *)(?:<!-- (?P<mark>[^>]*?) -->\n\1)?```(?P<language>\w+)\n(?P<text>.*?)^\1```$", re.MULTILINE | re.DOTALL
+)
+COMMANDS = frozenset({"sh", "python", "py", "js", "javascript", "ts", "json"})
+"""Languages of blocks that a reader runs or sends. Blocks of settings and output are not run."""
+NOT_RUN = 9
+"""How many blocks are marked `not-run:`. A new mark needs a reason and a change of this number."""
+README_BLOCKS = ("Run it", "A meeting in ten lines", "Deploy it")
 
 
-def test_no_block_escapes():
-    assert BLOCKS.keys() == {"A meeting in curl", "Deploying"} | TESTED_ELSEWHERE.keys()
+def blocks(page: Path) -> list[tuple[str | None, str, str]]:
+    """The mark, the language and the text of each block of a page."""
+    return [(found["mark"], found["language"], found["text"]) for found in BLOCK.finditer(page.read_text())]
+
+
+def run_blocks(page: Path) -> list[str]:
+    return [text for mark, language, text in blocks(page) if mark == "run" and language == "sh"]
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_block_is_run_or_marked(page):
+    for mark, language, text in blocks(page):
+        if language in COMMANDS:
+            marked = mark is not None and re.match(r"run$|run, fails$|file: |add to: |not-run: \w", mark)
+            assert marked, f"mark this block:\n{text}"
+
+
+def test_number_of_marks_is_known():
+    marks = [mark for page in PAGES for mark, _, _ in blocks(page) if mark and mark.startswith("not-run:")]
+    assert len(marks) == NOT_RUN, marks
+
+
+def test_readme_has_known_blocks():
+    headings = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```sh", PAGES[0].read_text(), re.MULTILINE | re.DOTALL)
+    assert tuple(headings) == README_BLOCKS
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def dev_server(tmp_path, port):
+    """What `make run` serves, in an empty folder; gives a function that runs commands beside it."""
+    url = f"http://127.0.0.1:{port}"
+    server = start(f"videoconf dev --port {port}", tmp_path, url)
+
+    def run(script: str) -> str:
+        script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin", str(PROGRAMS))
+        return bash(script, tmp_path)
+
+    yield run
+    server.close()
 
 
 def start(command: str, folder: Path, url: str, **environment: str) -> GunicornServer:
@@ -49,57 +97,59 @@ def start(command: str, folder: Path, url: str, **environment: str) -> GunicornS
     return server
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def test_a_meeting_in_curl(tmp_path, port):
-    url = f"http://127.0.0.1:{port}"
-    server = start(f"flask --app videoconf.app videoconf dev --port {port}", tmp_path, url)
-    try:
-        block = BLOCKS["A meeting in curl"].replace("http://127.0.0.1:8000", url).replace(".venv/bin", str(PROGRAMS))
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        server.close()
+def bash(script: str, folder: Path, **environment: str) -> str:
+    """Run a script as a reader would paste it; it must succeed."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    joined, attendees = done.stdout.index("joined."), done.stdout.index('"attendee":"u-7"')
-    assert joined < attendees
-    assert '"name":"Ada"' in done.stdout
-    assert done.stdout.rstrip().endswith("204")
+    return done.stdout
 
 
-def test_deploying(tmp_path, port):
-    upgrade, doctor, serve = BLOCKS["Deploying"].strip().splitlines()
-    for name in ("wsgi.py", "gunicorn.conf.py"):
-        shutil.copy(ROOT / name, tmp_path)
-    settings = {
+def readme_block(heading: str) -> str:
+    section = PAGES[0].read_text().split(f"\n## {heading}\n", 1)[1]
+    return section.split("```sh\n", 1)[1].split("```", 1)[0]
+
+
+def test_readme_meeting_ends_with_an_attendance_list(dev_server):
+    output = dev_server(readme_block("A meeting in ten lines"))
+    assert output.index("joined") < output.index('"attendee":"u-7"')
+    assert '"name":"Ada"' in output
+    assert output.rstrip().endswith("204")
+
+
+def test_first_meeting_tutorial_runs(dev_server):
+    output = dev_server("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
+    assert '"extId":"lesson-7"' in output.replace(" ", "")
+    assert "Bob" in output.splitlines()[-1], "the CSV report names the last attendee"
+
+
+def test_deploy_commands_run(tmp_path, port):
+    upgrade, doctor, serve, worker = (line.partition("#")[0] for line in readme_block("Deploy it").strip().splitlines())
+    settings = deployed(tmp_path)
+    bash(f"{upgrade}\n{doctor}", tmp_path, **settings)
+    server = start(f"{serve.strip()} --bind=127.0.0.1:{port}", tmp_path, f"http://127.0.0.1:{port}", **settings)
+    server.close()
+    bash(f"timeout --preserve-status --signal=TERM 10 {worker}", tmp_path, **settings)
+
+
+@pytest.mark.parametrize("page", ["deploy.md"])
+def test_how_to_commands_run(page, tmp_path):
+    for block in run_blocks(ROOT / "docs/how-to" / page):
+        bash(block, tmp_path, **deployed(tmp_path))
+
+
+def deployed(folder: Path) -> dict[str, str]:
+    """Settings of a deployment with the fake provider, which needs no account."""
+    return {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",
-        "VIDEOCONF_DATABASE_URL": f"sqlite:///{tmp_path / 'videoconf.sqlite'}",
+        "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
         "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
     }
-    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **settings}
-    for command in (upgrade, doctor):
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    arguments = f"--bind=127.0.0.1:{port} --no-control-socket"
-    server = start(serve, tmp_path, f"http://127.0.0.1:{port}", **settings, GUNICORN_CMD_ARGS=arguments)
-    server.close()

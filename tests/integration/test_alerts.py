@@ -63,7 +63,7 @@ def test_what_a_rule_names_exists(rule, scraped):
 
 
 def test_each_alert_has_its_page_and_no_other_has():
-    text = (ROOT / "docs/operations.md").read_text()
+    text = (ROOT / "docs/how-to/operate.md").read_text()
     assert set(re.findall(r"`(Videoconf\w+)`", text)) == {rule["alert"] for rule in RULES}
 
 

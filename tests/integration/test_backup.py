@@ -1,4 +1,4 @@
-"""Backup and restore by the commands of docs/operations.md: what was there is there again, and keys are needed."""
+"""Backup and restore by the commands of docs/how-to/upgrade.md: what was there is there again, and keys are needed."""
 
 import re
 import shutil

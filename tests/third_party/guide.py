@@ -1,11 +1,11 @@
-"""The steps of plugins/README.md, as a reader follows them: what is to be run, and what is to be written where."""
+"""The steps of docs/tutorial/first-provider.md, as a reader follows them: commands to run, and files to write."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "plugins/README.md"
+GUIDE = Path(__file__).parents[2] / "docs/tutorial/first-provider.md"
 STEP = re.compile(r"<!-- (run|run, fails|file: (\S+)|add to: (\S+)) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Liars about HTTP, made of the plugin that plugins/README.md builds."""
+"""Liars about HTTP, made of the plugin that docs/tutorial/first-provider.md builds."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""``docs/vonage.md`` says nothing that the code does not do."""
+"""``docs/how-to/vonage.md`` says nothing that the code does not do."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from videoconf_vonage.provider import Options
 from videoconf_vonage.settings import PREFIX, VonageSettings
 from videoconf_vonage.tokens import OpenTokCredentials, UnifiedCredentials
 
-PAGE = (Path(__file__).parents[3] / "docs/vonage.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/how-to/vonage.md").read_text()
 
 
 def test_every_setting_is_explained_and_no_other():
