@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from tests.service import ON_SQLITE
 
 from tests.support.hostile_clients import KINDS, Siege
+from tests.support.service import ON_SQLITE
 
 pytestmark = ON_SQLITE
 
