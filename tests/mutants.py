@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
+COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "tools", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
 ATTENDANCE = "tests/integration/attendance"
 MODEL = f"{ATTENDANCE}/test_model.py"
 
@@ -118,8 +118,8 @@ MUTANTS = [
     Mutant(
         "events of before the meeting believed if they were orphans",
         "videoconf/webhooks/receive.py",
-        "status = _apply_if_credible(transaction, meeting_id, bound.created_on, event)",
-        "status = _apply(transaction, meeting_id, event)",
+        "status = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)",
+        "status = _apply(transaction, bound.meeting_id, event)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
