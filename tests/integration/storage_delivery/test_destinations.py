@@ -76,8 +76,8 @@ def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(ma
         def delete(self, key):
             asked.append(key)
 
-    services(world.app).targets.kinds["memory"] = Asked
     assert world.service.caller_with(tenant=whose)("PUT", PATH, {**MEMORY, "area": "theirs"}).status == 200
+    services(world.app).targets.kinds["memory"] = Asked
     api = uploaded(world, "ours")
     assert api("GET", "/archives/a-1").json["status"] == "uploaded"
     assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")

@@ -1,7 +1,7 @@
 """Copies that an outage, a killed process or a changed target interrupted."""
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from tests.integration.storage_delivery.world import MEMORY, PATH, World, pulled_world
 from tests.support.service import ON_SQLITE, Caller, in_process
@@ -11,6 +11,7 @@ from videoconf.archives.merge import PULL_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 from videoconf.storage_targets.models import StorageTargetRow
@@ -111,16 +112,24 @@ class Killed(BaseException):
 
 def copied_by_a_killed_process(world: World, before=lambda: None) -> None:
     """Copy an archive; the process is killed when all of it is in the target, and its lease runs out."""
-    target = world.target()
+    target, written = world.target(), []
 
     def put(key, stream, **kw):
         before()
-        target.real.put(key, stream, **kw)
-        raise Killed
+        written.append(target.real.put(key, stream, **kw))
+        return written[-1]
+
+    def kill(*statement):
+        if written:
+            written.clear()
+            raise Killed
 
     target.script("put", put)
-    with pytest.raises(Killed):
-        world.run_jobs()
+    with world.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", kill)
+        with pytest.raises(Killed):
+            world.run_jobs()
+        event.remove(db.engine, "before_cursor_execute", kill)
     with world.app.app_context(), write() as session:
         session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
 

@@ -72,7 +72,7 @@ def test_after_rotation_the_old_key_is_needed_no_more(api, app, make_app, header
     assert "0." in both.test_cli_runner().invoke(commands, ["rotate-keys"]).output
     after = make_app(encryption_keys=KEYS[1:])
     with after.app_context():
-        assert services(after).targets.open(2).configuration["password"] == CANARY
+        assert services(after).targets.open(2).plugin.configuration["password"] == CANARY
     with pytest.raises(ConfigurationError):
         make_app(encryption_keys=KEYS[:1])
 
