@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 from tests.support.servers import start_gunicorn
 from tests.support.service import Service, service_at
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
-from videoconf.api.authentication import mint_token
+from videoconf.api.keys import mint_token
 from videoconf.api.permissions import Permission
 from videoconf.settings import Secret, Settings
 

@@ -1,4 +1,4 @@
-"""Break what keeps attendance right, one thing at a time, and see that a named test notices: ``make mutants``.
+"""Break what keeps data and load right, one thing at a time, and see that a named test notices: ``make mutants``.
 
 Each mutant is a copy of the tree with one change. A mutant that all its tests survive is a promise that nothing proves.
 """
@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "tools", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
 ATTENDANCE = "tests/integration/attendance"
 MODEL = f"{ATTENDANCE}/test_model.py"
+SECOND_ROW = "tests/integration/test_second_row.py"
+RECOVERY = "tests/integration/test_recovery.py"
+LOAD = "tests/integration/test_load_and_time.py"
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,166 @@ MUTANTS = [
         "            if not atomic:\n",
         "            if True:\n",
         "tests/integration/webhooks/test_storing_webhooks.py::test_a_webhook_is_seen_at_once_on_every_node",
+    ),
+    # A second row: what is changed is one meeting's, and the others' rows look the same.
+    Mutant(
+        "the closing of one session closes every meeting",
+        "videoconf/webhooks/receive.py",
+        "update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at)",
+        "update(_MEETINGS).values(closed_at=closed_at)",
+        f"{ATTENDANCE}/test_same_ids.py::test_change_concerns_ids_of_its_own_meeting[sqlite-closes]",
+    ),
+    Mutant(
+        "binding one session rewrites every row of the inbox",
+        "videoconf/webhooks/receive.py",
+        "update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None)",
+        "update(INBOX).values(status=status, event=None)",
+        f"{ATTENDANCE}/test_same_ids.py::test_binding_one_session_applies_its_orphans_alone",
+    ),
+    Mutant(
+        "a copy noted with every archive",
+        "videoconf/archives/copy.py",
+        ".where(Archive.id == archive.id, *_WANTED)",
+        ".where(*_WANTED)",
+        f"{SECOND_ROW}::test_change_leaves_other_rows_as_they_were[sqlite-archive_is_copied]",
+        also=(
+            (
+                "videoconf/archives/copy.py",
+                ").one_or_none()\n            if row is None",
+                ").first()\n            if row is None",
+            ),
+        ),
+    ),
+    Mutant(
+        "a roster applied to the same connection ids of every meeting",
+        "videoconf/attendance/roster.py",
+        "theirs = and_(c.meeting_id == meeting_id, c.connection_id",
+        "theirs = and_(c.connection_id",
+        f"{ATTENDANCE}/test_same_ids.py::test_change_concerns_ids_of_its_own_meeting[sqlite-is_missed]",
+    ),
+    # Attendance.
+    Mutant(
+        "whoever left once taken for gone, rejoined or not",
+        "videoconf/attendance/queries.py",
+        "told = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))",
+        "told = c.last_leave.is_not(None)",
+        f"{ATTENDANCE}/test_rejoining.py::test_page_of_active_shows_rejoined_person",
+    ),
+    Mutant(
+        "an older leave's reason put in place of a later one's",
+        "videoconf/attendance/merge.py",
+        "        new.last_leave > row.last_leave,\n",
+        "        new.last_leave < row.last_leave,\n",
+        f"{ATTENDANCE}/test_rejoining.py::test_reason_is_that_of_latest_leave",
+    ),
+    Mutant(
+        "a rejoined person not looked for in the provider's list",
+        "videoconf/attendance/roster.py",
+        "return or_(c.last_leave.is_(None), c.last_join > c.last_leave)",
+        "return c.last_leave.is_(None)",
+        f"{ATTENDANCE}/test_rejoining.py::test_rejoined_person_of_old_meeting_is_polled",
+    ),
+    Mutant(
+        "a provider that is down asked once for each meeting",
+        "videoconf/attendance/roster.py",
+        "failed.add(meeting.provider)",
+        "pass",
+        f"{ATTENDANCE}/test_providers_that_are_down.py::test_provider_that_is_down_is_asked_once_a_run",
+    ),
+    Mutant(
+        "an end that passes no connections",
+        "videoconf/meetings/end.py",
+        "connections = open_connections(session, meeting.id)",
+        "connections = open_connections(session, meeting.id)[:0]",
+        f"{ATTENDANCE}/test_rejoining.py::test_end_passes_connections_that_did_not_leave",
+    ),
+    # Races and recovery.
+    Mutant(
+        "a target that changed while it was applied left as it is",
+        "videoconf/storage_targets/change.py",
+        "if self._history(tenant) != before:",
+        "if self._history(tenant) is None:",
+        f"{RECOVERY}::test_target_changed_while_it_is_applied_is_applied_again",
+    ),
+    Mutant(
+        "the loser of a just-in-time session sent to a room of its own",
+        "videoconf/meetings/join.py",
+        "return SessionRef(winner.account, winner.session_id)",
+        "return ref",
+        f"{RECOVERY}::test_loser_of_just_in_time_session_joins_winner",
+    ),
+    Mutant(
+        "a key that is given up between two statements not thought of",
+        "videoconf/idempotency.py",
+        "    if known is None:  # given up between the two statements\n"
+        "        raise IdempotencyInProgress(retry_after_seconds=1)\n",
+        "",
+        f"{RECOVERY}::test_key_given_up_between_two_statements_is_in_progress",
+    ),
+    Mutant(
+        "workers that wait for each other's rows",
+        "videoconf/jobs/queue.py",
+        ".with_for_update(skip_locked=True)",
+        ".with_for_update()",
+        f"{RECOVERY}::test_worker_takes_next_job_while_first_is_locked",
+    ),
+    Mutant(
+        "the lock of a tenant's target taken away",
+        "videoconf/storage_targets/change.py",
+        'lock(session, f"storage_target:{tenant}")',
+        "pass",
+        f"{RECOVERY}::test_change_waits_for_lock_of_its_own_tenants_target",
+    ),
+    Mutant(
+        "two refusals of one deletion noted twice",
+        "videoconf/archives/delete.py",
+        "Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))\n"
+        "                .values(deleting_since=None, deleted_by=None",
+        "Archive.deleted_on.is_(None))\n                .values(deleting_since=None, deleted_by=None",
+        f"{RECOVERY}::test_two_refusals_of_one_deletion_are_noted_once",
+    ),
+    # Load and time.
+    Mutant(
+        "workers without work that do not wait",
+        "videoconf/jobs/worker.py",
+        "self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))",
+        "self._stopping.wait(0)",
+        "tests/unit/test_worker.py::test_idle_lane_looks_once_and_waits",
+    ),
+    Mutant(
+        "jobs that fail together repeated together",
+        "videoconf/jobs/queue.py",
+        "return delay * random.uniform(0.5, 1.0)",
+        "return delay",
+        f"{LOAD}::test_delays_of_jobs_that_fail_together_differ",
+    ),
+    Mutant(
+        "jobs repeated at once",
+        "videoconf/jobs/queue.py",
+        "FIRST_DELAY_SECONDS = 5.0",
+        "FIRST_DELAY_SECONDS = 0.0",
+        f"{LOAD}::test_delay_doubles_from_five_seconds_to_fifteen_minutes",
+    ),
+    Mutant(
+        "an identity provider's keys fetched for each unknown key",
+        "videoconf/api/jwks.py",
+        "(known is None and age >= COOLDOWN_SECONDS)",
+        "known is None",
+        "tests/unit/api/test_jwks_load.py::test_unknown_key_asks_after_cooldown",
+    ),
+    Mutant(
+        "a token issued without a deadline",
+        "videoconf/meetings/join.py",
+        "with provider_deadline():",
+        "if True:",
+        f"{LOAD}::test_every_provider_call_has_a_deadline",
+    ),
+    Mutant(
+        "a provider whose rooms exist just in time taken for a stand-in",
+        "videoconf/meetings/create.py",
+        "return _is_eager(provider) and all(",
+        "return all(",
+        f"{LOAD}::test_just_in_time_provider_is_no_stand_in",
     ),
 ]
 

@@ -20,7 +20,6 @@ from videoconf.api import (
     attendees,
     audit,
     docs,
-    downloads,
     health,
     meetings,
     metrics,
@@ -29,8 +28,9 @@ from videoconf.api import (
     webhooks,
 )
 from videoconf.api import providers as providers_api
-from videoconf.api.authentication import auth_faults, init_auth, undeclared_routes
-from videoconf.api.json_body import init_requests
+from videoconf.api.authentication import init_auth, undeclared_routes
+from videoconf.api.http import init_requests
+from videoconf.api.keys import auth_faults
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.rate_limits import init_limits, limit_faults
@@ -90,7 +90,6 @@ RESOURCES = (
     attendees,
     moderation,
     storage_target,
-    downloads,
     webhooks,
     audit,
     providers_api,

@@ -11,7 +11,7 @@ import pytest
 from videoconf.providers import ArchiveState, ArchiveStatus
 from videoconf.providers.cleaning import cleaned_archive
 
-OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+OPENAPI = json.loads((Path(__file__).parents[2] / "docs/reference/openapi.json").read_text())
 LENGTH = 100_000
 """More than any request can hold; a pattern that takes the square of it needs minutes."""
 

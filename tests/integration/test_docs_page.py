@@ -11,7 +11,7 @@ import pytest
 from tests.support.service import ON_SQLITE
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+OPENAPI = json.loads((Path(__file__).parents[2] / "docs/reference/openapi.json").read_text())
 
 
 @ON_SQLITE

@@ -25,7 +25,7 @@ class Kind:
 
 
 KINDS = {
-    "read nothing": Kind(b"GET /docs/swagger-ui-bundle.js " + HEAD + b"\r\n", b"GET /healthz " + HEAD + b"\r\n"),
+    "read nothing": Kind((b"GET /docs/swagger-ui-bundle.js " + HEAD + b"\r\n") * 20),
     "drip a head": Kind(b"GET /healthz " + HEAD + b"X-Drip: ", b"a"),
     "half-close": Kind(b"GET /healthz " + HEAD + b"\r\n", half_closes=True),
     "half-close amid a head": Kind(b"GET /healthz " + HEAD, half_closes=True),

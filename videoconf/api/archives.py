@@ -2,30 +2,112 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from flask import Response, url_for
+from marshmallow import fields, validate
 
-from videoconf.api.archive_schemas import (
-    ArchiveArgs,
-    ArchiveEditSchema,
-    ArchiveSchema,
-    ArchivesSchema,
-    NewArchiveSchema,
-    listed_metadata,
-)
+from videoconf.api.answers import JsonText
 from videoconf.api.authentication import caller, requires
-from videoconf.api.fields import json_bytes
-from videoconf.api.json_body import preferred_type
+from videoconf.api.fields import LINK_EXAMPLE, SESSION_EXAMPLE, Schema, StrictBoolean, Text, UtcTime, documented
+from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import ArchiveFilter, ListedArchive
-from videoconf.providers import ArchiveRequest
+from videoconf.providers import ArchiveRequest, ArchiveStatus
 
 blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)
+
+ARCHIVE_EXAMPLE = "fa_9c1e5a7740d2b836"
+SHOWN_STATUSES = [str(status) for status in RANK]
+
+
+class ArchiveSchema(Schema):
+    """A recording of a meeting. What is not known is null."""
+
+    id = fields.String(attribute="archive_id", metadata=documented("The archive's id.", ARCHIVE_EXAMPLE))
+    name = fields.String(allow_none=True, metadata=documented("Its name."))
+    session_id = fields.String(
+        attribute="meeting.session_id", metadata=documented("The provider's session.", SESSION_EXAMPLE)
+    )
+    meeting_link = fields.String(
+        attribute="meeting.meeting_link", metadata=documented("The meeting that it is of.", LINK_EXAMPLE)
+    )
+    status = fields.String(
+        attribute="shown_status",
+        validate=validate.OneOf(SHOWN_STATUSES),
+        metadata=documented("`deleting` until all copies are gone.", ArchiveStatus.AVAILABLE),
+    )
+    created_on = UtcTime(metadata=documented("When it was started."))
+    duration_seconds = fields.Integer(allow_none=True, metadata=documented("Its length, once it is known."))
+    size_bytes = fields.Integer(allow_none=True, metadata=documented("Its size, once it is known."))
+    reason = fields.String(allow_none=True, metadata=documented("Why it has its status, in the provider's words."))
+    upload_target = fields.String(
+        attribute="meeting.upload_target", allow_none=True, metadata=documented("The storage target that it goes to.")
+    )
+    legal_hold = fields.Boolean(metadata=documented("It is not deleted, whoever asks and whatever its age."))
+    meta_data = fields.Raw(dump_only=True, metadata={"type": "object", **documented("What else the provider said.")})
+
+
+class ArchivesSchema(Schema):
+    """A page of archives."""
+
+    count = fields.Integer(metadata=documented("How many match, on all pages.", 1))
+    items = fields.List(fields.Nested(ArchiveSchema))
+
+
+class ArchiveArgs(PageArgs):
+    """Which archives, and which page of them."""
+
+    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Those of this meeting."))
+    session_id = Text(max_length=255, load_default=None, metadata=documented("Those of this session."))
+    status = Text(
+        max_length=32,
+        load_default=None,
+        validate=validate.OneOf(SHOWN_STATUSES),
+        metadata=documented("Those that are in this status."),
+    )
+
+
+class NewArchiveSchema(Schema):
+    """An archive to start."""
+
+    name = Text(
+        min_length=1, max_length=80, load_default=None, allow_none=True, metadata=documented("Its name.", "Visit 7")
+    )
+    layout = Text(
+        min_length=1,
+        max_length=64,
+        load_default=None,
+        allow_none=True,
+        metadata=documented("How people are placed in the picture; one of the provider's layouts."),
+    )
+    output = Text(
+        min_length=1,
+        max_length=64,
+        load_default=None,
+        allow_none=True,
+        metadata=documented("What is made of it; one of the provider's output modes."),
+    )
+
+
+class ArchiveEditSchema(Schema):
+    """What may be changed of an archive. What is not sent stays."""
+
+    name = Text(min_length=1, max_length=255, metadata=documented("Its name.", "Visit 7"))
+    legal_hold = StrictBoolean(metadata=documented("Whether it must be kept."))
+
+
+class ArchiveDownloadSchema(Schema):
+    """Where an archive can be read, and until when. Whoever has the URL can read it."""
+
+    url = fields.String(required=True, metadata={"format": "uri"})
+    expires_on = UtcTime(required=True, attribute="expires_at")
 
 
 @blueprint.route("/archives", methods=["GET"])
@@ -33,42 +115,24 @@ blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)
 @blueprint.arguments(ArchiveArgs, location="query")
 @blueprint.response(200, ArchivesSchema, headers=PAGE_HEADERS)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.getArchives")
-def list_archives(args: dict[str, Any]) -> Response:
+def list_archives(args: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List archives, newest first.
 
     Those being deleted are among them until all their copies are gone. It needs no provider.
     """
     page, page_size = args.pop("page"), args.pop("page_size")
     items, count = services().archives.list_page(caller(), ArchiveFilter(**args), page=page, page_size=page_size)
-    # Not by the schema, which takes longer than all the rest of the request. A test compares the two.
-    body = json_bytes({"count": count, "items": [_item(row) for row in items]})
-    return Response(body, headers=page_headers(page, page_size, count), content_type="application/json")
-
-
-def _item(row: ListedArchive) -> dict[str, Any]:
-    return {
-        "id": row.archive_id,
-        "name": row.name,
-        "sessionId": row.session_id,
-        "meetingLink": row.meeting_link,
-        "status": row.shown_status,
-        "createdOn": row.created_on,
-        "durationSeconds": row.duration_seconds,
-        "sizeBytes": row.size_bytes,
-        "reason": row.reason,
-        "uploadTarget": row.upload_target,
-        "legalHold": row.legal_hold,
-        "metaData": listed_metadata(row),
-    }
+    found = {"count": count, "items": [archive_values(row) for row in items]}
+    return found, page_headers(page, page_size, count)
 
 
 @blueprint.route("/archives/<string:archive_id>", methods=["GET"])
 @requires(Permission.GET_MEETING_ARCHIVES)
 @blueprint.response(200, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.getArchive")
-def get_archive(archive_id: str) -> Archive:
+def get_archive(archive_id: str) -> dict[str, Any]:
     """Read an archive, as the list has it."""
-    return services().archives.get(caller(), archive_id)
+    return archive_values(services().archives.get(caller(), archive_id))
 
 
 @blueprint.route("/archives/<string:archive_id>", methods=["DELETE"])
@@ -100,9 +164,9 @@ def edit_archive(changes: dict[str, Any], archive_id: str) -> None:
 @requires(Permission.STOP_MEETING_ARCHIVE)
 @blueprint.response(200, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.stopArchive")
-def stop_archive(archive_id: str) -> Archive:
+def stop_archive(archive_id: str) -> dict[str, Any]:
     """Stop recording; an archive that has stopped stays as it is."""
-    return services().archives.stop(caller(), archive_id)
+    return archive_values(services().archives.stop(caller(), archive_id))
 
 
 @blueprint.route("/session/<string:meeting_link_id>/archives", methods=["POST"])
@@ -110,7 +174,49 @@ def stop_archive(archive_id: str) -> Archive:
 @blueprint.arguments(NewArchiveSchema)
 @blueprint.response(201, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.startArchive")
-def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[Archive, dict[str, str]]:
+def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Start recording a meeting, in which somebody has to be."""
     archive = services().archives.start(caller(), meeting_link_id, ArchiveRequest(**new))
-    return archive, {"Location": url_for("archives.get_archive", archive_id=archive.archive_id)}
+    return archive_values(archive), {"Location": url_for("archives.get_archive", archive_id=archive.archive_id)}
+
+
+@blueprint.route("/archives/<string:archive_id>/download", methods=["GET"])
+@requires(Permission.GET_MEETING_ARCHIVES)
+@blueprint.response(200, ArchiveDownloadSchema)
+@blueprint.doc(
+    operationId=f"{Tag.ARCHIVES}.downloadArchive",
+    responses={409: "CONFLICT", 422: "UNPROCESSABLE_ENTITY", 502: "BAD_GATEWAY", 503: "SERVICE_UNAVAILABLE"},
+)
+def download_archive(archive_id: str) -> dict[str, Any]:
+    """Give a URL that reads an archive, whole or in ranges, and expires soon.
+
+    It is made anew by each call: signed by the storage target where the archive is there, else asked of the provider.
+    """
+    signed = services().downloads.sign(caller(), archive_id)
+    return {"url": signed.url, "expiresOn": signed.expires_at}
+
+
+def archive_values(archive: Archive | ListedArchive) -> dict[str, Any]:
+    """Return what callers see of an archive."""
+    return {
+        "id": archive.archive_id,
+        "name": archive.name,
+        "sessionId": archive.session_id,
+        "meetingLink": archive.meeting_link,
+        "status": archive.shown_status,
+        "createdOn": archive.created_on,
+        "durationSeconds": archive.duration_seconds,
+        "sizeBytes": archive.size_bytes,
+        "reason": archive.reason,
+        "uploadTarget": archive.upload_target,
+        "legalHold": archive.legal_hold,
+        "metaData": _metadata(archive),
+    }
+
+
+def _metadata(archive: Archive | ListedArchive) -> Any:
+    """Return what else the provider said, with its own word for the status."""
+    said = archive.meta_data
+    if archive.provider_status in ("", archive.status):
+        return JsonText(said) if isinstance(said, str) else said  # a list has it as JSON, which is not parsed
+    return {**(json.loads(said) if isinstance(said, str) else said), "providerStatus": archive.provider_status}

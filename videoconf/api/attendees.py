@@ -6,22 +6,18 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import islice
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import marshmallow
 from flask import Response
 from marshmallow import fields
 from marshmallow.validate import Range
 
+from videoconf.api.answers import BLOCK_BYTES, json_array, json_bytes, spooled
 from videoconf.api.authentication import caller, requires
-from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, json_bytes
-from videoconf.api.json_body import preferred_type
-from videoconf.api.meeting_schemas import documented
+from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, documented
+from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
 from videoconf.api.permissions import Permission
@@ -33,12 +29,6 @@ from videoconf.attendance.report import PresenceRule, Row
 from videoconf.formats import utc_text
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
-
-KEPT_IN_MEMORY_BYTES = 1024 * 1024
-"""How much of an answer is kept in memory; the rest waits in a temporary file."""
-BLOCK_BYTES = 64 * 1024
-ENCODED_AT_ONCE = 100
-"""Items that become JSON in one go: one by one takes twice as long, and all at once any amount of memory."""
 
 
 class AttendeeArgs(Schema):
@@ -89,9 +79,9 @@ def list_attendees(args: dict[str, Any], meeting_link_id: str) -> Response:
     active, page, page_size = args["active"], args["page"], args["page_size"]
     if page is None:
         with attendance.whole(caller(), meeting_link_id, active=active) as listed:
-            return _spooled(_json_list(listed), "application/json")
+            return spooled(_json_list(listed), "application/json")
     listed, total = attendance.page(caller(), meeting_link_id, active=active, page=page, page_size=page_size)
-    answer = _spooled(_json_list(listed), "application/json")
+    answer = spooled(_json_list(listed), "application/json")
     answer.headers.update(page_headers(page, page_size, total))
     return answer
 
@@ -165,10 +155,10 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
     content_type = preferred_type("application/json", "text/csv")
     with services().attendance.report(caller(), meeting_link_id, PresenceRule(**args)) as report:
         if content_type == "text/csv":
-            answer = _spooled(_csv(report), "text/csv; charset=utf-8; header=present")
+            answer = spooled(_csv(report), "text/csv; charset=utf-8; header=present")
             answer.headers["Content-Disposition"] = f'attachment; filename="attendance-{meeting_link_id}.csv"'
         else:
-            answer = _spooled(_json_report(report), "application/json")
+            answer = spooled(_json_report(report), "application/json")
     answer.vary.add("Accept")
     return answer
 
@@ -176,45 +166,8 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def _spooled(parts: Iterator[bytes], content_type: str) -> Response:
-    """Answer with a text that may be long, in bounded memory.
-
-    It is written in full before the first byte is sent: the database's connection does not wait for a slow reader, and
-    what fails on the way is an error, not the first half of an answer.
-    """
-    kept = bytearray()
-    for part in parts:
-        kept += part
-        if len(kept) > KEPT_IN_MEMORY_BYTES:
-            break
-    else:
-        return Response(bytes(kept), content_type=content_type)
-    with ExitStack() as closing:
-        file = closing.enter_context(TemporaryFile())
-        file.write(kept)
-        file.writelines(parts)
-        response = Response(_blocks(file), content_type=content_type)
-        response.content_length = file.tell()
-        file.seek(0)
-        response.call_on_close(closing.pop_all().close)  # for a reader who goes away before the end
-        return response
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        yield from iter(partial(file.read, BLOCK_BYTES), b"")
-
-
 def _json_list(listed: AttendeeList) -> Iterator[bytes]:
-    return _json_items(_item(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
-
-
-def _json_items(items: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    separator = b"["
-    while block := list(islice(items, ENCODED_AT_ONCE)):
-        yield separator + json_bytes(block)[1:-1]
-        separator = b","
-    yield b"[]" if separator == b"[" else b"]"
+    return json_array(_attendee(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
 
 
 def _json_report(report: Report) -> Iterator[bytes]:
@@ -230,12 +183,11 @@ def _json_report(report: Report) -> Iterator[bytes]:
         "peakOn": totals.peak_on,
     }
     yield json_bytes(head).removesuffix(b"}") + b',"attendees":'
-    yield from _json_items(_row(row) for row in report.rows)
+    yield from json_array(_row(row) for row in report.rows)
     yield b"}"
 
 
-def _item(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str, Any]:
-    # Not by the schema: it is five times as slow, and this is the answer that grows. A test compares the two.
+def _attendee(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str, Any]:
     active = attendee.active
     return {
         "attendee": attendee.attendee,

@@ -8,8 +8,7 @@ from typing import Any
 from marshmallow import fields
 
 from videoconf.api.authentication import caller, requires
-from videoconf.api.fields import Schema, Text, UtcTime
-from videoconf.api.meeting_schemas import LINK_EXAMPLE, documented
+from videoconf.api.fields import LINK_EXAMPLE, Schema, Text, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
@@ -28,13 +27,6 @@ class AuditArgs(PageArgs):
     until = UtcTime(load_default=None, metadata=documented("Before this time."))
 
 
-class Changed(fields.Dict):
-    """The values that changed, spelt as everywhere on the wire. Of what you fill freely, `(not recorded)`."""
-
-    def _serialize(self, value: Mapping[str, Any] | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else {camel_case(name): one for name, one in value.items()}
-
-
 class AuditEntrySchema(Schema):
     """One change."""
 
@@ -43,10 +35,10 @@ class AuditEntrySchema(Schema):
     action = fields.String(metadata=documented("What.", "meeting.ended"))
     meeting_link = fields.String(allow_none=True, metadata=documented("Of which meeting.", LINK_EXAMPLE))
     target = fields.String(allow_none=True, metadata=documented("What was changed, where it is not the meeting."))
-    before = Changed(
+    before = fields.Dict(
         allow_none=True, metadata=documented("What changed, as it was; `(not recorded)` of what is yours to fill.")
     )
-    after = Changed(allow_none=True, metadata=documented("What changed, as it is since."))
+    after = fields.Dict(allow_none=True, metadata=documented("What changed, as it is since."))
     request_id = fields.String(allow_none=True, metadata=documented("The request that did it."))
 
 
@@ -55,7 +47,24 @@ class AuditEntrySchema(Schema):
 @blueprint.arguments(AuditArgs, location="query")
 @blueprint.response(200, AuditEntrySchema(many=True), headers=PAGE_HEADERS)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getAuditEntries")
-def list_audit_entries(args: dict[str, Any]) -> tuple[list[AuditEntry], dict[str, str]]:
+def list_audit_entries(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """List who changed what, newest first."""
     found, total = list_entries(caller(), **args)
-    return found, page_headers(args["page"], args["page_size"], total)
+    return [_values(entry) for entry in found], page_headers(args["page"], args["page_size"], total)
+
+
+def _values(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "actor": entry.actor,
+        "action": entry.action,
+        "meetingLink": entry.meeting_link,
+        "target": entry.target,
+        "before": _changed(entry.before),
+        "after": _changed(entry.after),
+        "requestId": entry.request_id,
+    }
+
+
+def _changed(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if values is None else {camel_case(name): value for name, value in values.items()}

@@ -68,14 +68,15 @@ class JwksKeys:
             return  # another thread asks already, and there are keys to go on with
         try:
             if self._asked_at is not None and self._asked_at >= now:
-                return
+                return  # it was asked while this thread waited
             try:
                 document = self._fetch()
-                if document != self._document:
-                    self._keys, self._document = _read(document), document
-                    self.on_change()
             finally:
-                self._asked_at = self._clock()  # not earlier: until the first answer, other threads wait for the lock
+                # Not before the answer: without any keys, other threads must wait for it instead of giving up.
+                self._asked_at = self._clock()
+            if document != self._document:
+                self._keys, self._document = _read(document), document
+                self.on_change()
         except Exception as error:  # whatever is wrong with what the provider sends, the last keys go on
             logger.warning("the identity provider's keys cannot be fetched: %s", type(error).__name__)
         finally:

@@ -6,28 +6,128 @@ import json
 from typing import Any
 
 from flask import Response, url_for
+from marshmallow import fields, pre_load, validate
 
 from videoconf.api.authentication import caller, requires
-from videoconf.api.json_body import idempotency_key, preferred_type
-from videoconf.api.meeting_schemas import (
-    MeetingTokenSchema,
-    NewMeetingSchema,
-    TokenWishSchema,
-    VideoChatSessionPartialSchema,
+from videoconf.api.fields import (
+    LINK_EXAMPLE,
+    SESSION_EXAMPLE,
+    JsonObject,
+    Schema,
+    StrictBoolean,
+    StrictInteger,
+    Text,
+    UtcTime,
+    documented,
 )
+from videoconf.api.http import idempotency_key, preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
 from videoconf.meetings import queries
 from videoconf.meetings.create import NewMeeting
-from videoconf.meetings.join import IssuedToken, TokenWish
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.join import TokenWish
+from videoconf.meetings.models import Meeting, MeetingStatus
 from videoconf.providers import Role
 
 blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
 
 EDITABLE = ("is_scheduled", "schedule_time", "ext_id", "ext_metadata")
+
+
+class NewMeetingSchema(Schema):
+    """A meeting to create."""
+
+    is_scheduled = StrictBoolean(load_default=False, metadata=documented("The meeting starts later."))
+    schedule_time = UtcTime(load_default=None, allow_none=True, metadata=documented("When it starts; in the future."))
+    enable_archiving = StrictBoolean(load_default=False, metadata=documented("Record every run of the meeting."))
+    end_to_end_encryption = StrictBoolean(
+        load_default=False, metadata=documented("Encrypt media between clients. Excludes archiving.")
+    )
+    provider = Text(
+        max_length=32, load_default=None, allow_none=True, metadata=documented("Key of an enabled provider.")
+    )
+    provider_options = JsonObject(load_default=dict, metadata=documented("Options of the provider's own."))
+    ext_id = Text(
+        max_length=255, load_default=None, allow_none=True, metadata=documented("Your own id of the meeting.")
+    )
+    ext_metadata = JsonObject(
+        load_default=None, allow_none=True, metadata=documented("Anything of yours, at most 16 KiB.")
+    )
+
+
+class VideoChatSessionPartialSchema(Schema):
+    """A meeting. What is not set is null."""
+
+    deleted = StrictBoolean(metadata=documented("The meeting was deleted."))
+    deleted_on = UtcTime(allow_none=True, metadata=documented("When it was deleted."))
+    deleted_by = Text(max_length=255, allow_none=True, metadata=documented("Who deleted it."))
+    created_on = UtcTime(metadata=documented("When it was created."))
+    modified_on = UtcTime(metadata=documented("When it was changed last."))
+    created_by = Text(max_length=255, metadata=documented("Who created it."))
+    modified_by = Text(max_length=255, metadata=documented("Who changed it last."))
+    id = StrictInteger(metadata=documented("A number; a handle for nothing.", 1))
+    session_id = Text(max_length=255, allow_none=True, metadata=documented("The provider's session.", SESSION_EXAMPLE))
+    meeting_link = Text(max_length=255, metadata=documented("The meeting's id in every path.", LINK_EXAMPLE))
+    is_scheduled = StrictBoolean(metadata=documented("The meeting starts at `scheduleTime`."))
+    schedule_time = UtcTime(allow_none=True, metadata=documented("When it starts."))
+    is_archived = StrictBoolean(metadata=documented("Every run of the meeting is recorded."))
+    archive_id = Text(max_length=255, allow_none=True, metadata=documented("The newest archive."))
+    upload_target = Text(
+        max_length=255, allow_none=True, metadata=documented("Storage target in force at its creation.")
+    )
+    start_time = UtcTime(allow_none=True, metadata=documented("When the first token was given."))
+    end_time = UtcTime(allow_none=True, metadata=documented("When it was ended."))
+    ext_id = Text(max_length=255, allow_none=True, metadata=documented("Your own id of the meeting."))
+    ext_metadata = JsonObject(allow_none=True, metadata=documented("Anything of yours, at most 16 KiB."))
+    provider = Text(max_length=32, metadata=documented("Key of its provider.", "fake"))
+    end_to_end_encryption = StrictBoolean(metadata=documented("Media are encrypted between clients."))
+    status = Text(
+        max_length=32, validate=validate.OneOf(list(MeetingStatus)), metadata=documented("Where it is in its life.")
+    )
+
+
+class TokenWishSchema(Schema):
+    """A token for one person."""
+
+    role = fields.String(
+        load_default=Role.PUBLISHER, validate=validate.OneOf(list(Role)), metadata=documented("In any letter case.")
+    )
+    expires_at = UtcTime(
+        data_key="expireTime",
+        load_default=None,
+        allow_none=True,
+        metadata=documented("In the future. By default as far off as `VIDEOCONF_TOKEN_TTL_SECONDS` says."),
+    )
+    attendee = Text(
+        max_length=255, load_default=None, allow_none=True, metadata=documented("Stable id of the person.", "u-7")
+    )
+    name = Text(max_length=255, load_default=None, allow_none=True, metadata=documented("Display name.", "Ada"))
+    data = Text(
+        max_length=1000, load_default=None, allow_none=True, metadata=documented("Goes to the client's connection.")
+    )
+
+    @pre_load
+    def _role_in_any_case(self, body: Any, **kwargs: Any) -> Any:
+        if isinstance(body, dict) and isinstance(body.get("role"), str):
+            return {**body, "role": body["role"].lower()}
+        return body
+
+
+class MeetingTokenSchema(Schema):
+    """A token, and what a client SDK needs besides it."""
+
+    session_id = fields.String(metadata=documented("The provider's session.", SESSION_EXAMPLE))
+    token = fields.String(
+        attribute="join.token", allow_none=True, metadata=documented("Null where people join by `connect.url` alone.")
+    )
+    role = fields.String(metadata=documented("What the bearer may do.", Role.PUBLISHER))
+    expire_time = UtcTime(attribute="join.expires_at", metadata=documented("When the token ends."))
+    provider = fields.String(metadata=documented("Key of the meeting's provider.", "fake"))
+    connect = fields.Dict(
+        attribute="join.connect", metadata=documented("API key, URL: what the provider's client needs.")
+    )
 
 
 IDEMPOTENCY_KEY = {
@@ -62,20 +162,20 @@ def create_meeting(new: dict[str, Any]) -> Response:
 @blueprint.arguments(PageArgs, location="query")
 @blueprint.response(200, VideoChatSessionPartialSchema(many=True), headers=PAGE_HEADERS)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetings")
-def list_meetings(args: dict[str, Any]) -> tuple[list[Meeting], dict[str, str]]:
+def list_meetings(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """List meetings, newest first, without deleted ones."""
     page, page_size = args["page"], args["page_size"]
     meetings, total = queries.list_meetings(caller(), page=page, page_size=page_size)
-    return meetings, page_headers(page, page_size, total)
+    return [meeting_values(meeting) for meeting in meetings], page_headers(page, page_size, total)
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["GET"])
 @requires(Permission.GET_MEETINGS)
 @blueprint.response(200, VideoChatSessionPartialSchema)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeeting")
-def get_meeting(meeting_link_id: str) -> Meeting:
+def get_meeting(meeting_link_id: str) -> dict[str, Any]:
     """Read a meeting, a deleted one included."""
-    return queries.read_meeting(caller(), meeting_link_id)
+    return meeting_values(queries.read_meeting(caller(), meeting_link_id))
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["PATCH"])
@@ -115,7 +215,43 @@ def end_meeting(meeting_link_id: str) -> None:
 @blueprint.arguments(TokenWishSchema)
 @blueprint.response(200, MeetingTokenSchema)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingToken")
-def create_token(wish: dict[str, Any], meeting_link_id: str) -> IssuedToken:
+def create_token(wish: dict[str, Any], meeting_link_id: str) -> dict[str, Any]:
     """Give one person a token to join a meeting with."""
     role = Role(wish.pop("role"))
-    return services().joining.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))
+    issued = services().joining.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))
+    return {
+        "sessionId": issued.session_id,
+        "token": issued.join.token,
+        "role": issued.role,
+        "expireTime": issued.join.expires_at,
+        "provider": issued.provider,
+        "connect": dict(issued.join.connect),
+    }
+
+
+def meeting_values(meeting: Meeting) -> dict[str, Any]:
+    """Return what callers see of a meeting."""
+    return {
+        "deleted": meeting.deleted,
+        "deletedOn": meeting.deleted_on,
+        "deletedBy": meeting.deleted_by,
+        "createdOn": meeting.created_on,
+        "modifiedOn": meeting.modified_on,
+        "createdBy": meeting.created_by,
+        "modifiedBy": meeting.modified_by,
+        "id": meeting.id,
+        "sessionId": meeting.session_id,
+        "meetingLink": meeting.meeting_link,
+        "isScheduled": meeting.is_scheduled,
+        "scheduleTime": meeting.schedule_time,
+        "isArchived": meeting.is_archived,
+        "archiveId": meeting.archive_id,
+        "uploadTarget": meeting.upload_target,
+        "startTime": meeting.start_time,
+        "endTime": meeting.end_time,
+        "extId": meeting.ext_id,
+        "extMetadata": meeting.ext_metadata,
+        "provider": meeting.provider,
+        "endToEndEncryption": meeting.end_to_end_encryption,
+        "status": meeting.status,
+    }

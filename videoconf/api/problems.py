@@ -6,7 +6,6 @@ every deployment has another; what a code means is in the documentation under th
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import random
@@ -19,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from videoconf.api.json_body import request_id
+from videoconf.api.answers import json_bytes
+from videoconf.api.http import request_id
 from videoconf.db.failures import translated
 from videoconf.errors import (
     Forbidden,
@@ -105,7 +105,7 @@ def _answer(error: VideoconfError) -> Response:
     }
     if error.errors and not reticent:
         body["errors"] = error.errors
-    response = Response(json.dumps(body, default=str), status=error.status, content_type=CONTENT_TYPE)
+    response = Response(json_bytes(body, default=str), status=error.status, content_type=CONTENT_TYPE)
     if error.retry_after_seconds is not None:
         # Spread out, so that those who were turned away together do not come back together.
         spread = 1 + random.random() / 2  # noqa: S311  # hides nothing

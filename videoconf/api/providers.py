@@ -8,13 +8,14 @@ from typing import Any
 from marshmallow import fields
 
 from videoconf.api.authentication import requires
-from videoconf.api.fields import Schema, UtcTime
-from videoconf.api.meeting_schemas import documented
+from videoconf.api.fields import Schema, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
 from videoconf.api.smorest import Blueprint
+from videoconf.formats import utc_text
 from videoconf.providers import Capabilities
+from videoconf.providers.clients import Clients
 
 blueprint = Blueprint("providers", __name__, tag=Tag.OPERATIONS)
 
@@ -83,7 +84,7 @@ def list_providers() -> dict[str, Any]:
 
 
 def describe_providers(parts: Services) -> dict[str, Any]:
-    """Describe what is installed, as :class:`ProvidersSchema` dumps it."""
+    """Describe what is installed, as :class:`ProvidersSchema` documents it."""
     failures = [
         {
             "plugin": failure.origin.name,
@@ -107,16 +108,29 @@ def _describe(parts: Services) -> Iterator[dict[str, Any]]:
             "enabled": provider is not None,
             "default": [key] == enabled[:1],
             "capabilities": provider and _facts(provider.capabilities),
-            "state": parts.clients[key].find_state() if provider else None,
+            "state": _state(parts.clients[key]) if provider else None,
         }
 
 
 def _facts(can: Capabilities) -> dict[str, Any]:
     return {
-        **vars(can),
         "features": sorted(can.features),
         "roles": sorted(can.roles),
-        "storage_kinds": sorted(can.storage_kinds),
-        "max_token_ttl_seconds": int(can.max_token_ttl.total_seconds()),
-        "retry_horizon_seconds": int(can.retry_horizon.total_seconds()),
+        "sessionCreation": can.session_creation,
+        "idempotentCreate": can.idempotent_create,
+        "maxTokenTtlSeconds": int(can.max_token_ttl.total_seconds()),
+        "maxDataCharacters": can.max_data_characters,
+        "webhookAuthentication": can.webhook_authentication,
+        "webhookChannels": can.webhook_channels,
+        "eventIds": can.event_ids,
+        "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
+        "storageScope": can.storage_scope,
+        "storageKinds": sorted(can.storage_kinds),
     }
+
+
+def _state(clients: Clients) -> dict[str, Any] | None:
+    state = clients.find_state()
+    if state is None:
+        return None
+    return {"breaker": state.breaker, "since": utc_text(state.since), "lastErrorCode": state.last_error_code}

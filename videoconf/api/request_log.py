@@ -8,7 +8,7 @@ import time
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from videoconf.api.json_body import request_id
+from videoconf.api.http import request_id
 from videoconf.observability.metrics import REQUESTS
 
 logger = logging.getLogger("videoconf.access")

@@ -17,7 +17,7 @@ A resource is a module with one blueprint and plain functions::
     def get_meetings(query: dict[str, Any]) -> Any:
         """List the meetings, newest first."""
         found, total = services().meetings.list(caller(), query["page"], query["page_size"])
-        return found, page_headers(query["page"], query["page_size"], total)
+        return [meeting_values(one) for one in found], page_headers(query["page"], query["page_size"], total)
 
 
     @blueprint.route("/session/<meeting_link>", methods=["PATCH"])
@@ -29,14 +29,16 @@ A resource is a module with one blueprint and plain functions::
         """Edit the meeting."""
         services().meetings.edit(caller(), meeting_link, changes)
 
-What :meth:`Blueprint.arguments` loads comes before the path's parameters. The permission, the errors of parsing and
-authentication, and 404 where the path has a parameter document themselves.
+What :meth:`Blueprint.arguments` loads comes before the path's parameters. A view returns plain values, a tuple of these
+with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of
+parsing and authentication, and 404 where the path has a parameter document themselves.
 '''
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,7 +47,7 @@ import flask_smorest
 import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import MODIFIERS, resolve_schema_instance
-from flask import Flask, Request
+from flask import Flask, Request, Response, make_response
 from flask_smorest.pagination import PaginationMetadataSchema
 from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
@@ -149,6 +151,25 @@ class Blueprint(_Blueprint):
         if required is None:
             required = any(field.required for field in instance.load_fields.values())
         return super().arguments(instance, location=location, required=required, **kwargs)
+
+    def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
+        """Document an answer, and write the plain values that the view returns, with headers or a status if it does."""
+        document = super().response(status_code, schema, **kwargs)
+
+        def decorate(view: Callable[..., Any]) -> Any:
+            @wraps(view)
+            def answer(*args: Any, **values: Any) -> Response:
+                returned = view(*args, **values)
+                if isinstance(returned, Response):
+                    return returned
+                response = make_response("" if returned is None else returned)
+                if response.status_code == HTTPStatus.OK:  # the view returned none of its own
+                    response.status_code = status_code
+                return response
+
+            return document(answer)
+
+        return decorate
 
 
 class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import marshmallow
-from flask import Response, jsonify
+from flask import Response
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from videoconf.api.authentication import caller, requires
-from videoconf.api.fields import UtcTime
-from videoconf.api.json_body import json_body, preferred_type
+from videoconf.api.http import preferred_type
+from videoconf.api.json_body import json_body
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
@@ -69,11 +69,10 @@ def set_storage_target() -> Response:
 @requires(Permission.SET_MEETING_UPLOAD_TARGET)
 @blueprint.response(200, {"$ref": f"#/components/schemas/{SHOWN_COMPONENT}"})
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.getUploadTarget", responses={404: "NOT_FOUND"})
-def get_storage_target() -> Response:
+def get_storage_target() -> dict[str, Any]:
     """Read the target in force, without its secrets; of an access key, the last four characters are shown."""
     row = services().targets.get(caller())
-    shown = _SetSchema().dump({"created_on": row.created_on, "created_by": row.created_by})
-    return jsonify({**row.description, **shown})
+    return {**row.description, "createdOn": row.created_on, "createdBy": row.created_by}
 
 
 @blueprint.route("/archives/storage-target", methods=["DELETE"])
@@ -83,11 +82,6 @@ def get_storage_target() -> Response:
 def delete_storage_target() -> None:
     """Let archives stay with the provider again. What is in the target stays there and can still be downloaded."""
     services().target_changes.remove(caller())
-
-
-class _SetSchema(marshmallow.Schema):
-    created_on = UtcTime(data_key="createdOn")
-    created_by = fields.String(data_key="createdBy")
 
 
 def _loaded(document: Any) -> tuple[type[StorageTarget], dict[str, Any]]:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, g, request
 
-from videoconf.api.json_body import request_id
+from videoconf.api.http import request_id
 from videoconf.api.request_log import QUIET
 from videoconf.db.types import db
 from videoconf.observability.tracing import Tracing

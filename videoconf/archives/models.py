@@ -78,3 +78,15 @@ class Archive(Model):
     def shown_status(self) -> str:
         """The status for callers: the provider's, or ``deleting``."""
         return self.status if self.deleting_since is None else DELETING
+
+    @property
+    def session_id(self) -> str | None:
+        return self.meeting.session_id
+
+    @property
+    def meeting_link(self) -> str:
+        return self.meeting.meeting_link
+
+    @property
+    def upload_target(self) -> str | None:
+        return self.meeting.upload_target

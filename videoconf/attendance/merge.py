@@ -31,11 +31,12 @@ def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> da
 def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> None:
     """Merge that a connection was seen at ``at`` in the provider's own list: a sign of presence since ``connected_at``.
 
-    No event has told of a join, so there is none: the joining stays an inference.
+    No event has told of a join, so there is none: the joining stays an inference. A provider whose clock is ahead may
+    say that the connection began after ``at``; it was there at ``at``, so it began then at the latest.
     """
-    since = sighting.connected_at or sighting.at
+    at = _required(sighting.at)
     columns = _columns(replace(sighting, kind=EventKind.ACTIVITY, connected_at=None))
-    _merge(transaction, meeting_id, sighting, {**columns, "first_activity": since})
+    _merge(transaction, meeting_id, sighting, {**columns, "first_activity": min(sighting.connected_at or at, at)})
 
 
 def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> datetime | None:

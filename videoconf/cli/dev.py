@@ -22,7 +22,7 @@ from dotenv import dotenv_values
 from flask.cli import ScriptInfo
 from flask_migrate import upgrade
 
-from videoconf.api.authentication import mint_token
+from videoconf.api.keys import mint_token
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.db.types import db

@@ -12,8 +12,8 @@ from flask import Flask
 from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from videoconf.api.authentication import mint_token
 from videoconf.api.health import warn_of_schema
+from videoconf.api.keys import mint_token
 from videoconf.api.openapi import openapi_json
 from videoconf.api.permissions import Permission
 from videoconf.api.services import configured, services

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from videoconf.api.providers import ProvidersSchema, describe_providers
+from videoconf.api.providers import describe_providers
 from videoconf.api.services import services
 from videoconf.cli.printing import as_json, print_json, print_table
 
@@ -21,7 +21,7 @@ def providers(as_json: bool) -> None:
     Nothing needs to be configured.
     """
     parts = services()
-    found: dict[str, Any] = ProvidersSchema().dump(describe_providers(parts))
+    found = describe_providers(parts)
     if as_json:
         print_json(found)
         return

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 BRISK_SECONDS = 1.0
 """A thread waits this long for a client that reads slowly; any longer only in one of few places."""
-SILENT_SECONDS = 10.0
-SLOWEST_BYTES_PER_SECOND = 16 << 10
+SLOW_SECONDS = 30.0
+"""The longest wait for one answer. Time decides, because the kernel buffers what the client has not read."""
 FILE_CHUNK_BYTES = 64 << 10
 
 
@@ -34,7 +34,6 @@ class ClientSocket(socket.socket):
     _slow_readers: BoundedSemaphore
     _has_place = False
     _waited_seconds = 0.0
-    _sent_bytes = 0
 
     @classmethod
     def take_over(cls, accepted: socket.socket, slow_readers: BoundedSemaphore) -> ClientSocket:
@@ -58,7 +57,6 @@ class ClientSocket(socket.socket):
         """Give back what the request took. May be called twice."""
         self.read_until = None
         self._waited_seconds = 0.0
-        self._sent_bytes = 0
         if self._has_place:
             self._has_place = False
             self._slow_readers.release()
@@ -98,7 +96,6 @@ class ClientSocket(socket.socket):
                 sent = 0
             except TimeoutError:
                 _give_up("the client is gone")
-            self._sent_bytes += sent
             if sent == len(view):
                 return
             view = view[sent:]
@@ -118,10 +115,7 @@ class ClientSocket(socket.socket):
             if not self._slow_readers.acquire(blocking=False):
                 _give_up("too many clients read slowly")
             self._has_place = True
-        patience = BRISK_SECONDS
-        if self._has_place:
-            patience = SILENT_SECONDS + self._sent_bytes / SLOWEST_BYTES_PER_SECOND
-        left = patience - self._waited_seconds
+        left = (SLOW_SECONDS if self._has_place else BRISK_SECONDS) - self._waited_seconds
         if left <= 0:
             _give_up("the client reads too slowly")
         began = time.monotonic()

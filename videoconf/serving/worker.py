@@ -11,6 +11,7 @@ This is the one module that overrides gunicorn; ``tests/canaries/test_gunicorn.p
 from __future__ import annotations
 
 import errno
+import math
 import selectors
 import socket
 import time
@@ -28,6 +29,7 @@ from videoconf.serving.client_socket import ClientSocket
 from videoconf.serving.request import Need, find_need
 
 WAIT_SECONDS = 0.001
+"""How long a worker leaves a new connection to those that have fewer."""
 MOST_WAITS = 5
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 15.0
@@ -39,6 +41,9 @@ LINGER_BYTES = 64 << 10
 FIRST_PAUSE_SECONDS = 0.001
 LONGEST_PAUSE_SECONDS = 0.05
 """Between two looks at a request that arrives in parts: however many parts a client sends, it costs no more."""
+SCARCE_SECONDS = 0.02
+"""How long a worker without free files accepts nothing; meanwhile it closes connections that can be spared."""
+SPARED_AT_ONCE = 16
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 TOO_LATE = "408 Request Timeout"
@@ -67,37 +72,39 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._waits = 0
         self._left: set[socket.socket] = set()
         self._timers = scheduler(time.monotonic)
+        self._due_at = math.inf
         self._arriving: dict[Any, _Arriving] = {}
         self._closing: dict[Any, int] = {}
         self._few_threads = max(1, self.cfg.threads // 4)
         self._body_readers = 0
         self._slow_readers = BoundedSemaphore(self._few_threads)
         self._is_stopping = False
-        self._lacks_resources = False
+        self._to_spare = 0
 
     # --- the main loop -----------------------------------------------------------------------------------------------
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Run what is due, then wait for events as any threaded worker."""
+        """Wait for events as any threaded worker, but no longer than until a timer is due; then run what is due."""
         if self.alive:
             self._slot.publish(self.nr_conns)
-        else:
-            self._slot.clear()
+        elif not self._is_stopping:
             self._stop()
-        due = self._timers.run(blocking=False)
-        super().wait_for_and_dispatch_events(timeout if due is None else min(timeout, due))
+        super().wait_for_and_dispatch_events(max(0.0, min(timeout, self._due_at - time.monotonic())))
         # Not before all events are handled: one of them may be of a connection that is closed here.
-        while (self._lacks_resources or self.nr_conns >= self.worker_connections) and self._close_oldest():
-            self._lacks_resources = False
+        delay = self._timers.run(blocking=False)
+        self._due_at = math.inf if delay is None else time.monotonic() + delay
+        spared = max(self._to_spare, self.nr_conns - self.worker_connections + 1)
+        self._to_spare = 0
+        for _ in range(spared):
+            self._close_oldest()
 
     def leave(self) -> None:
         """Clear this worker's slot. The master calls it when the worker has exited."""
         self._slot.clear()
 
     def _stop(self) -> None:
-        if self._is_stopping:
-            return
         self._is_stopping = True
+        self._slot.clear()
         soon = time.monotonic() + STOP_SECONDS
         for conn in self.keepalived_conns:
             conn.timeout = min(conn.timeout, soon)
@@ -106,6 +113,7 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
                 arriving.until = min(arriving.until, soon)
                 self._timers.enterabs(arriving.until, 0, self._look_at_stop, (arriving,))
         self._timers.enterabs(soon, 0, self.murder_keepalived)
+        self._due_at = min(self._due_at, soon)
 
     def _look_at_stop(self, arriving: _Arriving) -> None:
         if self._arriving.get(arriving.connection) is arriving:
@@ -118,9 +126,7 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         """Accept a connection, or leave it for some milliseconds to workers that have fewer."""
         if self._waits < MOST_WAITS and self._slot.is_busier_than_others(self.nr_conns):
             self._waits += 1
-            self.poller.unregister(listener)
-            self._left.add(listener)
-            self._timers.enter(WAIT_SECONDS, 0, self._listen_again, (listener,))
+            self._leave_for(WAIT_SECONDS, listener)
             return
         self._waits = 0
         try:
@@ -128,14 +134,21 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         except OSError as error:
             if error.errno not in OUT_OF_RESOURCES:
                 raise
-            self.log.warning("cannot accept a connection: %s", error)
-            self._lacks_resources = True
+            if not (self._closing or self._arriving or self.keepalived_conns):
+                self.log.warning("cannot accept a connection: %s", error)
+            self._to_spare = SPARED_AT_ONCE
+            self._leave_for(SCARCE_SECONDS, listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Do as any threaded worker, which expects to find all its listeners polled."""
         for listener in tuple(self._left):
             self._listen_again(listener)
         super().set_accept_enabled(enabled)
+
+    def _leave_for(self, seconds: float, listener: socket.socket) -> None:
+        self.poller.unregister(listener)
+        self._left.add(listener)
+        self._timers.enter(seconds, 0, self._listen_again, (listener,))
 
     def _listen_again(self, listener: socket.socket) -> None:
         if listener in self._left:
@@ -274,7 +287,7 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.nr_conns -= 1
         conn.close()
 
-    def _close_oldest(self) -> bool:
+    def _close_oldest(self) -> None:
         """Close the connection that can be spared most: one that closes, sends its request slowly, or is idle."""
         if self._closing:
             self._finish_closing(next(iter(self._closing)))
@@ -285,9 +298,6 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         elif self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0.0
             self.murder_keepalived()
-        else:
-            return False
-        return True
 
 
 def _read_ahead(conn: Any) -> bytes:

@@ -109,7 +109,7 @@ _ORPHANS = (
         INBOX.c.provider == bindparam("of_provider"),
         INBOX.c.account == bindparam("account"),
         INBOX.c.session_id == bindparam("session_id"),
-        # In the statement's text: of a parameter nobody knows beforehand whether the index of orphans will do.
+        # Inlined: with a bound parameter PostgreSQL cannot use the partial index.
         INBOX.c.status == literal_column(f"'{EventStatus.ORPHAN}'"),
     )
     .order_by(INBOX.c.id)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.service import ON_SQLITE, service_of
-from videoconf.api.archive_schemas import ArchiveSchema
+from videoconf.api.archives import ArchiveSchema
 
 
 @ON_SQLITE

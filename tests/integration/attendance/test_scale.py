@@ -13,7 +13,7 @@ from bench.filling import fill
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from tests.support.service import ON_POSTGRESQL
-from videoconf.api.attendees import KEPT_IN_MEMORY_BYTES
+from videoconf.api.answers import KEPT_IN_MEMORY_BYTES
 from videoconf.db.transactions import read
 from videoconf.db.types import db
 

@@ -10,11 +10,13 @@ from marshmallow import fields
 from videoconf.api import docs
 from videoconf.api.authentication import caller, init_auth, public, requires
 from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
-from videoconf.api.json_body import init_requests, raw_body
+from videoconf.api.http import init_requests
+from videoconf.api.json_body import raw_body
 from videoconf.api.openapi import Tag, configure_openapi
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.smorest import PAGE_HEADERS, Api, Blueprint, PageArgs, page_headers
+from videoconf.formats import camel_case
 from videoconf.settings import Settings
 
 
@@ -45,7 +47,7 @@ def shell_with(settings: Settings) -> Flask:
     @things.doc(operationId="createThing")
     def create(new: dict[str, Any]) -> dict[str, Any]:
         """Create a thing."""
-        return new
+        return {camel_case(name): value for name, value in new.items()}
 
     @things.route("/things")
     @requires(Permission.GET_MEETINGS)
@@ -57,7 +59,7 @@ def shell_with(settings: Settings) -> Flask:
 
         All of them.
         """
-        return [{"is_open": args["is_open"]} if "is_open" in args else {}], page_headers(
+        return [{"isOpen": args["is_open"]} if "is_open" in args else {}], page_headers(
             args["page"], args["page_size"], 1000
         )
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import RSA, Make, pem, status, token
-from videoconf.api.authentication import auth_faults, mint_token
+from videoconf.api.keys import auth_faults, mint_token
 from videoconf.api.permissions import Permission
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from videoconf.api.authentication import auth_faults
 from videoconf.api.jwks import COOLDOWN_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
+from videoconf.api.keys import auth_faults
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
 from videoconf.testing.faulty_server import FaultyServer, drip_body

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import ED25519, OTHER_SECRET, P256, RSA, Make, pem, status, token
-from videoconf.api.authentication import auth_faults
+from videoconf.api.keys import auth_faults
 from videoconf.settings import Secret, Settings
 
 RSA_2 = rsa.generate_private_key(65537, 2048)

@@ -1,0 +1,124 @@
+"""Worker threads that find nothing to do wait, and so do those that fail: none of them keeps a CPU busy."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+
+from videoconf.errors import DatabaseBusy, DatabaseUnavailable
+from videoconf.jobs.worker import Worker
+
+ONE_WAIT_AT_LEAST = 0.9
+"""Seconds, a bit less than the shortest wait of a worker."""
+
+
+class Queue:
+    """Counts how often each lane looks for work, and answers as the test says."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.looked: Counter[bool] = Counter()
+        self.error = error
+
+    def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
+        self.looked[takes_long] += 1
+        if self.error is not None:
+            raise self.error
+        return 0
+
+
+@contextmanager
+def running(queue: Any, threads: int = 1, context: Callable[[], Any] = nullcontext) -> Iterator[Worker]:
+    worker = Worker(queue, context, threads=threads)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(5)
+
+
+@pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
+def test_idle_lane_looks_once_and_waits(error: Exception | None) -> None:
+    queue = Queue(error)
+    with running(queue):
+        time.sleep(ONE_WAIT_AT_LEAST)
+    assert queue.looked == {False: 1, True: 1}
+
+
+@pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
+def test_idle_lane_looks_again_within_three_seconds(error: Exception | None) -> None:
+    queue = Queue(error)
+    with running(queue):
+        time.sleep(3.5)
+    assert 2 <= queue.looked[False] <= 4
+    assert 2 <= queue.looked[True] <= 4
+
+
+def test_stop_does_not_wait_for_the_idle_time() -> None:
+    queue = Queue()
+    with running(queue) as worker:
+        time.sleep(0.1)
+        begin = time.monotonic()
+        worker.stop(20)
+        assert time.monotonic() - begin < ONE_WAIT_AT_LEAST
+
+
+def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    class Hanging(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
+            begun.set()
+            assert release.wait(10)
+            assert stopping()
+            return 1
+
+    worker = Worker(Hanging(), nullcontext)  # type: ignore[arg-type]
+    worker.start()
+    assert begun.wait(5)
+    begin = time.monotonic()
+    worker.stop(0.3)
+    assert 0.2 < time.monotonic() - begin < 2
+    release.set()
+
+
+def test_worker_that_was_not_started_stops() -> None:
+    Worker(Queue(), nullcontext).stop()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("threads", "long_ones"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
+def test_each_four_threads_bring_one_for_long_work(threads: int, long_ones: int) -> None:
+    queue = Queue()
+    with running(queue, threads):
+        time.sleep(0.3)
+    assert queue.looked == {False: threads, True: long_ones}
+
+
+def test_waits_of_several_workers_differ() -> None:
+    """Workers that start together do not ask the database together for ever."""
+    seen: list[float] = []
+
+    class Noting(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
+            seen.append(time.monotonic())
+            return 0
+
+    with running(Noting(), threads=12):
+        time.sleep(3.3)
+    second = sorted(seen)[15:30]  # twelve lanes and three for long work
+    assert second[-1] - second[0] > 0.5
+
+
+def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    queue = Queue(DatabaseUnavailable())
+    with caplog.at_level(logging.WARNING), running(queue):
+        time.sleep(3.5)
+        first = len(caplog.records)
+        queue.error = DatabaseBusy()
+        time.sleep(3.2)
+    assert first == 2, "once by each lane"
+    assert len(caplog.records) == 4, "another error is reported too"

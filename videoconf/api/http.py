@@ -1,0 +1,101 @@
+"""What belongs to every exchange: the request's id, parts of its path, headers of its answer."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any, cast
+
+from flask import Flask, Response, request
+from werkzeug.routing import UnicodeConverter
+
+from videoconf.api.answers import JsonAnswers
+from videoconf.errors import IdempotencyKeyInvalid, NotAcceptable
+
+MAX_PATH_PART_LENGTH = 255
+
+_REQUEST_ID = "videoconf.request_id"
+_SANE_REQUEST_ID = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}", re.ASCII)
+
+
+class PathPart(UnicodeConverter):
+    """A part of a path without control characters: PostgreSQL refuses a NUL even in a comparison."""
+
+    def __init__(self, map: Any) -> None:
+        super().__init__(map, minlength=1, maxlength=MAX_PATH_PART_LENGTH)
+        self.regex = rf"[^/\x00-\x1f\x7f]{{1,{MAX_PATH_PART_LENGTH}}}"
+
+
+def init_requests(app: Flask) -> None:
+    """Give every response its ``X-Request-ID`` and headers that keep browsers from guessing; bound path parameters.
+
+    To be called before routes are added, since a route takes its converters when it is added.
+    """
+    # An empty id, as in /session//end, would else be redirected to the path without it, which is another operation's.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
+    app.json = JsonAnswers(app)
+    app.after_request(_finish)
+
+
+def request_id() -> str:
+    """Return the id of the current request: the caller's ``X-Request-ID`` if it is sane, else a new one.
+
+    Kept with the request and not in ``flask.g``, which outlives the request where a context was pushed before it.
+    """
+    environ = request.environ
+    found = environ.get(_REQUEST_ID)
+    if found is None:
+        found = environ.get("HTTP_X_REQUEST_ID", "")
+        if not _SANE_REQUEST_ID.fullmatch(found):
+            # Not uuid4: it asks the system for bytes that nobody can guess, and lets go of the interpreter to do so.
+            found = f"{random.getrandbits(128):032x}"
+        environ[_REQUEST_ID] = found
+    return cast("str", found)
+
+
+def idempotency_key() -> str | None:
+    """Return the request's ``Idempotency-Key``, or None where it sends none.
+
+    :raises IdempotencyKeyInvalid: it cannot be kept as it is, or there are two: a server joins them by a comma.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise IdempotencyKeyInvalid
+    return key
+
+
+def preferred_type(*offered: str) -> str:
+    """Return the media type that ``Accept`` prefers of those offered, by default the first.
+
+    To be asked before anything is done: an answer that cannot be given must leave nothing behind.
+
+    :raises NotAcceptable: it is none of them.
+    """
+    accepted = request.accept_mimetypes
+    content_type = accepted.best_match(offered) if accepted else offered[0]
+    if content_type is None:
+        raise NotAcceptable
+    return content_type
+
+
+_UNLESS_SET = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    theirs = {name.lower() for name, _ in headers}
+    # Added and not set, which would look through all of them each time.
+    headers.add("X-Request-ID", request_id())
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("Referrer-Policy", "no-referrer")
+    for name, value in _UNLESS_SET:
+        if name.lower() not in theirs:
+            headers.add(name, value)
+    if response.status_code in (204, 304):
+        headers.pop("Content-Type", None)  # of a body that is not there
+    return response
