@@ -121,8 +121,8 @@ MUTANTS = [
     Mutant(
         "events of before the meeting believed if they were orphans",
         "videoconf/webhooks/receive.py",
-        "status = _apply_if_credible(transaction, meeting_id, bound.created_on, event)",
-        "status = _apply(transaction, meeting_id, event)",
+        "status = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)",
+        "status = _apply(transaction, bound.meeting_id, event)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
@@ -137,7 +137,7 @@ MUTANTS = [
         "videoconf/db/transactions.py",
         "            if not atomic:\n",
         "            if True:\n",
-        "tests/integration/webhooks/test_storing_webhooks.py::test_a_webhook_is_seen_at_once_on_every_node",
+        "tests/integration/webhooks/test_storing_webhooks.py::test_webhook_is_visible_at_once_on_every_node",
     ),
     # A second row: what is changed is one meeting's, and the others' rows look the same.
     Mutant(
@@ -178,9 +178,9 @@ MUTANTS = [
     # Attendance.
     Mutant(
         "whoever left once taken for gone, rejoined or not",
-        "videoconf/attendance/queries.py",
-        "told = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))",
-        "told = c.last_leave.is_not(None)",
+        "videoconf/attendance/presence.py",
+        "LEAVE_STANDS = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))",
+        "LEAVE_STANDS = c.last_leave.is_not(None)",
         f"{ATTENDANCE}/test_rejoining.py::test_page_of_active_shows_rejoined_person",
     ),
     Mutant(
@@ -192,9 +192,9 @@ MUTANTS = [
     ),
     Mutant(
         "a rejoined person not looked for in the provider's list",
-        "videoconf/attendance/roster.py",
-        "return or_(c.last_leave.is_(None), c.last_join > c.last_leave)",
-        "return c.last_leave.is_(None)",
+        "videoconf/attendance/presence.py",
+        "NO_LEAVE_STANDS = or_(c.last_leave.is_(None), c.last_join > c.last_leave)",
+        "NO_LEAVE_STANDS = c.last_leave.is_(None)",
         f"{ATTENDANCE}/test_rejoining.py::test_rejoined_person_of_old_meeting_is_polled",
     ),
     Mutant(
@@ -287,7 +287,7 @@ MUTANTS = [
     ),
     Mutant(
         "a token issued without a deadline",
-        "videoconf/meetings/join.py",
+        "videoconf/providers/port.py",
         "with provider_deadline():",
         "if True:",
         f"{LOAD}::test_every_provider_call_has_a_deadline",
@@ -295,7 +295,7 @@ MUTANTS = [
     Mutant(
         "a provider whose rooms exist just in time taken for a stand-in",
         "videoconf/meetings/create.py",
-        "return _is_eager(provider) and all(",
+        "return provider.is_eager and all(",
         "return all(",
         f"{LOAD}::test_just_in_time_provider_is_no_stand_in",
     ),

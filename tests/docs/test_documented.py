@@ -21,7 +21,7 @@ from videoconf.settings import Settings, declared
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "migrations/README.md"]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "migrations/README.md", ROOT / "tests/README.md"]
 UNLISTED = {
     "/openapi.json": "the document itself",
     "/metrics": "in the format of Prometheus",

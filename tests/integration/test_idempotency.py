@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from tests.support.clock import SteppedClock
 from tests.support.service import service_of
@@ -14,23 +14,21 @@ from videoconf import idempotency
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.errors import IdempotencyInProgress, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.meetings import create as creation
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Sessions
-from videoconf.providers import ProviderPort, SessionRef
-from videoconf.webhooks import receive
+from videoconf.providers import SessionRef
 from videoconf.webhooks.receive import REPLAY
+
+CRASHES = 0.06
+"""How probable a crash is before each statement and each commit."""
 
 
 class Crash(BaseException):
     """The process died here: nothing that was not committed is left."""
-
-
-@pytest.fixture
-def service(app, headers):
-    return service_of(app, headers)
 
 
 @pytest.fixture
@@ -66,6 +64,28 @@ def failing(service, error, *, after=False):
 
     service.provider.script("ensure_session", ensure, always=True)
     return calls
+
+
+@pytest.fixture
+def crash_after_the_provider(app, service):
+    """Give a function after which a create crashes at its first statement after the provider's answer."""
+    answered = []
+
+    def ensure(request):
+        answered.append(request)
+        return service.provider.real.ensure_session(request)
+
+    def crash(*statement):
+        if answered:
+            answered.clear()
+            raise Crash
+
+    def begin():
+        service.provider.script("ensure_session", ensure, always=True)
+        with app.app_context():
+            event.listen(db.engine, "before_cursor_execute", crash)
+
+    return begin
 
 
 @pytest.mark.needs
@@ -221,8 +241,8 @@ def test_what_the_provider_refuses_is_refused_again_without_asking(app, service,
 
 
 @pytest.mark.needs("eager")
-def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, monkeypatch):
-    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
+def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, crash_after_the_provider):
+    crash_after_the_provider()
     for key in ("k", None):
         with pytest.raises(Crash):
             create(key)
@@ -238,12 +258,11 @@ def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, mo
         expire_leases(app)
         take_back()
     assert meetings_of(app) == []
-    monkeypatch.undo()
 
 
 @pytest.mark.needs("eager")
-def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, create, monkeypatch):
-    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
+def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, create, crash_after_the_provider):
+    crash_after_the_provider()
     with pytest.raises(Crash):
         create("k")
     [meeting] = meetings_of(app)
@@ -271,10 +290,12 @@ def test_a_lease_that_was_lost_is_not_renewed(app):
 
 
 @pytest.mark.needs("eager")
-def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(app, create, monkeypatch):
+def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(
+    app, create, crash_after_the_provider, monkeypatch
+):
     create("k")
     monkeypatch.setattr(creation, "BATCH", 1)
-    monkeypatch.setattr(ProviderPort, "ensure_session", crash_in(lambda *_: None))
+    crash_after_the_provider()
     with pytest.raises(Crash):
         create()
     with app.app_context():
@@ -312,35 +333,15 @@ def test_keys_are_forgotten_after_their_time(app, create):
     assert create("k").data != first.data
 
 
-def crash_in(function):
-    def crash(*args, **kwargs):
-        function(*args, **kwargs)
-        raise Crash
-
-    return crash
-
-
-def test_120_keys_4_clients_and_a_crash_at_every_step(app, service, headers, monkeypatch):
+def test_crashes_at_any_statement_leave_one_meeting_per_key(app, service, headers):
     """I-7 and I-8: per key one meeting, one session and one answer; no session serves two meetings."""
     dice, guard = random.Random(20261121), threading.Lock()
     asked = []
 
-    def maybe(step):
+    def crash_or_not(*statement):
         with guard:
-            crashes = dice.random() < 0.15
-        if crashes:
-            raise Crash(step)
-
-    def around(module, name, *, before, after):
-        real = getattr(module, name)
-
-        def call(*args, **kwargs):
-            maybe(before)
-            result = real(*args, **kwargs)
-            maybe(after)
-            return result
-
-        monkeypatch.setattr(module, name, call)
+            if dice.random() < CRASHES:
+                raise Crash
 
     def ensure(request):
         with guard:
@@ -354,12 +355,10 @@ def test_120_keys_4_clients_and_a_crash_at_every_step(app, service, headers, mon
         return ref
 
     service.provider.script("ensure_session", ensure, always=True)
-    around(ProviderPort, "ensure_session", before="committed row", after="provider answered")
-    around(idempotency, "claim", before="nothing", after="claimed")
-    around(receive, "_apply", before="orphans", after="orphans")
-    around(Sessions, "bind", before="bound", after="uncommitted session")
-    around(idempotency, "finish", before="unfinished", after="uncommitted answer")
-    around(idempotency, "release", before="kept lease", after="released")
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", crash_or_not)
+    event.listen(engine, "commit", crash_or_not)
 
     clients = [app.test_client() for _ in range(4)]
     keys = [f"key-{number}" for number in range(120)]
@@ -381,7 +380,8 @@ def test_120_keys_4_clients_and_a_crash_at_every_step(app, service, headers, mon
         thread.start()
     for thread in threads:
         thread.join()
-    monkeypatch.undo()
+    event.remove(engine, "before_cursor_execute", crash_or_not)
+    event.remove(engine, "commit", crash_or_not)
     service.provider.script("ensure_session")
     expire_leases(app)
     for key in keys:  # every client comes again once the faults are over

@@ -3,30 +3,27 @@
 import threading
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 from sqlalchemy.exc import OperationalError
 
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.db.types import db
+from videoconf.jobs import queue
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import Work, enqueue
 
 
 @pytest.mark.parametrize("stumbles", [False, True])
-def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
-    from videoconf.jobs import queue as module
-
+def test_long_job_keeps_its_lease_while_it_runs(app, monkeypatch, stumbles):
     jobs, renewed, taken = services(app).jobs, threading.Event(), []
     failures = [OperationalError("", {}, Exception("away"))] if stumbles else []
 
-    def renew_in(seconds):
-        if failures and threading.current_thread().name == "videoconf-lease":
+    def stumble(*statement):
+        if failures and threading.current_thread() is not threading.main_thread():
             raise failures.pop()
-        return utc_in(seconds)
 
-    monkeypatch.setattr(module, "utc_in", renew_in)
-    monkeypatch.setattr(module, "LEASE_SECONDS", 1.5 if stumbles else 0.6)
+    monkeypatch.setattr(queue, "LEASE_SECONDS", 1.5 if stumbles else 0.6)
 
     def handler(payload):
         with app.app_context():
@@ -38,28 +35,25 @@ def test_a_lease_is_kept_as_long_as_a_long_job_runs(app, monkeypatch, stumbles):
                 renewed.wait(0.02)
             taken.append(jobs.claim())
 
-    jobs.declare(Work("long", handler, takes_long=True))
+    jobs.declare(queue.Work("long", handler, takes_long=True))
     with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", stumble)
         with write() as session:
-            enqueue(session, "long", {})
+            queue.enqueue(session, "long", {})
         job = jobs.claim()
         assert jobs.run(job)
     assert renewed.is_set()
     assert taken == [None]
 
 
-def test_a_lease_that_another_has_taken_is_not_renewed(app, monkeypatch):
-    from videoconf.jobs import queue as module
-
+def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
     jobs, renewals, kept = services(app).jobs, threading.Semaphore(0), []
 
-    def renew_in(seconds):
-        if threading.current_thread().name == "videoconf-lease":
+    def note(*statement):
+        if threading.current_thread() is not threading.main_thread():
             renewals.release()
-        return utc_in(seconds)
 
-    monkeypatch.setattr(module, "utc_in", renew_in)
-    monkeypatch.setattr(module, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(queue, "LEASE_SECONDS", 0.3)
 
     def handler(payload):
         with app.app_context():
@@ -73,10 +67,11 @@ def test_a_lease_that_another_has_taken_is_not_renewed(app, monkeypatch):
                 assert renewals.acquire(timeout=10)
             kept.append(lease(app) == before)
 
-    jobs.declare(Work("long", handler, takes_long=True))
+    jobs.declare(queue.Work("long", handler, takes_long=True))
     with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
         with write() as session:
-            enqueue(session, "long", {})
+            queue.enqueue(session, "long", {})
         jobs.run(jobs.claim())
     assert kept == [True]
 

@@ -1,8 +1,9 @@
 """Jobs that come round again: one row for all nodes, run when due, never done and never dead."""
 
 import threading
+import time
 from inspect import signature
-from types import SimpleNamespace
+from itertools import count
 
 import pytest
 from sqlalchemy import delete, event, insert, select, update
@@ -179,10 +180,16 @@ def test_each_batch_is_a_transaction_of_its_own(jobs_of_two_batches):
     assert rows() == []
 
 
-def test_what_is_left_when_time_is_up_is_left(jobs_of_two_batches, monkeypatch):
-    times = iter([0.0, 9.0, 11.0])
-    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: next(times)))
-    batches.in_batches(jobs_of_two_batches, Job.id, 10.0)
+def test_no_batch_begins_after_the_time_is_up(jobs_of_two_batches):
+    until = time.monotonic() + 1
+    batch = count(1)
+
+    def take_long(connection):
+        if next(batch) == 2:
+            time.sleep(max(0, until - time.monotonic()))
+
+    event.listen(db.engine, "commit", take_long)
+    batches.in_batches(jobs_of_two_batches, Job.id, until)
     assert len(rows()) == 2
 
 

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests import worker_app
+from tests.support import worker_app
 from tests.support.servers import start_gunicorn
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -30,7 +30,7 @@ def start(tmp_path):
     with ExitStack() as stack:
 
         def start(*options, threads=4, ready=True, **times):
-            gunicorn = [sys.executable, "-m", "gunicorn", "--config=gunicorn.conf.py", "tests.worker_app:app"]
+            gunicorn = [sys.executable, "-m", "gunicorn", "--config=gunicorn.conf.py", "tests.support.worker_app:app"]
             server = start_gunicorn(
                 [*gunicorn, f"--threads={threads}", *options],
                 tmp_path / "gunicorn.log",

@@ -136,7 +136,7 @@ class Postgresql:
         return self._connection.execute(statement, (name,)).fetchone()
 
     def _empty_tables(self, name: str) -> bool:
-        """Delete all rows, unless the schema is no longer the template's or the tables have grown large."""
+        """Delete all rows, unless the schema differs from the template's or the tables have grown large."""
         from videoconf.db.types import db
 
         options = "-c statement_timeout=5s -c default_transaction_read_only=off"

@@ -70,7 +70,7 @@ def start_gunicorn(
     :param environment: on top of this process's, without its settings. None removes a variable; ``{url}`` in a value
         becomes the server's own URL.
     """
-    # Bound here and inherited, so that the port is known before the start and nobody else can take it.
+    # Bound here and inherited, so that the port is known before the start and no other process can take it.
     with socket.socket() as listener, log_path.open("wb") as log:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

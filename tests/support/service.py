@@ -145,17 +145,17 @@ class Service:
 
     @property
     def stranger(self) -> Caller:
-        """Somebody without a token."""
+        """A caller without a token."""
         return Caller(self.send, {})
 
     # --- people and webhooks ----------------------------------------------------------------------------------------
 
     def join(self, link: str, **wish: Any) -> str:
-        """Let somebody join with what a token request gives; return the connection's id. The webhook waits."""
+        """Let a participant join with what a token request returns; return the connection's id. The webhook waits."""
         return self.fake.join(credential(self.api.token(link, **wish)))
 
     def room(self, link: str) -> str:
-        """Give the id of a meeting's session; one that is made just in time comes to be by somebody's token."""
+        """Give the id of a meeting's session; a just-in-time provider makes the session with the first token."""
         if self.provider.capabilities.session_creation is SessionCreation.JUST_IN_TIME:
             self.api.token(link)
         return str(self.api.read(link)["sessionId"])
@@ -193,7 +193,7 @@ class Service:
 
 
 def credential(issued: Mapping[str, Any]) -> str:
-    """Give what lets somebody join: the token, or where people join by a URL the one that is in there."""
+    """Give what a participant joins with: the token, or the token inside the URL."""
     token: str | None = issued["token"]
     return token or parse_qs(urlsplit(issued["connect"]["url"]).query)["token"][0]
 

@@ -17,7 +17,7 @@ def property_of_wishes(test):
 
 
 def check(api, join, deliver, wish):
-    """Let somebody join with a wish; give their id, or None where there is none or the wish is refused."""
+    """Let a participant join with a wish; return their id, or None if they have no id or the wish is refused."""
     link = api.create()
     if (status := api("POST", f"/session/{link}/token", wish).status) != 200:
         assert status in (400, 422)

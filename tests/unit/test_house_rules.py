@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -79,3 +81,10 @@ def test_the_application_loads_no_vendor_sdk_before_it_is_used(fake_settings: di
     )
     assert "videoconf_fake.provider" in loaded
     assert not loaded & {"opentok", "boto3", "botocore", "azure.core", "azure.storage.blob"}
+
+
+def test_modules_import_each_other_in_no_cycle() -> None:
+    graph = grimp.build_graph("videoconf", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert {"videoconf.webhooks.receive", "videoconf.meetings.models"} <= imports.keys()
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the cycle

@@ -55,6 +55,18 @@ _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_.-]")
 _WANTED = (Archive.deleted_on.is_(None), Archive.deleting_since.is_(None))
 
 
+def object_key_of(meeting_link: str, archive_id: str) -> str:
+    """Return the key of an archive's copy: the meeting's link and the archive's id, so that people find it.
+
+    An id that is too long for the name of a file, or has characters that not every target takes, is cut and replaced;
+    its digest keeps two such ids apart.
+    """
+    name = _NOT_IN_KEYS.sub("_", archive_id)[:LONGEST_NAME]
+    if name != archive_id:
+        name += f"-{hashlib.sha256(archive_id.encode()).hexdigest()[:16]}"
+    return f"{meeting_link}/{name}.mp4"
+
+
 @dataclass(frozen=True)
 class _Pull:
     archive: Archive
@@ -63,16 +75,7 @@ class _Pull:
 
     @property
     def object_key(self) -> str:
-        """The meeting's link and the archive's id, so that people find it.
-
-        An id that is too long for the name of a file, or has characters that not every target takes, is cut and
-        replaced; its digest keeps two such ids apart.
-        """
-        archive_id = self.archive.archive_id
-        name = _NOT_IN_KEYS.sub("_", archive_id)[:LONGEST_NAME]
-        if name != archive_id:
-            name += f"-{hashlib.sha256(archive_id.encode()).hexdigest()[:16]}"
-        return f"{self.archive.meeting.meeting_link}/{name}.mp4"
+        return object_key_of(self.archive.meeting.meeting_link, self.archive.archive_id)
 
 
 class Pulling:

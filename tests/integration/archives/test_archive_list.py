@@ -8,7 +8,7 @@ from videoconf.api.archives import ArchiveSchema
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_the_list_is_what_its_schema_writes(app, headers):
+def test_list_matches_its_schema(app, headers):
     service = service_of(app, headers)
     for new in ({"name": "Visit 7"}, {}):
         link = service.api.create()

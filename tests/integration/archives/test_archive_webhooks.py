@@ -44,7 +44,7 @@ FIELDS = {
 
 
 @pytest.mark.needs("archiving")
-def test_an_archive_goes_through_its_life_by_webhooks_alone(service, api, link):
+def test_webhooks_alone_take_an_archive_through_its_life(service, api, link):
     archive_id = start(api, link, name="Visit 7", layout="pip", output="composed")["id"]
     seen = [get(api, archive_id)]
     for status in ("paused", "started", "stopped", "available", "expired"):
@@ -64,7 +64,7 @@ def test_an_archive_goes_through_its_life_by_webhooks_alone(service, api, link):
 
 
 @pytest.mark.needs("archiving")
-def test_webhooks_in_any_order_and_twice(service, api, link):
+def test_order_and_repetition_of_webhooks_do_not_matter(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "uploaded", size_bytes=10)
     told(service, "a-1", session_id, "started", name="Late")
@@ -75,7 +75,7 @@ def test_webhooks_in_any_order_and_twice(service, api, link):
     assert archive["name"] == "Late"
 
 
-def test_a_status_that_nobody_knows_is_kept(service, api, link):
+def test_unknown_status_is_kept(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "transmogrified", name="N")
     assert get(api, "a-1")["status"] == "unknown"
@@ -86,26 +86,26 @@ def test_a_status_that_nobody_knows_is_kept(service, api, link):
     assert (archive["status"], archive["metaData"]) == ("stopped", {"providerStatus": "pickled"})
 
 
-def test_what_gives_access_is_not_shown(service, api, link):
+def test_urls_and_tokens_in_metadata_are_not_shown(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "available", metadata={"url": "https://x/y?sig=z", "codec": "vp8"})
     assert get(api, "a-1")["metaData"] == {"codec": "vp8"}
 
 
 @pytest.mark.parametrize("archive_id", ["a/b", "", "x" * 256, "\x00"])
-def test_an_archive_whose_id_is_of_no_use_is_taken_and_kept_apart(service, api, link, archive_id):
+def test_archive_with_an_unusable_id_is_quarantined(service, api, link, archive_id):
     told(service, archive_id, api.read(link)["sessionId"], "started")
     assert items(api) == []
 
 
-def test_hostile_texts_are_stored(service, api, link):
+def test_hostile_strings_are_stored(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "x" * 999, name="\x00\ud800" * 500, reason="\u0000", metadata={"\x00": "\ud800"})
     assert get(api, "a-1")["name"] == "\ufffd" * 255
 
 
 @pytest.mark.needs("archiving", "eager")
-def test_archives_of_a_session_that_is_not_known_yet_appear_with_it(service, api, app):
+def test_archives_of_an_unknown_session_appear_with_its_meeting(service, api, app):
     """A webhook may be here before the answer to the call that made the session."""
     original = service.provider.ensure_session
 
@@ -125,7 +125,7 @@ def test_archives_of_a_session_that_is_not_known_yet_appear_with_it(service, api
     assert kept == [("applied", None)] * 2, "what it told is merged, and is kept no longer"
 
 
-def test_first_webhooks_at_once_make_one_archive(service, api, link):
+def test_concurrent_first_webhooks_make_one_archive(service, api, link):
     session_id = api.read(link)["sessionId"]
     order = ["started", "paused", "stopped", "available", "uploaded", "started", "stopped"]
     at_once([partial(told, service, "a-1", session_id, status) for status in order])
@@ -133,7 +133,7 @@ def test_first_webhooks_at_once_make_one_archive(service, api, link):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_merge_waits_for_one_that_is_under_way(service, api, link, app):
+def test_merge_waits_for_another_under_way(service, api, link, app):
     """On what it read before, it would write a lower status over a higher one. SQLite has one writer."""
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "started")
@@ -153,7 +153,7 @@ def test_a_merge_waits_for_one_that_is_under_way(service, api, link, app):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_merge_goes_by_what_it_has_locked_and_not_by_what_was_read_before(service, api, link, app):
+def test_merge_uses_the_locked_row_instead_of_an_earlier_read(service, api, link, app):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "started")
     with app.app_context(), write() as session:
@@ -167,7 +167,7 @@ def test_a_merge_goes_by_what_it_has_locked_and_not_by_what_was_read_before(serv
 
 
 @pytest.mark.needs("automatic_archiving")
-def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(service, api):
+def test_automatic_archives_belong_to_their_meeting(service, api):
     link = api.create(enableArchiving=True)
     first = service.join(link)
     service.deliver()
@@ -185,7 +185,7 @@ def test_an_automatic_archive_belongs_to_its_meeting_and_the_next_one_too(servic
 
 
 @pytest.mark.needs("archiving")
-def test_the_end_of_the_meeting_stops_its_archive(service, api, link):
+def test_end_of_the_meeting_stops_its_archive(service, api, link):
     archive_id = start(api, link)["id"]
     assert api("PATCH", f"/session/{link}/end").status == 204
     service.deliver()
@@ -204,7 +204,7 @@ numbers = itertools.count()
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(steps=steps)
-def test_the_rank_never_decreases_and_what_is_deleted_never_returns(service, app, link, steps):
+def test_status_never_goes_back_and_deletion_is_final(service, app, link, steps):
     """Events in any order with deletions in between. The one way back is a deletion that the provider refuses."""
     api, archive_id = service.api, f"h-{next(numbers)}"
     session_id = api.read(link)["sessionId"]

@@ -35,21 +35,21 @@ pytestmark = pytest.mark.needs("archiving", long=True)
 
 @pytest.mark.parametrize("accept", [None, "text/plain", "application/json"])
 @ON_SQLITE
-def test_the_answer_to_a_deletion_is_null(service, api, link, accept):
+def test_deletion_answers_null(service, api, link, accept):
     answer = api("DELETE", f"/archives/{finished(service, link)}", **({"Accept": accept} if accept else {}))
     assert (answer.status, answer.json) == (200, None)
     assert answer.headers["Content-Type"].split(";")[0] == (accept or "text/plain")
 
 
 @ON_SQLITE
-def test_an_answer_that_cannot_be_given_deletes_nothing(service, api, link):
+def test_unacceptable_media_type_deletes_nothing(service, api, link):
     archive_id = finished(service, link)
     assert api("DELETE", f"/archives/{archive_id}", Accept="image/png").problem == (406, "not_acceptable")
     assert get(api, archive_id)["status"] == "available"
 
 
 @pytest.mark.needs("archiving")
-def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, app, stored):
+def test_deleted_archive_is_gone_everywhere_for_good(service, api, link, app, stored):
     older, archive_id = finished(service, link), stored.add(finished(service, link))
     assert api("DELETE", f"/archives/{archive_id}").status == 200
     with pytest.raises(ProviderResourceNotFound):
@@ -74,13 +74,13 @@ def test_a_deleted_archive_is_gone_everywhere_and_for_ever(service, api, link, a
     assert receipt.meeting_link == link
 
 
-def test_an_archive_without_a_stored_copy_has_a_receipt_too(service, api, link, app):
+def test_archive_without_a_stored_copy_gets_a_receipt(service, api, link, app):
     assert api("DELETE", f"/archives/{finished(service, link)}").status == 200
     [receipt] = audited(app, "archive.deleted")
     assert receipt.after == {"provider": "gone", "storageTarget": "none"}
 
 
-def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, stored):
+def test_archive_gone_at_the_provider_is_deleted(service, api, link, stored):
     service.provider.script("delete_archive", ProviderResourceNotFound(), always=True)
     archive_id = stored.add(finished(service, link))
     assert api("DELETE", f"/archives/{archive_id}").status == 200
@@ -88,7 +88,7 @@ def test_one_that_is_gone_at_the_provider_is_deleted(service, api, link, stored)
 
 
 @pytest.mark.needs("archiving")
-def test_one_that_is_being_recorded_is_not_deleted(service, api, link, app, stored):
+def test_archive_being_recorded_is_not_deleted(service, api, link, app, stored):
     archive_id = start(api, link)["id"]
     assert api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_not_deletable")
     assert get(api, archive_id)["status"] == "started"
@@ -109,9 +109,7 @@ def test_one_that_is_being_recorded_is_not_deleted(service, api, link, app, stor
         (ProviderError(), (502, "provider_error")),
     ],
 )
-def test_while_the_provider_is_down_it_stays_deleting_and_a_job_finishes_it(
-    service, api, link, app, stored, error, problem
-):
+def test_job_finishes_a_deletion_after_a_provider_outage(service, api, link, app, stored, error, problem):
     archive_id = stored.add(finished(service, link))
     service.provider.script("delete_archive", error, always=True)
     assert api("DELETE", f"/archives/{archive_id}").problem == problem
@@ -134,7 +132,7 @@ def test_while_the_provider_is_down_it_stays_deleting_and_a_job_finishes_it(
     assert len(audited(app, "archive.deleted")) == 1
 
 
-def test_while_the_storage_target_is_down_it_stays_deleting(service, api, link, app, stored):
+def test_archive_stays_deleting_while_its_target_is_down(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").problem == (503, "storage_unavailable")
@@ -148,7 +146,7 @@ def test_while_the_storage_target_is_down_it_stays_deleting(service, api, link, 
     assert len(audited(app, "archive.deleted")) == 1
 
 
-def test_a_deletion_whose_job_is_dead_is_taken_up_again(service, api, link, app, stored):
+def test_deletion_with_a_dead_job_is_resumed(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").status == 503
@@ -161,7 +159,7 @@ def test_a_deletion_whose_job_is_dead_is_taken_up_again(service, api, link, app,
     assert len(audited(app, "archive.deleted")) == 1
 
 
-def test_deletions_at_once_delete_once(service, api, link, app, stored):
+def test_concurrent_deletions_delete_once(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     calls, original = [], service.provider.delete_archive
     service.provider.script("delete_archive", lambda one: (calls.append(one), original(one)), always=True)
@@ -173,7 +171,7 @@ def test_deletions_at_once_delete_once(service, api, link, app, stored):
     assert api("GET", f"/archives/{archive_id}").status == 404
 
 
-def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, app, deletion, stored):
+def test_two_workers_finish_a_deletion_with_one_receipt(service, api, link, app, deletion, stored):
     """The lease of one ran out while it waited for the storage target."""
     archive_id = stored.add(finished(service, link))
     stored.fail(StorageUnavailable())
@@ -190,7 +188,7 @@ def test_a_deletion_that_two_workers_finish_has_one_receipt(service, api, link, 
     assert len(audited(app, "archive.deleted")) == 1
 
 
-def test_a_hold_and_a_deletion_at_once_are_not_both_had(service, api, link):
+def test_hold_and_deletion_at_once_do_not_both_succeed(service, api, link):
     for _ in range(5):
         archive_id = finished(service, link)
         path = f"/archives/{archive_id}"
@@ -203,7 +201,7 @@ def test_a_hold_and_a_deletion_at_once_are_not_both_had(service, api, link):
             assert (held.status, deleted.status) in ((409, 200), (404, 200))
 
 
-def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(service, api, link, app, stored):
+def test_archive_deleted_at_the_provider_loses_its_stored_copy(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
     service.deliver()
@@ -215,7 +213,7 @@ def test_one_that_the_provider_has_deleted_is_gone_and_its_stored_copy_too(servi
     assert receipt.actor == "provider:fake"
 
 
-def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, api, link, app, stored):
+def test_hidden_archive_stays_hidden_if_the_provider_refuses(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     service.provider.script("delete_archive", ProviderConflict(), always=True)
     told(service, archive_id, api.read(link)["sessionId"], "deleted")
@@ -226,7 +224,7 @@ def test_one_that_is_out_of_sight_stays_so_though_the_provider_refuses(service, 
     assert [entry.target for entry in audited(app, "archive.deleted")] == [archive_id]
 
 
-def test_one_on_hold_that_the_provider_has_deleted_stays_in_sight(service, api, link, app, stored):
+def test_held_archive_deleted_at_the_provider_stays_visible(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     api("PATCH", f"/archives/{archive_id}", {"legalHold": True})
     service.fake.change_archive(archive_id, ArchiveStatus.DELETED)

@@ -18,7 +18,7 @@ from videoconf.providers import ArchiveStatus
 pytestmark = pytest.mark.needs("archiving", long=True)
 
 
-def test_the_list_is_paged_newest_first_and_filtered(service, api, link):
+def test_list_is_paged_filtered_and_newest_first(service, api, link):
     other = api.create()
     service.join(other)
     ids = [finished(service, link, name=f"number {number}") for number in range(3)]
@@ -41,7 +41,7 @@ def test_the_list_is_paged_newest_first_and_filtered(service, api, link):
 
 
 @ON_SQLITE
-def test_what_cannot_be_asked_for(api):
+def test_invalid_archive_query_answers_422(api):
     assert api("GET", "/archives?status=nonsense").wrong == ["status"]
     assert api("GET", "/archives?pageSize=101").wrong == ["pageSize"]
     assert api("GET", "/archives?color=red").wrong == ["color"]
@@ -49,7 +49,7 @@ def test_what_cannot_be_asked_for(api):
     assert api("GET", "/archives/%00%F0%9F%92%A9").status in (400, 404)
 
 
-def test_archives_of_one_moment_are_in_one_order(service, api, link, app):
+def test_archives_of_one_moment_keep_one_order(service, api, link, app):
     ids = [finished(service, link) for _ in range(4)]
     with app.app_context(), write() as session:
         session.execute(update(Archive).values(created_on=datetime(2026, 1, 1, tzinfo=UTC)))
@@ -64,7 +64,7 @@ def test_reading_needs_no_provider(service, api, link):
     assert items(api) == [get(api, archive_id)]
 
 
-def test_another_tenants_archive_is_as_unknown_as_any(service, api, link):
+def test_archive_of_another_tenant_answers_404(service, api, link):
     archive_id = finished(service, link)
     stranger = service.caller_with(tenant="other")
     assert items(stranger) == items(stranger, f"?meetingLink={link}") == []
@@ -101,7 +101,7 @@ def test_each_operation_needs_its_permission(service, method, path, permission):
     assert service.caller_with(permission)(method, path, {} if method == "PATCH" else None).status in (200, 404)
 
 
-def test_renaming_and_holding(service, api, link, app):
+def test_archive_is_renamed_and_held(service, api, link, app):
     archive_id = start(api, link, name="before")["id"]
     path = f"/archives/{archive_id}"
     assert api("PATCH", path, {"name": "after"}).status == 204
@@ -124,7 +124,7 @@ def test_renaming_and_holding(service, api, link, app):
 
 
 @pytest.mark.needs("archiving")
-def test_an_archive_on_hold_is_not_deleted(service, api, link, stored):
+def test_archive_on_hold_is_not_deleted(service, api, link, stored):
     archive_id = finished(service, link)
     assert api("PATCH", f"/archives/{archive_id}", {"legalHold": True}).status == 204
     assert api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_on_hold")

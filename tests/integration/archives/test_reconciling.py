@@ -28,7 +28,7 @@ def lose_webhooks(service):
 
 
 @pytest.mark.needs("archiving")
-def test_an_archive_whose_webhooks_are_lost_is_asked_for(service, api, link, app):
+def test_archive_with_lost_webhooks_is_asked_for(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
     service.fake.change_archive(archive_id, ArchiveStatus.AVAILABLE, "done")
@@ -41,7 +41,7 @@ def test_an_archive_whose_webhooks_are_lost_is_asked_for(service, api, link, app
     assert (archive["status"], archive["reason"]) == ("available", "done")
 
 
-def test_what_is_settled_is_not_asked_for_again(service, api, link, app):
+def test_settled_archive_is_not_asked_for_again(service, api, link, app):
     finished(service, link)
     calls, original = [], service.provider.list_archives
     service.provider.script("list_archives", lambda ref: (calls.append(ref), original(ref))[1], always=True)
@@ -52,7 +52,7 @@ def test_what_is_settled_is_not_asked_for_again(service, api, link, app):
 
 
 @pytest.mark.needs("archiving")
-def test_one_that_the_provider_no_longer_knows_has_expired(service, api, link, app):
+def test_archive_unknown_to_the_provider_has_expired(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
     service.fake.change_archive(archive_id, ArchiveStatus.DELETED)
@@ -63,7 +63,7 @@ def test_one_that_the_provider_no_longer_knows_has_expired(service, api, link, a
 
 
 @pytest.mark.needs("archiving", "automatic_archiving")
-def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, app):
+def test_next_automatic_archive_is_found_without_webhooks(service, api, app):
     link = api.create(enableArchiving=True)
     first = service.join(link)
     service.deliver()
@@ -85,7 +85,7 @@ def test_the_next_automatic_archive_is_found_without_its_webhooks(service, api, 
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_one_failure_ends_no_sweep(service, api, link, app):
+def test_one_failure_does_not_end_the_sweep(service, api, link, app):
     other = api.create()
     service.join(other)
     for meeting in (link, other):
@@ -105,7 +105,7 @@ def test_one_failure_ends_no_sweep(service, api, link, app):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_what_is_to_be_asked_again_stays_due(service, api, link, app):
+def test_unsettled_archive_stays_due(service, api, link, app):
     archive_id = start(api, link)["id"]
     make_due(app)
     sweep(app)
@@ -115,7 +115,7 @@ def test_what_is_to_be_asked_again_stays_due(service, api, link, app):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_about(service, api, link, app):
+def test_deletion_under_way_stays_due_after_a_sweep(service, api, link, app):
     archive_id = finished(service, link)
     with app.app_context():
         with write() as session:
@@ -129,7 +129,7 @@ def test_a_deletion_that_is_under_way_stays_due_though_the_meeting_is_asked_abou
 @ON_SQLITE
 @pytest.mark.parametrize("seconds", [0.0, 5.0])
 @pytest.mark.needs("archiving")
-def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monkeypatch, seconds):
+def test_sweep_has_one_deadline_for_all_its_calls(service, api, link, app, monkeypatch, seconds):
     monkeypatch.setattr("videoconf.archives.reconcile.RUN_SECONDS", seconds)
     start(api, link)
     make_due(app)
@@ -142,7 +142,7 @@ def test_a_sweep_has_a_bound_for_all_that_it_asks(service, api, link, app, monke
 
 
 @pytest.mark.needs("archiving")
-def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app):
+def test_provider_that_is_down_is_asked_again_later(service, api, link, app):
     archive_id = start(api, link)["id"]
     service.fake.change_archive(archive_id, ArchiveStatus.STOPPED)
     lose_webhooks(service)
@@ -156,7 +156,7 @@ def test_a_provider_that_is_down_is_asked_again_later(service, api, link, app):
     assert get(api, archive_id)["status"] == "stopped"
 
 
-def test_of_many_workers_one_asks(make_app, headers):
+def test_one_of_many_workers_asks_the_provider(make_app, headers):
     app = make_app()
     service = service_of(app, headers)
     links = [service.api.create() for _ in range(4)]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.needs("archiving", long=True)
 
 
 @pytest.mark.needs("archiving")
-def test_starting(service, api, link, app):
+def test_start_returns_the_new_archive(service, api, link, app):
     answer = api("POST", f"/session/{link}/archives", {"name": "Visit 7"})
     assert answer.status == 201
     archive = answer.json
@@ -33,7 +33,7 @@ def test_starting(service, api, link, app):
 
 
 @pytest.mark.needs("archiving", "end_to_end_encryption")
-def test_a_start_that_cannot_be(service, api, link, app):
+def test_invalid_start_is_refused(service, api, link, app):
     empty = api.create()
     assert api("POST", f"/session/{empty}/archives").problem == (409, "archive_no_connections")
     encrypted = api.create(endToEndEncryption=True)
@@ -60,13 +60,13 @@ def test_a_start_that_cannot_be(service, api, link, app):
         (RuntimeError("a bug of the plugin"), (502, "provider_plugin_error")),
     ],
 )
-def test_a_provider_that_does_not_start(service, api, link, error, problem):
+def test_failed_start_answers_the_providers_error(service, api, link, error, problem):
     service.provider.script("start_archive", error, always=True)
     assert api("POST", f"/session/{link}/archives").problem == problem
     assert items(api) == []
 
 
-def test_a_start_that_was_not_answered_is_found(service, api, link, app):
+def test_unanswered_start_is_found_at_the_provider(service, api, link, app):
     original = service.provider.start_archive
 
     def unanswered(*args):
@@ -81,7 +81,7 @@ def test_a_start_that_was_not_answered_is_found(service, api, link, app):
 
 @ON_SQLITE
 @pytest.mark.parametrize("answer", [None, ArchiveState("a/b", "s", "started", ArchiveStatus.STARTED)])
-def test_an_answer_that_cannot_be_used(service, api, link, answer):
+def test_unusable_answer_to_a_start_answers_502(service, api, link, answer):
     service.provider.script("start_archive", lambda *args: answer, always=True)
     answer = api("POST", f"/session/{link}/archives")
     assert answer.status == 502
@@ -89,7 +89,7 @@ def test_an_answer_that_cannot_be_used(service, api, link, answer):
 
 
 @pytest.mark.needs("archiving")
-def test_stopping(service, api, link, app):
+def test_stop_returns_the_stopped_archive(service, api, link, app):
     archive_id = start(api, link)["id"]
     first = api("POST", f"/archives/{archive_id}/stop")
     assert (first.status, first.json["status"], first.json["reason"]) == (200, "stopped", "requested")
@@ -102,7 +102,7 @@ def test_stopping(service, api, link, app):
     assert api("POST", "/archives/unknown/stop").problem == (404, "archive_not_found")
 
 
-def test_stopping_at_once_and_what_the_provider_says(service, api, link):
+def test_repeated_stop_answers_as_the_provider_does(service, api, link):
     archive_id = start(api, link)["id"]
     stops = at_once([lambda: api("POST", f"/archives/{archive_id}/stop")] * 4)
     assert [(one.status, one.json["status"]) for one in stops] == [(200, "stopped")] * 4

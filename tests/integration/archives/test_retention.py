@@ -24,7 +24,7 @@ def age(app, days, *archive_ids):
         session.execute(update(Archive).where(Archive.archive_id.in_(archive_ids)).values(created_on=old))
 
 
-def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make_app, headers):
+def test_retention_deletes_old_archives_except_held_and_running(make_app, headers):
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
     calls, original = [], service.provider.delete_archive
@@ -44,7 +44,7 @@ def test_archives_beyond_their_age_are_deleted_but_not_held_or_running_ones(make
     assert (receipt.actor, receipt.target, receipt.after["provider"]) == ("retention", old, "gone")
 
 
-def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app, headers, monkeypatch):
+def test_one_retention_run_begins_more_than_one_batch(make_app, headers, monkeypatch):
     monkeypatch.setattr("videoconf.archives.delete.RETENTION_BATCH", 3)
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
@@ -56,7 +56,7 @@ def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app,
     age(app, 31, *names)
     with app.app_context():
         with monkeypatch.context() as patch:
-            patch.setattr("videoconf.archives.delete.run_until", lambda: 0.0)
+            patch.setattr("videoconf.db.batches.RUN_SECONDS", 0.0)
             services(app).deletion.expire()
         assert {one["status"] for one in items(service.api)} == {"available"}, "what is not begun in time is left"
         services(app).deletion.expire()
@@ -67,7 +67,7 @@ def test_one_run_of_retention_begins_the_deletion_of_more_than_a_batch(make_app,
 
 
 @ON_SQLITE
-def test_archives_of_a_provider_that_is_not_enabled_wait_for_it(make_app, headers):
+def test_retention_waits_for_a_provider_that_is_not_enabled(make_app, headers):
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
     told(service, "a-1", service.api.read(service.api.create())["sessionId"], "available")
@@ -99,7 +99,7 @@ def test_retention_finds_the_oldest_by_an_index(make_app, headers):
     assert "TEMP B-TREE" not in plan
 
 
-def test_without_a_retention_archives_are_kept(service, api, link, app):
+def test_archives_are_kept_without_a_retention(service, api, link, app):
     archive_id = finished(service, link)
     age(app, 36500, archive_id)
     sweep(app)

@@ -34,7 +34,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.needs("eager")
-def test_a_meeting_is_made_from_nothing(api, app):
+def test_empty_body_creates_a_meeting(api, app):
     links = [
         api("POST", "/session").json,
         api("POST", "/session", Content_Type="application/json").json,
@@ -67,7 +67,7 @@ def test_a_meeting_is_made_from_nothing(api, app):
 
 
 @pytest.mark.needs("automatic_archiving", "end_to_end_encryption")
-def test_a_meeting_has_what_was_asked_for(api, clock):
+def test_created_meeting_has_the_requested_members(api, clock):
     link = api.create(
         isScheduled=True,
         scheduleTime=clock.now.astimezone().isoformat(),  # the present counts as not past; any offset is taken
@@ -98,7 +98,7 @@ floats = st.floats(allow_nan=False, allow_infinity=False)
 @example([-0.0, 1e-38, 1.1754943508222875e-38])
 @example([1e-39])
 @example([5e-324])
-def test_a_number_comes_back_equal_and_short_and_can_be_sent_back_or_is_refused(api, numbers):
+def test_number_comes_back_equal_or_is_refused(api, numbers):
     answer = api("POST", "/session", {"extMetadata": {"a": numbers}})
     if answer.status == 400:
         assert "out of range" in answer.json["detail"]
@@ -128,7 +128,7 @@ ACCEPTED = [
 
 @ON_SQLITE
 @pytest.mark.parametrize(("accept", "content_type"), ACCEPTED)
-def test_the_link_comes_in_the_accepted_media_type(api, accept, content_type):
+def test_link_comes_in_the_accepted_media_type(api, accept, content_type):
     answer = api("POST", "/session", **({"Accept": accept} if accept else {}))
     assert answer.status == 200
     assert answer.headers["Content-Type"].split(";")[0] == content_type
@@ -139,13 +139,13 @@ def test_the_link_comes_in_the_accepted_media_type(api, accept, content_type):
 
 
 @ON_SQLITE
-def test_an_answer_that_cannot_be_given_makes_no_meeting(api, app):
+def test_unacceptable_media_type_creates_no_meeting(api, app):
     assert api("POST", "/session", Accept="image/png").problem == (406, "not_acceptable")
     assert count_meetings(app) == 0
 
 
 @ON_SQLITE
-def test_the_location_has_the_path_prefix(make_app, headers):
+def test_location_includes_the_path_prefix(make_app, headers):
     api = service_of(make_app(path_prefix="/video"), headers).api
     answer = api("POST", "/video/session")
     assert answer.headers["Location"] == f"/video/session/{answer.json}"
@@ -181,7 +181,7 @@ WRONG = [
 
 @ON_SQLITE
 @pytest.mark.parametrize(("body", "paths"), WRONG, ids=range(len(WRONG)))
-def test_what_is_wrong_is_named_and_nothing_is_made(service, app, body, paths):
+def test_invalid_create_names_each_field_and_creates_nothing(service, app, body, paths):
     answer = service.api("POST", "/session", body)
     assert answer.wrong == paths
     assert count_meetings(app) == 0

@@ -8,7 +8,7 @@ from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
 
 
 @pytest.mark.needs
-def test_an_edit_changes_what_is_sent_and_nothing_else(service, clock):
+def test_edit_changes_only_the_members_sent(service, clock):
     api = service.api
     link = api.create(extId="old", extMetadata={"a": 1})
     before = api.read(link)
@@ -23,7 +23,7 @@ def test_an_edit_changes_what_is_sent_and_nothing_else(service, clock):
     assert (api.read(link)["extId"], api.read(link)["extMetadata"]) == (None, None)
 
 
-def test_an_edit_that_changes_nothing_has_not_modified_the_meeting(service):
+def test_edit_without_a_change_keeps_the_modification_time(service):
     link = service.api.create(extId="same")
     before = service.api.read(link)
     other = service.caller_with(subject="other")
@@ -32,7 +32,7 @@ def test_an_edit_that_changes_nothing_has_not_modified_the_meeting(service):
         assert service.api.read(link) == before
 
 
-def test_a_meeting_that_was_read_edited_and_sent_back_is_edited(api, clock):
+def test_meeting_that_was_read_can_be_edited_and_sent_back(api, clock):
     link = api.create(isScheduled=True, scheduleTime=clock.text(hours=1), extMetadata={"a": [1]})
     before = api.read(link)
     clock.step(hours=2)  # its time has come; sending that time back is no new schedule
@@ -41,7 +41,7 @@ def test_a_meeting_that_was_read_edited_and_sent_back_is_edited(api, clock):
     assert after == {**before, "extMetadata": {"a": [1, 2]}, "modifiedOn": after["modifiedOn"]}
 
 
-def test_what_is_the_servers_may_be_sent_and_stays(api, clock):
+def test_read_only_members_may_be_sent_and_stay(api, clock):
     link = api.create()
     before = api.read(link)
     theirs = {
@@ -69,7 +69,7 @@ def test_what_is_the_servers_may_be_sent_and_stays(api, clock):
     assert api.read(link) == before
 
 
-def test_the_schedule_follows_its_rules(api, clock):
+def test_schedule_follows_its_rules(api, clock):
     link = api.create()
 
     def edit(**body):
@@ -117,7 +117,7 @@ def test_the_schedule_follows_its_rules(api, clock):
         ({"status": "paused"}, ["status"]),
     ],
 )
-def test_an_edit_that_is_wrong_changes_nothing(api, body, paths):
+def test_invalid_edit_changes_nothing(api, body, paths):
     link = api.create()
     before = api.read(link)
     assert api("PATCH", f"/session/{link}", body).wrong == paths

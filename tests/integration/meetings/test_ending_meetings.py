@@ -6,7 +6,7 @@ from tests.support.service import ON_SQLITE
 
 
 @pytest.mark.needs("automatic_archiving")
-def test_an_end_is_an_end_for_everybody(service, clock):
+def test_end_disconnects_every_participant(service, clock):
     api = service.api
     link = api.create(enableArchiving=True)
     service.join(link, attendee="ann")
@@ -42,21 +42,21 @@ def test_an_end_is_an_end_for_everybody(service, clock):
     assert api.read(link) == ended
 
 
-def test_a_scheduled_meeting_can_be_ended_before_it_began(api, clock):
+def test_scheduled_meeting_can_end_before_it_begins(api, clock):
     link = api.create(isScheduled=True, scheduleTime=clock.text(days=1))
     assert api("PATCH", f"/session/{link}/end").status == 204
     assert (api.read(link)["status"], api.read(link)["startTime"]) == ("ended", None)
 
 
 @ON_SQLITE
-def test_an_end_takes_a_body_of_any_kind_or_none(api):
+def test_end_accepts_any_body(api):
     for body, media_type in ((None, ""), (b"{}", "application/json"), (b"", "application/json")):
         answer = api("PATCH", f"/session/{api.create()}/end", body, Content_Type=media_type)
         assert answer.status == 204
 
 
 @pytest.mark.needs
-def test_a_delete_ends_a_running_meeting_and_is_soft(service):
+def test_delete_ends_a_running_meeting_and_keeps_its_row(service):
     api = service.api
     link = api.create()
     service.join(link, attendee="ann")
@@ -76,7 +76,7 @@ def test_a_delete_ends_a_running_meeting_and_is_soft(service):
     assert api.read(link) == meeting
 
 
-def test_a_delete_of_an_ended_meeting_keeps_its_end(api):
+def test_delete_keeps_the_end_of_an_ended_meeting(api):
     link = api.create()
     assert api("PATCH", f"/session/{link}/end").status == 204
     ended = api.read(link)

@@ -41,13 +41,13 @@ def test_meetings_are_listed_newest_first_in_pages(api):
 
 
 @ON_SQLITE
-def test_members_come_in_one_order_from_everywhere(api):
+def test_every_operation_returns_members_in_one_order(api):
     alone = api.read(api.create())
     [listed] = api("GET", "/session").json
     assert list(alone) == list(listed) != sorted(listed)
 
 
-def test_an_empty_list_has_no_pages(api):
+def test_empty_list_has_no_pages(api):
     answer = api("GET", "/session")
     assert answer.json == []
     assert json.loads(answer.headers["X-Pagination"]) == {"total": 0, "totalPages": 0}
@@ -71,5 +71,5 @@ def test_an_empty_list_has_no_pages(api):
         ("size=3", "size"),
     ],
 )
-def test_a_list_refuses_what_it_does_not_take(api, query, path):
+def test_invalid_list_query_answers_422(api, query, path):
     assert api("GET", f"/session?{query}").wrong == [path]

@@ -18,11 +18,11 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.providers import ArchiveStatus
-from videoconf_fake.memory import AREAS
+from videoconf_fake.memory import AREAS, MemoryTarget
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_was_copied_is_noted_once_with_its_digest(make_world):
+def test_copied_archive_is_audited_once_with_its_digest(make_world):
     world, archive_id = pulled_world(make_world)
     for _ in range(3):
         world.run_jobs()
@@ -39,7 +39,7 @@ def test_what_was_copied_is_noted_once_with_its_digest(make_world):
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_world):
+def test_setting_deletes_the_providers_copy_and_keeps_ours(make_world):
     world, archive_id = pulled_world(make_world, delete_pulled_archives=True)
     world.run_jobs()
     world.run_jobs()
@@ -56,7 +56,7 @@ def test_the_providers_copy_is_deleted_where_that_is_wished_and_ours_stays(make_
 @ON_SQLITE
 @pytest.mark.parametrize("fault", ["provider", "short", "storage", "kept in part"])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_that_fails_is_made_again(make_world, fault):
+def test_failed_copy_is_retried(make_world, fault):
     world, archive_id = pulled_world(make_world)
     target, provider = world.target(), world.service.provider
 
@@ -80,7 +80,7 @@ def test_a_copy_that_fails_is_made_again(make_world, fault):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world):
+def test_archive_deleted_during_its_copy_leaves_nothing(make_world):
     world, archive_id = pulled_world(make_world)
     target = world.target()
 
@@ -99,7 +99,7 @@ def test_an_archive_that_is_deleted_while_it_is_copied_leaves_nothing(make_world
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world):
+def test_only_copy_at_the_provider_is_not_deleted(make_world):
     world, archive_id = pulled_world(make_world)
     deleted = []
     world.service.provider.script("delete_archive", deleted.append, always=True)
@@ -111,7 +111,7 @@ def test_the_providers_copy_is_not_deleted_while_it_is_the_only_one(make_world):
 @ON_SQLITE
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_was_opened_to_be_copied_is_closed(make_world, fails):
+def test_stream_of_a_copy_is_closed(make_world, fails):
     world, _ = pulled_world(make_world)
     original, opened = world.service.provider.open_archive, []
 
@@ -128,17 +128,17 @@ def test_what_was_opened_to_be_copied_is_closed(make_world, fails):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, monkeypatch):
+def test_archive_deleted_before_its_copy_is_not_read(make_world):
     world, archive_id = pulled_world(make_world)
-    targets, read_ids = services(world.app).targets, []
-    original = targets.open
+    read_ids = []
 
-    def open_(row_id):
-        with write() as session:
-            session.execute(update(Archive).values(deleting_since=utc_in(0)))
-        return original(row_id)
+    class Late(MemoryTarget):
+        def __init__(self, *args):
+            super().__init__(*args)
+            with write() as session:
+                session.execute(update(Archive).values(deleting_since=utc_in(0)))
 
-    monkeypatch.setattr(targets, "open", open_)
+    services(world.app).targets.kinds["memory"] = Late
     world.service.provider.script("open_archive", read_ids.append, always=True)
     world.run_jobs()
     assert read_ids == []
@@ -148,7 +148,7 @@ def test_an_archive_that_is_deleted_before_it_is_copied_is_not_read(make_world, 
 @ON_SQLITE
 @pytest.mark.parametrize("values", [{"account": "another"}, {"object_key": "there/already.mp4"}, {"status": "expired"}])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, values):
+def test_archive_without_need_for_a_copy_is_not_opened(make_world, values):
     world, _ = pulled_world(make_world)
     read_ids = []
     with world.app.app_context(), write() as session:
@@ -160,7 +160,7 @@ def test_what_cannot_or_need_not_be_copied_is_not_asked_for(make_world, values):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_copies_are_made_by_the_threads_for_what_takes_long(make_world):
+def test_copies_run_in_the_threads_for_long_jobs(make_world):
     world, _ = pulled_world(make_world)
     with world.app.app_context():
         jobs = services(world.app).jobs
@@ -170,7 +170,7 @@ def test_copies_are_made_by_the_threads_for_what_takes_long(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_without_a_target_nothing_is_copied(make_world):
+def test_archive_without_a_target_is_not_copied(make_world):
     world = make_world("none")
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.AVAILABLE)

@@ -22,29 +22,27 @@ from videoconf_fake.memory import AREAS, MemoryTarget
 
 
 @pytest.mark.needs("stores_archives", "automatic_archiving")
-def test_a_request_that_was_overtaken_does_not_say_where_archives_are(make_world, monkeypatch):
+def test_overtaken_request_does_not_decide_where_archives_go(make_world):
     world = make_world("archive")
-    targets = services(world.app).targets
-    find, overtaking = targets.find_destination, [True]
+    provider, overtaking = world.service.provider, [True]
 
     def create():
         return world.api("POST", "/session", {"enableArchiving": True}, Idempotency_Key="k")
 
-    def find_slowly(tenant, provider):
-        found = find(tenant, provider)
+    def ensure_slowly(request):
         if overtaking and overtaking.pop():
             with world.app.app_context(), write() as session:
                 session.execute(text("UPDATE idempotency_key SET lease_until = created_on"))
             assert world.api("PUT", PATH, {**MEMORY, "area": "later"}).status == 200
             assert create().status == 200
-        return found
+        return provider.real.ensure_session(request)
 
     assert world.api("PUT", PATH, MEMORY).status == 200
-    monkeypatch.setattr(targets, "find_destination", find_slowly)
+    provider.script("ensure_session", ensure_slowly, always=True)
     assert create().status == 409
     with world.app.app_context(), read() as session:
         [row_id] = session.execute(select(Meeting.storage_target_id)).scalars()
-        assert targets.find_in_force(session, "default").id == row_id
+        assert services(world.app).targets.find_in_force(session, "default").id == row_id
 
 
 @pytest.mark.needs("stores_archives")
@@ -71,16 +69,15 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
 @pytest.mark.parametrize("scope", ["none", "archive"])
 @pytest.mark.parametrize("whose", ["theirs", "default"])
 @pytest.mark.needs("archiving")
-def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(make_world, scope, whose):
+def test_foreign_object_key_is_not_looked_up_in_other_targets(make_world, scope, whose):
     world, asked = make_world(scope), []
 
     class Asked(MemoryTarget):
         def delete(self, key):
             asked.append(key)
 
-    services(world.app).targets.kinds["memory"] = Asked
     assert world.service.caller_with(tenant=whose)("PUT", PATH, {**MEMORY, "area": "theirs"}).status == 200
-    asked.clear()  # the object of the probe
+    services(world.app).targets.kinds["memory"] = Asked
     api = uploaded(world, "ours")
     assert api("GET", "/archives/a-1").json["status"] == "uploaded"
     assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
@@ -91,7 +88,7 @@ def test_what_the_provider_put_elsewhere_is_looked_for_in_nobody_elses_target(ma
 
 @ON_SQLITE
 @pytest.mark.needs("archiving")
-def test_without_a_setting_of_ours_not_even_the_tenants_own_target_is_asked(make_world):
+def test_unset_provider_storage_asks_no_target(make_world):
     world = make_world("none")
     assert world.service.caller_with(tenant="ours")("PUT", PATH, MEMORY).status == 200
     api = uploaded(world, "ours")
@@ -101,7 +98,7 @@ def test_without_a_setting_of_ours_not_even_the_tenants_own_target_is_asked(make
 
 
 @pytest.mark.needs("stores_archives")
-def test_where_one_setting_serves_the_account_every_tenants_archives_are_in_its_target(make_world):
+def test_account_wide_target_has_the_archives_of_every_tenant(make_world):
     world = make_world("account")
     assert world.api("PUT", PATH, MEMORY).status == 200
     api = uploaded(world, "ours")
@@ -132,7 +129,7 @@ def set_two(world: World) -> list[int]:
 @ON_SQLITE
 @pytest.mark.parametrize("minutes_ago", [30, None])
 @pytest.mark.needs("stores_archives")
-def test_what_was_uploaded_is_in_the_newest_target_of_then(make_world, minutes_ago):
+def test_upload_is_in_the_newest_target_of_its_time(make_world, minutes_ago):
     world = make_world()
     old, new = set_two(world)
     then = None if minutes_ago is None else datetime.now(UTC) - timedelta(minutes=minutes_ago)
@@ -142,7 +139,7 @@ def test_what_was_uploaded_is_in_the_newest_target_of_then(make_world, minutes_a
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_what_was_uploaded_is_in_no_target_that_another_provider_was_told_of(make_world):
+def test_upload_is_not_in_a_target_of_another_provider(make_world):
     world = make_world()
     set_two(world)
     with world.app.app_context(), write() as session:
@@ -153,7 +150,7 @@ def test_what_was_uploaded_is_in_no_target_that_another_provider_was_told_of(mak
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_where_an_archive_was_put_is_told_once(make_world):
+def test_first_report_decides_where_an_archive_is(make_world):
     world = make_world()
     _, new = set_two(world)
     row = said_of(world, "a/1.mp4", "a/2.mp4", status=ArchiveStatus.AVAILABLE)
@@ -162,7 +159,7 @@ def test_where_an_archive_was_put_is_told_once(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_what_was_uploaded_to_nobody_knows_where_is_in_no_target_that_is_set_later(make_world):
+def test_upload_to_an_unknown_place_is_not_in_a_later_target(make_world):
     world = make_world()
     set_two(world)
     row = said_of(world, None, "a/1.mp4")
@@ -172,7 +169,7 @@ def test_what_was_uploaded_to_nobody_knows_where_is_in_no_target_that_is_set_lat
 @ON_SQLITE
 @pytest.mark.parametrize("scope", ["archive", "account"])
 @pytest.mark.needs("stores_archives")
-def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_world, scope):
+def test_former_target_still_serves_its_archives(make_world, scope):
     world = make_world(scope)
     world.api("PUT", PATH, {**MEMORY, "area": "old"})
     archive_id = world.record()
@@ -187,7 +184,7 @@ def test_what_is_in_a_former_target_is_still_downloaded_and_deleted_there(make_w
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
+def test_target_sent_with_the_session_has_its_archives(make_world):
     world = make_world()
     world.api("PUT", PATH, {**MEMORY, "area": "old"})
     archive_id = world.record(automatic=True)
@@ -199,7 +196,7 @@ def test_what_went_with_the_session_is_where_its_archives_are_found(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_world):
+def test_deletion_reaches_a_target_that_was_down_later(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
     archive_id = world.record()
@@ -214,7 +211,7 @@ def test_a_target_that_is_down_when_an_archive_is_deleted_gets_it_later(make_wor
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_world):
+def test_credentials_refused_later_answer_502(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
     archive_id = world.record()
@@ -229,7 +226,7 @@ def test_credentials_that_are_refused_later_are_no_fault_of_the_caller(make_worl
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_an_upload_that_fails_leaves_the_service_alone(make_world):
+def test_failed_upload_marks_the_archive_failed(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
     archive_id = world.record()
@@ -242,7 +239,7 @@ def test_an_upload_that_fails_leaves_the_service_alone(make_world):
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_a_request_waits_for_a_target_for_seconds_and_a_job_for_longer(make_world):
+def test_request_waits_seconds_for_a_target_and_a_job_longer(make_world):
     world, left = make_world(), []
 
     def noted(self, *args):

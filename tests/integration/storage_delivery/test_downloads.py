@@ -16,7 +16,7 @@ from videoconf_fake.media_server import MediaServer
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_is_with_the_provider_is_downloaded_there_by_a_fresh_url(make_world, monkeypatch):
+def test_download_at_the_provider_uses_a_fresh_url(make_world, monkeypatch):
     monkeypatch.setenv("VIDEOCONF_FAKE_MEDIA_URL", "http://127.0.0.1:1")
     world = make_world()
     provider = services(world.app).providers.get("fake")
@@ -43,7 +43,7 @@ def test_what_is_with_the_provider_is_downloaded_there_by_a_fresh_url(make_world
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_provider_that_gives_no_url_is_told(make_world):
+def test_invalid_url_of_the_provider_answers_502(make_world):
     world = make_world()
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.AVAILABLE)
@@ -51,7 +51,7 @@ def test_a_provider_that_gives_no_url_is_told(make_world):
     assert world.api("GET", "/archives/absent/download").problem == (404, "archive_not_found")
 
 
-def test_media_are_the_same_wherever_they_are_read_from():
+def test_media_bytes_do_not_depend_on_the_read_position():
     with closing(Media("fa_1", 3_000_000)) as media:
         whole = io.BufferedReader(media).read()
     assert len(whole) == 3_000_000

@@ -14,9 +14,7 @@ from videoconf.providers import ArchiveStatus
 @ON_SQLITE
 @pytest.mark.parametrize("scope", ["archive", "account", "none"])
 @pytest.mark.needs("stores_archives")
-def test_an_archive_comes_into_the_bucket_and_is_downloaded_and_deleted(
-    make_world, storage_server: StorageServer, scope, caplog
-):
+def test_archive_is_stored_downloaded_and_deleted(make_world, storage_server: StorageServer, scope, caplog):
     world = make_world(scope)
     assert world.api("PUT", PATH, storage_server.target).status == 200
     archive_id = world.record(automatic=scope == "archive")
@@ -57,7 +55,7 @@ def test_an_archive_comes_into_the_bucket_and_is_downloaded_and_deleted(
 
 
 @ON_SQLITE
-def test_a_target_that_does_not_work_is_refused_by_a_real_server(make_world, storage_server):
+def test_broken_target_on_a_real_server_is_refused(make_world, storage_server):
     world, good = make_world(), storage_server.target
     assert world.api("PUT", PATH, good).status == 200
     is_s3 = good["name"] == "AWSS3"
@@ -76,7 +74,7 @@ def test_a_target_that_does_not_work_is_refused_by_a_real_server(make_world, sto
 
 
 @ON_SQLITE
-def test_a_bucket_that_may_not_be_written_to_is_refused(make_world, s3_server, httpserver):
+def test_read_only_bucket_is_refused(make_world, s3_server, httpserver):
     import re
 
     httpserver.expect_request(re.compile("/.*")).respond_with_data(
@@ -93,7 +91,7 @@ def test_a_bucket_that_may_not_be_written_to_is_refused(make_world, s3_server, h
     "host",
     ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "[::1]", "[::ffff:127.0.0.1]"],
 )
-def test_outside_development_a_listener_on_this_machine_sees_nothing(make_app, headers, s3_server, host):
+def test_loopback_target_is_refused_outside_development(make_app, headers, s3_server, host):
     import socket
 
     app = make_app(encryption_keys=(KEY,), storage_hosts=("*", "*:*"))
@@ -114,7 +112,7 @@ def test_outside_development_a_listener_on_this_machine_sees_nothing(make_app, h
 
 
 @ON_SQLITE
-def test_the_services_own_credentials_are_the_default_tenants_alone(make_world, storage_server, monkeypatch):
+def test_service_credentials_serve_the_default_tenant_alone(make_world, storage_server, monkeypatch):
     document = dict(storage_server.target)
     is_s3 = document["name"] == "AWSS3"
     fields = ("accessKey", "secretKey") if is_s3 else ("accountName", "accountKey")

@@ -1,7 +1,7 @@
 """Copies that an outage, a killed process or a changed target interrupted."""
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from tests.integration.storage_delivery.world import MEMORY, PATH, World, pulled_world
 from tests.support.service import ON_SQLITE, Caller, in_process
@@ -11,6 +11,7 @@ from videoconf.archives.merge import PULL_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 from videoconf.storage_targets.models import StorageTargetRow
@@ -18,7 +19,7 @@ from videoconf_fake.memory import AREAS
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
+def test_copy_with_a_dead_job_is_made_after_the_outage(make_world):
     world, archive_id = pulled_world(make_world)
     with world.app.app_context():
         with write() as session:
@@ -40,7 +41,7 @@ def test_a_copy_whose_job_is_dead_is_made_after_the_outage(make_world):
 @ON_SQLITE
 @pytest.mark.parametrize("why", ["no target", "pushed", "another tenant's"])
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_what_is_not_to_be_copied_is_not_tried_again_and_again(make_world, why):
+def test_archive_that_needs_no_copy_is_not_retried(make_world, why):
     world = make_world("archive" if why == "pushed" else "none")
     if why != "no target":
         api = world.api if why == "pushed" else world.service.caller_with(tenant="other")
@@ -78,7 +79,7 @@ def resumed(world: World) -> list[int]:
     ],
 )
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_only_what_can_be_copied_now_is_queued(make_world, table, values):
+def test_only_archives_that_can_be_copied_are_queued(make_world, table, values):
     world, archive_id = pulled_world(make_world)
     with world.app.app_context(), write() as session:
         dead = JobState.PENDING if table is Job else JobState.DEAD
@@ -90,7 +91,7 @@ def test_only_what_can_be_copied_now_is_queued(make_world, table, values):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_the_oldest_are_queued_first_and_so_many_at_once(make_world, monkeypatch):
+def test_oldest_archives_are_queued_first_in_batches(make_world, monkeypatch):
     monkeypatch.setattr(pulling, "RESUMED_AT_ONCE", 2)
     world, first = pulled_world(make_world)
     later = [world.record() for _ in range(2)]
@@ -111,22 +112,30 @@ class Killed(BaseException):
 
 def copied_by_a_killed_process(world: World, before=lambda: None) -> None:
     """Copy an archive; the process is killed when all of it is in the target, and its lease runs out."""
-    target = world.target()
+    target, written = world.target(), []
 
     def put(key, stream, **kw):
         before()
-        target.real.put(key, stream, **kw)
-        raise Killed
+        written.append(target.real.put(key, stream, **kw))
+        return written[-1]
+
+    def kill(*statement):
+        if written:
+            written.clear()
+            raise Killed
 
     target.script("put", put)
-    with pytest.raises(Killed):
-        world.run_jobs()
+    with world.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", kill)
+        with pytest.raises(Killed):
+            world.run_jobs()
+        event.remove(db.engine, "before_cursor_execute", kill)
     with world.app.app_context(), write() as session:
         session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
 
 
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_world):
+def test_deletion_removes_the_copy_of_a_killed_process(make_world):
     world, archive_id = pulled_world(make_world)
     copied_by_a_killed_process(world)
     assert len(AREAS.objects["bucket"]) == 1
@@ -138,7 +147,7 @@ def test_a_copy_by_a_process_that_was_killed_is_deleted_with_its_archive(make_wo
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(make_world):
+def test_copy_of_a_process_killed_after_the_deletion_is_removed(make_world):
     world, archive_id = pulled_world(make_world)
 
     def delete():
@@ -155,7 +164,7 @@ def test_a_process_that_is_killed_after_the_deletion_leaves_no_copy_for_long(mak
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_world):
+def test_begun_copy_stays_while_no_target_is_in_force(make_world):
     world, archive_id = pulled_world(make_world)
     copied_by_a_killed_process(world)
     assert world.api("DELETE", PATH).status == 204
@@ -167,7 +176,7 @@ def test_a_copy_that_was_begun_stays_while_nobody_knows_where_it_will_be(make_wo
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world):
+def test_target_changed_between_attempts_keeps_no_copy(make_world):
     world, archive_id = pulled_world(make_world)
     copied_by_a_killed_process(world)
     assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200
@@ -178,7 +187,7 @@ def test_a_target_that_is_changed_between_two_attempts_keeps_no_copy(make_world)
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_a_former_target_that_is_away_keeps_its_copy_until_the_deletion(make_world):
+def test_unreachable_former_target_keeps_its_copy_until_deletion(make_world):
     world, archive_id = pulled_world(make_world)
     copied_by_a_killed_process(world)
     assert world.api("PUT", PATH, {**MEMORY, "area": "second"}).status == 200

@@ -17,7 +17,7 @@ from videoconf_fake.memory import AREAS, MemoryTarget
 
 
 @pytest.mark.needs
-def test_a_target_is_set_read_and_removed(api, app):
+def test_target_is_set_read_and_removed(api, app):
     assert api("GET", PATH).problem == (404, "storage_target_not_found")
     answer = api("PUT", PATH, target())
     assert (answer.status, answer.body, answer.headers["Content-Type"].split(";")[0]) == (200, b"null", "text/plain")
@@ -36,14 +36,14 @@ def test_a_target_is_set_read_and_removed(api, app):
 
 
 @ON_SQLITE
-def test_the_caller_chooses_how_null_is_labelled(api, app):
+def test_accept_header_chooses_the_media_type_of_null(api, app):
     answer = api("PUT", PATH, target(), Accept="application/json")
     assert (answer.body, answer.headers["Content-Type"]) == (b"null", "application/json")
     assert api("PUT", PATH, target(), Accept="image/png").problem == (406, "not_acceptable")
     assert states(app) == ["active"]
 
 
-def test_a_new_target_replaces_the_old_one_and_setting_it_again_changes_nothing_that_shows(api, app):
+def test_new_target_replaces_the_old_one_and_repeats_are_no_ops(api, app):
     for area in ("one", "two", "two"):
         assert api("PUT", PATH, target(area)).status == 200
     assert states(app) == ["replaced", "replaced", "active"]
@@ -65,7 +65,7 @@ def test_a_new_target_replaces_the_old_one_and_setting_it_again_changes_nothing_
         (target(area=7), ["area"]),
     ],
 )
-def test_a_body_that_is_wrong_is_refused_by_name(api, app, body, wrong):
+def test_invalid_body_answers_422_with_each_field(api, app, body, wrong):
     answer = api("PUT", PATH, body)
     assert answer.wrong == wrong
     assert CANARY not in answer.body.decode()
@@ -73,12 +73,12 @@ def test_a_body_that_is_wrong_is_refused_by_name(api, app, body, wrong):
 
 
 @ON_SQLITE
-def test_a_body_that_is_no_json_is_refused(api):
+def test_body_other_than_json_answers_400(api):
     assert api("PUT", PATH, b"{", Content_Type="application/json").problem == (400, "malformed_request")
     assert api("PUT", PATH, b"{}", Content_Type="text/plain").problem == (415, "unsupported_media_type")
 
 
-def test_a_target_that_does_not_work_is_refused_with_the_reason(api, app, areas):
+def test_broken_target_is_refused_with_the_reason(api, app, areas):
     api("PUT", PATH, target("good"))
     areas.passwords["locked"] = "another"
     areas.missing.add("absent")
@@ -100,7 +100,7 @@ def test_a_target_that_does_not_work_is_refused_with_the_reason(api, app, areas)
         (SystemExit, (422, "storage_target_rejected")),
     ],
 )
-def test_a_target_that_does_not_answer_is_not_set(app, api, caplog, error, problem):
+def test_target_that_does_not_answer_is_not_set(app, api, caplog, error, problem):
     api("PUT", PATH, target("good"))
 
     class Failing(MemoryTarget):
@@ -117,7 +117,7 @@ def test_a_target_that_does_not_answer_is_not_set(app, api, caplog, error, probl
 
 
 @ON_SQLITE
-def test_a_target_that_gives_back_something_else_is_refused(app, api):
+def test_target_that_returns_other_bytes_is_refused(app, api):
     class Else(MemoryTarget):
         def put(self, key, stream, **kw):
             return super().put(key, type(stream)(b"else"), **kw)
@@ -126,7 +126,7 @@ def test_a_target_that_gives_back_something_else_is_refused(app, api):
     assert api("PUT", PATH, target()).problem == (422, "storage_target_rejected")
 
 
-def test_of_two_changes_at_once_the_second_is_refused(api, app):
+def test_second_of_two_concurrent_changes_answers_409(api, app):
     answers = []
 
     class Meddling(MemoryTarget):
@@ -146,7 +146,7 @@ def test_of_two_changes_at_once_the_second_is_refused(api, app):
 
 
 @ON_POSTGRESQL
-def test_a_change_waits_for_one_that_begins_in_this_moment(api, app):
+def test_change_waits_for_one_that_is_just_beginning(api, app):
     """Neither would see the other's row before it is committed. SQLite has one writer."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
     with ThreadPoolExecutor(1) as pool:

@@ -17,7 +17,7 @@ from videoconf.storage_targets.cipher import Cipher
 from videoconf.storage_targets.models import StorageTargetRow
 
 
-def test_no_secret_is_in_the_database_a_response_or_the_log(api, app, caplog, areas):
+def test_secrets_stay_out_of_database_responses_and_log(api, app, caplog, areas):
     areas.passwords["locked"] = "another"
     with caplog.at_level(logging.DEBUG):
         bodies = [api("PUT", PATH, target()).body, api("PUT", PATH, target("locked")).body, api("GET", PATH).body]
@@ -31,13 +31,13 @@ def test_no_secret_is_in_the_database_a_response_or_the_log(api, app, caplog, ar
     assert entries == ["storage_target.set", "storage_target.refused"]
 
 
-def test_without_a_key_no_target_is_taken(make_app, headers):
+def test_target_without_an_encryption_key_is_refused(make_app, headers):
     api = service_of(make_app(), headers).api
     assert api("PUT", PATH, target()).problem == (503, "encryption_not_configured")
     assert api("GET", "/readyz").status == 200
 
 
-def test_a_service_with_another_key_refuses_to_serve(api, app, make_app, headers):
+def test_service_with_another_key_refuses_to_serve(api, app, make_app, headers):
     api("PUT", PATH, target())
     written = rows(app)[0].configuration
     with pytest.raises(ConfigurationError, match="VIDEOCONF_ENCRYPTION_KEYS lacks keys"):
@@ -54,14 +54,14 @@ def test_a_service_with_another_key_refuses_to_serve(api, app, make_app, headers
 
 
 @ON_SQLITE
-def test_a_key_that_is_none_is_told_at_the_start_without_its_value(make_app):
+def test_invalid_key_is_reported_at_the_start_without_its_value(make_app):
     with pytest.raises(ConfigurationError) as refused:
         make_app(encryption_keys=(KEYS[0], Secret(CANARY)))
     assert "VIDEOCONF_ENCRYPTION_KEYS: key 2 is none" in str(refused.value)
     assert CANARY not in str(refused.value)
 
 
-def test_after_rotation_the_old_key_is_needed_no_more(api, app, make_app, headers):
+def test_rotation_makes_the_old_key_unnecessary(api, app, make_app, headers):
     for area in ("one", "two"):
         api("PUT", PATH, target(area))
     both = make_app(encryption_keys=(KEYS[1], KEYS[0]))
@@ -72,7 +72,7 @@ def test_after_rotation_the_old_key_is_needed_no_more(api, app, make_app, header
     assert "0." in both.test_cli_runner().invoke(commands, ["rotate-keys"]).output
     after = make_app(encryption_keys=KEYS[1:])
     with after.app_context():
-        assert services(after).targets.open(2).configuration["password"] == CANARY
+        assert services(after).targets.open(2).plugin.configuration["password"] == CANARY
     with pytest.raises(ConfigurationError):
         make_app(encryption_keys=KEYS[:1])
 
@@ -88,7 +88,7 @@ def test_rotation_without_the_old_key_loses_nothing(api, app, make_app):
     assert rows(app)[0].configuration == before
 
 
-def test_a_row_that_was_moved_to_another_tenant_cannot_be_read(api, app):
+def test_row_moved_to_another_tenant_is_not_decrypted(api, app):
     api("PUT", PATH, target())
     with app.app_context(), write() as session:
         session.execute(update(StorageTargetRow).values(tenant="thief"))
@@ -96,7 +96,7 @@ def test_a_row_that_was_moved_to_another_tenant_cannot_be_read(api, app):
         services(app).targets.open(1)
 
 
-def test_a_ciphertext_that_was_changed_cannot_be_read():
+def test_changed_ciphertext_is_not_decrypted():
     cipher = Cipher(KEYS)
     ciphertext = bytearray(cipher.encrypt("t", {"a": 1}))
     assert cipher.decrypt("t", bytes(ciphertext)) == {"a": 1}
@@ -111,7 +111,7 @@ def test_a_ciphertext_that_was_changed_cannot_be_read():
     "wrong",
     [{"domain": ":00[sYQC"}, {"domain": "[::1"}, {"domain": "[1:::2]"}, {"domain": "x:99999"}, {"accountKey": "é"}],
 )
-def test_what_no_url_can_hold_is_refused_by_name(client, headers, wrong):
+def test_fields_that_no_url_can_hold_answer_422(client, headers, wrong):
     body = {"name": "AZURE", "container": "archives", "accountName": "account", "accountKey": "YQ=="} | wrong
     answer = client.put("/archives/storage-target", headers=headers(), json=body)
     assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")

@@ -18,7 +18,7 @@ def test_each_tenant_has_its_own(app, headers):
 
 
 @ON_SQLITE
-def test_a_change_holds_off_no_other_tenant(app, headers):
+def test_change_does_not_block_other_tenants(app, headers):
     service = service_of(app, headers)
     ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
     answers = []
@@ -45,6 +45,6 @@ def test_each_operation_needs_its_permission(app, headers):
 
 
 @ON_SQLITE
-def test_a_kind_that_comes_with_a_provider_is_there_for_that_provider_alone(make_app):
+def test_kind_of_a_provider_is_accepted_for_that_provider_alone(make_app):
     assert "memory" in services(make_app()).targets.kinds
     assert "memory" not in services(make_app(providers=("vonage",), serving=False)).targets.kinds

@@ -34,7 +34,7 @@ def run_jobs(app):
 
 
 @pytest.mark.needs("stores_archives")
-def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, headers):
+def test_provider_learns_of_a_target_and_of_its_removal(account_wide, headers):
     api, provider = parts(account_wide, headers)
     assert api("PUT", PATH, target()).status == 200
     assert provider.recorder.find_storage("any").kind == "memory"
@@ -50,9 +50,7 @@ def test_the_provider_is_told_and_told_again_when_it_is_removed(account_wide, he
     ],
 )
 @pytest.mark.needs("stores_archives")
-def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_force(
-    account_wide, headers, error, problem, state
-):
+def test_failed_change_returns_the_provider_to_the_old_target(account_wide, headers, error, problem, state):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
 
@@ -72,7 +70,7 @@ def test_a_provider_that_refuses_or_is_silent_is_brought_back_to_what_is_in_forc
 
 
 @pytest.mark.needs("stores_archives")
-def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(account_wide, headers):
+def test_provider_that_is_down_learns_of_the_removal_later(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target())
     provider.script("clear_storage", ProviderTimeout())
@@ -85,7 +83,7 @@ def test_a_provider_that_is_down_when_the_target_is_removed_is_told_later(accoun
 
 
 @pytest.mark.needs("stores_archives")
-def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, headers):
+def test_provider_forgets_the_change_of_a_process_that_died(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
     api("PUT", PATH, target("new"))
@@ -101,7 +99,7 @@ def test_a_change_whose_process_died_is_undone_at_the_provider(account_wide, hea
 
 @pytest.mark.parametrize("slow", ["probe", "apply_storage"])
 @pytest.mark.needs("stores_archives")
-def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_force(account_wide, headers, slow):
+def test_overdue_change_leaves_the_provider_at_the_old_target(account_wide, headers, slow):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
     kinds = services(account_wide).targets.kinds
@@ -141,7 +139,7 @@ def test_a_change_that_outlives_its_time_leaves_the_provider_with_what_is_in_for
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_what_another_tenant_changes_does_not_have_the_provider_told_again(account_wide, headers):
+def test_change_of_another_tenant_repeats_no_provider_call(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target())
     told = []
@@ -165,7 +163,7 @@ def test_what_another_tenant_changes_does_not_have_the_provider_told_again(accou
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
-def test_where_the_provider_has_one_for_all_only_the_default_tenant_sets_it(account_wide, headers):
+def test_account_wide_target_is_set_by_the_default_tenant_alone(account_wide, headers):
     service = service_of(account_wide, headers)
     other = service.caller_with(tenant="other")
     assert other("PUT", PATH, target()).problem == other("DELETE", PATH).problem == (409, "storage_conflict")

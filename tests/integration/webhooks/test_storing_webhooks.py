@@ -26,7 +26,7 @@ def statuses(app):
     return [status for status, _ in stored(app)]
 
 
-def test_a_webhook_is_seen_at_once_on_every_node(make_app, headers):
+def test_webhook_is_visible_at_once_on_every_node(make_app, headers):
     here, there = service_of(make_app(), headers), service_of(make_app(), headers)
     link = here.api.create()
     here.join(link, attendee="ann")
@@ -37,7 +37,7 @@ def test_a_webhook_is_seen_at_once_on_every_node(make_app, headers):
 
 
 @pytest.mark.needs
-def test_a_second_delivery_is_taken_and_changes_nothing(service, app):
+def test_second_delivery_is_accepted_and_changes_nothing(service, app):
     link = service.api.create()
     service.join(link, attendee="ann")
     [joined] = service.waiting()
@@ -52,7 +52,7 @@ def test_a_second_delivery_is_taken_and_changes_nothing(service, app):
     assert statuses(app) == ["applied"]
 
 
-def test_what_a_repetition_cannot_improve_is_taken_and_kept(service, app):
+def test_unusable_event_is_accepted_and_stored(service, app):
     link = service.api.create()
     session = service.room(link)
     unknown_event = service.made_up("moon.risen", session)
@@ -97,7 +97,7 @@ def test_what_a_repetition_cannot_improve_is_taken_and_kept(service, app):
     ids=range(7),
 )
 @pytest.mark.needs("attendee_names")
-def test_a_name_that_no_database_takes_is_cleaned_and_fails_no_webhook(service, name, seen):
+def test_name_with_unstorable_characters_is_cleaned(service, name, seen):
     link = service.api.create()
     session = service.room(link)
     joined = service.made_up("connection.created", session, connection=connection(name=name, attendee=None))
@@ -117,7 +117,7 @@ def test_a_name_that_no_database_takes_is_cleaned_and_fails_no_webhook(service, 
     ],
     ids=range(6),
 )
-def test_an_attendees_id_that_no_database_takes_is_cleaned_by_the_rule_for_callers(service, attendee, seen):
+def test_attendee_id_is_cleaned_by_the_rule_for_callers(service, attendee, seen):
     link = service.api.create()
     session = service.room(link)
     joined = service.made_up("connection.created", session, connection=connection(attendee=attendee))
@@ -140,7 +140,7 @@ BAD_EVENTS = {
 
 
 @pytest.mark.parametrize("wrong", BAD_EVENTS)
-def test_an_event_that_cannot_be_read_takes_no_other_of_its_webhook_with_it(make_app, headers, wrong):
+def test_unreadable_event_does_not_block_others_of_its_webhook(make_app, headers, wrong):
     class Batching(FakeProvider):
         def parse_webhook(self, request):
             [event] = super().parse_webhook(request)
@@ -159,7 +159,7 @@ def test_an_event_that_cannot_be_read_takes_no_other_of_its_webhook_with_it(make
 
 
 @pytest.mark.parametrize("days", [-4, 4])
-def test_a_time_that_cannot_be_true_is_kept_and_not_believed(service, app, days):
+def test_impossible_time_is_stored_and_not_applied(service, app, days):
     link = service.api.create()
     session = service.room(link)
     at = now_text(days=days)
@@ -169,7 +169,7 @@ def test_a_time_that_cannot_be_true_is_kept_and_not_believed(service, app, days)
     assert service.api.attendees(link) == []
 
 
-def test_the_answer_to_the_list_holds_no_raw_payload(service):
+def test_webhook_list_omits_raw_payloads(service):
     link = service.api.create()
     service.join(link, attendee="ann", name="Ann", data="what the client gets")
     service.deliver()
@@ -190,7 +190,7 @@ def test_the_answer_to_the_list_holds_no_raw_payload(service):
 
 
 @ON_SQLITE
-def test_no_provider_is_called_while_a_webhook_is_taken(make_app, headers):
+def test_webhook_is_accepted_without_a_provider_call(make_app, headers):
     class Alone(FakeProvider):
         opened = True
 
@@ -215,7 +215,7 @@ FORBIDDEN = {"ensure_session", "end_session", "issue_token", "check", "list_conn
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", ["provider", "account"])
-def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
+def test_same_session_id_at_another_provider_is_another_session(service, app, name):
     link = service.api.create()
     service.join(link)
     session_id = service.api.read(link)["sessionId"]
@@ -233,7 +233,7 @@ def test_a_session_of_the_same_id_elsewhere_is_another(service, app, name):
 
 
 @ON_SQLITE
-def test_what_was_not_committed_is_not_counted(service, app):
+def test_uncommitted_webhook_is_not_counted(service, app):
     def counted():
         labels = {"provider": "fake", "outcome": "applied"}
         return REGISTRY.get_sample_value("videoconf_webhook_events_total", labels) or 0
@@ -258,7 +258,7 @@ def test_what_was_not_committed_is_not_counted(service, app):
 
 
 @ON_POSTGRESQL
-def test_a_webhook_that_cannot_be_stored_is_asked_for_again(service, app, database_url):
+def test_webhook_that_cannot_be_stored_answers_503(service, app, database_url):
     link = service.api.create()
     service.join(link, attendee="ann")
     [joined] = service.waiting()
@@ -273,7 +273,7 @@ def test_a_webhook_that_cannot_be_stored_is_asked_for_again(service, app, databa
 
 
 @ON_POSTGRESQL
-def test_who_joins_a_meeting_that_ends_while_their_webhook_waits_is_disconnected(service, database_url):
+def test_participant_who_joins_an_ending_meeting_is_disconnected(service, database_url):
     """It waits for another delivery of the same event, which stores nothing in the end."""
     service.join(service.api.create())
     [joined] = service.waiting()

@@ -23,11 +23,11 @@ from tests.support.service import ON_SQLITE, now_text
         ("gone=true", "gone"),
     ],
 )
-def test_the_list_refuses_what_it_does_not_take(service, query, path):
+def test_invalid_list_query_answers_422(service, query, path):
     assert service.api("GET", f"/session/{service.api.create()}/attendees?{query}").wrong == [path]
 
 
-def test_the_list_is_whole_unless_a_page_is_asked_for(service):
+def test_list_is_whole_without_a_page(service):
     api = service.api
     link = api.create()
     session = service.room(link)
@@ -48,7 +48,7 @@ def test_the_list_is_whole_unless_a_page_is_asked_for(service):
 
 
 @pytest.mark.needs
-def test_ids_that_differ_only_in_what_a_database_might_fold_are_different(service):
+def test_ids_that_a_database_might_fold_stay_different(service):
     api = service.api
     link = api.create()
     session = service.room(link)

@@ -12,7 +12,7 @@ from videoconf_fake.provider import CAPABILITIES, FakeProvider
 
 @ON_SQLITE
 @pytest.mark.needs
-def test_the_documented_route_and_the_providers_own_take_the_same(service, app):
+def test_both_webhook_routes_accept_the_same(service, app):
     for path in ("/webhooks/session", "/webhooks/fake/session", "/webhooks/fake/archive"):
         answer = service.post(service.made_up("connection.created", connection=connection()), path)
         assert (answer.status, answer.body) == (204 if path == "/webhooks/session" else service.taken, b"")
@@ -21,19 +21,19 @@ def test_the_documented_route_and_the_providers_own_take_the_same(service, app):
 
 @ON_SQLITE
 @pytest.mark.parametrize("path", ["/webhooks/nobody/session", "/webhooks/fake/nothing", "/webhooks/FAKE/session"])
-def test_an_unknown_provider_or_channel_is_404(service, app, path):
+def test_unknown_provider_or_channel_answers_404(service, app, path):
     assert service.post(service.made_up("connection.created"), path).problem[0] == 404
     assert stored(app) == []
 
 
 @ON_SQLITE
-def test_a_webhook_is_posted(service):
+def test_webhook_route_accepts_post_alone(service):
     for path in ("/webhooks/session", "/webhooks/fake/session"):
         assert service.stranger("GET", path).problem == (405, "method_not_allowed")
 
 
 @ON_SQLITE
-def test_the_providers_own_route_answers_what_the_provider_takes_for_success(make_app, headers):
+def test_own_route_answers_the_providers_success_status(make_app, headers):
     class Picky(FakeProvider):
         capabilities = replace(CAPABILITIES, webhook_success_status=200)
 
@@ -43,7 +43,7 @@ def test_the_providers_own_route_answers_what_the_provider_takes_for_success(mak
 
 
 @ON_SQLITE
-def test_a_handshake_is_answered_once_it_is_proven(make_app, headers):
+def test_handshake_is_answered_after_verification(make_app, headers):
     class Shaking(FakeProvider):
         def answer_handshake(self, request):
             return WebhookReply(201, request.body[::-1], "text/x-echo") if b"challenge" in request.body else None
@@ -59,7 +59,7 @@ def test_a_handshake_is_answered_once_it_is_proven(make_app, headers):
 
 
 @ON_SQLITE
-def test_the_url_that_is_verified_is_the_configured_one(make_app, headers):
+def test_verification_uses_the_configured_url(make_app, headers):
     seen = []
 
     class Looking(FakeProvider):

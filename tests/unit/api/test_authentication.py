@@ -20,7 +20,7 @@ from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings
 
 
-def test_a_token_says_who_calls(client: FlaskClient) -> None:
+def test_token_identifies_the_caller(client: FlaskClient) -> None:
     made = token(
         sub="é👩‍👧", tenant="acme", permissions=["GetMeetings", "Unknown"], meetingRoles=["Publisher", "subscriber"]
     )
@@ -34,17 +34,17 @@ def test_a_token_says_who_calls(client: FlaskClient) -> None:
     }
 
 
-def test_the_tenant_and_the_roles_are_optional(client: FlaskClient) -> None:
+def test_tenant_and_roles_are_optional(client: FlaskClient) -> None:
     body = client.get("/who", headers={"Authorization": f"Bearer {token()}"}).get_json()
     assert (body["tenant"], body["meetingRoles"]) == ("default", None)
 
 
-def test_no_role_at_all_is_not_any_role(client: FlaskClient) -> None:
+def test_empty_roles_differ_from_absent_roles(client: FlaskClient) -> None:
     body = client.get("/who", headers={"Authorization": f"Bearer {token(meetingRoles=[])}"}).get_json()
     assert body["meetingRoles"] == []
 
 
-def test_claim_names_are_settings(make_shell: Make) -> None:
+def test_claim_names_follow_the_settings(make_shell: Make) -> None:
     names = {"jwt_permissions_claim": "scopes", "jwt_tenant_claim": "org", "jwt_issuer": "us", "jwt_audience": "them"}
     settings = Settings(jwt_secrets=(Secret(JWT_SECRET),), default_tenant="home", **names)
     client = make_shell(settings).test_client()
@@ -54,12 +54,12 @@ def test_claim_names_are_settings(make_shell: Make) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-def test_the_scheme_is_in_any_letter_case(client: FlaskClient, scheme: str) -> None:
+def test_scheme_is_case_insensitive(client: FlaskClient, scheme: str) -> None:
     assert status(client, f"{scheme} {token()}") == 200
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
-def test_access_tokens_by_their_type_are_taken(client: FlaskClient, typ: str) -> None:
+def test_access_token_type_is_accepted(client: FlaskClient, typ: str) -> None:
     assert status(client, f"Bearer {token(headers={'typ': typ})}") == 200
 
 
@@ -86,19 +86,19 @@ def test_access_tokens_by_their_type_are_taken(client: FlaskClient, typ: str) ->
         lambda good: f"xBearer {good}",
     ],
 )
-def test_f1_no_single_bearer_token_is_401(client: FlaskClient, make: Callable[[str], str | None]) -> None:
+def test_header_without_one_bearer_token_answers_401(client: FlaskClient, make: Callable[[str], str | None]) -> None:
     assert status(client, make(token())) == 401
 
 
 @pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
-def test_f1_a_token_elsewhere_is_not_read(shell: Flask, name: str) -> None:
+def test_token_outside_the_header_is_not_read(shell: Flask, name: str) -> None:
     client = shell.test_client()
     client.set_cookie(name, token())
     client.set_cookie("access_token_cookie", token())
     assert status(client, None, query_string={name: token()}, json={name: token()}) == 401
 
 
-def test_without_authentication_all_is_the_development_actors(
+def test_disabled_authentication_makes_callers_the_developer(
     make_shell: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     shell = make_shell(Settings(auth="disabled", development=True, default_tenant="home"))
@@ -109,14 +109,14 @@ def test_without_authentication_all_is_the_development_actors(
         assert body["requestId"]
 
 
-def test_it_is_not_switched_off_outside_development(make_shell: Make) -> None:
+def test_authentication_stays_on_outside_development(make_shell: Make) -> None:
     settings = Settings(auth="disabled", jwt_secrets=(Secret(JWT_SECRET),))
     assert status(make_shell(settings).test_client(), None) == 401
     [fault] = auth_faults(settings)
     assert "VIDEOCONF_DEVELOPMENT" in fault
 
 
-def test_a_minted_token_is_taken(client: FlaskClient, settings: Settings) -> None:
+def test_minted_token_is_accepted(client: FlaskClient, settings: Settings) -> None:
     made = mint_token(
         settings, subject="cli", permissions=["GetMeetings"], tenant="acme", ttl_seconds=5, meeting_roles=["moderator"]
     )
@@ -126,11 +126,11 @@ def test_a_minted_token_is_taken(client: FlaskClient, settings: Settings) -> Non
         assert status(client, f"Bearer {made}") == 401
 
 
-def test_a_minted_token_leaves_out_what_is_not_given(settings: Settings) -> None:
+def test_minted_token_omits_claims_without_a_value(settings: Settings) -> None:
     made = mint_token(settings, subject="cli", permissions=[], ttl_seconds=5)
     assert jwt.decode(made, options={"verify_signature": False}).keys().isdisjoint({"tenant", "meetingRoles"})
 
 
-def test_without_a_shared_secret_nothing_is_minted() -> None:
+def test_minting_needs_a_shared_secret() -> None:
     with pytest.raises(ConfigurationError, match="VIDEOCONF_JWT_SECRETS"):
         mint_token(Settings(jwt_public_keys=pem(RSA)), subject="cli", permissions=[], ttl_seconds=5)

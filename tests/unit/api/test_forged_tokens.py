@@ -84,11 +84,11 @@ FORGED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_a_forged_token_is_401(client: FlaskClient, forged: str) -> None:
+def test_forged_token_answers_401(client: FlaskClient, forged: str) -> None:
     assert status(client, f"Bearer {FORGED[forged]()}") == 401
 
 
-def test_f3_a_public_key_is_no_shared_secret(make_shell: Make) -> None:
+def test_public_key_is_not_accepted_as_a_shared_secret(make_shell: Make) -> None:
     settings = Settings(jwt_secrets=(Secret(JWT_SECRET),), jwt_public_keys=pem(RSA) + pem(P256) + pem(ED25519))
     client = make_shell(settings).test_client()
     assert status(client, f"Bearer {token(RSA, 'RS256')}") == 200
@@ -98,7 +98,7 @@ def test_f3_a_public_key_is_no_shared_secret(make_shell: Make) -> None:
             assert status(client, f"Bearer {hs256({'alg': 'HS256', 'typ': 'JWT'}, claims(), secret)}") == 401
 
 
-def test_f3_each_key_verifies_its_own_algorithm_only(make_shell: Make) -> None:
+def test_each_key_verifies_its_own_algorithm_only(make_shell: Make) -> None:
     client = make_shell(Settings(jwt_public_keys=pem(RSA))).test_client()
     assert status(client, f"Bearer {token(RSA, 'RS256')}") == 200
     for algorithm in ("RS384", "RS512", "PS256"):
@@ -107,7 +107,7 @@ def test_f3_each_key_verifies_its_own_algorithm_only(make_shell: Make) -> None:
     assert status(client, f"Bearer {hs256({'alg': 'HS256'}, claims(), b'')}") == 401
 
 
-def test_f8_no_key_is_fetched(client: FlaskClient) -> None:
+def test_key_url_in_a_token_is_not_fetched(client: FlaskClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
         for name in ("jku", "x5u"):
@@ -117,7 +117,7 @@ def test_f8_no_key_is_fetched(client: FlaskClient) -> None:
             listener.accept()
 
 
-def test_f8_a_kid_is_no_matter(client: FlaskClient) -> None:
+def test_kid_of_a_static_key_is_ignored(client: FlaskClient) -> None:
     assert status(client, f"Bearer {token(headers={'kid': '../../dev/null'})}") == 200
 
 
@@ -170,12 +170,12 @@ BAD_CLAIMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", BAD_CLAIMS)
-def test_bad_claims_are_401(client: FlaskClient, name: str) -> None:
+def test_invalid_claims_answer_401(client: FlaskClient, name: str) -> None:
     made = hs256({"alg": "HS256", "typ": "JWT"}, claims(**BAD_CLAIMS[name]))
     assert status(client, f"Bearer {made}") == 401
 
 
-def test_the_limits_of_texts_are_taken(client: FlaskClient) -> None:
+def test_longest_claims_are_accepted(client: FlaskClient) -> None:
     assert status(client, f"Bearer {token(sub='x' * 255, tenant='t' * 255)}") == 200
 
 
@@ -184,18 +184,18 @@ CLIENT = shell_with(Settings(jwt_secrets=(Secret(JWT_SECRET),))).test_client()
 
 
 @given(st.dictionaries(st.sampled_from([*claims(), "tenant", "meetingRoles", "nbf", "type", "jti"]), JSON_VALUE))
-def test_any_signed_claims_are_taken_or_401(changes: dict[str, Any]) -> None:
+def test_any_signed_claims_are_accepted_or_answer_401(changes: dict[str, Any]) -> None:
     made = hs256({"alg": "HS256", "typ": "JWT"}, claims(**changes))
     assert status(CLIENT, f"Bearer {made}") in (200, 401, 403)
 
 
 @given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "cty"]), JSON_VALUE))
-def test_any_signed_header_is_taken_or_401(header: dict[str, Any]) -> None:
+def test_any_signed_header_is_accepted_or_answers_401(header: dict[str, Any]) -> None:
     assert status(CLIENT, f"Bearer {hs256({'alg': 'HS256'} | header, claims())}") in (200, 401)
 
 
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0")))
-def test_any_header_is_401(sent: str) -> None:
+def test_any_header_answers_401(sent: str) -> None:
     assert status(CLIENT, sent) == 401
 
 
@@ -210,15 +210,13 @@ def test_any_header_is_401(sent: str) -> None:
         ({"exp": ...}, "`exp`"),
     ],
 )
-def test_the_detail_says_what_is_wrong_with_ones_own_token(
-    client: FlaskClient, changes: dict[str, Any], detail: str
-) -> None:
+def test_detail_explains_a_refused_token(client: FlaskClient, changes: dict[str, Any], detail: str) -> None:
     for key, expected in ((JWT_SECRET, detail), (OTHER_SECRET, "does not verify")):
         response = client.get("/who", headers={"Authorization": f"Bearer {token(key, **changes)}"})
         assert expected in response.get_json(force=True)["detail"]
 
 
-def test_leeway_is_allowed_and_no_more(client: FlaskClient) -> None:
+def test_leeway_is_exact(client: FlaskClient) -> None:
     made = token(exp=NOW + 100, iat=NOW - 100)
     # The second time it comes from memory.
     for offset, expected in ((109, 200), (109, 200), (111, 401), (109, 200)):
@@ -229,7 +227,7 @@ def test_leeway_is_allowed_and_no_more(client: FlaskClient) -> None:
         assert status(client, f"Bearer {token(iat=NOW + 11)}") == 401
 
 
-def test_a_token_that_was_refused_is_taken_once_it_is_valid(client: FlaskClient) -> None:
+def test_refused_token_is_accepted_once_it_is_valid(client: FlaskClient) -> None:
     made = token(nbf=NOW + 600, exp=NOW + 900)
     with time_machine.travel(NOW, tick=False):  # which was when the run began, and that may be long ago
         assert status(client, f"Bearer {made}") == 401
@@ -237,7 +235,7 @@ def test_a_token_that_was_refused_is_taken_once_it_is_valid(client: FlaskClient)
         assert status(client, f"Bearer {made}") == 200
 
 
-def test_the_log_names_no_token(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_omits_tokens(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     made = token(OTHER_SECRET)
     assert status(client, f"Bearer {made}") == 401

@@ -50,64 +50,64 @@ def issuer(httpserver: HTTPServer) -> Issuer:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def stopwatch() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def keys(issuer: Issuer, clock: Clock) -> JwksKeys:
-    return JwksKeys(issuer.url, clock=clock)
+def keys(issuer: Issuer, stopwatch: Clock) -> JwksKeys:
+    return JwksKeys(issuer.url, clock=stopwatch)
 
 
-def test_known_key_asks_when_keys_are_old(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_known_key_asks_when_keys_are_old(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     assert keys.find("known", "EdDSA") is not None
-    clock.now += REFRESH_SECONDS - MOMENT
+    stopwatch.now += REFRESH_SECONDS - MOMENT
     assert keys.find("known", "EdDSA") is not None
     assert issuer.asked == 1
-    clock.now += MOMENT
+    stopwatch.now += MOMENT
     assert keys.find("known", "EdDSA") is not None
     assert issuer.asked == 2
 
 
-def test_unknown_key_asks_after_cooldown(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_unknown_key_asks_after_cooldown(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     keys.find("known", "EdDSA")
-    clock.now += COOLDOWN_SECONDS - MOMENT
+    stopwatch.now += COOLDOWN_SECONDS - MOMENT
     assert keys.find("new", "EdDSA") is None
     assert issuer.asked == 1
     issuer.keys["new"] = issuer.make()
-    clock.now += MOMENT
+    stopwatch.now += MOMENT
     assert keys.find("new", "EdDSA") is not None
     assert issuer.asked == 2
 
 
-def test_known_key_does_not_ask_after_cooldown(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_known_key_does_not_ask_after_cooldown(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     keys.find("known", "EdDSA")
-    clock.now += COOLDOWN_SECONDS + 1
+    stopwatch.now += COOLDOWN_SECONDS + 1
     assert keys.find("known", "EdDSA") is not None
     assert keys.find("known", "RS256") is None, "it verifies its own algorithm alone"
     assert issuer.asked == 1
 
 
-def test_cooldown_begins_with_each_question(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_cooldown_begins_with_each_question(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     for seconds in (0, COOLDOWN_SECONDS, COOLDOWN_SECONDS - 1, 1):
-        clock.now += seconds
+        stopwatch.now += seconds
         assert keys.find("unknown", "EdDSA") is None
     assert issuer.asked == 3
 
 
-def test_refresh_asks_when_keys_are_old(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_refresh_asks_when_keys_are_old(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     keys.refresh_if_due()
     assert issuer.asked == 1
     for seconds, asked in ((REFRESH_SECONDS - MOMENT, 1), (MOMENT, 2), (0, 2), (REFRESH_SECONDS + 1, 3)):
-        clock.now += seconds
+        stopwatch.now += seconds
         keys.refresh_if_due()
         assert issuer.asked == asked
 
 
-def test_issuer_that_is_down_is_asked_once_a_cooldown(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_issuer_that_is_down_is_asked_once_a_cooldown(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     issuer.is_up = False
     for seconds, asked in ((0, 1), (COOLDOWN_SECONDS - 1, 1), (1, 2)):
-        clock.now += seconds
+        stopwatch.now += seconds
         with pytest.raises(IssuerUnavailable):
             keys.find("known", "EdDSA")
         assert issuer.asked == asked, "and a failure is not repeated at once"
@@ -126,10 +126,10 @@ def test_many_that_come_at_once_ask_once(issuer: Issuer, keys: JwksKeys) -> None
     assert issuer.asked == 1
 
 
-def test_others_go_on_while_one_asks(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_others_go_on_while_one_asks(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     keys.find("known", "EdDSA")
     issuer.seconds = 1.5
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     asking = threading.Thread(target=keys.find, args=("known", "EdDSA"))
     asking.start()
     give_up_at = time.monotonic() + 5
@@ -143,22 +143,22 @@ def test_others_go_on_while_one_asks(issuer: Issuer, keys: JwksKeys, clock: Cloc
     assert issuer.asked == 2
 
 
-def test_same_answer_is_no_change(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_same_answer_is_no_change(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     changes: list[int] = []
     keys.on_change = lambda: changes.append(issuer.asked)
     for _ in range(3):
         keys.find("known", "EdDSA")
-        clock.now += REFRESH_SECONDS
+        stopwatch.now += REFRESH_SECONDS
     assert changes == [1]
     issuer.keys["known"] = issuer.make()
     keys.find("known", "EdDSA")
     assert changes == [1, 4]
 
 
-def test_failure_after_success_keeps_keys(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+def test_failure_after_success_keeps_keys(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     keys.find("known", "EdDSA")
     issuer.is_up = False
-    clock.now += REFRESH_SECONDS
+    stopwatch.now += REFRESH_SECONDS
     assert keys.find("known", "EdDSA") is not None
     assert keys.find("unknown", "EdDSA") is None
     assert issuer.asked == 2

@@ -22,7 +22,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_an_operation_needs_exactly_its_permission(client: FlaskClient, operation: tuple[str, str]) -> None:
+def test_operation_needs_exactly_its_permission(client: FlaskClient, operation: tuple[str, str]) -> None:
     method, path = operation
     needed = OPERATIONS[operation]
 
@@ -37,7 +37,7 @@ def test_an_operation_needs_exactly_its_permission(client: FlaskClient, operatio
         assert needed in refused.get_json(force=True)["detail"]
 
 
-def test_permissions_are_those_of_the_documentation() -> None:
+def test_permissions_match_the_documentation() -> None:
     assert [str(permission) for permission in Permission] == [
         "CreateMeetingSession",
         "GetMeetings",
@@ -57,7 +57,7 @@ def test_permissions_are_those_of_the_documentation() -> None:
     ]
 
 
-def test_a_permission_that_does_not_exist_cannot_be_asked_for() -> None:
+def test_unknown_permission_cannot_be_required() -> None:
     with pytest.raises(ValueError, match="GetMeeting"):
         requires("GetMeeting")
 
@@ -68,12 +68,12 @@ def test_authentication_comes_before_validation(client: FlaskClient) -> None:
         assert response.status_code == expected
 
 
-def test_a_webhook_needs_no_token_and_options_neither(client: FlaskClient) -> None:
+def test_webhook_and_options_need_no_token(client: FlaskClient) -> None:
     assert client.post("/hooks").status_code == 200
     assert client.options("/things").status_code == 200
 
 
-def test_a_route_that_declares_nothing_is_listed_and_answers_nobody(settings: Settings) -> None:
+def test_route_without_a_declaration_is_listed_and_answers_403(settings: Settings) -> None:
     shell = Flask("t")  # with its static route
     init_auth(shell, settings)
     register_problem_handlers(shell)
@@ -85,5 +85,5 @@ def test_a_route_that_declares_nothing_is_listed_and_answers_nobody(settings: Se
     assert shell.test_client().get("/public").status_code == 200
 
 
-def test_the_shell_declares_all_its_routes(shell: Flask) -> None:
+def test_every_route_of_the_shell_is_declared(shell: Flask) -> None:
     assert undeclared_routes(shell) == []

@@ -17,7 +17,7 @@ RSA_2 = rsa.generate_private_key(65537, 2048)
 
 
 @pytest.mark.parametrize("order", [(JWT_SECRET, OTHER_SECRET), (OTHER_SECRET, JWT_SECRET)])
-def test_f14_during_rotation_either_secret_verifies(make_shell: Make, order: tuple[str, str]) -> None:
+def test_either_secret_verifies_during_rotation(make_shell: Make, order: tuple[str, str]) -> None:
     client = make_shell(Settings(jwt_secrets=tuple(map(Secret, order)))).test_client()
     for secret in order:
         assert status(client, f"Bearer {token(secret)}") == 200
@@ -25,12 +25,12 @@ def test_f14_during_rotation_either_secret_verifies(make_shell: Make, order: tup
     assert status(client, f"Bearer {token(order[1])[:-3]}") == 401
 
 
-def test_f14_a_removed_secret_is_401(make_shell: Make) -> None:
+def test_removed_secret_answers_401(make_shell: Make) -> None:
     client = make_shell(Settings(jwt_secrets=(Secret(OTHER_SECRET),))).test_client()
     assert status(client, f"Bearer {token(JWT_SECRET)}") == 401
 
 
-def test_f14_public_keys_of_all_families_verify_at_once(make_shell: Make) -> None:
+def test_public_keys_of_all_families_verify_together(make_shell: Make) -> None:
     keys = "\n".join(map(pem, (RSA, P256, RSA_2, ED25519)))
     client = make_shell(Settings(jwt_public_keys=keys)).test_client()
     for key, algorithm in ((RSA, "RS256"), (RSA_2, "RS256"), (P256, "ES256"), (ED25519, "EdDSA")):
@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_keys_that_forbid_serving_are_named_with_their_remedy(make_shell: Make, name: str) -> None:
+def test_keys_that_forbid_serving_are_reported_with_a_remedy(make_shell: Make, name: str) -> None:
     values, part = FAULTS[name]
     settings = Settings(**values)
     [fault] = auth_faults(settings)
@@ -78,6 +78,6 @@ def test_good_keys_forbid_nothing(values: dict[str, Any]) -> None:
     assert auth_faults(Settings(**values)) == []
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_key_faults_are_reported_together() -> None:
     faults = auth_faults(Settings(jwt_secrets=(Secret("short"), Secret("")), jwt_public_keys=PRIVATE))
     assert len(faults) == 3

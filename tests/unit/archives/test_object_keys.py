@@ -1,19 +1,17 @@
 """Under which key a copied archive is stored."""
 
+from functools import partial
 from itertools import combinations
-from types import SimpleNamespace
 
-from videoconf.archives.copy import _Pull
+from videoconf.archives.copy import object_key_of
 from videoconf.storage import checked_key
 
-
-def key_of(archive_id):
-    archive = SimpleNamespace(archive_id=archive_id, meeting=SimpleNamespace(meeting_link="L" * 22))
-    return _Pull(archive, None, None).object_key
+LINK = "L" * 22
+key_of = partial(object_key_of, LINK)
 
 
 def test_an_ordinary_id_is_the_name():
-    assert key_of("b40ef09b-3811-4726-b508-e41a0f96c68f") == f"{'L' * 22}/b40ef09b-3811-4726-b508-e41a0f96c68f.mp4"
+    assert key_of("b40ef09b-3811-4726-b508-e41a0f96c68f") == f"{LINK}/b40ef09b-3811-4726-b508-e41a0f96c68f.mp4"
 
 
 def test_ids_that_no_key_can_hold_have_keys_of_their_own():

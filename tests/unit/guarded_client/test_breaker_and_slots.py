@@ -33,7 +33,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("fault", [reply(500), reply(503), hang(), reset()], ids=["500", "503", "hang", "reset"])
-def test_a_failing_provider_is_left_alone_and_tried_again(make_client, server, outcomes, fault):
+def test_breaker_stops_calls_to_a_failing_provider_then_probes(make_client, server, outcomes, fault):
     clock = Clock()
     client = make_client(clock=clock, attempt_seconds=0.1)
     server.on("/x", fault)
@@ -53,7 +53,7 @@ def test_a_failing_provider_is_left_alone_and_tried_again(make_client, server, o
     assert client.state.breaker is BreakerState.CLOSED
 
 
-def test_an_unreachable_provider_is_left_alone(client, pauses, outcomes):
+def test_breaker_stops_calls_to_an_unreachable_provider(client, pauses, outcomes):
     url = f"http://127.0.0.1:{closed_port()}/x"
     for _ in range(2):
         with pytest.raises(ProviderUnavailable):
@@ -72,7 +72,7 @@ def test_refusals_of_a_request_do_not_open_the_breaker(client, server, status):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_refused_credentials_are_not_tried_for_a_minute(make_client, server, status):
+def test_refused_credentials_pause_calls_for_a_minute(make_client, server, status):
     clock = Clock()
     client = make_client(clock=clock)
     server.on("/x", reply(status))
@@ -86,7 +86,7 @@ def test_refused_credentials_are_not_tried_for_a_minute(make_client, server, sta
     get(client, server.url("/x"))
 
 
-def test_the_state_says_how_the_latest_attempt_ended(client, server):
+def test_state_reports_how_the_latest_attempt_ended(client, server):
     server.on("/x", reply(500), reply())
     assert client.state.last_error_code is None
     with pytest.raises(ProviderError):
@@ -97,7 +97,7 @@ def test_the_state_says_how_the_latest_attempt_ended(client, server):
     assert client.state.since.utcoffset() == datetime.timedelta(0)
 
 
-def test_a_plugins_own_error_neither_counts_nor_leaks_the_probe(make_client, server, outcomes):
+def test_error_of_the_plugin_neither_counts_nor_leaks_the_probe(make_client, server, outcomes):
     clock = Clock()
     client = make_client(clock=clock)
     server.on("/x", reply(500))
@@ -119,7 +119,7 @@ def test_a_plugins_own_error_neither_counts_nor_leaks_the_probe(make_client, ser
     get(client, server.url("/x"))
 
 
-def test_slots(make_client, server):
+def test_calls_wait_for_a_free_slot(make_client, server):
     client = make_client(slots=2, attempt_seconds=5, between_bytes_seconds=5)
     arrived, release = threading.Semaphore(0), threading.Event()
 
@@ -148,7 +148,7 @@ def test_slots(make_client, server):
     get(client, server.url("/x"))
 
 
-def test_an_open_breaker_answers_before_a_slot_is_waited_for(make_client, server):
+def test_open_breaker_answers_before_waiting_for_a_slot(make_client, server):
     clock = Clock()
     client = make_client(clock=clock, slots=1, attempt_seconds=5, between_bytes_seconds=5)
     server.on("/x", reply(500))
@@ -174,7 +174,7 @@ def test_an_open_breaker_answers_before_a_slot_is_waited_for(make_client, server
     assert client.state.breaker is BreakerState.CLOSED
 
 
-def test_a_slot_comes_free_whatever_happened(make_client, server):
+def test_every_outcome_frees_the_slot(make_client, server):
     client = make_client(slots=1)
     server.on("/x", reply(400), reset(), raw(b"?"), reply())
     for _ in range(3):

@@ -32,7 +32,7 @@ def test_connections_are_kept_alive(client, server):
     assert (server.count("/x"), server.connection_count) == (4, 1)
 
 
-def test_a_connection_that_the_peer_closed_is_not_used_again(client, server):
+def test_connection_that_the_peer_closed_is_not_reused(client, server):
     server.on("/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
     for calls in range(1, 4):
         create(client, server.url("/x"))
@@ -42,7 +42,7 @@ def test_a_connection_that_the_peer_closed_is_not_used_again(client, server):
         assert server.connection_count == calls
 
 
-def test_a_connection_on_which_more_came_than_asked_is_not_used_again(client, server):
+def test_connection_with_surplus_bytes_is_not_reused(client, server):
     smuggled = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
     sent = threading.Event()
 
@@ -59,7 +59,7 @@ def test_a_connection_on_which_more_came_than_asked_is_not_used_again(client, se
     assert create(client, server.url("/x")).body == b"real"
 
 
-def test_an_old_connection_is_not_used_again(client, server, monkeypatch):
+def test_old_connection_is_not_reused(client, server, monkeypatch):
     server.on("/x", reply())
     create(client, server.url("/x"))
     monkeypatch.setattr("videoconf.providers.connection.IDLE_SECONDS", 0)
@@ -67,7 +67,7 @@ def test_an_old_connection_is_not_used_again(client, server, monkeypatch):
     assert server.connection_count == 2
 
 
-def test_a_reset_on_a_kept_connection_leaves_the_outcome_open(client, server):
+def test_reset_on_a_kept_connection_leaves_the_outcome_open(client, server):
     server.on("/x", reply(), reset())
     create(client, server.url("/x"))
     with pytest.raises(ProviderTimeout):
@@ -75,7 +75,7 @@ def test_a_reset_on_a_kept_connection_leaves_the_outcome_open(client, server):
     assert (server.count("/x"), server.connection_count) == (2, 1)
 
 
-def test_an_unread_error_body_does_not_spoil_the_next_answer(client, server):
+def test_unread_error_body_does_not_spoil_the_next_answer(client, server):
     server.on("/x", endless(status=400), drip_body(0.05, status=409), reply(200, b"1"))
     with pytest.raises(ProviderRejected):
         create(client, server.url("/x"))
@@ -106,7 +106,7 @@ def test_threads_get_their_own_answers(make_client, server):
     assert server.connection_count <= 8
 
 
-def test_closing_twice(client, server):
+def test_closing_twice_is_a_no_op(client, server):
     server.on("/x", reply())
     get(client, server.url("/x"))
     client.close()

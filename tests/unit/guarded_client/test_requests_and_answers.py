@@ -24,7 +24,7 @@ from videoconf.testing.faulty_server import (
 )
 
 
-def test_an_answer(client, server):
+def test_answer_has_status_headers_and_body(client, server):
     server.on("/x", reply(201, b'{"id": "1"}', headers={"X-Trace": "t", "Content-Type": "application/json"}))
     answer = get(client, server.url("/x?page=2"))
     assert (answer.status, answer.body, answer.json()) == (201, b'{"id": "1"}', {"id": "1"})
@@ -36,7 +36,7 @@ def test_an_answer(client, server):
     assert "content-type" not in request.headers
 
 
-def test_a_header_of_the_callers_replaces_ours(client, server):
+def test_header_of_the_caller_replaces_the_default(client, server):
     server.on("/x", reply())
     create(client, server.url("/x"), headers={"user-agent": "mine"})
     assert server.requests("/x")[0].headers["user-agent"] == "mine"
@@ -53,7 +53,7 @@ def test_json_and_form_bodies(client, server):
     assert (third.headers["content-type"], third.body) == ("application/merge-patch+json", b"{}")
 
 
-def test_a_call_that_simply_succeeds_is_a_line_at_debug_only(client, server, pauses, caplog):
+def test_successful_call_logs_at_debug_only(client, server, pauses, caplog):
     caplog.set_level(logging.DEBUG, logger="videoconf")
     server.on("/x", reply())
     server.on("/late", reply(503), reply())
@@ -69,7 +69,7 @@ def test_a_call_that_simply_succeeds_is_a_line_at_debug_only(client, server, pau
     ]
 
 
-def test_callable_headers_are_asked_for_each_attempt(client, server, pauses):
+def test_callable_headers_are_called_for_each_attempt(client, server, pauses):
     server.on("/x", reply(503), reply(503), reply())
     tokens = iter(["one", "two", "three"])
     get(client, server.url("/x"), headers=lambda: {"Authorization": next(tokens)})
@@ -110,17 +110,17 @@ def test_answers_without_a_body(client, server):
     ],
     ids=lambda body: repr(body[:12]),
 )
-def test_what_is_not_json_is_a_bad_response(body):
+def test_body_other_than_json_is_a_bad_response(body):
     with pytest.raises(ProviderBadResponse) as error:
         Answer(200, {}, body).json()
     assert error.value.provider_status == 200
 
 
-def test_an_answer_does_not_print_its_contents():
+def test_repr_of_an_answer_omits_its_contents():
     assert CANARY not in repr(Answer(200, {"set-cookie": CANARY}, CANARY.encode()))
 
 
-def test_the_cap_is_exact(make_client, server):
+def test_body_limit_is_exact(make_client, server):
     client = make_client(answer_cap_bytes=100_000)
     server.on("/fits", reply(200, b"x" * 100_000))
     server.on("/over", reply(200, b"x" * 100_001))
@@ -130,7 +130,7 @@ def test_the_cap_is_exact(make_client, server):
 
 
 @pytest.mark.parametrize("behaviour", [endless(), gzip_bomb(256 << 20)], ids=["endless", "gzip bomb"])
-def test_memory_is_bounded(make_client, server, behaviour):
+def test_memory_for_a_body_is_bounded(make_client, server, behaviour):
     client = make_client(attempt_seconds=5)
     server.on("/x", behaviour)
     tracemalloc.start()

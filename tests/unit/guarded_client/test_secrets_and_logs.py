@@ -25,7 +25,7 @@ from videoconf.testing.faulty_server import (
 )
 
 
-def test_the_providers_own_words(client, server):
+def test_error_keeps_the_providers_code_and_message(client, server):
     said = {"code": 15008, "message": "Only\r\nrouted\x00 sessions\x1b[31m " + "x" * 300, "more": 1}
     server.on("/x", reply(409, json.dumps(said).encode()))
     with pytest.raises(ProviderConflict) as raised:
@@ -117,7 +117,7 @@ def test_credentials_stay_out_of_logs_and_errors(make_client, server, caplog, ou
         (f"http://{'a' * 70}.test/{CANARY}", {}),
     ],
 )
-def test_a_request_that_cannot_be_built(client, server, caplog, url, options):
+def test_unbuildable_request_is_a_plugin_error(client, server, caplog, url, options):
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ProviderPluginError) as raised:
         create(client, url or server.url("/x"), **options)
@@ -125,7 +125,7 @@ def test_a_request_that_cannot_be_built(client, server, caplog, url, options):
     assert CANARY not in everything_logged(caplog) + "".join(traceback.format_exception(raised.value))
 
 
-def test_one_line_a_call(client, server, caplog, outcomes, pauses):
+def test_each_call_logs_one_line(client, server, caplog, outcomes, pauses):
     caplog.set_level(logging.DEBUG)
     server.on("/x", reply(503), reply(200))
     server.on("/y", reply(409))

@@ -50,7 +50,7 @@ from videoconf.testing.faulty_server import (
         (103, ProviderBadResponse, 502, None, 1),
     ],
 )
-def test_statuses(
+def test_status_becomes_the_documented_error(
     client, server, pauses, outcomes, status, error, public_status, retry_after, attempts_when_idempotent
 ):
     server.on("/x", reply(status, keep_alive=False))
@@ -63,7 +63,7 @@ def test_statuses(
 
 
 @pytest.mark.parametrize("fault", NOT_ANSWERED)
-def test_what_is_not_idempotent_is_sent_once(client, server, fault):
+def test_non_idempotent_call_is_sent_once(client, server, fault):
     behaviour, error = NOT_ANSWERED[fault]
     server.on("/x", behaviour)
     with within(0.5 + OVERSHOOT_SECONDS), pytest.raises(ProviderError) as raised:
@@ -75,14 +75,14 @@ def test_what_is_not_idempotent_is_sent_once(client, server, fault):
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_create_that_failed_is_not_repeated(client, server, status):
+def test_failed_create_is_not_repeated(client, server, status):
     server.on("/x", reply(status))
     with pytest.raises(ProviderError):
         create(client, server.url("/x"), json={})
     assert server.count("/x") == 1
 
 
-def test_a_reset_before_the_request_was_read_leaves_the_outcome_open(client, server):
+def test_reset_before_the_request_is_read_leaves_an_open_outcome(client, server):
     server.resets_before_reading = True
     with pytest.raises(ProviderTimeout):
         create(client, server.url("/x"))
@@ -90,7 +90,7 @@ def test_a_reset_before_the_request_was_read_leaves_the_outcome_open(client, ser
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset after reading", "closed without an answer"])
-def test_what_is_idempotent_is_repeated(client, server, pauses, fault):
+def test_idempotent_call_is_repeated(client, server, pauses, fault):
     server.on("/x", NOT_ANSWERED[fault][0], NOT_ANSWERED[fault][0], reply(200, b"1"))
     assert get(client, server.url("/x")).json() == 1
     assert server.count("/x") == 3
@@ -104,7 +104,7 @@ def test_bad_responses_are_not_repeated(client, server, fault):
     assert server.count("/x") == 1
 
 
-def test_pauses_grow_and_are_jittered(make_client, server, pauses):
+def test_pauses_grow_and_have_jitter(make_client, server, pauses):
     server.on("/x", reply(429))
     for _ in range(10):
         with pytest.raises(ProviderRateLimited):
@@ -121,7 +121,7 @@ def test_retry_after_is_respected(client, server, pauses, status):
     assert pauses == [2.0]
 
 
-def test_retry_after_as_a_date(client, server, pauses):
+def test_retry_after_may_be_a_date(client, server, pauses):
     when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=4)
     server.on("/x", reply(503, headers={"Retry-After": format_datetime(when, usegmt=True)}), reply())
     get(client, server.url("/x"))
@@ -154,14 +154,14 @@ def test_retry_after_is_passed_on(client, server, pauses, status, error, value, 
     assert server.count("/x") == attempts
 
 
-def test_no_repetition_without_room_before_the_deadline(make_client, server):
+def test_call_is_not_repeated_too_close_to_the_deadline(make_client, server):
     server.on("/x", reply(503))
     with provider_deadline(1.9), pytest.raises(ProviderUnavailable):
         get(make_client(connect_seconds=2.0), server.url("/x"))
     assert server.count("/x") == 1
 
 
-def test_the_retry_budget_runs_out_and_refills(client, server, pauses):
+def test_retry_budget_runs_out_and_refills(client, server, pauses):
     server.on("/x", reply(429))
     server.on("/ok", reply())
     for calls in range(1, 6):

@@ -29,13 +29,13 @@ def assert_unavailable(client, url, outcomes, *, seconds, attempts=3):
     return raised.value
 
 
-def test_refused(client, outcomes, caplog):
+def test_refused_connection_is_unavailable(client, outcomes, caplog):
     caplog.set_level(logging.INFO)
     assert_unavailable(client, f"http://127.0.0.1:{closed_port()}/x", outcomes, seconds=1)
     assert "Connection refused" in caplog.text
 
 
-def test_a_create_goes_through_once_the_provider_listens_again(client, server, monkeypatch):
+def test_create_succeeds_once_the_provider_listens_again(client, server, monkeypatch):
     port = closed_port()
     monkeypatch.setattr("videoconf.providers.http.time.sleep", lambda _: setattr(client, "healed", True))
     real = socket.getaddrinfo
@@ -51,12 +51,12 @@ def test_a_create_goes_through_once_the_provider_listens_again(client, server, m
     assert server.count("/x") == 1
 
 
-def test_black_hole(make_client, outcomes, pauses):
+def test_black_hole_is_unavailable_at_the_connect_limit(make_client, outcomes, pauses):
     with black_hole() as port:
         assert_unavailable(make_client(), f"http://127.0.0.1:{port}/x", outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
 
 
-def test_a_name_that_does_not_resolve(client, outcomes, pauses, monkeypatch):
+def test_unresolvable_name_is_unavailable(client, outcomes, pauses, monkeypatch):
     def fail(*_, **__):
         raise socket.gaierror("Name or service not known")
 
@@ -64,14 +64,14 @@ def test_a_name_that_does_not_resolve(client, outcomes, pauses, monkeypatch):
     assert_unavailable(client, "http://provider.test/x", outcomes, seconds=1)
 
 
-def test_a_resolver_that_does_not_answer(client, outcomes, pauses, monkeypatch):
+def test_silent_resolver_ends_at_the_connect_limit(client, outcomes, pauses, monkeypatch):
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(5) and [])
     assert_unavailable(client, "http://provider.test/x", outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
     answered.set()
 
 
-def test_a_dead_address_leaves_time_for_the_next(make_client, server, monkeypatch):
+def test_dead_address_leaves_time_for_the_next(make_client, server, monkeypatch):
     client = make_client(connect_seconds=0.6, attempt_seconds=2)
     server.on("/x", reply())
     asked, real = [], socket.getaddrinfo
@@ -89,35 +89,35 @@ def test_a_dead_address_leaves_time_for_the_next(make_client, server, monkeypatc
     assert "127.0.0.2" in asked
 
 
-def test_tls_keeps_alive(trusting_client, tls_server):
+def test_tls_connection_is_kept_alive(trusting_client, tls_server):
     for _ in range(3):
         assert get(trusting_client, tls_server.url("/x")).json() == 1
     assert tls_server.connection_count == 1
 
 
-def test_tls_from_a_stranger(client, tls_server, outcomes, pauses, caplog):
+def test_tls_certificate_of_a_stranger_is_refused(client, tls_server, outcomes, pauses, caplog):
     caplog.set_level(logging.INFO)
     assert_unavailable(client, tls_server.url("/x"), outcomes, seconds=1)
     assert "certificate verify failed" in caplog.text
     assert tls_server.count("/x") == 0
 
 
-def test_tls_for_another_host(trusting_client, tls_server, outcomes, pauses):
+def test_tls_certificate_of_another_host_is_refused(trusting_client, tls_server, outcomes, pauses):
     assert_unavailable(trusting_client, tls_server.url("/x", host="localhost"), outcomes, seconds=1)
     assert tls_server.count("/x") == 0
 
 
-def test_tls_with_a_peer_that_speaks_none(client, server, outcomes, pauses):
+def test_tls_to_a_plain_server_is_unavailable(client, server, outcomes, pauses):
     assert_unavailable(client, server.url("/x").replace("http:", "https:"), outcomes, seconds=1)
 
 
-def test_a_handshake_without_an_answer(client, outcomes, pauses):
+def test_silent_tls_handshake_ends_at_the_limit(client, outcomes, pauses):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/x"
         assert_unavailable(client, url, outcomes, seconds=3 * 0.3 + OVERSHOOT_SECONDS)
 
 
-def test_a_handshake_that_drips(client, outcomes):
+def test_dripping_tls_handshake_ends_at_the_limit(client, outcomes):
     def drip():
         with contextlib.suppress(OSError):
             connection, _ = listener.accept()

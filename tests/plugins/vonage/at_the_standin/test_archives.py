@@ -25,7 +25,7 @@ from videoconf.providers import (
 UNKNOWN_ARCHIVE = "00000000-0000-4000-8000-000000000000"
 
 
-def test_an_archive_is_started_stopped_read_and_deleted(standin, provider, session):
+def test_archive_is_started_stopped_read_and_deleted(standin, provider, session):
     join(standin, provider, session)
     started = provider.start_archive(session, ArchiveRequest(name="visit 7", layout="pip", output="composed"))
     (sent,) = requests(standin, "POST", "/archive")
@@ -52,7 +52,7 @@ def test_an_archive_is_started_stopped_read_and_deleted(standin, provider, sessi
     assert provider.list_archives(session) == []
 
 
-def test_an_archive_is_downloaded_while_vonage_has_it(standin, provider, session):
+def test_archive_is_downloaded_while_vonage_has_it(standin, provider, session):
     join(standin, provider, session)
     archive_id = provider.start_archive(session, ArchiveRequest()).archive_id
     for read in (provider.archive_url, provider.open_archive):
@@ -76,7 +76,7 @@ def test_an_archive_is_downloaded_while_vonage_has_it(standin, provider, session
 
 
 @OPENTOK
-def test_an_uploaded_archive_says_under_which_key(standin, provider, session):
+def test_uploaded_archive_reports_its_key(standin, provider, session):
     join(standin, provider, session)
     provider.apply_storage("azure", AZURE[0])
     for output, name in (("composed", "archive.mp4"), ("individual", "archive.zip")):
@@ -89,7 +89,7 @@ def test_an_uploaded_archive_says_under_which_key(standin, provider, session):
 
 
 @pytest.mark.parametrize("status", [404, 400])
-def test_nobody_connected_is_a_conflict_of_its_own_whichever_way_it_is_told(standin, provider, session, status):
+def test_start_in_an_empty_session_has_its_own_conflict(standin, provider, session, status):
     standin.switches.no_clients_status = status
     with pytest.raises(ProviderConflict) as caught:
         provider.start_archive(session, ArchiveRequest())
@@ -113,7 +113,7 @@ def test_other_conflicts_of_a_start_have_their_own_codes(standin, provider, sess
         provider.start_archive(session, ArchiveRequest(output="cinema"))
 
 
-def test_an_automatic_archive_is_not_stopped(standin, provider):
+def test_automatic_archive_is_not_stopped(standin, provider):
     session = provider.ensure_session(SessionRequest("m", archiving=True))
     join(standin, provider, session)
     (archive,) = provider.list_archives(session)
@@ -122,7 +122,7 @@ def test_an_automatic_archive_is_not_stopped(standin, provider):
 
 
 @pytest.mark.parametrize("outcome", ["failed", "expired"])
-def test_deleting_what_vonage_has_no_file_of_is_success(standin, provider, session, outcome):
+def test_deleting_an_archive_without_a_file_succeeds(standin, provider, session, outcome):
     join(standin, provider, session)
     archive_id = provider.start_archive(session, ArchiveRequest()).archive_id
     provider.stop_archive(session, archive_id)
@@ -133,7 +133,7 @@ def test_deleting_what_vonage_has_no_file_of_is_success(standin, provider, sessi
 
 
 @pytest.mark.parametrize("counts", ["total", "page"])
-def test_all_archives_of_a_session_are_listed_over_its_pages(standin, provider, session, counts):
+def test_archives_of_a_session_are_listed_over_all_pages(standin, provider, session, counts):
     standin.switches.list_count_is = counts
     join(standin, provider, session)
     made = []
@@ -164,7 +164,7 @@ BAD_IDS = [
 
 
 @pytest.mark.parametrize("bad", BAD_IDS, ids=ascii)
-def test_no_id_becomes_another_path(standin, provider, session, bad):
+def test_id_never_becomes_another_path(standin, provider, session, bad):
     before = len(standin.received)
     for call in (
         lambda: provider.get_archive(bad),
@@ -184,7 +184,7 @@ def test_no_id_becomes_another_path(standin, provider, session, bad):
     assert [one.method for one in standin.received[before:]] == ["GET"]  # the list of streams
 
 
-def test_the_sessions_of_another_account_are_not_taken_for_gone(standin, provider, session):
+def test_session_of_another_account_is_not_reported_as_gone(standin, provider, session):
     other = SessionRef("123", session.session_id)
     for call in (
         lambda: provider.end_session(other, []),

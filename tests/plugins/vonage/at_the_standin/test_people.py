@@ -18,13 +18,13 @@ from videoconf.providers import (
 )
 
 
-def test_a_token_lets_its_bearer_in_and_says_who_that_is(standin, provider, session):
+def test_token_admits_its_bearer_and_names_them(standin, provider, session):
     connection = join(standin, provider, session, attendee="u-7", name="Ada")
     assert connection.data == 'videoconf:1:{"attendee":"u-7","name":"Ada"}'
     assert join(standin, provider, session, data="role=doctor").data == "role=doctor"
 
 
-def test_the_roster_lists_who_is_there(standin, provider, session):
+def test_roster_lists_connected_participants(standin, provider, session):
     assert (list(provider.list_connections(session).connections), provider.list_connections(session).complete) == (
         [],
         True,
@@ -37,7 +37,7 @@ def test_the_roster_lists_who_is_there(standin, provider, session):
     assert roster.complete
 
 
-def test_the_roster_leaves_out_who_is_disconnected_and_says_when_it_is_not_whole(standin, provider, session):
+def test_roster_omits_disconnected_and_reports_incompleteness(standin, provider, session):
     stays, fades = (join(standin, provider, session) for _ in range(2))
     stays.state, fades.state = "Connecting", "Disconnected"
     assert [one.connection_id for one in provider.list_connections(session).connections] == [stays.connection_id]
@@ -50,7 +50,7 @@ def test_the_roster_leaves_out_who_is_disconnected_and_says_when_it_is_not_whole
     assert not provider.list_connections(session).complete
 
 
-def test_a_session_that_vonage_does_not_know_has_nobody_in_it(provider, session):
+def test_unknown_session_has_an_empty_roster(provider, session):
     unknown = SessionRef(session.account, session.session_id + "x")
     assert provider.list_connections(unknown).connections == []
     provider.end_session(unknown, ["c"])
@@ -67,7 +67,7 @@ def test_disconnecting_twice_is_success(standin, provider, session):
     assert in_world(standin, session).connections == {}
 
 
-def test_everybody_is_muted_for_the_moment(standin, provider, session):
+def test_mute_of_all_mutes_each_present_stream(standin, provider, session):
     people = [join(standin, provider, session) for _ in range(2)]
     streams = [standin.publish(one) for one in people]
     provider.mute(session, None, {})
@@ -93,7 +93,7 @@ def told_of(*streams):
     return known
 
 
-def test_all_that_one_publishes_is_muted_and_nothing_else(standin, provider, session, ann, bob):
+def test_mute_covers_all_streams_of_one_participant_alone(standin, provider, session, ann, bob):
     camera, screen = standin.publish(ann), standin.publish(ann, video_type="screen")
     other = standin.publish(bob)
     for _ in range(2):
@@ -105,7 +105,7 @@ def test_all_that_one_publishes_is_muted_and_nothing_else(standin, provider, ses
 
 
 @pytest.mark.parametrize("status", [404, 400])
-def test_a_stream_that_is_gone_is_success_and_the_next_one_is_muted(standin, provider, session, ann, status):
+def test_mute_skips_a_gone_stream_and_mutes_the_next(standin, provider, session, ann, status):
     standin.switches.mute_of_gone_stream_status = status
     gone, camera = standin.publish(ann), standin.publish(ann)
     known = told_of(gone, camera)
@@ -114,14 +114,14 @@ def test_a_stream_that_is_gone_is_success_and_the_next_one_is_muted(standin, pro
     assert camera.muted
 
 
-def test_a_stream_that_is_there_and_refused_is_an_error(standin, provider, session, ann):
+def test_refused_mute_of_a_present_stream_is_an_error(standin, provider, session, ann):
     camera = standin.publish(ann)
     standin.faults.add("POST", "/mute$", faults.error(400))
     with pytest.raises(ProviderRejected):
         provider.mute(session, ann.connection_id, told_of(camera))
 
 
-def test_a_stream_that_is_not_listed_yet_is_muted(standin, provider, session, ann):
+def test_unlisted_stream_is_muted(standin, provider, session, ann):
     camera = standin.publish(ann)
     nothing = faults.Fault(change=lambda answer: type(answer)(200, b'{"count":0,"items":[]}', answer.content_type))
     standin.faults.add("GET", "/stream$", nothing)
@@ -129,7 +129,7 @@ def test_a_stream_that_is_not_listed_yet_is_muted(standin, provider, session, an
     assert camera.muted
 
 
-def test_whoever_publishes_nothing_is_muted_already(standin, provider, session, ann, bob):
+def test_participant_without_streams_counts_as_muted(standin, provider, session, ann, bob):
     other = standin.publish(bob)
     for connection_id in (ann.connection_id, "left-long-ago", "no/id"):
         provider.mute(session, connection_id, told_of(other))
@@ -137,7 +137,7 @@ def test_whoever_publishes_nothing_is_muted_already(standin, provider, session, 
     assert requests(standin, "POST", "/mute") == []
 
 
-def test_streams_of_which_no_callback_told_make_it_no_silent_success(standin, provider, session, ann, bob):
+def test_mute_reports_streams_without_a_callback(standin, provider, session, ann, bob):
     camera = standin.publish(ann)
     late = standin.publish(bob)
     with pytest.raises(ProviderConflict, match="not told yet") as nothing_done:
@@ -152,7 +152,7 @@ def test_streams_of_which_no_callback_told_make_it_no_silent_success(standin, pr
     assert late.muted
 
 
-def test_a_list_of_streams_that_misses_some_proves_nothing(standin, provider, session, ann, bob):
+def test_incomplete_list_of_streams_proves_no_mute(standin, provider, session, ann, bob):
     camera = standin.publish(ann)
 
     def miss_one(answer):
@@ -165,7 +165,7 @@ def test_a_list_of_streams_that_misses_some_proves_nothing(standin, provider, se
 
 
 @pytest.mark.parametrize("id", [None, 7, [], {}, "new"], ids=repr)
-def test_a_listed_stream_without_a_usable_id_is_unknown(standin, provider, session, ann, id):
+def test_listed_stream_without_a_usable_id_is_unknown(standin, provider, session, ann, id):
     body = json.dumps({"count": 1, "items": [{"id": id}]}).encode()
     listed = faults.Fault(change=lambda answer: type(answer)(200, body, answer.content_type))
     standin.faults.add("GET", "/stream$", listed)

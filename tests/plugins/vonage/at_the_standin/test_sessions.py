@@ -44,7 +44,7 @@ from videoconf_vonage.provider import Options
     ],
     ids=["plain", "relayed", "archived", "encrypted"],
 )
-def test_a_session_is_what_was_asked_for(standin, provider, request_, form):
+def test_session_is_created_as_requested(standin, provider, request_, form):
     ref = provider.ensure_session(request_)
     assert ref.account == standin.account
     assert ref.session_id in standin.world.sessions
@@ -61,7 +61,7 @@ def test_a_session_is_what_was_asked_for(standin, provider, request_, form):
         SessionRequest("m", archiving=True, end_to_end_encryption=True),
     ],
 )
-def test_a_contradiction_is_refused_before_anything_is_sent(standin, provider, request_):
+def test_contradictory_request_is_refused_before_it_is_sent(standin, provider, request_):
     with pytest.raises(ProviderRejected):
         provider.ensure_session(request_)
     assert standin.received == []
@@ -76,7 +76,7 @@ def test_other_options_are_refused(wrong):
         Options().load(wrong)
 
 
-def test_a_content_type_with_a_charset_is_json_too(standin, provider):
+def test_content_type_with_a_charset_counts_as_json(standin, provider):
     standin.faults.add("POST", "/session/create$", faults.charset_suffix())
     assert provider.ensure_session(SessionRequest("m")).session_id in standin.world.sessions
 
@@ -85,7 +85,7 @@ def test_a_content_type_with_a_charset_is_json_too(standin, provider):
     "body", [b"[]", b"{}", b"7", b"[7]", b"[{}]", b'[{"session_id":7}]', b'[{"session_id":"a/../b"}]',
              b'[{"session_id":"a"},{"session_id":"b"}]', b'{"session_id":"a"}']
 )  # fmt: skip
-def test_an_answer_without_a_usable_id_is_a_bad_one(standin, provider, body):
+def test_answer_without_a_usable_id_is_a_bad_response(standin, provider, body):
     standin.faults.add(
         "POST", "/session/create$", faults.Fault(change=lambda answer: type(answer)(200, body, answer.content_type))
     )
@@ -94,7 +94,7 @@ def test_an_answer_without_a_usable_id_is_a_bad_one(standin, provider, body):
     assert caught.value.outcome_unknown
 
 
-def test_the_end_puts_everybody_out_and_stops_what_is_recorded(standin, provider, session):
+def test_end_disconnects_participants_and_stops_archives(standin, provider, session):
     people = [join(standin, provider, session) for _ in range(3)]
     archive = provider.start_archive(session, ArchiveRequest())
     told = [people[0].connection_id, "left-long-ago"]
@@ -107,7 +107,7 @@ def test_the_end_puts_everybody_out_and_stops_what_is_recorded(standin, provider
     assert standin.archives.get(archive.archive_id).status == "stopped"
 
 
-def test_the_end_leaves_an_automatic_archive_to_stop_by_itself(standin, provider):
+def test_end_leaves_an_automatic_archive_to_stop_by_itself(standin, provider):
     session = provider.ensure_session(SessionRequest("m", archiving=True))
     join(standin, provider, session)
     assert [one.status for one in provider.list_archives(session)] == [ArchiveStatus.STARTED]
@@ -116,7 +116,7 @@ def test_the_end_leaves_an_automatic_archive_to_stop_by_itself(standin, provider
     assert [one.status for one in provider.list_archives(session)] == [ArchiveStatus.STOPPED]
 
 
-def test_one_failure_does_not_keep_the_end_from_the_others(standin, provider, session):
+def test_one_failed_disconnect_does_not_stop_the_end(standin, provider, session):
     people = [join(standin, provider, session) for _ in range(3)]
     standin.faults.add("DELETE", f"/{people[0].connection_id}$", faults.html(500))
     with pytest.raises(Exception) as caught:
@@ -127,7 +127,7 @@ def test_one_failure_does_not_keep_the_end_from_the_others(standin, provider, se
     assert in_world(standin, session).connections == {}
 
 
-def test_of_several_failures_of_the_end_one_that_can_be_mended_is_told(standin, provider, session):
+def test_end_reports_a_retryable_failure_before_others(standin, provider, session):
     people = [join(standin, provider, session) for _ in range(2)]
     standin.faults.add("DELETE", f"/{people[0].connection_id}$", faults.error(400))
     standin.faults.add("DELETE", f"/{people[1].connection_id}$", faults.html(500))
@@ -136,7 +136,7 @@ def test_of_several_failures_of_the_end_one_that_can_be_mended_is_told(standin, 
     assert caught.value.status == 502, "after a rejection the job would be given up, and people stay connected"
 
 
-def test_without_the_list_those_are_put_out_that_webhooks_told_of(standin, provider, session):
+def test_end_without_a_roster_disconnects_those_of_the_webhooks(standin, provider, session):
     connection = join(standin, provider, session)
     standin.faults.add("GET", "/connection$", faults.html(500))
     with pytest.raises(ProviderError):
@@ -144,14 +144,14 @@ def test_without_the_list_those_are_put_out_that_webhooks_told_of(standin, provi
     assert in_world(standin, session).connections == {}
 
 
-def test_the_check_needs_the_credentials(standin, provider):
+def test_check_uses_the_credentials(standin, provider):
     provider.check()
     standin.credentials.skew_seconds = -3600
     with pytest.raises(ProviderAuthFailed):
         provider.check()
 
 
-def test_a_refusal_tells_when_the_clocks_are_apart(standin, provider):
+def test_refusal_reports_clocks_that_differ(standin, provider):
     page = faults.reply(403, b"{}", headers={"Date": "Wed, 01 Jan 2020 00:00:00 GMT"})
     standin.faults.add("GET", "/archive$", faults.Fault(processed=False, behaviour=page))
     with pytest.raises(ProviderAuthFailed, match="clock is"):
@@ -159,14 +159,14 @@ def test_a_refusal_tells_when_the_clocks_are_apart(standin, provider):
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Wed, 01 Jan 2020 00:00:00 -0000"])
-def test_a_refusal_without_a_time_is_one_all_the_same(standin, provider, date):
+def test_refusal_without_a_date_is_still_a_refusal(standin, provider, date):
     page = faults.reply(401, b"", headers={"Date": date})
     standin.faults.add("GET", "/archive$", faults.Fault(processed=False, behaviour=page))
     with pytest.raises(ProviderAuthFailed):
         provider.check()
 
 
-def test_a_silent_vonage_is_a_time_out(standin):
+def test_silent_vonage_is_a_timeout(standin):
     with closing(provider_at(standin, attempt_seconds=0.2, connect_seconds=0.1)) as provider:
         standin.faults.add("GET", "/archive$", *[faults.silence()] * 3)
         with pytest.raises(ProviderTimeout):

@@ -33,7 +33,7 @@ OTHER_AZURE = (
 
 @OPENTOK
 @pytest.mark.parametrize(("configuration", "documented"), [S3, OTHER_S3, AZURE, OTHER_AZURE])
-def test_a_storage_target_arrives_as_documented(standin, provider, configuration, documented):
+def test_storage_target_arrives_as_documented(standin, provider, configuration, documented):
     provider.apply_storage(documented["type"], configuration)
     (sent,) = requests(standin, "PUT", "/archive/storage")
     assert sent.path == f"/v2/project/{standin.account}/archive/storage"
@@ -46,7 +46,7 @@ def test_a_storage_target_arrives_as_documented(standin, provider, configuration
 
 
 @OPENTOK
-def test_a_storage_target_that_vonage_cannot_have_is_refused(standin, provider, caplog):
+def test_storage_target_that_vonage_lacks_is_refused(standin, provider, caplog):
     for kind, configuration in (("s3", {**S3[0], "prefix": "a/b"}), ("gcs", S3[0])):
         with pytest.raises(ProviderRejected):
             provider.apply_storage(kind, configuration)

@@ -26,7 +26,7 @@ def forged(claims, body, secret=SIGNATURE_SECRET, algorithm="HS256"):
 
 
 @ON_SQLITE
-def test_no_forged_callback_is_taken_and_nothing_of_it_is_kept(service, standin):
+def test_forged_callback_is_refused_and_not_stored(service, standin):
     link = service.api.create()
     service.join(link, **PERSON)
     (created,) = [one for one in standin.callbacks.due() if one.name == "connection_created"]
@@ -77,7 +77,7 @@ def test_no_forged_callback_is_taken_and_nothing_of_it_is_kept(service, standin)
 
 @ON_SQLITE
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 10_000, b'{"event":"connectionCreated"}'])
-def test_what_is_authentic_and_unreadable_is_taken(service, body):
+def test_unreadable_authentic_callback_is_accepted(service, body):
     url = f"{PATHS[0]}?token={WEBHOOK_TOKEN}"
     for _ in range(2):
         assert service.send("POST", url, body, {"Content-Type": "application/json"}).status == 200
@@ -133,7 +133,7 @@ def test_no_credential_shows_anywhere(make_service, standin, caplog, headers):
             assert not [one for one in spellings(secret) if one in place], name
 
 
-def test_nothing_of_the_sdk_is_imported_unless_a_token_is_made():
+def test_sdk_is_imported_with_the_first_token():
     script = (
         "import sys, videoconf, videoconf.app\n"
         "from videoconf.settings import Settings, Secret\n"

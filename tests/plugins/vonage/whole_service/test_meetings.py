@@ -57,7 +57,7 @@ BUCKET = {
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "not signed"])
-def test_a_meeting_lives_and_ends(make_service, standin, signed):
+def test_meeting_lives_and_ends(make_service, standin, signed):
     service = make_service() if signed else make_service(secret=None, query=f"?token={WEBHOOK_TOKEN}")
     api = service.api
     link = api.create()
@@ -96,7 +96,7 @@ def test_a_meeting_lives_and_ends(make_service, standin, signed):
 
 @ON_SQLITE
 @pytest.mark.parametrize("seed", range(3))
-def test_any_order_and_repetition_of_callbacks_gives_one_attendance(service, standin, seed):
+def test_any_order_of_callbacks_gives_one_attendance(service, standin, seed):
     link = service.api.create()
     people = [service.join(link, attendee=f"u-{number}") for number in range(4)]
     for one in people:
@@ -128,7 +128,7 @@ def test_any_order_and_repetition_of_callbacks_gives_one_attendance(service, sta
     ],
     ids=str,
 )
-def test_what_no_source_settles_may_be_either_way(make_service, standin, switch):
+def test_unsettled_behaviour_of_vonage_works_both_ways(make_service, standin, switch):
     clock = SteppedClock()
     service = make_service(clock=clock)
     for name, value in switch.items():
@@ -148,7 +148,7 @@ def test_what_no_source_settles_may_be_either_way(make_service, standin, switch)
 
 
 @ON_SQLITE
-def test_the_documented_webhook_route_is_vonages_too(service, standin):
+def test_documented_webhook_route_accepts_vonage(service, standin):
     link = service.api.create()
     service.join(link, **PERSON)
     standin.callbacks.registered["connection_created"].url = "https://meet.example/webhooks/session"
@@ -163,7 +163,7 @@ def test_the_documented_webhook_route_is_vonages_too(service, standin):
 @pytest.mark.parametrize("row", [row for name, row in TABLE.items() if name not in ("silence", "drip")], ids=[
     name for name in TABLE if name not in ("silence", "drip")
 ])  # fmt: skip
-def test_a_failed_create_leaves_no_meeting_and_one_session_at_most(service, standin, row):
+def test_failed_create_leaves_no_meeting_and_at_most_one_session(service, standin, row):
     standin.faults.add("POST", "/session/create$", row.fault)
     answer = service.api("POST", "/session", {})
     assert answer.problem == (row.status, row.error.code)
@@ -173,7 +173,7 @@ def test_a_failed_create_leaves_no_meeting_and_one_session_at_most(service, stan
     assert len(standin.received) == 1
 
 
-def test_a_create_after_a_lost_answer_binds_one_session(service, standin):
+def test_create_after_a_lost_answer_binds_one_session(service, standin):
     standin.faults.add("POST", "/session/create$", faults.reset_after_processing())
     assert service.api("POST", "/session", {}).problem == (504, "provider_timeout")
     link = service.api.create()
@@ -184,7 +184,7 @@ def test_a_create_after_a_lost_answer_binds_one_session(service, standin):
 
 
 @ON_SQLITE
-def test_an_end_that_vonage_does_not_take_is_a_job(service, standin):
+def test_failed_end_becomes_a_job(service, standin):
     link = service.api.create()
     service.join(link, **PERSON)
     standin.faults.add("GET", "/connection$", faults.html(500))
@@ -207,7 +207,7 @@ def with_bucket(make_service):
 
 
 @ON_SQLITE
-def test_a_storage_target_is_set_by_api_or_the_answer_says_where(with_bucket, standin):
+def test_storage_target_is_set_by_api_or_the_answer_says_where(with_bucket, standin):
     answer = with_bucket.api("PUT", "/archives/storage-target", BUCKET)
     if standin.environment == "unified":
         assert answer.problem == (422, "capability_unsupported")

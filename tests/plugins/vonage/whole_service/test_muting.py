@@ -25,7 +25,7 @@ def told(service, link):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_one_attendee_publishes_is_muted_and_nothing_else(service, standin, seed):
+def test_mute_covers_the_streams_of_one_attendee_alone(service, standin, seed):
     link = service.api.create()
     ada, bob, cid = (service.join(link, attendee=name) for name in ("ada", "bob", "cid"))
     camera, gone, screen = (standin.publish(ada, video_type=kind) for kind in ("camera", "custom", "screen"))
@@ -64,7 +64,7 @@ def test_after_a_reconnect_the_new_connection_is_muted(service, standin):
     assert mute(service, link, second).status == 204
 
 
-def test_a_stream_whose_callback_has_not_come_is_no_silent_success(service, standin):
+def test_mute_without_the_streams_callback_reports_it(service, standin):
     link = service.api.create()
     ada, bob = (service.join(link, attendee=name) for name in ("ada", "bob"))
     camera = standin.publish(ada)
@@ -84,7 +84,7 @@ def test_a_stream_whose_callback_has_not_come_is_no_silent_success(service, stan
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", ["401", "403", "404", "413", "429", "500", "502", "503", "reset before", "redirect"])
-def test_a_mute_that_fails_is_told(service, standin, name):
+def test_failed_mute_is_reported(service, standin, name):
     link = service.api.create()
     ada = service.join(link, **PERSON)
     camera = standin.publish(ada)

@@ -6,5 +6,5 @@ from tests.support.wishes import check, property_of_wishes
 
 @ON_SQLITE
 @property_of_wishes
-def test_at_vonage(service, wish):
+def test_token_and_callbacks_name_the_same_person(service, wish):
     check(service.api, service.join, service.deliver, wish)
