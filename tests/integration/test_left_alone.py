@@ -191,3 +191,16 @@ def test_old_keys_alone_are_forgotten(service, app):
         with read() as session:
             kept = session.execute(select(IdempotencyKey.tenant, IdempotencyKey.key)).all()
     assert set(map(tuple, kept)) == {("default", "young"), ("other", "old")}
+
+
+@pytest.mark.parametrize("way", ["end", "delete"])
+def test_meeting_that_is_over_is_not_edited(service, app, way):
+    link = service.api.create(extId="x")
+    if way == "end":
+        service.api("PATCH", f"/session/{link}/end")
+    else:
+        service.api("DELETE", f"/session/{link}")
+    before = row(app, Meeting, Meeting.meeting_link == link)
+    answer = service.api("PATCH", f"/session/{link}", {"extId": "new"})
+    assert answer.problem in ((409, "meeting_ended"), (404, "meeting_not_found"))
+    assert row(app, Meeting, Meeting.meeting_link == link) == before
