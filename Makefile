@@ -33,7 +33,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
 
-mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
+mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk
