@@ -2,8 +2,8 @@
 
 import pytest
 from sqlalchemy import select, update
-from tests.support.service import service_of
 
+from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
