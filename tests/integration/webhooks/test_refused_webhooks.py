@@ -123,11 +123,11 @@ def test_refusals_are_written_by_themselves(service, app, monkeypatch):
 
 
 def test_refusals_wait_while_the_database_is_away(service, app, monkeypatch):
-    def fail(*args):
+    def fail(**options):
         raise DatabaseBusy
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_store", fail)
+        patch.setattr(store, "statements", fail)
         refuse(service)
         with pytest.raises(DatabaseBusy):
             write(app)
