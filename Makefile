@@ -33,7 +33,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
 
-mutants: $(VENV)/installed-for-work ## Break what keeps attendance right, one thing at a time: a test must notice each
+mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk
@@ -80,7 +80,7 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("videoconf needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another:\
 	 make PYTHON=python3.13" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>&- || $(PYTHON) -m venv --clear $(VENV)
-	$(INSTALL) .
+	$(INSTALL) '.[demo]'
 	@touch $@
 
 $(VENV)/installed-for-work: $(VENV)/installed

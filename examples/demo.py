@@ -46,7 +46,7 @@ class People(ABC):
 
     @abstractmethod
     def join(self, token: str) -> str:
-        """Let somebody join with a token; return the connection's id."""
+        """Join with a token; return the connection's id."""
 
     @abstractmethod
     def drop(self, connection: str) -> None:
@@ -251,7 +251,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def shortened(text: str) -> str:
-    """Cut tokens, which nobody reads."""
+    """Shorten tokens for display."""
     return re.sub(r"\b(eyJ[\w-]{8})[\w.=-]{40,}", r"\1…", text)
 
 
@@ -307,7 +307,7 @@ def walk(api: Api, people: People) -> None:
     api(204, "PATCH", f"/session/{link}/end")
     api(409, "POST", f"/session/{link}/token", {"attendee": "u-3"})
     if any(one["active"] for one in api(200, "GET", f"/session/{link}/attendees")):
-        raise SystemExit("Somebody is still there.")
+        raise SystemExit("An attendee is still connected.")
 
     heading("What stays: who attended, what was recorded, who did what")
     api(200, "GET", f"/session/{link}/attendance", accept="text/csv")

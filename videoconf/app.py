@@ -115,7 +115,7 @@ def create_app(
         serves but a command of the command line, so that ``flask db upgrade`` works before anything is configured.
     :raises ConfigurationError: with every fault at once.
     """
-    # 1. Plugins and settings. Everything that is wrong is told before anything is started.
+    # 1. Plugins and settings. Every fault is reported before anything starts.
     registry = build_registry(plugins or load_plugins())
     unreadable: list[str] = []
     faults: list[str] = []
@@ -283,5 +283,5 @@ def _unknown(registry: Registry) -> list[str]:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
         else:
-            faults.append(f"{name} is no setting. Correct its spelling, or unset it.")
+            faults.append(f"{name} is not a setting. Correct its spelling, or unset it.")
     return faults

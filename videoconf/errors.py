@@ -180,7 +180,7 @@ class MeetingNotFound(NotFound):
 
 
 class ConnectionNotFound(NotFound):
-    """Nobody was ever connected to the meeting under this id."""
+    """The meeting never had a connection with this id."""
 
     code = "connection_not_found"
     title = "No such connection"
@@ -253,10 +253,10 @@ class MeetingNotOpen(Conflict):
 
 
 class ArchiveNoConnections(Conflict):
-    """Nobody is connected to the meeting, so there is nothing to record."""
+    """The meeting has no connection, so there is nothing to record."""
 
     code = "archive_no_connections"
-    title = "Nobody is connected to the meeting"
+    title = "The meeting has no connection"
 
 
 class ArchiveAlreadyRunning(Conflict):
@@ -302,7 +302,7 @@ class ArchiveDeleting(Conflict):
 
 
 class ArchiveNotDownloadable(Conflict):
-    """There is no copy of the archive to read: it is not ready yet, it failed, or it has expired."""
+    """The archive has no copy to read: it is not ready yet, it failed, or it has expired."""
 
     code = "archive_not_downloadable"
     title = "The archive cannot be downloaded"
@@ -388,7 +388,7 @@ class ProviderError(VideoconfError):
     :param provider_code: the provider's own error code.
     :param provider_message: the provider's own words, redacted; for the log, never for the caller.
 
-    ``outcome_unknown`` tells whether the call may have been executed all the same: then a create is resumed rather
+    ``outcome_unknown`` tells whether the call may have been executed anyway: then a create is resumed rather
     than repeated, and no other provider is tried. ``retryable`` tells whether repeating the call later may help.
     """
 
@@ -482,7 +482,7 @@ class ProviderResourceNotFound(ProviderError):
 
 
 class ProviderConflict(ProviderError):
-    """The state at the provider forbids it: already recording, nobody connected."""
+    """The state at the provider forbids it: already recording, or without a connection."""
 
     code = "provider_conflict"
     status = 409
@@ -542,7 +542,7 @@ class StorageDenied(StorageError):
 
 
 class StorageEndpointRefused(StorageError):
-    """The target's host is none to which this service connects: not allowed, or not a public address."""
+    """The storage host is not allowed, or is not a public address."""
 
     code = "storage_endpoint_refused"
     status = 422

@@ -59,7 +59,7 @@ class IdempotencyKey(Model):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a key. ``target`` None: nobody has begun before."""
+    """The right to work on a key. ``target`` None: no earlier request began."""
 
     tenant: str
     key: str
@@ -84,7 +84,7 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
 
     :param request: the :func:`fingerprint`.
     :raises IdempotencyKeyReused: the key stands for another request.
-    :raises IdempotencyInProgress: somebody is at work on it.
+    :raises IdempotencyInProgress: another request works on it.
     """
     owner = secrets.token_hex(8)
     insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
@@ -118,7 +118,7 @@ def aim(session: Session, claim: Claim, target: str) -> None:
 
 
 def renew(transaction: Transaction, claim: Claim) -> bool:
-    """Begin the lease anew, before more is done under it; False when it was lost: then nothing may change."""
+    """Renew the lease before more work; False when it was lost: then nothing may change."""
     renewed = _own(claim).values(lease_until=utc_in(LEASE_SECONDS))
     return transaction.execute(renewed.returning(IdempotencyKey.key)).one_or_none() is not None
 
@@ -143,7 +143,7 @@ def forget(transaction: Transaction, claim: Claim) -> bool:
 
 
 def abandon(session: Session, target: str) -> bool:
-    """Give up the key that aims at a target; False when somebody is at work on it under a lease that lasts."""
+    """Give up the key that aims at a target; False when another request holds a valid lease on it."""
     aimed = IdempotencyKey.target == target
     held = select(IdempotencyKey.key).where(aimed, IdempotencyKey.lease_until >= utc_now())
     if session.execute(held).first() is not None:

@@ -20,7 +20,7 @@ UNCOPIED = sa.text("status = 'available' AND object_key IS NULL AND deleted_on I
 
 
 def upgrade() -> None:
-    # Whoever was told of a target before is not known: what a provider uploads from now on is found when it is set again.
+    # Which providers know of an earlier target is unknown: setting the target again records it.
     with op.batch_alter_table("storage_target") as batch_op:
         batch_op.add_column(sa.Column("used_by", JSON, nullable=True))
     with op.batch_alter_table("archive") as batch_op:

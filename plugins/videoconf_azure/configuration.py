@@ -35,7 +35,7 @@ def _is_host(text: str) -> None:
     try:
         parts = urlsplit(f"//{text}")
         is_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an IPv6 address that is none, or a port beyond 65535
+    except ValueError:  # an invalid IPv6 address, or a port beyond 65535
         is_host = False
     if not is_host:
         raise ValidationError("Must be a host, with a port or without.")

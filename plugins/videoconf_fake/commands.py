@@ -159,7 +159,7 @@ def list_(session: str | None, as_json: bool) -> None:
     for row in sessions:
         click.echo(f"Session {row['session']}")
         for one in row["connections"]:
-            click.echo(f"  connection {one['connection']} of {one['attendee'] or 'somebody anonymous'}")
+            click.echo(f"  connection {one['connection']} of {one['attendee'] or 'an anonymous participant'}")
         for one in row["archives"]:
             click.echo(f"  archive {one['archive']} is {one['status']}")
     click.echo(f"Webhooks waiting: {waiting}.")

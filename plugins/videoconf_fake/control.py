@@ -47,7 +47,7 @@ class Delivered:
 
 
 Post = Callable[[Delivery], int]
-"""Sends a delivery and returns the status of the answer, or raises :class:`OSError`: nobody answers."""
+"""Sends a delivery and returns the status of the answer, or raises :class:`OSError` when no server answers."""
 
 
 class FakeControl:
@@ -70,7 +70,7 @@ class FakeControl:
         return self._rooms.join(claims, with_token=True)
 
     def join_anonymously(self, session_id: str) -> str:
-        """Connect somebody unknown, without a token, and return the connection's id."""
+        """Connect an anonymous participant, without a token, and return the connection's id."""
         return self._rooms.join(Claims(session_id, Role.PUBLISHER), with_token=False)
 
     def leave(self, connection_id: str, reason: str = rooms.LEFT) -> None:
@@ -88,7 +88,7 @@ class FakeControl:
         self._rooms.unpublish(connection_id, _word(stream_id))
 
     def close_session(self, session_id: str) -> None:
-        """Close the run of a session; those who were in it are told of by the closing alone."""
+        """Close the run of a session; only the closing itself reports that its participants left."""
         self._rooms.close(session_id)
 
     def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
@@ -140,7 +140,7 @@ class FakeControl:
     def deliver(self, post: Post | None = None) -> Delivered:
         """Post what waits, oldest first. What is not answered with 2xx stays and is posted again next time.
 
-        An event that is refused does not hold up those behind it; where nobody answers, the rest is not tried. At
+        An event that is refused does not hold up those behind it; where no server answers, the rest is not tried. At
         least once: two processes that deliver at the same time may both post an event.
         """
         post = post or post_over_http
@@ -172,9 +172,9 @@ def post_over_http(delivery: Delivery) -> int:
 
 
 def _word(text: str) -> str:
-    """Check what somebody typed.
+    """Check a word that a person typed.
 
-    :raises ProviderRejected: it is no short plain word.
+    :raises ProviderRejected: it is not a short plain word.
     """
     if not WORD.fullmatch(text):
         raise ProviderRejected("A stream's id and a reason are 1 to 64 of A-Z a-z 0-9 _ . -")

@@ -45,7 +45,7 @@ class Preset(FakeVendor):
 
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
         if request.role not in self.can.roles:
-            raise ProviderRejected(f"There is no role {request.role}.", provider_code="no_such_role")
+            raise ProviderRejected(f"The vendor lacks the role {request.role}.", provider_code="no_such_role")
         carries_names = Capability.ATTENDEE_NAMES in self.can
         return super().issue_token(session, request if carries_names else replace(request, name=None))
 
@@ -71,7 +71,7 @@ class Twilio(Preset, HasRoster):
 
 
 class BigBlueButton(Preset, HasRoster):
-    """People join by a URL and get no token; rooms are made just in time; nobody is removed or muted by API."""
+    """People join by a URL and get no token; rooms are made just in time; the API neither removes nor mutes."""
 
     can = Capabilities(
         features=frozenset({Capability.AUTOMATIC_ARCHIVING, Capability.ROSTER, Capability.ATTENDEE_NAMES}),
@@ -132,7 +132,7 @@ class Daily(Preset, Archiving, DownloadsArchives, HasRoster, Moderation):
 
 
 class Jaas(Preset):
-    """Rooms that nobody makes: everything is in the token, and only webhooks tell what happens."""
+    """Rooms need no creation: the token holds everything, and only webhooks report what happens."""
 
     can = Capabilities(
         features=frozenset({Capability.ATTENDEE_NAMES}),

@@ -102,8 +102,8 @@ class FakeVendor(Provider):
 
     It never posts a webhook. What happens is queued, and :class:`videoconf_fake.control.FakeControl` delivers it.
 
-    :raises ConfigurationError: a secret is missing, too short or malformed, the URL is none, or the state's folder does
-        not exist.
+    :raises ConfigurationError: a secret is missing, too short or malformed, the URL is invalid, or the folder of
+        the state does not exist.
     """
 
     key = "fake"

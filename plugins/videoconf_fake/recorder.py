@@ -46,7 +46,7 @@ class Recorder:
     def start(self, session_id: str, request: ArchiveRequest) -> ArchiveState:
         """Start recording on demand.
 
-        :raises ProviderResourceNotFound: there is no such session.
+        :raises ProviderResourceNotFound: the session does not exist.
         :raises ProviderConflict: ``end_to_end_encrypted``, ``no_connections`` or ``already_recording``.
         """
         with self._state.write() as database:
@@ -57,7 +57,7 @@ class Recorder:
                 raise ProviderConflict("An encrypted session is not recorded.", provider_code="end_to_end_encrypted")
             present = "SELECT 1 FROM connection WHERE session_id = ? AND left_at IS NULL"
             if database.execute(present, (session_id,)).fetchone() is None:
-                raise ProviderConflict("Nobody is connected.", provider_code="no_connections")
+                raise ProviderConflict("The session has no connection.", provider_code="no_connections")
             if self.running(database, session_id):
                 raise ProviderConflict("The session is being recorded.", provider_code="already_recording")
             return self.begin(database, session_id, request)
@@ -85,7 +85,7 @@ class Recorder:
     def get(self, archive_id: str) -> ArchiveState:
         """Read one archive that is not deleted.
 
-        :raises ProviderResourceNotFound: there is none.
+        :raises ProviderResourceNotFound: the archive does not exist.
         """
         with self._state.read() as database:
             return _state(_get_row(database, archive_id))
@@ -115,7 +115,7 @@ class Recorder:
     def change(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
         """Move an archive on.
 
-        :raises ProviderResourceNotFound: there is none, or it is deleted.
+        :raises ProviderResourceNotFound: the archive does not exist, or is deleted.
         :raises ProviderConflict: it cannot become that from what it is (``archive_status``), or it cannot be uploaded
             because no storage is set (``no_storage``).
         """

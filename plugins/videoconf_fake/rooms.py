@@ -54,9 +54,9 @@ class Rooms:
         return session_id
 
     def join(self, claims: Claims, *, with_token: bool) -> str:
-        """Connect somebody and return the connection's id.
+        """Connect a participant and return the connection's id.
 
-        :raises ProviderResourceNotFound: there is no such session.
+        :raises ProviderResourceNotFound: the session does not exist.
         :raises ProviderConflict: the session has ended (``session_ended``). A token that is still valid opens it all
             the same: a vendor's token is checked by its signature, and ending a session takes none back.
         """
@@ -92,7 +92,7 @@ class Rooms:
     def leave(self, connection_id: str, reason: str) -> None:
         """End one connection.
 
-        :raises ProviderResourceNotFound: nobody is connected under this id.
+        :raises ProviderResourceNotFound: no connection has this id.
         """
         with self._state.write() as database:
             self._disconnect(database, self._get_connection(database, connection_id), reason)
@@ -116,9 +116,9 @@ class Rooms:
             )
 
     def close(self, session_id: str) -> None:
-        """Close a session's run. Of those who were in it nothing is told one by one: the closing says it.
+        """Close a session's run. Participants get no leave event of their own: the closing implies it.
 
-        :raises ProviderResourceNotFound: there is no such session.
+        :raises ProviderResourceNotFound: the session does not exist.
         """
         with self._state.write() as database:
             self._get_session(database, session_id)
@@ -131,7 +131,7 @@ class Rooms:
     def publish(self, connection_id: str, stream_id: str) -> None:
         """Start a stream; one that is published already stays.
 
-        :raises ProviderResourceNotFound: nobody is connected under this id.
+        :raises ProviderResourceNotFound: no connection has this id.
         :raises ProviderRejected: the connection may only receive (``role_forbids``).
         """
         with self._state.write() as database:
@@ -147,7 +147,7 @@ class Rooms:
     def unpublish(self, connection_id: str, stream_id: str) -> None:
         """Stop a stream.
 
-        :raises ProviderResourceNotFound: nobody is connected under this id, or publishes this stream.
+        :raises ProviderResourceNotFound: no connection has this id, or publishes this stream.
         """
         with self._state.write() as database:
             connection = self._get_connection(database, connection_id)
@@ -204,7 +204,7 @@ class Rooms:
             "SELECT * FROM connection WHERE connection_id = ? AND left_at IS NULL", (connection_id,)
         ).fetchone()
         if row is None:
-            raise ProviderResourceNotFound("Nobody is connected under this id.")
+            raise ProviderResourceNotFound("No connection has this id.")
         return row
 
     def _disconnect(self, database: sqlite3.Connection, connection: sqlite3.Row, reason: str) -> None:

@@ -87,7 +87,7 @@ class State:
 
     No statement fails half: each block is one transaction, and an error inside it undoes the whole block.
 
-    :param path: a file, made if there is none; empty for memory of this instance alone.
+    :param path: a file, created if it does not exist; empty for memory of this instance alone.
     """
 
     def __init__(self, path: str) -> None:
@@ -121,7 +121,7 @@ class State:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        # The core gives a provider call a deadline; a vendor that waits longer than that is no use to test with.
+        # The core gives a provider call a deadline; a vendor that waits longer cannot be tested with.
         wait_seconds = min(LOCK_WAIT_SECONDS, seconds_left())
         if not self._lock.acquire(timeout=wait_seconds):
             raise ProviderBusy

@@ -35,7 +35,7 @@ def sign_token(claims: Claims, secret: Secret, *, issued_at: datetime, expires_a
 
 
 def read_token(token: str, secret: Secret, *, now: datetime) -> Claims:
-    """Read a token as the vendor would when somebody joins with it.
+    """Read a token as the vendor would when a participant joins with it.
 
     :raises ProviderRejected: it is not one of ours (``token_invalid``), or it has expired (``token_expired``).
     """
@@ -52,7 +52,9 @@ def read_token(token: str, secret: Secret, *, now: datetime) -> Claims:
             payload["session"], Role(payload["role"]), payload.get("attendee"), payload.get("name"), payload.get("data")
         )
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
-        raise ProviderRejected("This is no join token of the fake provider.", provider_code="token_invalid") from error
+        raise ProviderRejected(
+            "This is not a join token of the fake provider.", provider_code="token_invalid"
+        ) from error
     if now.timestamp() >= expires_at:
         raise ProviderRejected("The join token has expired.", provider_code="token_expired")
     return claims

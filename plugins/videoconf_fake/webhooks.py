@@ -23,7 +23,7 @@ from videoconf.providers import (
 )
 
 TOLERANCE_SECONDS = 300
-"""Each attempt is stamped and signed anew, so the window need not cover the time during which a webhook is repeated."""
+"""Each attempt gets a new timestamp and signature, so the window need not cover the time of all retries."""
 SECRET_PREFIX = "whsec_"  # noqa: S105  # a prefix that everybody knows
 MIN_SECRET_BYTES = 24
 MAX_ID_CHARACTERS = 200
@@ -141,7 +141,7 @@ def _archive(archive: dict[str, Any], session_id: str) -> ArchiveState:
     status = _text(archive, "status")
     metadata = archive.get("metadata", {})
     if not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
-        raise TypeError("metadata is no object of texts")
+        raise TypeError("metadata is not an object of strings")
     return ArchiveState(
         archive_id=_text(archive, "id"),
         session_id=session_id,
@@ -168,14 +168,14 @@ def _text(document: dict[str, Any], name: str) -> str:
 def _find_text(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
     if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
+        raise TypeError(f"{name} is not a string")
     return value
 
 
 def _find_count(document: dict[str, Any], name: str) -> int | None:
     value = document.get(name)
     if value is not None and (type(value) is not int or value < 0):
-        raise TypeError(f"{name} is no count")
+        raise TypeError(f"{name} is not a count")
     return value
 
 

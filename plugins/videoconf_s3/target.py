@@ -114,7 +114,7 @@ class S3Target(StorageTarget):
 
         Credentials that may not ask leave it at the object.
 
-        :raises StorageContainerNotFound: there is no bucket.
+        :raises StorageContainerNotFound: the bucket does not exist.
         """
         try:
             with mapped():

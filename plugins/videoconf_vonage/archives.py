@@ -30,7 +30,7 @@ def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
 
     Its key in a storage target is nowhere in it, but documented: account, archive and a name by the kind of output.
 
-    :raises ValueError: it has no id or status, or is no object (any other error of reading it means the same).
+    :raises ValueError: it has no id or status, or is not an object (any other error of reading it means the same).
     """
     archive_id, status = document["id"], document["status"]
     if not (isinstance(archive_id, str) and archive_id and isinstance(status, str) and status):
@@ -53,7 +53,7 @@ def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
 
 
 def find_time(milliseconds: object) -> datetime | None:
-    """Read a time in milliseconds since 1970; None where there is none."""
+    """Read a time in milliseconds since 1970; None where it is absent."""
     count = find_count(milliseconds)
     try:
         return None if count is None else _EPOCH + timedelta(milliseconds=count)

@@ -2,7 +2,7 @@
 
 Data alone travels as it is, so that clients read what the caller gave, and names the attendee. Anything more is packed:
 a mark, then a JSON object. A text of the caller's that begins with the mark is packed too, so that what comes back with
-the mark was packed here and no data can name somebody else.
+the mark was packed here and no data can impersonate another attendee.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
         """Disconnect everybody that the webhooks or Vonage's list know, and stop what is being recorded.
 
-        All of it is tried, whatever fails. An automatic archive cannot be stopped; it stops when nobody is left.
+        Tries everything, whatever fails. An automatic archive cannot be stopped; it ends after the last participant.
         """
         session_id = self._own(session)
         failures: list[ProviderError] = []
@@ -287,7 +287,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         try:
             return read_archive(found, self.account)
         except (KeyError, ValueError, TypeError) as error:
-            raise ProviderBadResponse("Vonage's answer is no archive.") from error
+            raise ProviderBadResponse("Vonage's answer is not an archive.") from error
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -316,7 +316,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         Vonage mutes streams, and only its callbacks tell whose a stream is. Each that is known to be the connection's
         is muted, listed or not: the list may lag behind.
 
-        :raises ProviderConflict: Vonage lists a stream of which no callback has told, so it may be this connection's;
+        :raises ProviderConflict: Vonage lists a stream that no callback reported, so it may be this connection's;
             :class:`PartlyMuted` where others of it were muted.
         """
         session_id = self._own(session)
@@ -396,13 +396,13 @@ def _connected(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def _start_error(error: ProviderError) -> ProviderError:
     """Say why an archive was not started, in the core's words.
 
-    That nobody is connected is a 404 today and was a 400; nothing but its message tells it from a session that is
+    A session without connections is a 404 today and was a 400; nothing but its message tells it from a session that is
     unknown or an input that is refused.
     """
     reason = START_CONFLICTS.get(error.provider_code or "")
     if not isinstance(error, ProviderConflict):
-        nobody = "clients" in (error.provider_message or "").lower()
-        reason = "no_connections" if nobody else None
+        is_empty = "clients" in (error.provider_message or "").lower()
+        reason = "no_connections" if is_empty else None
     if reason is None:
         return error
     return ProviderConflict(

@@ -56,7 +56,7 @@ class VonageRest:
         self._call("DELETE", path, "connection.delete")
 
     def mute_session(self, session_id: str) -> None:
-        """Mute all streams that there are. Vonage mutes those to come too, until it is told not to."""
+        """Mute all current streams. Vonage also mutes later ones, until the mute is lifted."""
         for active in (True, False):
             how = {"active": active, "excludedStreamIds": list[str]()}
             self._call("POST", f"{self._session(session_id)}/mute", "session.mute", json=how)

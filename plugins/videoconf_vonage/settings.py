@@ -40,7 +40,7 @@ class VonageSettings:
     )
     signature_max_age_seconds: int = setting(
         "How old the signature of a callback may be. Vonage repeats a callback for 24 hours and does not say whether it"
-        " signs it anew: with less, what happened during an outage of yours may be refused afterwards.",
+        " signs it again: with less, events during an outage of yours may be refused afterwards.",
         default=24 * 3600 + 300,
         minimum=60,
         maximum=7 * 24 * 3600,
@@ -79,6 +79,6 @@ def _is_base_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc)
-    except ValueError:  # the port is no number, say
+    except ValueError:  # for example, the port is not a number
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain

@@ -49,7 +49,7 @@ _WHITESPACE = re.compile(rb'("(?:[^"\\]|\\.)*"?)|[ \t\r\n]+', re.DOTALL)
 def check_secrets(settings: VonageSettings, *, development: bool) -> None:
     """Check that something can prove where a callback comes from, at the start.
 
-    :raises ConfigurationError: nothing can, and this is no development run.
+    :raises ConfigurationError: nothing can, and this is not a development run.
     """
     if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
         logger.warning(
@@ -125,11 +125,11 @@ def _read_claims(token: str, secrets: Sequence[Secret]) -> dict[str, Any]:
 def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
     """Say what a callback says. What kind it is stands in the body; the channel adds nothing to that.
 
-    :raises ValueError: the body is none of Vonage's (any other error of reading it means the same).
+    :raises ValueError: the body is not one of Vonage's (any other error of reading it means the same).
     """
     document = json.loads(request.body)
     if not isinstance(document, dict):
-        raise TypeError("the body is no object")
+        raise TypeError("the body is not an object")
     kind = KINDS.get(_find_text(document, "event") or "", EventKind.IGNORED)
     if kind is EventKind.IGNORED or not _is_about(document, account):
         return [ProviderEvent(EventKind.IGNORED, _digest(document))]
@@ -161,7 +161,7 @@ def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
 
 
 def _find_stream(stream: dict[str, Any], *, is_published: bool) -> StreamState | None:
-    """Return what is said of a stream, unless its id is none of Vonage's: it could not be used in a path."""
+    """Return the state of a stream, or None when its id has not Vonage's form and could not stand in a path."""
     stream_id = _find_text(stream, "id")
     return StreamState(stream_id, is_published) if stream_id and STREAM_ID.fullmatch(stream_id) else None
 
@@ -204,5 +204,5 @@ def _find_text(document: dict[str, Any], name: str) -> str | None:
 def _time(document: dict[str, Any], name: str) -> datetime:
     at = find_time(document.get(name))
     if at is None:
-        raise ValueError(f"{name} is no time")
+        raise ValueError(f"{name} is not a time")
     return at

@@ -54,6 +54,7 @@ WORKER = textwrap.dedent("""
     import os, sys, time
     from videoconf.app import create_app
     from videoconf.api.services import services
+    from videoconf.jobs.queue import Work
 
     app = create_app(serving=False)
     step = sys.argv[1]

@@ -69,7 +69,7 @@ def test_all_that_is_missing_is_told_at_once(run, server):
     refused = run(*SERVERS[server], VIDEOCONF_JWT_SECRETS=None, VIDEOCONF_PROVIDER="fake")
     assert refused.returncode != 0
     said = refused.stdout + refused.stderr
-    for expected in ("VIDEOCONF_VONAGE_API_KEY", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_PROVIDER is no setting"):
+    for expected in ("VIDEOCONF_VONAGE_API_KEY", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_PROVIDER is not a setting"):
         assert expected in said
     assert "Traceback" not in said
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -155,7 +155,7 @@ def test_a_client_that_half_closes_is_answered(start, connect):
 
 def test_a_client_that_reads_steadily_gets_a_long_answer(start, connect):
     length = 3_000_000
-    connection = connect(start(BRISK_SECONDS=0.1), b"GET /bytes/%d HTTP/1.0\r\n\r\n" % length, receive_buffer=4096)
+    connection = connect(start(), b"GET /bytes/%d HTTP/1.0\r\n\r\n" % length, receive_buffer=4096)
     data = b""
     while part := connection.recv(50_000):
         data += part
@@ -247,12 +247,33 @@ def test_few_threads_read_bodies_and_each_for_a_limited_time(start, connect):
     assert answer.startswith(b"HTTP/1.1 200"), "a thread reads bodies again"
 
 
-def test_few_threads_wait_for_clients_that_read_nothing(start, connect):
-    server = start(threads=8, BRISK_SECONDS=0.5, SLOW_SECONDS=3.0)
-    deaf = [connect(server, b"GET /bytes/9000000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096) for _ in range(20)]
-    time.sleep(2.0)  # three rounds of eight threads, half a second each
+def test_an_answer_is_held_for_a_slow_client_without_a_thread(start, connect):
+    server = start(threads=1)
+    slow = [connect(server, b"GET /bytes/4500000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096) for _ in range(3)]
+    slow[0].sendall(GET + LAST)
     assert_serves(connect, server)
-    time.sleep(2.5)  # the two that may take longer are given up too
+    answer = read(slow[0])
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert len(answer) > 4_500_000
+
+
+def test_a_held_answer_is_given_up_in_time(start, connect):
+    server = start(threads=1, SLOW_SECONDS=1.0)
+    slow = connect(server, b"GET /bytes/4500000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096)
+    time.sleep(1.5)
+    slow.settimeout(2)
+    received = 0
+    with suppress(OSError):
+        while part := slow.recv(1 << 16):
+            received += len(part)
+    assert received < 4_500_000
+
+
+def test_few_threads_wait_for_clients_that_read_nothing(start, connect):
+    server = start(threads=8, SLOW_SECONDS=3.0)
+    deaf = [connect(server, b"GET /bytes/9000000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096) for _ in range(20)]
+    assert_serves(connect, server)
+    time.sleep(3.5)  # the two for which threads wait are given up too
     steady = connect(server, b"GET /bytes/3000000 HTTP/1.0\r\n\r\n", receive_buffer=4096)
     time.sleep(1.0)
     assert len(read(steady)) > 3_000_000

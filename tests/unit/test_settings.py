@@ -230,7 +230,7 @@ def test_serving_is_refused_with_every_fault_at_once(monkeypatch, fake_settings)
     with pytest.raises(ConfigurationError) as raised:
         create_app()
     told = "\n".join(raised.value.faults)
-    expected = "VIDEOCONF_JWT_SECRET is no setting", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_FAKE_TOKEN_SECRET", "nobody"
+    expected = "VIDEOCONF_JWT_SECRET is not a setting", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_FAKE_TOKEN_SECRET", "nobody"
     assert "VIDEOCONF_LOG_LEVEL" in told
     for part in expected:
         assert part in told

@@ -175,7 +175,7 @@ def stop_archive(archive_id: str) -> dict[str, Any]:
 @blueprint.response(201, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.startArchive")
 def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Start recording a meeting, in which somebody has to be."""
+    """Start recording a meeting that has at least one connection."""
     archive = services().archives.start(caller(), meeting_link_id, ArchiveRequest(**new))
     return archive_values(archive), {"Location": url_for("archives.get_archive", archive_id=archive.archive_id)}
 
@@ -190,7 +190,7 @@ def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, 
 def download_archive(archive_id: str) -> dict[str, Any]:
     """Give a URL that reads an archive, whole or in ranges, and expires soon.
 
-    It is made anew by each call: signed by the storage target where the archive is there, else asked of the provider.
+    Each call makes a new URL: signed by the storage target where the archive is there, else asked of the provider.
     """
     signed = services().downloads.sign(caller(), archive_id)
     return {"url": signed.url, "expiresOn": signed.expires_at}

@@ -103,7 +103,7 @@ class ReportArgs(Schema):
 
 
 class SpanSchema(Schema):
-    """A time without a gap during which somebody was there."""
+    """A time without a gap during which an attendee was present."""
 
     joined = UtcTime()
     left = UtcTime(allow_none=True, metadata=documented("Null while they are there."))
@@ -133,7 +133,9 @@ class AttendanceSchema(Schema):
 
     session_id = fields.String(allow_none=True, metadata=documented("The provider's session."))
     started_on = UtcTime(allow_none=True, metadata=documented("The first join of all."))
-    ended_on = UtcTime(allow_none=True, metadata=documented("The last leave of all; null while somebody is there."))
+    ended_on = UtcTime(
+        allow_none=True, metadata=documented("The last leave of all; null while an attendee is present.")
+    )
     duration_seconds = fields.Integer(metadata=documented("The meeting's length: the time with anybody there."))
     attendee_count = fields.Integer()
     connection_count = fields.Integer()

@@ -1,7 +1,7 @@
 """Who calls, and what for: bearer tokens by flask-jwt-extended, one permission for each operation.
 
 A view is marked with :func:`requires` or :func:`public`; one hook before all views reads the mark, so that a token is
-checked before a body is read, in whatever order a view's decorators stand. A view without a mark answers nobody.
+checked before a body is read, in whatever order a view's decorators stand. A view without a mark answers no request.
 """
 
 from __future__ import annotations

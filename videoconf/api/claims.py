@@ -23,7 +23,7 @@ def caller_of(claims: Mapping[str, Any], settings: Settings) -> Caller:
             raise Unauthenticated(f"The token's `{claim}` is missing or no number.")
     for claim in ("type", "typ", "token_use"):
         if str(claims.get(claim)).lower() in ("refresh", "id"):
-            raise Unauthenticated("This is no access token.")
+            raise Unauthenticated("This is not an access token.")
     meeting_roles = claims.get(MEETING_ROLES_CLAIM)
     return Caller(
         subject=_name(claims.get("sub"), "sub"),

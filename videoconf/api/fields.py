@@ -80,7 +80,7 @@ class UtcTime(fields.DateTime):
         try:
             parsed = datetime.fromisoformat(value.upper())
         except ValueError as error:
-            raise ValidationError("There is no such time.") from error
+            raise ValidationError("This time does not exist.") from error
         if parsed.year not in _YEARS or (parsed := parsed.astimezone(UTC)).year not in _YEARS:
             raise ValidationError(f"The year must be from {_YEARS[0]} to {_YEARS[-1]}.")
         return parsed

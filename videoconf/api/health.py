@@ -50,7 +50,7 @@ class ReadinessSchema(Schema):
         values=fields.String(),
         required=True,
         metadata={
-            "description": "For each check `ok`, or what is wrong. A `schema` that is `newer` is no fault: a later"
+            "description": "For each check `ok`, or what is wrong. A `newer` `schema` is not a fault: a later"
             " release migrates it before it replaces this one.",
             "example": {"database": "ok"},
         },
@@ -92,7 +92,7 @@ def code_revisions() -> tuple[str, ...]:
 @blueprint.response(200, HealthSchema)
 @blueprint.doc(operationId="OperationsController.getHealth")
 def health() -> dict[str, Any]:
-    """Tell that the process answers. Nothing else is asked, so that an outage elsewhere restarts nobody."""
+    """Report that the process answers. Checks no dependency, so an outage elsewhere does not cause restarts."""
     return {"status": "ok"}
 
 

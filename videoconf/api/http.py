@@ -49,7 +49,7 @@ def request_id() -> str:
     if found is None:
         found = environ.get("HTTP_X_REQUEST_ID", "")
         if not _SANE_REQUEST_ID.fullmatch(found):
-            # Not uuid4: it asks the system for bytes that nobody can guess, and lets go of the interpreter to do so.
+            # Not uuid4: it reads secure random bytes from the system, and releases the GIL to do so.
             found = f"{random.getrandbits(128):032x}"
         environ[_REQUEST_ID] = found
     return cast("str", found)
@@ -71,7 +71,7 @@ def preferred_type(*offered: str) -> str:
 
     To be asked before anything is done: an answer that cannot be given must leave nothing behind.
 
-    :raises NotAcceptable: it is none of them.
+    :raises NotAcceptable: it accepts none of the offered types.
     """
     accepted = request.accept_mimetypes
     content_type = accepted.best_match(offered) if accepted else offered[0]

@@ -91,7 +91,7 @@ class JwksKeys:
 def _read(document: bytes) -> dict[str, tuple[str, Any]]:
     """Read a key set; keys that are not for signatures, or that we cannot use, are left out: the others go on.
 
-    :raises Exception: it is no key set, or none of its keys can be read.
+    :raises Exception: it is not a key set, or none of its keys can be read.
     """
     keys: dict[str, tuple[str, Any]] = {}
     unreadable = None

@@ -85,7 +85,7 @@ def _read_public_key(block: str) -> tuple[str, Any]:
         key = load_pem_public_key(block.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
         remedy = "Export it: `openssl pkey -in private.pem -pubout`, or of a certificate `openssl x509 -pubkey -noout`."
-        raise ValueError(f"is no readable public key. {remedy}") from error
+        raise ValueError(f"is not a readable public key. {remedy}") from error
     if isinstance(key, RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
             raise ValueError(f"is RSA with {key.key_size} bits. Let the issuer sign with {MIN_RSA_BITS} or more.")

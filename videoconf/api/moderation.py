@@ -31,7 +31,7 @@ def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
     """Mute what one connection of an attendee sends at this moment.
 
     One that sends nothing, or has left, is success. They can unmute themselves. A 409 `provider_conflict` means that
-    the provider has a stream of which no webhook has told yet whose it is; what the connection is known to send is
+    no webhook has reported yet whose stream one of the provider's streams is; what the connection is known to send is
     muted, and trying again in a moment helps.
     """
     services().moderation.mute(caller(), meeting_link_id, connection_id)

@@ -1,4 +1,4 @@
-"""Every permission that an operation may ask for, spelt as tokens spell it and as the documentation orders it."""
+"""Every permission that an operation may ask for, as tokens name it and in the order of the documentation."""
 
 from enum import StrEnum
 

@@ -156,7 +156,7 @@ def _unlisted(status: HTTPStatus) -> VideoconfError:
 
 
 def _unexpected(error: BaseException) -> Response:
-    """Answer what nobody meant to raise: the caller gets an id, the log the rest."""
+    """Answer an unexpected exception: the caller gets an id, the log the rest."""
     if isinstance(error, VideoconfError):
         return problem(error)
     logger.error("request %s failed: %s", request_id(), type(error).__name__, exc_info=error)

@@ -46,7 +46,7 @@ def _rate_faults(settings: Settings) -> list[str]:
                 parse_many(rate)
             except ValueError:
                 faults.append(
-                    f"VIDEOCONF_{name.upper()} is no rate. Write it like 600/minute, or 20/second;600/minute for two."
+                    f"VIDEOCONF_{name.upper()} is not a rate. Write it like 600/minute, or like 20/second;600/minute."
                 )
     if storage := settings.rate_limit_storage.reveal():
         try:
@@ -104,6 +104,6 @@ def _init_rates(app: Flask, settings: Settings) -> None:
 
 
 def _who() -> str:
-    """Name who spends: the tenant, or where nobody is authenticated the address."""
+    """Rate-limit key: the tenant, or the client address when unauthenticated."""
     caller = g.get("caller")
     return f"tenant:{caller.tenant}" if caller is not None else f"address:{request.remote_addr}"

@@ -106,15 +106,15 @@ class StrictParser(FlaskParser):
         }
         if repeated:
             raise marshmallow.ValidationError(repeated)
-        spelt = {field.data_key: field for field in schema.load_fields.values()}
-        return {name: _spelt(proxy[name], spelt.get(name)) for name in proxy}
+        by_name = {field.data_key: field for field in schema.load_fields.values()}
+        return {name: _typed(proxy[name], by_name.get(name)) for name in proxy}
 
     def handle_error(self, error: marshmallow.ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
         [messages] = error.messages_dict.values()  # under the one location
         raise validation_failed(messages) from error
 
 
-def _spelt(value: Any, field: marshmallow.fields.Field[Any] | None) -> Any:
+def _typed(value: Any, field: marshmallow.fields.Field[Any] | None) -> Any:
     if isinstance(field, marshmallow.fields.Boolean):
         return {"true": True, "false": False}.get(value, value)
     if isinstance(field, marshmallow.fields.Integer) and _INTEGER.fullmatch(value):

@@ -55,7 +55,7 @@ SHOWN_COMPONENT = "ShownStorageTarget"
 def set_storage_target() -> Response:
     """Set where the archives of the caller's tenant go; the answer is `null`.
 
-    An object is written to the target, read back and deleted, and the providers that upload by themselves are told.
+    The service writes an object, reads it back and deletes it, then configures the providers that upload by themselves.
     Only when all of this has worked is it in force; until then, and on any error, the former one is. The default
     tenant may leave the credentials out where the service's settings have them. `Accept` chooses
     between `text/plain` (the default) and `application/json`; the body is the same.

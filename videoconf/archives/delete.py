@@ -60,7 +60,7 @@ class Deletion:
     def delete(self, caller: Caller, archive_id: str) -> None:
         """Delete an archive everywhere. Of several calls one does the work; the others find it done or under way.
 
-        :raises ArchiveNotFound: there is none, or it is deleted.
+        :raises ArchiveNotFound: the archive does not exist, or is deleted.
         :raises ArchiveOnHold: it has a legal hold; :class:`ArchiveNotDeletable`: it is still being recorded.
         :raises CapabilityUnsupported: its provider deletes nothing by API.
         :raises ProviderError: or :class:`StorageError`: something may be left. The archive stays ``deleting``, and a

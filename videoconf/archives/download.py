@@ -1,4 +1,4 @@
-"""Reading an archive: a URL that works for a while, made anew for each request and never kept."""
+"""Reading an archive: a URL that expires soon, made for each request and never stored."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Downloads:
 
         Signed by the storage target where the archive is there, else asked of the provider.
 
-        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: it is being deleted.
-        :raises ArchiveNotDownloadable: there is no copy: not yet, or no longer.
+        :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: it is being deleted.
+        :raises ArchiveNotDownloadable: no copy exists, not yet or no longer.
         :raises CapabilityUnsupported: the provider gives no URL.
         """
         with read() as session:

@@ -31,7 +31,7 @@ from videoconf.providers import ArchiveState, ArchiveStatus
 UNKNOWN = "unknown"
 """Nothing was said but statuses that we do not know."""
 DELETING = "deleting"
-"""Somebody asked for its deletion, and a copy may still exist."""
+"""A caller requested its deletion, and a copy may still exist."""
 
 RANK: Mapping[str, float] = {
     UNKNOWN: 0,
@@ -63,7 +63,7 @@ class Known:
     status: str = UNKNOWN
     provider_status: str = ""
     provider_updated_at: datetime | None = None
-    """Of the statement that the status is from."""
+    """The time of the statement that gave the status."""
     reason: str | None = None
     duration_seconds: int | None = None
     size_bytes: int | None = None

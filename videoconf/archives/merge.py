@@ -25,7 +25,7 @@ PULL_ARCHIVE = "pull_archive"
 
 
 def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Archive:
-    """Merge what was said into the row of its archive, which is made if there is none; return the row, locked.
+    """Merge a statement into the row of its archive, which is created if needed; return the row, locked.
 
     A row that is deleted stays as it is, whatever arrives. Safe against any other merge, the first one included: the
     insert waits for one that is under way and then does nothing, and the lock lets one merge at a time.
@@ -96,8 +96,8 @@ def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automa
 def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int | None:
     """Return the storage target that an archive was put in by the provider, None where no target of ours is that.
 
-    The meeting's, else the newest then that the provider was told of: for its whole account, or for this tenant. Never
-    another, since its credentials would read, and delete, what is somebody else's.
+    The meeting's, else the newest then that the provider knew: for its whole account, or for this tenant. Never
+    another, since its credentials would read, and delete, another tenant's objects.
     """
     of_meeting = select(Meeting.storage_target_id).where(Meeting.id == archive.meeting_id)
     if (found := session.execute(of_meeting).scalar_one()) is not None:

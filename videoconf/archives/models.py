@@ -20,7 +20,7 @@ _only_kept: dict[str, Any] = {
 }
 
 UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
-"""An archive of which nobody but the provider has a copy; as a text, since an index goes by it."""
+"""An archive that only the provider has a copy of. A string, because an index uses the same condition."""
 
 
 class Archive(Model):
@@ -49,7 +49,7 @@ class Archive(Model):
     archive_id: Mapped[str]
     name: Mapped[str | None]
     status: Mapped[str]
-    """The highest that the provider said; see :attr:`shown_status` for what callers are told."""
+    """The highest that the provider said; see :attr:`shown_status` for what callers see."""
     provider_status: Mapped[str]
     """The provider's own word."""
     provider_updated_at: Mapped[datetime | None]

@@ -27,7 +27,7 @@ class ArchiveFilter:
 
 
 class ListedArchive(NamedTuple):
-    """An archive in a list: what callers are told, named as the attributes of an archive and its meeting.
+    """An archive in a list: what callers see, named as the attributes of an archive and its meeting.
 
     A named tuple, because reading an attribute of a SQLAlchemy row takes four times as long.
     """
@@ -64,7 +64,7 @@ def newest_archive() -> ColumnElement[str | None]:
 def get_archive(session: Session, caller: Caller, archive_id: str, *, lock: bool = False) -> Archive:
     """Return an archive of the caller's tenant with its meeting; with ``lock``, for a change in this transaction.
 
-    :raises ArchiveNotFound: there is none, it is another tenant's, or it is deleted.
+    :raises ArchiveNotFound: the archive does not exist, belongs to another tenant, or is deleted.
     """
     # Ids are the providers': that two of them chose the same one is unlikely, and must not be an error.
     wanted = (visible_to(caller, Archive.tenant), Archive.deleted_on.is_(None), Archive.archive_id == archive_id)

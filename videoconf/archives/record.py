@@ -63,7 +63,7 @@ class Archives:
     def get(self, caller: Caller, archive_id: str) -> Archive:
         """Return an archive with its meeting.
 
-        :raises ArchiveNotFound: there is none in the caller's tenant, or it is deleted.
+        :raises ArchiveNotFound: the caller's tenant has no such archive, or it is deleted.
         """
         with read() as session:
             return get_archive(session, caller, archive_id)
@@ -80,9 +80,9 @@ class Archives:
     def start(self, caller: Caller, link: str, request: ArchiveRequest) -> Archive:
         """Start recording a meeting.
 
-        :raises MeetingNotFound: there is none; :class:`MeetingEnded`: also for a deleted one.
+        :raises MeetingNotFound: it does not exist; :class:`MeetingEnded`: also for a deleted one.
         :raises CapabilityUnsupported: its provider does no archiving by API.
-        :raises Conflict: nobody is connected, it is being recorded already, or its media cannot be recorded.
+        :raises Conflict: the meeting has no connection, it is being recorded already, or its media cannot be recorded.
         :raises ProviderError: with ``outcome_unknown`` it may be recorded; then it is found and listed later.
         """
         with read() as session:
@@ -125,7 +125,7 @@ class Archives:
     def stop(self, caller: Caller, archive_id: str) -> Archive:
         """Stop recording; one that has stopped stays as it is.
 
-        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: it is being deleted.
+        :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: it is being deleted.
         """
         with read() as session:
             archive = get_archive(session, caller, archive_id)
@@ -156,7 +156,7 @@ class Archives:
     def edit(self, caller: Caller, archive_id: str, changes: Mapping[str, Any]) -> None:
         """Change what is given of ``name`` and ``legal_hold``.
 
-        :raises ArchiveNotFound: there is none; :class:`ArchiveDeleting`: a hold comes too late.
+        :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: a hold comes too late.
         """
         with write() as session:
             archive = get_archive(session, caller, archive_id, lock=True)

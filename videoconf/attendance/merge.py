@@ -31,7 +31,7 @@ def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> da
 def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> None:
     """Merge that a connection was seen at ``at`` in the provider's own list: a sign of presence since ``connected_at``.
 
-    No event has told of a join, so there is none: the joining stays an inference. A provider whose clock is ahead may
+    No event reported a join, so the row gets none: the join stays an inference. A provider whose clock is ahead may
     say that the connection began after ``at``; it was there at ``at``, so it began then at the latest.
     """
     at = _required(sighting.at)
@@ -73,7 +73,7 @@ def _columns(event: ProviderEvent) -> dict[str, Any]:
 
 def _required(at: datetime | None) -> datetime:
     if at is None:
-        raise ValueError("an event without a time is no evidence")
+        raise ValueError("an event without a time is not evidence")
     return at
 
 

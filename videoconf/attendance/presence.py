@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, false, func, or_
@@ -81,7 +82,7 @@ class Connection(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time without a gap during which somebody was there."""
+    """A time without a gap during which an attendee was present."""
 
     joined: datetime
     left: datetime
@@ -115,7 +116,7 @@ class Attendee(NamedTuple):
         """Return when they were there, in order; connections that overlap or touch are one span."""
         spans: list[Span] = []
         known = [(one.joined, one.left or now, one) for one in self.connections if one.joined is not None]
-        for joined, left, one in sorted(known, key=lambda item: item[:2]):
+        for joined, left, one in sorted(known, key=itemgetter(0, 1)):
             new = Span(joined, left, one.left is None, one.join_inferred, one.inferred)
             if left < joined:  # there now, by a clock ahead of ours
                 continue
@@ -134,7 +135,10 @@ class Attendee(NamedTuple):
 
 def length(spans: Iterable[Span]) -> timedelta:
     """Return how long the spans are together."""
-    return sum([span.left - span.joined for span in spans], timedelta())
+    total = timedelta()
+    for span in spans:
+        total += span.left - span.joined
+    return total
 
 
 # --- the laws -------------------------------------------------------------------------------------------------------
@@ -231,19 +235,21 @@ def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Atten
 
 
 def _attendee(rows: list[Evidence], bounds: Bounds) -> Attendee:
-    pairs = [(row, reduce_connection(row, bounds)) for row in rows]
-    pairs.sort(key=_by_join)
-    names = [(row.name_at, row.name) for row in rows if row.name_at is not None and row.name is not None]
-    joins = [one.joined for _, one in pairs if one.joined is not None]
-    return Attendee(
-        attendee=rows[0].attendee,
-        name=min(names)[1] if names else None,
-        created_on=min(joins, default=None),
-        modified_on=max([row.last_evidence for row in rows]),
-        connections=tuple([one for _, one in pairs]),
-    )
-
-
-def _by_join(pair: tuple[Evidence, Connection]) -> tuple[datetime, str]:
-    evidence, connection = pair
-    return connection.joined or evidence.last_evidence, connection.id
+    connections: list[tuple[datetime, str, Connection]] = []
+    name, named_at, created_on = None, None, None
+    modified_on = rows[0].last_evidence
+    for row in rows:
+        one = reduce_connection(row, bounds)
+        connections.append((one.joined or row.last_evidence, one.id, one))
+        if (
+            row.name is not None
+            and row.name_at is not None
+            and (named_at is None or (row.name_at, row.name) < (named_at, name))
+        ):
+            name, named_at = row.name, row.name_at
+        if one.joined is not None and (created_on is None or one.joined < created_on):
+            created_on = one.joined
+        if row.last_evidence > modified_on:
+            modified_on = row.last_evidence
+    connections.sort()
+    return Attendee(rows[0].attendee, name, created_on, modified_on, tuple([one for *_, one in connections]))

@@ -76,7 +76,7 @@ class Attendance:
 
         With ``active``, only those who are, or are not, there now.
 
-        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        :raises MeetingNotFound: no meeting of the tenant has this link.
         """
         with read(snapshot=True) as session:
             meeting, bounds = self._get(session, caller, link)
@@ -89,7 +89,7 @@ class Attendance:
     def whole(self, caller: Caller, link: str, *, active: bool | None) -> Iterator[AttendeeList]:
         """Give all of a meeting's attendees, in bounded memory; to be gone through within the block.
 
-        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        :raises MeetingNotFound: no meeting of the tenant has this link.
         """
         found = load_connections(caller, link)
         if found is None:
@@ -109,7 +109,7 @@ class Attendance:
     def report(self, caller: Caller, link: str, rule: PresenceRule) -> Iterator[Report]:
         """Give a meeting's report, in bounded memory; its rows are to be gone through within the block.
 
-        :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+        :raises MeetingNotFound: no meeting of the tenant has this link.
         """
         with read(snapshot=True) as session:  # gone through twice, for the totals and for the rows, which must agree
             meeting, bounds = self._get(session, caller, link)
@@ -175,14 +175,14 @@ def find_meeting(session: Session, caller: Caller, link: str) -> Any:
 def load_connections(caller: Caller, link: str) -> tuple[Any, list[Evidence]] | None:
     """Return what :func:`find_meeting` does, and the meeting's connections in no order, in one query.
 
-    Of a meeting that has more than :data:`LOADED_AT_ONCE`, one more than these.
+    At most one more than :data:`LOADED_AT_ONCE`, so that the caller sees that there are more.
     """
     with statements() as connection:
         rows = connection.execute(_FIND_WITH_CONNECTIONS, {"link": link, **caller.scope}).all()
     if not rows:
         return None
-    nobody = rows[0].connection_id is None
-    return rows[0], [] if nobody else [Evidence._make(row[: len(_EVIDENCE)]) for row in rows]
+    is_empty = rows[0].connection_id is None
+    return rows[0], [] if is_empty else [Evidence._make(row[: len(_EVIDENCE)]) for row in rows]
 
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:

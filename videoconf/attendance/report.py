@@ -15,10 +15,10 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class PresenceRule:
-    """How long somebody must have been there to count as present; without either, having been there suffices."""
+    """How long an attendee must have been present to count; without either, any presence counts."""
 
     minimum_share: float | None = None
-    """Of the meeting's length, 0 to 1."""
+    """Share of the meeting's length, 0 to 1."""
     minimum_seconds: int | None = None
 
     def is_met(self, total: timedelta, meeting_length: timedelta) -> bool:
@@ -34,9 +34,9 @@ class MeetingTotals:
     started_on: datetime | None
     """The first join of all."""
     ended_on: datetime | None
-    """The last leave of all; None while somebody is there, or when nobody ever was."""
+    """The last leave of all; None while an attendee is present, or when none ever was."""
     length: timedelta
-    """The time during which anybody was there: a room that lies empty is no meeting."""
+    """The time during which at least one attendee was present; an empty room does not count."""
     attendees: int
     connections: int
     peak: int
@@ -53,7 +53,7 @@ class Row:
     spans: list[Span]
     total: timedelta
     share: float
-    """Of the meeting's length, 0 to 1."""
+    """Share of the meeting's length, 0 to 1."""
     present: bool
 
 
@@ -63,7 +63,7 @@ def share(total: timedelta, meeting_length: timedelta) -> float:
 
 
 def reduce_totals(attendees: Iterable[Attendee], now: datetime) -> MeetingTotals:
-    """Add up a meeting. Of each presence only its two ends are kept, so that memory is no matter."""
+    """Add up a meeting. Stores only the two ends of each presence, so memory stays small."""
     joins, leaves = array("q"), array("q")  # microseconds
     people = connections = 0
     first_join: datetime | None = None

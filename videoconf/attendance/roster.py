@@ -1,8 +1,8 @@
 """Finding lost webhooks: the evidence is compared with the provider's own list of who is connected.
 
-Somebody whom the list shows and no webhook told of is there since the list says, marked as inferred. Somebody whom two
+A connection that the list shows and no webhook reported is present since the list says, inferred. A connection that two
 lists in a row do not show has left at the first of them, inferred: one list is not enough, since such lists lag behind.
-A list that may miss somebody only ever adds. Webhooks that come late have the last word: see the laws in
+A list that may be incomplete only adds. Webhooks that come late have the last word: see the laws in
 :mod:`videoconf.attendance.presence`.
 """
 
@@ -57,7 +57,7 @@ class RosterReconciler:
         self._clock = clock
 
     def run(self) -> None:
-        """Ask about the meetings at which somebody may be, the longest unasked first. A provider that fails is left."""
+        """Ask about the meetings that may have participants, the longest unasked first. Skip a provider that fails."""
         until = time.monotonic() + RUN_SECONDS
         failed: set[str] = set()
         for meeting in self._due():
@@ -73,7 +73,7 @@ class RosterReconciler:
                     failed.add(meeting.provider)
 
     def _due(self) -> list[Any]:
-        """Return meetings with somebody there, and those that began lately: their first join may be what is lost."""
+        """Return meetings with participants, and those that began lately: their first join may be lost."""
         keys = [provider.key for provider in self._providers.with_capability(Capability.ROSTER)]
         silent_since = self._clock() - self._cap
         somebody_there = (
@@ -122,7 +122,7 @@ class RosterReconciler:
         found_again = [id for id, row in there.items() if id in listed and row.missed_on is not None]
         _update(session, meeting.id, found_again, observed_on, missed_on=None)
         for id, one in listed.items():
-            # What a list repeats is no news, until the connection would be given up for its silence.
+            # A repeated listing adds nothing, until the connection would count as gone by silence.
             if id not in there or id in found_again or there[id].last_evidence < observed_on - self._cap / 2:
                 _see(session, meeting.id, one, observed_on)
         if roster.complete:

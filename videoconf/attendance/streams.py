@@ -62,7 +62,7 @@ _THERE = (
 
 
 def _merge_statement(dialect: Any) -> Insert:
-    # Nothing is added to somebody who was erased.
+    # A person who was erased gets no new streams.
     new_row = select(
         c.meeting_id,
         c.connection_id,

@@ -101,7 +101,7 @@ def dev(ctx: click.Context, port: int) -> None:
 
 
 def _bound(port: int) -> socket.socket:
-    """Take the port. Nobody can connect before the server listens."""
+    """Bind the port. No client can connect before the server listens."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -187,7 +187,9 @@ def _storage(parts: Services) -> Iterator[Finding]:
             parts.targets.open(row.id).probe()
         except VideoconfError as error:
             said = f"{row.kind} does not work: {error.detail} ({error.code})"
-            yield Finding(Level.WARNING, part, said, "Archives wait for it. Set the storage target anew if it is gone.")
+            yield Finding(
+                Level.WARNING, part, said, "Archives wait for it. Set the storage target again if it is gone."
+            )
         else:
             yield Finding(Level.OK, part, f"{row.kind} was written, read and deleted from")
 

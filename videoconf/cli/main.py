@@ -31,7 +31,7 @@ from videoconf.tenancy import Caller
 
 
 class CommandGroup(AppGroup):
-    """Our own commands, and those of the installed plugins. What is wrong is told in sentences, never by a trace."""
+    """Our own commands, and those of the installed plugins. Errors are sentences, never tracebacks."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -170,7 +170,7 @@ def export(ctx: click.Context, attendee: str, tenant: str | None, actor: str) ->
 @by_operator
 @click.pass_context
 def erase(ctx: click.Context, attendee: str, tenant: str | None, actor: str) -> None:
-    """Take a person's id and name off all their connections. There is no way back."""
+    """Take a person's id and name off all their connections. This cannot be undone."""
     app = _app(ctx)
     with app.app_context():
         erased = services(app).persons.erase(_operator(app, actor, tenant), attendee)

@@ -26,4 +26,4 @@ def rotate_keys(ctx: click.Context) -> None:
                 f"A key that stored credentials need is not configured (ids of the missing: {missing}). What comes"
                 " before it is done; nothing was lost."
             ) from error
-    click.echo(f"Encrypted anew with key {credentials.newest_key_id}: {rotated}. No other key is needed any more.")
+    click.echo(f"Encrypted with key {credentials.newest_key_id}: {rotated}. The other keys can be removed.")

@@ -10,7 +10,7 @@ from sqlalchemy import Delete, Update
 from videoconf.db.transactions import write
 
 ROWS_PER_BATCH = 1000
-"""Few enough that a batch is over in milliseconds, and nobody waits for it."""
+"""Few enough that a batch takes milliseconds and blocks no other writer for long."""
 RUN_SECONDS = 15.0
 """How long one recurring job may take: less than a server that stops waits for its jobs."""
 

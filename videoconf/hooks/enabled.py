@@ -91,7 +91,7 @@ def enable_providers(
 ) -> Providers:
     """Make the listed providers, each with a context of its own.
 
-    What is wrong with one is kept as a fault, so that all faults are told at once; one that hangs is left behind.
+    A fault of one provider is collected, so that all faults are reported at once; a provider that hangs is abandoned.
     """
     by_key: dict[str, ProviderPort] = {}
     faults: list[str] = []

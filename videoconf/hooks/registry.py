@@ -144,7 +144,7 @@ def _check_storage_target(cls: type[StorageTarget]) -> None:
 
 def _check_command(command: click.Command) -> None:
     if not isinstance(command, click.Command):
-        raise TypeError(f"{command!r} is no command")
+        raise TypeError(f"{command!r} is not a command")
 
 
 def undeclared_capabilities(provider: Provider) -> list[str]:

@@ -191,7 +191,7 @@ class Jobs:
     def attempt(self, job: ClaimedJob) -> None:
         """Run a claimed job now and store how it ended, as :meth:`run` does; then raise what the handler raised.
 
-        For a caller that is told how the first attempt went, while the job stays for the next.
+        For a caller that wants the result of the first attempt, while the job stays for the next.
         """
         if (error := self._run(job)) is not None:
             raise error

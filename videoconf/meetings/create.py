@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 ENCRYPTION_EXCLUDES_ARCHIVING = "An end-to-end encrypted meeting cannot be archived."
 NOT_EXECUTED = (ProviderUnavailable, ProviderBusy, ProviderRateLimited, ProviderAuthFailed)
-"""Failures after which there certainly is no session, so that another provider may be asked."""
+"""Failures that certainly left no session, so that another provider may be asked."""
 ABANDONED_SECONDS = 300.0
 """How long the client of a creation that was cut off has to come again and complete it, before it is taken back."""
 BATCH = 20
@@ -136,7 +136,7 @@ class Creation:
         return provider
 
     def _can(self, provider: ProviderPort, new: NewMeeting) -> bool:
-        # One whose rooms exist just in time cannot be seen to work now; it is no proof that it would stand in.
+        # One whose rooms exist just in time cannot be seen to work now; so it does not prove that it would work.
         return provider.is_eager and all(provider.can(capability) for capability, _ in _needed(new))
 
     # --- the row, the session, the row --------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Creation:
         return _Begun(transaction.execute(_INSERT, row).scalar_one(), link, provider, caller, claim)
 
     def _open_session(self, begun: _Begun, new: NewMeeting) -> None:
-        """Give a new meeting its session; take its row back when there certainly is none."""
+        """Give a new meeting its session; take its row back when the provider certainly made none."""
         request = SessionRequest(begun.link, new.enable_archiving, new.end_to_end_encryption, new.provider_options)
         stand_ins = self._stand_ins(begun.provider, new)
         try:

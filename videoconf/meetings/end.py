@@ -52,7 +52,7 @@ class Ending:
     def delete(self, caller: Caller, link: str) -> None:
         """Delete a meeting softly; one that runs is ended first.
 
-        :raises MeetingNotFound: there is none, or it is deleted already.
+        :raises MeetingNotFound: the meeting does not exist, or is deleted already.
         """
         job = None
         with write() as session:

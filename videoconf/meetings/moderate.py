@@ -24,11 +24,11 @@ class Moderation:
 
     Nothing is stored but the audit entry: who is there, and until when, is for webhooks to say.
 
-    :raises MeetingNotFound: there is none of this link, or it is another tenant's.
+    :raises MeetingNotFound: no meeting of the tenant has this link.
     :raises MeetingEnded: also for a deleted meeting.
-    :raises CapabilityUnsupported: the provider moderates nobody.
-    :raises ConnectionNotFound: nobody was ever connected to the meeting under this id.
-    :raises ProviderError: with ``outcome_unknown`` it may have happened all the same, and the audit trail says so.
+    :raises CapabilityUnsupported: the provider cannot moderate.
+    :raises ConnectionNotFound: the meeting never had a connection with this id.
+    :raises ProviderError: with ``outcome_unknown`` it may have happened anyway, and the audit trail says so.
     """
 
     def __init__(self, providers: Providers) -> None:
@@ -44,7 +44,7 @@ class Moderation:
         """Mute what one connection sends, or without one what everybody sends at this moment. Idempotent."""
         meeting, moderator = self._find_moderator(caller, link, connection_id)
         if meeting.session_id is None:
-            return  # the room exists just in time, and it was no time for it yet: nobody is there
+            return  # the room is made with the first token, and none was issued yet
         streams: dict[str, list[str]] = {}
         if connection_id is not None:
             with read() as session:

@@ -11,7 +11,7 @@ from videoconf.providers import Clock
 def check_schedule_time(time: datetime | None, clock: Clock) -> None:
     """Check the time of a meeting that is scheduled.
 
-    :raises ValidationFailed: there is none, or it is past.
+    :raises ValidationFailed: the time is missing, or past.
     """
     if time is None:
         raise ValidationFailed(errors={"scheduleTime": ["A scheduled meeting needs a time."]})

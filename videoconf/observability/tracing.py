@@ -201,7 +201,7 @@ class Tracing:
         """Enclose a block in a span, whose trace the log lines of the block name."""
         from opentelemetry.trace import format_trace_id
 
-        # An exception's text is for the log, where it is told without what it may repeat.
+        # An exception's text belongs to the log, which redacts it.
         started = self._tracer.start_as_current_span(
             name, context, kind, attributes, record_exception=False, set_status_on_exception=False
         )

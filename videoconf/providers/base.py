@@ -145,7 +145,7 @@ class Archiving(ABC):
     def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
         """Start recording. Not idempotent.
 
-        :raises ProviderConflict: nobody is connected, or it is being recorded already (``provider_code`` says which).
+        :raises ProviderConflict: the session has no connection, or is being recorded already (see ``provider_code``).
         """
 
     @abstractmethod
@@ -156,7 +156,7 @@ class Archiving(ABC):
     def get_archive(self, archive_id: str) -> ArchiveState:
         """Read one archive.
 
-        :raises ProviderResourceNotFound: there is none.
+        :raises ProviderResourceNotFound: it does not exist.
         """
 
     @abstractmethod
@@ -178,7 +178,7 @@ class DownloadsArchives(ABC):
     def archive_url(self, archive_id: str) -> SignedUrl:
         """Ask for a URL by which anybody can read an archive for a while, by a plain GET and in ranges. Never cached.
 
-        :raises ProviderResourceNotFound: there is no such archive.
+        :raises ProviderResourceNotFound: the archive does not exist.
         :raises ProviderConflict: it cannot be read: not yet, or no longer.
         """
 
@@ -189,7 +189,7 @@ class DownloadsArchives(ABC):
         The deadline in force holds until this returns; reading is bounded by the peer's silences alone. An end that
         comes too early is an error of reading (:class:`ProviderError`), never an end.
 
-        :raises ProviderResourceNotFound: there is no such archive.
+        :raises ProviderResourceNotFound: the archive does not exist.
         :raises ProviderConflict: it cannot be read: not yet, or no longer.
         """
 

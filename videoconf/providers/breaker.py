@@ -32,7 +32,7 @@ OPEN_JITTER = 0.2
 MISCONFIGURED_SECONDS = 60.0
 REFUSALS_IN_A_ROW = 3
 PROBE_UNDER_WAY_SECONDS = 1.0
-"""What callers are told to wait while a probe is under way."""
+"""The ``Retry-After`` for callers while a probe is under way."""
 
 
 class BreakerState(StrEnum):

@@ -36,7 +36,7 @@ class SessionCreation(StrEnum):
     EAGER = "eager"
     """With the meeting: rooms last until they are used."""
     JUST_IN_TIME = "just_in_time"
-    """With the first token: rooms that nobody enters soon are gone again."""
+    """With the first token, because the vendor deletes rooms that stay empty."""
 
 
 class WebhookAuthentication(StrEnum):

@@ -40,7 +40,7 @@ def cleaned_event(event: ProviderEvent) -> ProviderEvent:
     fail repeats them for a day, or stops sending.
 
     :raises ValueError: an id cannot be kept as it is (changing it could make two connections one), or an archive has
-        none that can be used. Of what is no event at all, any other error of reading it.
+        no usable id. A value that is not an event raises any other error.
     """
     for name, longest in (
         ("session_id", LONGEST_TEXT),
@@ -67,7 +67,7 @@ def cleaned_event(event: ProviderEvent) -> ProviderEvent:
 def cleaned_connection(one: RosterConnection) -> RosterConnection:
     """Return a connection of a roster as both databases take it. What cannot be kept beside its id is left out.
 
-    :raises ValueError: its id cannot be kept as it is. Of what is no connection at all, any other error of reading it.
+    :raises ValueError: its id cannot be stored unchanged. A value that is not a connection raises any other error.
     """
     id = one.connection_id
     if not (id and _is_usable(id, LONGEST_TEXT)):
@@ -86,7 +86,7 @@ def _is_usable(id: str, longest: int) -> bool:
 def cleaned_archive(said: ArchiveState) -> ArchiveState:
     """Return the statement as both databases take it, without anything in its metadata that gives access.
 
-    :raises ValueError: its id is none that we could serve, or a time is not aware.
+    :raises ValueError: its id cannot stand in a path, or a time is not aware.
     """
     if not ARCHIVE_ID.fullmatch(said.archive_id):
         raise ValueError("the archive's id is empty, too long or no part of a path")

@@ -37,11 +37,11 @@ def open_download(connections: Connections, url: str, deadline: float) -> Binary
     try:
         target = parse_url(url)
         if target.scheme not in ("http", "https") or not target.host:
-            raise ProviderBadResponse("The video provider gave a URL that is none.")
+            raise ProviderBadResponse("The video provider returned an invalid URL.")
         origin = Origin(target.scheme, target.host.strip("[]"), target.port)
         with ExitStack() as stack:
             connection = stack.enter_context(connections.use(origin, deadline))
-            stack.callback(connection.close)  # what is not read to its end is no connection to be used again
+            stack.callback(connection.close)  # a connection with an unread answer cannot be reused
             connection.request("GET", target.request_uri, headers=HEADERS, preload_content=False)
             response = stack.enter_context(closing(connection.getresponse()))
             if response.status != 200:

@@ -48,7 +48,7 @@ from videoconf.providers.breaker import Verdict
 from videoconf.providers.connection import NotSent
 
 RETRY_AFTER_SECONDS = 5.0
-"""What callers are told to wait when the provider does not say."""
+"""The ``Retry-After`` for callers when the provider gives none."""
 LONGEST_RETRY_AFTER_SECONDS = 60.0
 MESSAGE_CHARACTERS = 200
 LEAST_REDACTED_CHARACTERS = 6
@@ -82,7 +82,7 @@ def error_of_exchange(failure: Exception) -> ProviderError:
 
 
 def error_of_status(status: int, headers: Mapping[str, str], body: bytes, sent: Iterable[str]) -> ProviderError:
-    """Return the error for an answer that nobody wants.
+    """Return the error for an unsuccessful answer.
 
     :param headers: names in lower case.
     :param body: where the provider's own code and message are looked for; anything else in it is dropped.

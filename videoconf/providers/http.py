@@ -65,7 +65,7 @@ class Answer:
     def json(self) -> Any:
         """Parse the body. The shape is the caller's to check.
 
-        :raises ProviderBadResponse: it is not JSON, is nested too deep, or holds a number that is none.
+        :raises ProviderBadResponse: it is not JSON, is nested too deep, or holds an invalid number.
         """
         try:
             return loads(self.body, parse_constant=_finite, parse_float=_finite)
@@ -82,7 +82,7 @@ class CallOutcome:
     method: str
     host: str
     status: int | None
-    """Of the latest answer; None where there was none."""
+    """The status of the latest answer; None without an answer."""
     outcome: str
     """``ok``, or the code of the error that was raised."""
     attempts: int
@@ -198,7 +198,7 @@ class GuardedClient:
         :param url: absolute, ``http`` or ``https``; what goes into its path is quoted by the caller.
         :param operation: short name for logs and metrics, like ``archive.start``.
         :param idempotent: the provider may get this request more than once.
-        :param headers: a callable is asked anew for each attempt, so that a short-lived token is always fresh;
+        :param headers: a callable is called for each attempt, so that a short-lived token is always fresh;
             what it raises passes through.
         :param json: body, sent as ``application/json``.
         :param form: body, sent as ``application/x-www-form-urlencoded``; at most one of the two.

@@ -104,7 +104,7 @@ class ProviderPort:
     def ensure_session(self, request: SessionRequest) -> SessionRef:
         """Return the provider's session for a meeting; to be called outside any transaction.
 
-        :raises ProviderError: there is none. With ``outcome_unknown`` an unused one may be left there.
+        :raises ProviderError: no session was made. With ``outcome_unknown`` an unused one may exist.
         """
         ref = self._of_type(SessionRef, self._call("ensure_session", request), "ensure_session")
         if not all(isinstance(text, str) and SESSION_ID.fullmatch(text) for text in (ref.account, ref.session_id)):

@@ -63,7 +63,7 @@ class TokenRequest:
     role: Role
     expires_at: datetime
     attendee: str | None = None
-    """Stable id of the person; None for somebody anonymous."""
+    """Stable id of the person; None for an anonymous participant."""
     name: str | None = None
     """Display name."""
     data: str | None = None
@@ -117,7 +117,7 @@ class EventKind(StrEnum):
     ACTIVITY = "activity"
     """A connection did something (published, stopped publishing, muted): it proves presence and never ends it."""
     SESSION_CLOSED = "session_closed"
-    """The room closed and everybody in it is gone; the meeting goes on if somebody comes again."""
+    """The room closed and its participants are gone; the meeting goes on if one returns."""
     ARCHIVE = "archive"
     """An archive reached a state."""
     IGNORED = "ignored"
@@ -196,7 +196,7 @@ class ProviderEvent:
 
 @dataclass(frozen=True)
 class RosterConnection:
-    """Somebody who is connected now, by the provider's own list."""
+    """A connection that the provider lists now."""
 
     connection_id: str
     attendee: str | None = None
@@ -210,7 +210,7 @@ class Roster:
 
     connections: Sequence[RosterConnection]
     complete: bool
-    """False where the list may miss somebody (silent viewers): then absence proves nothing."""
+    """False where the list may be incomplete (silent viewers): then absence proves nothing."""
 
 
 @dataclass(frozen=True)

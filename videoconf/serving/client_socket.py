@@ -7,7 +7,7 @@ import math
 import select
 import socket
 import time
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from videoconf.serving.request import LOOKED_AT_BYTES
@@ -15,11 +15,37 @@ from videoconf.serving.request import LOOKED_AT_BYTES
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-BRISK_SECONDS = 1.0
-"""A thread waits this long for a client that reads slowly; any longer only in one of few places."""
 SLOW_SECONDS = 30.0
 """The longest wait for one answer. Time decides, because the kernel buffers what the client has not read."""
+HELD_BYTES = 2 << 20
+"""How much of one answer is held in memory for a client that reads slowly."""
+HELD_BYTES_OF_WORKER = 32 << 20
 FILE_CHUNK_BYTES = 64 << 10
+
+
+class SlowReaders:
+    """What a worker spends on clients that read slowly: memory for answers, and some threads. Thread-safe.
+
+    :param places: how many threads may wait for clients where the memory does not suffice.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.places = BoundedSemaphore(places)
+        self._lock = Lock()
+        self._held_bytes = 0
+
+    def hold(self, count: int) -> bool:
+        """Take memory; return whether there is enough."""
+        with self._lock:
+            if self._held_bytes + count > HELD_BYTES_OF_WORKER:
+                return False
+            self._held_bytes += count
+            return True
+
+    def release(self, count: int) -> None:
+        """Give memory back."""
+        with self._lock:
+            self._held_bytes -= count
 
 
 class ClientSocket(socket.socket):
@@ -31,20 +57,24 @@ class ClientSocket(socket.socket):
     """
 
     read_until: float | None = None
-    _slow_readers: BoundedSemaphore
+    _slow_readers: SlowReaders
+    _held: bytearray
     _has_place = False
     _waited_seconds = 0.0
 
     @classmethod
-    def take_over(cls, accepted: socket.socket, slow_readers: BoundedSemaphore) -> ClientSocket:
-        """Return the socket for a connection.
-
-        :param slow_readers: places for threads that wait for clients which read slowly.
-        """
+    def take_over(cls, accepted: socket.socket, slow_readers: SlowReaders) -> ClientSocket:
+        """Return the socket for a connection."""
         taken = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         socket.socket.setblocking(taken, False)
         taken._slow_readers = slow_readers
+        taken._held = bytearray()
         return taken
+
+    @property
+    def holds_answer(self) -> bool:
+        """Whether the end of an answer waits for the client to read; see :meth:`flush`."""
+        return bool(self._held)
 
     def peek(self) -> bytes:
         """Return what has arrived, without reading it; empty at the end.
@@ -59,7 +89,7 @@ class ClientSocket(socket.socket):
         self._waited_seconds = 0.0
         if self._has_place:
             self._has_place = False
-            self._slow_readers.release()
+            self._slow_readers.places.release()
 
     def setblocking(self, flag: bool) -> None:
         """Do nothing: gunicorn makes a socket block for a thread, but this one waits by itself."""
@@ -78,28 +108,34 @@ class ClientSocket(socket.socket):
             except BlockingIOError:
                 left = 0.0 if self.read_until is None else self.read_until - time.monotonic()
                 if left <= 0:
-                    _give_up("the body did not arrive in time")
+                    self._give_up("the body did not arrive in time")
                 self._poll(select.POLLIN, left)
             except TimeoutError:  # the kernel gave the connection up: TCP_USER_TIMEOUT
-                _give_up("the client is gone")
+                self._give_up("the client is gone")
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Send everything; wait for a client that reads slowly within bounds.
+        """Send; hold what the client is not ready to read, or wait for it where there is no memory left.
 
         :raises ConnectionResetError: the client reads too slowly.
         """
         view = memoryview(data).cast("B")
-        while True:
-            try:
-                sent = super().send(view, flags)
-            except BlockingIOError:
-                sent = 0
-            except TimeoutError:
-                _give_up("the client is gone")
-            if sent == len(view):
-                return
-            view = view[sent:]
-            self._wait_for_reader()
+        if not self._held:
+            view = view[self._send(view) :]
+        if not len(view):
+            return
+        if len(self._held) + len(view) <= HELD_BYTES and self._slow_readers.hold(len(view)):
+            self._held += view
+            return
+        try:
+            while self._held:
+                self._wait_for_reader()
+                self.flush()
+            while len(view):
+                self._wait_for_reader()
+                view = view[self._send(view) :]
+        except OSError:
+            self.discard()
+            raise
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file by :meth:`sendall`: the system call for it cannot be bounded."""
@@ -110,14 +146,38 @@ class ClientSocket(socket.socket):
             left -= len(chunk)
         return int(file.tell()) - offset
 
+    def flush(self) -> bool:
+        """Send what is held, as far as the client is ready to read; return whether that was all.
+
+        :raises OSError: the client is gone.
+        """
+        with memoryview(self._held) as view:
+            count = self._send(view)
+        del self._held[:count]
+        self._slow_readers.release(count)
+        return not self._held
+
+    def discard(self) -> None:
+        """Drop what is held."""
+        self._slow_readers.release(len(self._held))
+        self._held.clear()
+
+    def _send(self, view: memoryview) -> int:
+        try:
+            return super().send(view)
+        except BlockingIOError:
+            return 0
+        except TimeoutError:
+            return self._give_up("the client is gone")
+
     def _wait_for_reader(self) -> None:
-        if self._waited_seconds >= BRISK_SECONDS and not self._has_place:
-            if not self._slow_readers.acquire(blocking=False):
-                _give_up("too many clients read slowly")
+        if not self._has_place:
+            if not self._slow_readers.places.acquire(blocking=False):
+                self._give_up("too many clients read slowly")
             self._has_place = True
-        left = (SLOW_SECONDS if self._has_place else BRISK_SECONDS) - self._waited_seconds
+        left = SLOW_SECONDS - self._waited_seconds
         if left <= 0:
-            _give_up("the client reads too slowly")
+            self._give_up("the client reads too slowly")
         began = time.monotonic()
         self._poll(select.POLLOUT, left)
         self._waited_seconds += time.monotonic() - began
@@ -127,6 +187,5 @@ class ClientSocket(socket.socket):
         poller.register(self, event)
         poller.poll(seconds * 1000)
 
-
-def _give_up(reason: str) -> NoReturn:
-    raise ConnectionResetError(errno.ECONNRESET, reason)
+    def _give_up(self, reason: str) -> NoReturn:
+        raise ConnectionResetError(errno.ECONNRESET, reason)

@@ -19,13 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from sched import Event, scheduler
-from threading import BoundedSemaphore
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from videoconf.serving.balance import Slot
-from videoconf.serving.client_socket import ClientSocket
+from videoconf.serving.client_socket import SLOW_SECONDS, ClientSocket, SlowReaders
 from videoconf.serving.request import Need, find_need
 
 WAIT_SECONDS = 0.001
@@ -75,9 +74,10 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._due_at = math.inf
         self._arriving: dict[Any, _Arriving] = {}
         self._closing: dict[Any, int] = {}
+        self._delivering: dict[Any, Any] = {}
         self._few_threads = max(1, self.cfg.threads // 4)
         self._body_readers = 0
-        self._slow_readers = BoundedSemaphore(self._few_threads)
+        self._slow_readers = SlowReaders(self._few_threads)
         self._is_stopping = False
         self._to_spare = 0
 
@@ -134,7 +134,7 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         except OSError as error:
             if error.errno not in OUT_OF_RESOURCES:
                 raise
-            if not (self._closing or self._arriving or self.keepalived_conns):
+            if not (self._closing or self._arriving or self._delivering or self.keepalived_conns):
                 self.log.warning("cannot accept a connection: %s", error)
             self._to_spare = SPARED_AT_ONCE
             self._leave_for(SCARCE_SECONDS, listener)
@@ -238,6 +238,12 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             if conn.sock.read_until is not None:
                 self._body_readers -= 1
             conn.sock.end_request()
+            if conn.sock.holds_answer:
+                self._deliver(conn, fs)
+                return
+        self._go_on(conn, fs)
+
+    def _go_on(self, conn: Any, fs: Any) -> None:
         if fs.cancelled() or fs.exception() is not None or not fs.result():
             self._close_gently(conn)
         elif isinstance(conn.sock, ClientSocket) and not self.alive:
@@ -246,6 +252,30 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self.enqueue_req(conn)
         else:
             super().finish_request(conn, fs)
+
+    def _deliver(self, conn: Any, fs: Any) -> None:
+        """Send the end of an answer as the client reads it."""
+        try:
+            self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._on_writable, conn))
+        except (OSError, ValueError):  # a thread has closed it
+            self._drop(conn)
+            return
+        self._delivering[conn] = fs
+        self._timers.enter(SLOW_SECONDS, 0, self._end_delivery, (conn, fs))
+
+    def _on_writable(self, conn: Any, _: Any) -> None:
+        try:
+            if not conn.sock.flush():
+                return
+        except OSError:
+            self._drop(conn)
+            return
+        self.poller.unregister(conn.sock)
+        self._go_on(conn, self._delivering.pop(conn))
+
+    def _end_delivery(self, conn: Any, fs: Any) -> None:
+        if self._delivering.get(conn) is fs:
+            self._drop(conn)
 
     def _refuse(self, conn: Any, status: str) -> None:
         with suppress(OSError):
@@ -282,19 +312,24 @@ class BalancedWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def _drop(self, conn: Any) -> None:
         self._arriving.pop(conn, None)
+        self._delivering.pop(conn, None)
+        if isinstance(conn.sock, ClientSocket):
+            conn.sock.discard()
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1
         conn.close()
 
     def _close_oldest(self) -> None:
-        """Close the connection that can be spared most: one that closes, sends its request slowly, or is idle."""
+        """Close the connection that can be spared most: one that closes, sends or reads slowly, or is idle."""
         if self._closing:
             self._finish_closing(next(iter(self._closing)))
         elif self._arriving:
             arriving = next(iter(self._arriving.values()))
             self._forget(arriving)
             self._drop(arriving.connection)
+        elif self._delivering:
+            self._drop(next(iter(self._delivering)))
         elif self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0.0
             self.murder_keepalived()

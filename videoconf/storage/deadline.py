@@ -22,5 +22,5 @@ def storage_deadline(seconds: float) -> Iterator[None]:
 
 
 def storage_seconds_left() -> float:
-    """Return the seconds until the deadline in force (0.0 when it has passed); infinity where there is none."""
+    """Return the seconds until the deadline in force (0.0 when it has passed); infinity without a deadline."""
     return max(0.0, _deadline.get() - time.monotonic())

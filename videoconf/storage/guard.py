@@ -47,7 +47,7 @@ NEVER = tuple(
         "ff00::/8",
     )
 )
-"""Addresses that nobody's storage is on, whatever the settings say."""
+"""Addresses that are never allowed, whatever the settings say."""
 
 NOT_PUBLIC = tuple(
     ip_network(network)
@@ -70,7 +70,7 @@ NOT_PUBLIC = tuple(
         "fec0::/10",
     )
 )
-"""Addresses of somebody's own network, or of none: for hosts that the operator has named in full."""
+"""Private and unassigned addresses: for hosts that the operator has named in full."""
 
 TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 """IPv6 addresses whose last 32 bits are the IPv4 address that they lead to."""
@@ -129,13 +129,13 @@ class EndpointGuard:
     def check_host(self, host: str, port: int) -> None:
         """Check a host by its name alone.
 
-        :raises StorageEndpointRefused: the operator has not allowed it, or it is no proper name.
+        :raises StorageEndpointRefused: the operator has not allowed it, or it is not a valid name.
         """
         if self.is_own_machine(host):
             return
         address = _find_address(host)
         if address is None and (not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2])):
-            raise StorageEndpointRefused("The endpoint's host is no proper name.")
+            raise StorageEndpointRefused("The endpoint's host is not a valid name.")
         if not self._is_named(host, port) and not self._is_matched(host, port):
             raise StorageEndpointRefused(
                 "The endpoint's host or port is not among those that VIDEOCONF_STORAGE_HOSTS allows."

@@ -1,8 +1,8 @@
-"""Changing a tenant's storage target: it is probed, every provider is told, and only then it is in force.
+"""Change a tenant's storage target: probe it, configure every provider, and only then put it in force.
 
-A change is a row that is ``pending`` while the target is probed and the providers are told, so that of two changes of
+A change is a row that is ``pending`` while the target is probed and providers are configured, so that of two changes of
 one tenant the second is refused. What is in force is the one ``active`` row; it stays so until another has worked, and
-a provider that may have taken what was then refused is told again by a job.
+a job configures a provider again that may have accepted what was then refused.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class TargetChanges:
         :param configuration: as the kind's schema loaded it.
         :raises CapabilityUnsupported: every enabled provider has its target set elsewhere.
         :raises StorageConflict: the tenant may not, or another change is under way.
-        :raises EncryptionNotConfigured: there is no key to store credentials with.
-        :raises StorageEndpointRefused: its host is none to connect to.
+        :raises EncryptionNotConfigured: no key is configured.
+        :raises StorageEndpointRefused: the service does not connect to its host.
         :raises StorageTargetRejected: it does not work, or a provider refuses it; :class:`StorageTimeout`: it does not
             answer; :class:`ProviderError`: a provider does not. What was in force stays so.
         """
@@ -105,7 +105,7 @@ class TargetChanges:
     def get_kind(self, name: object) -> type[StorageTarget]:
         """Return the kind of a wire name.
 
-        :raises ValidationFailed: there is none that may be set.
+        :raises ValidationFailed: no kind of target may be set.
         """
         for kind in self._targets.kinds.values():
             if kind.wire_name == name:
@@ -253,9 +253,9 @@ class TargetChanges:
     # --- remove -------------------------------------------------------------------------------------------------
 
     def remove(self, caller: Caller) -> None:
-        """Let archives stay with the provider again. Committed here first; a provider that is down is told by a job.
+        """Let archives stay with the provider again. Committed here first; a job configures a provider that is down.
 
-        :raises StorageTargetNotFound: there is none; :class:`StorageConflict`: the tenant may not, or another change
+        :raises StorageTargetNotFound: none is in force; :class:`StorageConflict`: the tenant may not, or another change
             is under way.
         """
         self._check_may_change(caller)

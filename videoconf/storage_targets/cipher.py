@@ -1,7 +1,7 @@
 """Encryption of storage credentials in the database, with keys that can be changed while the service runs.
 
 A ciphertext begins with the id of its key, so that a query can tell which rows still need an old one. The tenant is
-part of what is encrypted and is compared on the way back: a row that somebody moved to another tenant cannot be read.
+part of what is encrypted and is compared on the way back: a row that was moved to another tenant cannot be read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Cipher:
     def newest_key_id(self) -> str:
         """Name the key that encrypts.
 
-        :raises EncryptionNotConfigured: there is none.
+        :raises EncryptionNotConfigured: no key is configured.
         """
         for name in self._keys:
             return name
@@ -48,7 +48,7 @@ class Cipher:
     def encrypt(self, tenant: str, values: Mapping[str, Any]) -> bytes:
         """Encrypt JSON values for a tenant.
 
-        :raises EncryptionNotConfigured: there is no key.
+        :raises EncryptionNotConfigured: no key is configured.
         """
         newest = self.newest_key_id
         plain = json.dumps({"tenant": tenant, "values": dict(values)}).encode()
@@ -57,7 +57,7 @@ class Cipher:
     def decrypt(self, tenant: str, ciphertext: bytes) -> dict[str, Any]:
         """Decrypt a tenant's values.
 
-        :raises EncryptionKeyUnknown: its key is none of ours, it is damaged, or it is another tenant's.
+        :raises EncryptionKeyUnknown: its key is unknown, it is damaged, or it belongs to another tenant.
         """
         name, _, token = ciphertext.partition(b".")
         key = self._keys.get(name.decode("ascii", "replace"))
@@ -85,5 +85,5 @@ def key_faults(keys: Sequence[Secret]) -> list[str]:
         try:
             Fernet(key.reveal())
         except ValueError:
-            faults.append(f"VIDEOCONF_ENCRYPTION_KEYS: key {number} is none. Make one with: {MAKE_A_KEY}")
+            faults.append(f"VIDEOCONF_ENCRYPTION_KEYS: key {number} is not a valid key. Make one with: {MAKE_A_KEY}")
     return faults

@@ -1,4 +1,4 @@
-"""The credentials that are stored: which keys they need, and encrypting them anew with the newest."""
+"""The credentials that are stored: which keys they need, and encrypting them with the newest."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class TargetState(StrEnum):
     REFUSED = "refused"
     """It did not work, or a provider did not take it. Its credentials are not kept."""
     UNVERIFIED = "unverified"
-    """Nobody knows whether a provider took it."""
+    """It is unknown whether a provider accepted it."""
 
 
 _ROW: Any = StorageTargetRow.__table__.c
@@ -79,7 +79,7 @@ class StorageTargets:
     def get(self, caller: Caller) -> StorageTargetRow:
         """Return the row in force for the caller's tenant.
 
-        :raises StorageTargetNotFound: there is none.
+        :raises StorageTargetNotFound: none is in force.
         """
         with read() as session:
             row = self.find_in_force(session, caller.tenant)

@@ -27,8 +27,8 @@ class StorageTargetRow(Model):
     description: Mapped[dict[str, Any]]
     """What may be shown of it."""
     used_by: Mapped[dict[str, Any] | None]
-    """The providers that were told to put archives here by themselves, as :func:`user_of` names them, each with the
-    storage scope for which it was told. Another provider's archives are not here, wherever it says that it put them."""
+    """The providers that were configured to put archives here, as :func:`user_of` names them, each with the
+    storage scope of that setting. Another provider's archives are not here, wherever it says that it put them."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     created_by: Mapped[str]
 

@@ -99,7 +99,7 @@ def _service(folder: Path) -> Iterator[Any]:
 
 @contextmanager
 def _logging_kept() -> Iterator[None]:
-    """Undo what an application does to the logging of its process: this one is somebody's test run."""
+    """Undo what an application does to the logging of its process: this process is a test run."""
     loggers = [logging.getLogger(), logging.getLogger("videoconf")]
     kept = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     try:

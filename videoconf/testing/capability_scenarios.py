@@ -65,10 +65,10 @@ class CapabilityScenarios(Driven):
             wrong("list_archives() names an archive that was deleted")
 
     def test_P31_nobody_to_record(self, provider: Provider) -> None:
-        """Recording a session where nobody is connected is a conflict."""
+        """Recording a session without a connection is a conflict."""
         archives = needs(provider, Capability.ARCHIVING)
         session = provider.ensure_session(session_request("kit-empty"))
-        with _raises(ProviderConflict, "start_archive() where nobody is connected"):
+        with _raises(ProviderConflict, "start_archive() without a connection"):
             archives.start_archive(session, ArchiveRequest())
 
     def test_P32_recorded_already(self, provider: Provider) -> None:
@@ -144,22 +144,22 @@ class CapabilityScenarios(Driven):
     # --- people -----------------------------------------------------------------------------------------------------
 
     def test_P50_roster(self, provider: Provider) -> None:
-        """Somebody who is connected is in the roster, under the connection's id; after the end nobody is."""
+        """A connection is in the roster under its id; after the end the roster is empty."""
         roster = needs(provider, Capability.ROSTER)
         session = provider.ensure_session(session_request())
         connection = self.join(provider, session, issue(provider, session))
         if connection not in [one.connection_id for one in roster.list_connections(session).connections]:
-            wrong("somebody who is connected is missing from list_connections()")
+            wrong("a connection is missing from list_connections()")
         provider.end_session(session, [connection])
         if roster.list_connections(session).connections:
-            wrong("somebody is in list_connections() after end_session()")
+            wrong("list_connections() lists a connection after end_session()")
 
     def test_P51_roster_of_nobody(self, provider: Provider) -> None:
         """The roster of a session that never ran is empty."""
         roster = needs(provider, Capability.ROSTER)
         found = roster.list_connections(provider.ensure_session(session_request("kit-never-ran")))
         if list(found.connections):
-            wrong("the roster of a session that never ran names somebody")
+            wrong("the roster of a session that never ran lists a connection")
 
     def test_P52_disconnect(self, provider: Provider) -> None:
         """One connection is removed and no other; again too, and so is one that never was."""
@@ -190,14 +190,14 @@ class CapabilityScenarios(Driven):
                     wrong(f"of two who send, {len(muted)} were to be muted, and {name} is {_not(one in muted)}muted")
 
     def test_P54_mute_all(self, provider: Provider) -> None:
-        """Everybody who sends is muted; again too, and where nobody is there."""
+        """Every sender is muted; again too, and in an empty room."""
         moderation = needs(provider, Capability.MODERATION)
         moderation.mute(provider.ensure_session(session_request("kit-empty")), None, {})
         session, people, _ = self._sending(provider)
         for _ in range(2):
             moderation.mute(session, None, {})
             if not all(self.is_muted(provider, session, one) for one in people):
-                wrong("everybody is to be muted, and somebody is not")
+                wrong("not every sender is muted")
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -44,11 +44,11 @@ class Driven:
         unwritten("the fixture `provider`: start a stand-in, make the provider with harness.context, and yield it")
 
     def join(self, provider: Provider, session: SessionRef, join: JoinToken) -> str:
-        """Let somebody join at the stand-in with this credential; return the connection's id."""
-        unwritten("join(): let somebody enter the stand-in's room, and return the connection's id")
+        """Join at the stand-in with this credential; return the connection's id."""
+        unwritten("join(): enter the stand-in's room, and return the connection's id")
 
     def publish(self, provider: Provider, session: SessionRef, connection_id: str) -> str:
-        """Let somebody who is connected send a media stream at the stand-in; return the stream's id."""
+        """Publish a media stream of a connection at the stand-in; return the stream's id."""
         unwritten("publish(): let a connection send something at the stand-in, and return the stream's id")
 
     def is_muted(self, provider: Provider, session: SessionRef, connection_id: str) -> bool:

@@ -37,7 +37,7 @@ class Failure:
 
     name: str
     behaviour: Behaviour | None
-    """None: nobody listens."""
+    """None: no server listens."""
     errors: tuple[type[ProviderError], ...]
     """What the core may see of it."""
     forgiven: bool = False
@@ -56,7 +56,7 @@ FAILURES = (
     Failure("no JSON", reply(200, b"<html>"), (ProviderBadResponse,)),
     Failure("JSON of another shape", reply(200, b"[17]"), (ProviderBadResponse,)),
     Failure("reset", reset(), (ProviderTimeout, ProviderUnavailable)),
-    Failure("nobody listens", None, (ProviderUnavailable,)),
+    Failure("no server listens", None, (ProviderUnavailable,)),
 )
 
 
@@ -64,7 +64,7 @@ class FailureScenarios(Driven):
     """Each call with each failure. A call that makes no request has no failures to tell."""
 
     def test_P20_failures_are_told(self, provider: Provider, harness: Harness) -> None:
-        """Whatever goes wrong at the vendor is told by the error that stands for it, and by no other exception."""
+        """Each failure of the vendor raises the error that stands for it, and no other exception."""
         problems = [
             problem
             for operation in operations(provider, provider.ensure_session(session_request()), self.storage)
@@ -135,7 +135,7 @@ class FailureScenarios(Driven):
 
 
 def _try(harness: Harness, operation: Operation, failure: Failure) -> str | None:
-    """Make one call meet one failure; return what is wrong with how it is told."""
+    """Make one call meet one failure; return what is wrong with the error."""
     before, calls = harness.fault_count, harness.call_count
     meeting: AbstractContextManager[None] = (
         harness.refusing() if failure.behaviour is None else harness.failing(failure.behaviour)

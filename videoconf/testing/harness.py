@@ -68,7 +68,7 @@ class Harness:
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """Let nobody listen where the block's requests go."""
+        """Let no server listen where the block's requests go."""
         with socket.socket() as unheard:
             unheard.bind(("127.0.0.1", 0))
             self._redirect = f"http://127.0.0.1:{unheard.getsockname()[1]}{FAULT}"

@@ -9,7 +9,7 @@ A sample is a JSON file::
      "body": {…},                           JSON, or a text that is sent as it is
      "events": [{"kind": "joined", …}]}     what it says: fields of ProviderEvent; others are not compared
 
-``body_base64`` stands for a body that is no text. ``python -m videoconf.testing.record`` writes such files.
+``body_base64`` stands for a body that is not text. ``python -m videoconf.testing.record`` writes such files.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class WebhookSample:
 def load_samples(folder: Path) -> list[WebhookSample]:
     """Read every ``*.json`` of a folder, in the order of the names.
 
-    :raises ValueError: a file is no sample; the message names it.
+    :raises ValueError: a file is not a sample; the message names it.
     """
     return [_load(path) for path in sorted(folder.glob("*.json"))]
 
@@ -75,7 +75,7 @@ def _load(path: Path) -> WebhookSample:
             query=document.get("query", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no webhook sample: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{path} is not a webhook sample: {type(error).__name__}: {error}") from error
 
 
 def differences(expected: Mapping[str, Any], event: ProviderEvent) -> list[str]:

@@ -1,4 +1,4 @@
-"""The scenarios of a storage target: what goes in comes out, in bounded memory; failures are told by their class."""
+"""The scenarios of a storage target: what goes in comes out, in bounded memory; failures have their own classes."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class StorageConformance:
         unwritten("without_container(): make the target with a bucket or container that does not exist")
 
     def unreachable(self, context: StorageContext) -> StorageTarget | None:
-        """Make a target where nobody listens; None for a target that is reached over no network."""
-        unwritten("unreachable(): make the target with an address where nobody listens, like 127.0.0.1:1")
+        """Make a target where no server listens; None for a target that is reached over no network."""
+        unwritten("unreachable(): make the target with an address where no server listens, like 127.0.0.1:1")
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ class StorageConformance:
         if schema.unknown != RAISE or "kitUnknownField" not in schema.validate({"kitUnknownField": 1}):
             wrong("`configuration_schema` takes a field that it does not know: a misspelt one would be ignored")
         if missing := (cls.secret_fields | cls.masked_fields) - schema.fields.keys():
-            wrong(f"`secret_fields` and `masked_fields` name fields of the schema; {sorted(missing)} are none")
+            wrong(f"`secret_fields` and `masked_fields` name fields of the schema; it lacks {sorted(missing)}")
 
     def test_S02_secrets_are_not_shown(self, target: StorageTarget) -> None:
         """What may be shown of a configuration holds no secret field, nor does the target's repr or its log."""
@@ -176,7 +176,7 @@ class StorageConformance:
             target.delete(key)
 
     def test_S09_interrupted_put(self, target: StorageTarget) -> None:
-        """A put whose stream breaks off leaves no object, and the stream's error is told."""
+        """A put whose stream breaks off leaves no object, and raises the stream's error."""
         for size in (BLOCK_BYTES, 20 * BLOCK_BYTES):
             try:
                 target.put("kit/broken", cast("BinaryIO", _Source(size, breaks=True)))
@@ -238,16 +238,16 @@ class StorageConformance:
             nowhere.delete("kit/nowhere")
 
     def test_S14_unreachable(self, context: StorageContext) -> None:
-        """A target that nobody answers for is StorageUnavailable or StorageTimeout, within half a minute."""
+        """A target without a server is StorageUnavailable or StorageTimeout, within 30 s."""
         target = self.unreachable(context)
         if target is None:
             pytest.skip("the target is reached over no network")
         with closing(target):
             for call in _calls(target, "kit/unreachable"):
                 started = time.monotonic()
-                _demand((StorageUnavailable, StorageTimeout), call, "a target where nobody listens")
+                _demand((StorageUnavailable, StorageTimeout), call, "a target where no server listens")
                 if time.monotonic() - started > LONGEST_SECONDS:
-                    wrong(f"a target where nobody listens is waited for longer than {LONGEST_SECONDS:.0f} s")
+                    wrong(f"a target where no server listens takes longer than {LONGEST_SECONDS:.0f} s")
 
     def test_S15_guarded_host(self, target: StorageTarget, context: StorageContext) -> None:
         """A configuration that names a host which the service does not allow is refused before anything connects."""
@@ -295,7 +295,7 @@ class StorageConformance:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _load_libraries(self, target: StorageTarget) -> None:
-        """Let the target import what it does when it is first used, which is no memory of an object's."""
+        """Let the target do its first-use imports, whose memory does not count."""
         target.put("kit/small", io.BytesIO(b"x"))
         _read(target, "kit/small")
         target.delete("kit/small")
@@ -305,7 +305,7 @@ class StorageConformance:
 
 
 class _RealClock(SteppedClock):
-    """Signed URLs are checked by somebody else's clock."""
+    """The vendor's clock checks signed URLs."""
 
     def __call__(self) -> Any:
         return type(self.now).now(self.now.tzinfo)

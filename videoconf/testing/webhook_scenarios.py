@@ -28,7 +28,7 @@ class WebhookScenarios(Driven):
         samples = self._samples(ignored=False)
         missing = set(provider.capabilities.webhook_channels) - {sample.channel for sample in self.samples}
         if missing:
-            unwritten(f"a webhook sample of each channel; there is none of {', '.join(sorted(missing))}")
+            unwritten(f"a webhook sample of each channel; missing: {', '.join(sorted(missing))}")
         for sample in samples:
             request = self._signed(provider, sample)
             if (refusal := _find_refusal(provider, request)) is not None:
@@ -83,7 +83,7 @@ class WebhookScenarios(Driven):
         self._needs_authentication(provider)
         _, new = self._rotated(provider)
         sample = self._samples(ignored=False)[0]
-        _demand_refusal(new, self._signed(provider, sample), "signed with a secret that is no longer configured")
+        _demand_refusal(new, self._signed(provider, sample), "signed with a secret that was removed")
         _demand_refusal(provider, self._signed(new, sample), "signed with a secret that is not configured yet")
 
     def test_W07_parsing_is_pure(self, provider: Provider, harness: Harness) -> None:
@@ -152,7 +152,7 @@ class WebhookScenarios(Driven):
                 wrong(f"the body {body[:20]!r} gives {events!r}: a list of ProviderEvent, or raise")
 
     def test_W12_handshake(self, provider: Provider) -> None:
-        """An ordinary webhook is no handshake."""
+        """An ordinary webhook is not a handshake."""
         for sample in self._samples(ignored=False):
             if provider.answer_handshake(self._signed(provider, sample)) is not None:
                 wrong(f"answer_handshake() answers the sample {sample.name}, which would never be read")

@@ -86,7 +86,7 @@ def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
 def _store_once(statement: Any) -> Insert:
     # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
     once: Insert = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
-    # Nearly every event has a meeting, and so it is told without a round trip of its own.
+    # Nearly every event has a meeting, so its columns come without a round trip of their own.
     meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
     return once.returning(INBOX.c.id, *meeting)
 
