@@ -1,17 +1,22 @@
 """What is done, under way or not yet there is left alone by whatever comes a second time."""
 
+import time
+
 import pytest
 from sqlalchemy import select, update
 
 from tests.service import service_of
 from videoconf.api.services import services
+from videoconf.archives import reconcile
 from videoconf.archives.models import Archive
+from videoconf.attendance import roster
 from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.errors import ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import enqueue
+from videoconf.jobs.queue import LEASE_SECONDS, enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveStatus
 
@@ -204,3 +209,77 @@ def test_meeting_that_is_over_is_not_edited(service, app, way):
     answer = service.api("PATCH", f"/session/{link}", {"extId": "new"})
     assert answer.problem in ((409, "meeting_ended"), (404, "meeting_not_found"))
     assert row(app, Meeting, Meeting.meeting_link == link) == before
+
+
+def test_archive_is_deleted_when_its_age_is_over(make_app, headers):
+    app = make_app(archive_retention_days=1)
+    service = service_of(app, headers)
+    old, young = finished_archive(service), finished_archive(service)
+    with app.app_context():
+        with write() as session:
+            for archive, age in ((old, 86_410), (young, 86_390)):
+                row_of = Archive.archive_id == archive
+                session.execute(update(Archive).where(row_of).values(created_on=utc_in(-age)))
+        services(app).jobs.works["expire_archives"].handler({})
+    assert row(app, Archive, Archive.archive_id == old).deleting_since is not None
+    assert row(app, Archive, Archive.archive_id == young).deleting_since is None
+
+
+def test_deletion_is_looked_at_again_in_an_hour(service, app):
+    archive = finished_archive(service)
+
+    def fail(archive_id):
+        raise ProviderUnavailable
+
+    service.provider.delete_archive = fail
+    assert service.api("DELETE", f"/archives/{archive}").problem == (503, "provider_unavailable")
+    with app.app_context(), read() as session:
+        due = session.execute(select(Archive.check_due_at, utc_in(3600).label("hour"))).one()
+    assert abs((due.check_due_at - due.hour).total_seconds()) < 20
+
+
+def test_receipt_of_deletion_names_every_copy(service, app):
+    archive = finished_archive(service)
+    assert service.api("DELETE", f"/archives/{archive}").status == 200
+    entry = row(app, AuditEntry, AuditEntry.action == "archive.deleted")
+    assert (entry.after, entry.target) == ({"provider": "gone", "storageTarget": "none"}, archive)
+
+
+@pytest.mark.parametrize("kind", ["pull_archive", "delete_pulled_archive", "erase_archive"])
+def test_job_of_archive_that_is_gone_does_nothing(service, app, kind):
+    archive = finished_archive(service)
+    before = row(app, Archive, Archive.archive_id == archive)
+    with app.app_context():
+        services(app).jobs.works[kind].handler({"id": before.id + 1})
+    assert row(app, Archive, Archive.archive_id == archive) == before
+
+
+@pytest.mark.parametrize("way", ["edit", "end"])
+def test_change_notes_its_time_and_actor(service, app, way):
+    link = service.api.create()
+    before = row(app, Meeting, Meeting.meeting_link == link)
+    other = service.caller_with(subject="other")
+    time.sleep(0.01)
+    path, body = (f"/session/{link}", {"extId": "x"}) if way == "edit" else (f"/session/{link}/end", None)
+    assert other("PATCH", path, body).status in (200, 204)
+    after = row(app, Meeting, Meeting.meeting_link == link)
+    assert (before.modified_by, after.modified_by) == ("tester", "other")
+    assert after.modified_on > before.modified_on
+
+
+def test_queue_is_measured_by_state(app):
+    with app.app_context():
+        with write() as session:
+            for state, seconds, count in (("pending", -50, 2), ("pending", 60, 3), ("dead", -9, 1), ("done", -99, 4)):
+                for _ in range(count):
+                    id = enqueue(session, "end_session", {"meeting_id": 0}, delay_seconds=seconds)
+                    session.execute(update(Job).where(Job.id == id).values(state=state))
+        measured = services(app).jobs.measure()
+    assert measured.by_state == {"due": 2, "waiting": 3, "dead": 1}
+    assert 49 < measured.lag_seconds < 60
+
+
+def test_runs_end_within_a_lease():
+    """Another worker may start the next run when the lease of this one is over."""
+    assert reconcile.RUN_SECONDS <= LEASE_SECONDS / 2
+    assert roster.RUN_SECONDS <= LEASE_SECONDS / 2
