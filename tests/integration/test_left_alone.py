@@ -139,6 +139,18 @@ def test_edit_that_changes_nothing_leaves_no_trace(service, app):
         assert session.execute(select(AuditEntry.id).where(edited)).all() == []
 
 
+def test_archive_edit_that_changes_nothing_leaves_no_trace(service, app):
+    archive = finished_archive(service)
+    path = f"/archives/{archive}"
+    assert service.api("PATCH", path, {"name": "x", "legalHold": True}).status in (200, 204)
+    before = row(app, Archive, Archive.archive_id == archive)
+    assert service.caller_with(subject="other")("PATCH", path, {"name": "x", "legalHold": True}).status in (200, 204)
+    assert row(app, Archive, Archive.archive_id == archive) == before
+    with app.app_context(), read() as session:
+        edited = AuditEntry.action == "archive.edited"
+        assert len(session.execute(select(AuditEntry.id).where(edited)).all()) == 1
+
+
 def test_stopping_stopped_archive_leaves_no_trace(service, app):
     archive = finished_archive(service)
     before = row(app, Archive, Archive.archive_id == archive)
@@ -265,6 +277,10 @@ def test_change_notes_its_time_and_actor(service, app, way):
     after = row(app, Meeting, Meeting.meeting_link == link)
     assert (before.modified_by, after.modified_by) == ("tester", "other")
     assert after.modified_on > before.modified_on
+    entry = row(app, AuditEntry, AuditEntry.action == ("meeting.edited" if way == "edit" else "meeting.ended"))
+    assert (entry.actor, entry.meeting_link, entry.tenant) == ("other", link, "default")
+    if way == "edit":
+        assert entry.before.keys() == entry.after.keys() == {"ext_id"}
 
 
 def test_queue_is_measured_by_state(app):
