@@ -299,3 +299,20 @@ def test_runs_end_within_a_lease():
     """Another worker may start the next run when the lease of this one is over."""
     assert reconcile.RUN_SECONDS <= LEASE_SECONDS / 2
     assert roster.RUN_SECONDS <= LEASE_SECONDS / 2
+
+
+def test_settled_archive_is_asked_about_once(service, app):
+    """The end of an automatic archive may be the start of the next, so that the provider is asked once more."""
+    link = service.api.create(enableArchiving=True)
+    service.join(link)
+    service.deliver()
+    [archive] = service.api("GET", f"/archives?meetingLink={link}").json["items"]
+    for status in (ArchiveStatus.STOPPED, ArchiveStatus.AVAILABLE):
+        service.fake.change_archive(archive["id"], status)
+    service.deliver()
+    assert row(app, Archive).check_due_at is not None
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Archive).values(check_due_at=utc_in(-1)))
+        services(app).jobs.run_now("reconcile_archives")
+    assert row(app, Archive).check_due_at is None

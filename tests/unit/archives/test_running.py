@@ -46,3 +46,12 @@ def test_duration_of_zero_is_as_none() -> None:
     for first, second in permutations((said(ArchiveStatus.STARTED), said(ArchiveStatus.PAUSED, seconds=0))):
         known = merge(merge(Known(), first), second)
         assert (known.status, known.duration_seconds) == ("started", 0), "the word decides"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_second_is_later_than_no_duration(order: tuple[int, int]) -> None:
+    statements = [said(ArchiveStatus.STARTED), said(ArchiveStatus.PAUSED, seconds=1)]
+    known = Known()
+    for place in order:
+        known = merge(known, statements[place])
+    assert known.status == "paused"
