@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from videoconf import errors
-from videoconf.cli import main as cli
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
+from videoconf.cli import main as cli
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability, GuardedClient, ProviderContext
 from videoconf.settings import Declared, Secret, Settings, declared
