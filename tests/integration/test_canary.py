@@ -171,8 +171,18 @@ def live(service, with_vonage: bool) -> list[str]:
     service.deliver()
     for path in ("/attendees", "/attendance", ""):
         assert api("GET", f"/session/{link}{path}").status == 200
-    for path in ("/archives", f"/archives/{archive}", "/audit", "/providers", "/readyz", "/openapi.json", "/metrics"):
+    for path in (
+        "/archives",
+        f"/archives/{archive}",
+        "/audit",
+        "/providers",
+        "/readyz",
+        "/openapi.json",
+        "/webhook-events?status=rejected",
+    ):
         api("GET", path)
+    for path in ("/webhook-events", "/webhook-events?status=rejected", "/jobs"):
+        assert api("GET", path).status == 200
     api("POST", f"/session/{link}/attendees/{connection}/mute")
 
     AREAS.passwords["canary"] = "another"
