@@ -211,7 +211,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
         "app.config": dict(app.config),
         "the services": parts,
         "the settings": parts.settings,
-        "the providers": [(provider, vars(provider), provider.settings) for provider in parts.providers],
+        "the providers": [(provider, vars(provider), provider.plugin.settings) for provider in parts.providers],
         "the targets": vars(parts.targets),
         "what forbids serving": parts.faults,
     }
