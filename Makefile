@@ -56,6 +56,7 @@ check: $(VENV)/installed-for-work ## Lint, format, types, import rules, prose, g
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/check_prose.py
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --quiet
 

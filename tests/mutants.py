@@ -126,7 +126,7 @@ MUTANTS = [
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
-        "one list without somebody taken for a leave",
+        "one list without a connection taken for a leave",
         "videoconf/attendance/roster.py",
         "first, observed_on, missed_on=observed_on)",
         "first, observed_on, absent_on=observed_on)",

@@ -140,7 +140,7 @@ def service(request, headers, tmp_path_factory) -> Iterator[Service]:
     else:
         url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
     with pytest.MonkeyPatch.context() as patch:
-        # Downloads from the provider are by URLs that nobody here opens.
+        # Downloads from the provider are by URLs that these tests never open.
         for name, value in {**FAKE_SETTINGS, "VIDEOCONF_FAKE_MEDIA_URL": "http://127.0.0.1:1"}.items():
             patch.setenv(name, value)
         settings = Settings(

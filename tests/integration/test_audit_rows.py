@@ -121,4 +121,4 @@ def test_nothing_that_callers_fill_freely_is_in_the_trail(service, app):
     assert [one.action for one in told].count("meeting.edited") == 2
     last = told[-1]
     assert last.before == {"ext_id": "(not recorded)", "ext_metadata": "(not recorded)"}
-    assert last.after == {"ext_id": None, "ext_metadata": None}, "that it was taken off is told"
+    assert last.after == {"ext_id": None, "ext_metadata": None}, "the entry says that it was taken off"

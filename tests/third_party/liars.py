@@ -140,7 +140,7 @@ class ForgetsWhenTokensExpire(Honest):
 @liar("P12")
 class TakesAllForOne(Honest):
     def issue_token(self, session, request):
-        return super().issue_token(session, replace(request, attendee="somebody"))
+        return super().issue_token(session, replace(request, attendee="someone"))
 
 
 @liar("P13")

@@ -165,7 +165,7 @@ WRONG = [
     ({"scheduleTime": "2100-01-01T00:00:00Z"}, ["scheduleTime"]),
     ({"enableArchiving": True, "endToEndEncryption": True}, ["enableArchiving"]),
     ({"enableArchiving": 1}, ["enableArchiving"]),
-    ({"provider": "nobody"}, ["provider"]),
+    ({"provider": "unknown"}, ["provider"]),
     ({"providerOptions": {"region": "moon"}}, ["providerOptions.region"]),
     ({"providerOptions": {"size": 1}}, ["providerOptions.size"]),
     ({"providerOptions": []}, ["providerOptions"]),
