@@ -43,9 +43,14 @@ def verify(request: WebhookRequest, user: str, passwords: tuple[Secret, ...]) ->
     :raises WebhookRejected: they are missing or wrong.
     """
     presented = request.headers.get("authorization", "").encode(errors="surrogatepass")
-    accepted = [b"Basic " + b64encode(f"{user}:{password.reveal()}".encode()) for password in passwords]
-    if True not in [hmac.compare_digest(presented, one) for one in accepted]:  # all are compared: constant time
+    accepted = [authorization(user, password).encode() for password in passwords]
+    if True not in [hmac.compare_digest(presented, one) for one in accepted]:  # compares with all, in constant time
         raise WebhookRejected("The user or the password is wrong.")
+
+
+def authorization(user: str, password: Secret) -> str:
+    """Return the header with which Janus proves itself."""
+    return f"Basic {b64encode(f'{user}:{password.reveal()}'.encode()).decode()}"
 
 
 def parse(request: WebhookRequest, account: str, identity_key: str) -> list[ProviderEvent]:
