@@ -157,3 +157,20 @@ def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
     for act in (disconnect, mute):
         assert act(service.api, link, connection).problem == (status, error.code)
     assert [after for _, _, after in told(service, link)] == told_as * 2
+
+
+@ON_SQLITE
+def test_muting_all_tells_the_provider_known_streams(make_app, headers):
+    asked = []
+
+    class Asked(FakeProvider):
+        def mute(self, session, connection_id, streams):
+            asked.append((connection_id, streams))
+
+    service = service_of(make_app(plugins=plugins_with(Asked)), headers)
+    link = service.api.create()
+    ann = service.join(link)
+    service.fake.publish(ann, "camera")
+    service.deliver()
+    assert mute_all(service.api, link).status == 204
+    assert asked == [(None, {ann: ["camera"]})]
