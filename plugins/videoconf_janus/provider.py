@@ -51,6 +51,7 @@ CAPABILITIES = Capabilities(
     webhook_authentication=WebhookAuthentication.SHARED_SECRET,
     webhook_success_status=200,
     retry_horizon=timedelta(hours=1),
+    repeats_refused_webhooks=False,
 )
 
 
