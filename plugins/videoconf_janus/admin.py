@@ -7,6 +7,8 @@ Janus answers every request with HTTP status 200 and reports errors in the body:
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from videoconf.errors import (
@@ -16,6 +18,7 @@ from videoconf.errors import (
     ProviderError,
     ProviderRejected,
     ProviderResourceNotFound,
+    ProviderUnavailable,
 )
 from videoconf.providers import Answer, GuardedClient, VendorError
 from videoconf_janus.settings import JanusSettings
@@ -35,10 +38,15 @@ _BY_CODE: dict[int, type[ProviderError]] = {
     428: ProviderResourceNotFound,  # participant or stream
     429: ProviderRejected,  # missing element
     430: ProviderRejected,  # invalid element
-    433: ProviderAuthFailed,  # of the plugin: admin_key or the room's secret
+    433: ProviderAuthFailed,  # of the plugin: admin_key
     436: ProviderConflict,  # the participant id is taken
     458: ProviderResourceNotFound,  # session
+    460: ProviderUnavailable,  # the VideoRoom plugin is not loaded
 }
+
+
+_BY_CODE_OF_A_ROOM = _BY_CODE | {433: ProviderConflict}
+"""The room has another secret, so another service has created it. Our credentials for the server are good."""
 
 
 class JanusAdmin:
@@ -48,8 +56,22 @@ class JanusAdmin:
         self._settings = settings
         self._http = http
 
-    def ask(self, janus: str, operation: str, /, *, large: bool = False, **members: Any) -> Found:
-        """Make a request of the Janus core and return its answer."""
+    def ask(
+        self,
+        janus: str,
+        operation: str,
+        /,
+        *,
+        large: bool = False,
+        expected_error: int | None = None,
+        by_code: Mapping[int, type[ProviderError]] = _BY_CODE,
+        **members: Any,
+    ) -> Found:
+        """Make a request of the Janus core and return its answer.
+
+        :param expected_error: code of an error that is returned, not raised.
+        :param by_code: which error each code stands for.
+        """
         body = {
             "janus": janus,
             "transaction": secrets.token_hex(8),
@@ -62,16 +84,17 @@ class JanusAdmin:
             operation=operation,
             idempotent=True,
             json=body,
-            read_error=_read_error,
+            read_error=partial(_read_error, expected=expected_error, by_code=by_code),
             answer_cap_bytes=LARGE_ANSWER_BYTES if large else None,
         )
         found: Found = answer.json()
         return found
 
-    def ask_plugin(self, request: str, operation: str, *, large: bool = False, **members: Any) -> Found:
+    def ask_plugin(self, request: str, operation: str, /, *, large: bool = False, **members: Any) -> Found:
         """Make a request of the VideoRoom plugin and return its response. All that are used here are idempotent."""
         message = {"request": request, **members}
-        answer = self.ask("message_plugin", operation, large=large, plugin=PLUGIN, request=message)
+        by_code = _BY_CODE_OF_A_ROOM if "secret" in members and "admin_key" not in members else _BY_CODE
+        answer = self.ask("message_plugin", operation, large=large, by_code=by_code, plugin=PLUGIN, request=message)
         return members_of(answer, "response")
 
     def create_room(self, room: str, secret: str) -> bool:
@@ -114,21 +137,19 @@ def members_of(answer: Found, name: str) -> Found:
     return found
 
 
-def _read_error(answer: Answer) -> VendorError | None:
+def _read_error(answer: Answer, expected: int | None, by_code: Mapping[int, type[ProviderError]]) -> VendorError | None:
     """Read an error from an answer with a good status; for any other status the usual rules hold."""
     if answer.status >= 300:
         return None
     match answer.json():
-        case {"janus": "error", "error": {"code": int(code), **details}}:
-            return _vendor_error(code, details.get("reason"))
-        case {"janus": "success", "response": {"error_code": int(code), **details}}:
-            return _vendor_error(code, details.get("error"))
+        case {"janus": "error", "error": {"code": int(code), "reason": str(message)}}:
+            pass
+        case {"janus": "success", "response": {"error_code": int(code), "error": str(message)}}:
+            pass
         case {"janus": "success" | "server_info"}:
             return None
-    return VendorError(ProviderBadResponse)
-
-
-def _vendor_error(code: int, message: object) -> VendorError:
-    return VendorError(
-        _BY_CODE.get(code, ProviderBadResponse), str(code), message if isinstance(message, str) else None
-    )
+        case _:
+            return VendorError(ProviderBadResponse)
+    if code == expected:
+        return None
+    return VendorError(by_code.get(code, ProviderBadResponse), str(code), message)

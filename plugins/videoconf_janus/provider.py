@@ -10,7 +10,6 @@ from typing import Any
 
 from videoconf.errors import (
     ProviderAuthFailed,
-    ProviderBadResponse,
     ProviderConflict,
     ProviderRejected,
     ProviderResourceNotFound,
@@ -39,7 +38,7 @@ from videoconf_janus.settings import PREFIX, JanusSettings
 
 logger = logging.getLogger(__name__)
 
-STORED_TOKENS_OFF = "490"
+STORED_TOKENS_OFF = 490
 """Janus's answer to a request for stored tokens where its tokens are signed."""
 LONGEST_DISPLAY_NAME = 10_000
 """Characters. Every participant receives the display names of all others, and so does every reading of the roster."""
@@ -92,14 +91,7 @@ class JanusProvider(Provider, HasRoster, Moderation):
                     room,
                 )
         except ProviderConflict:
-            try:
-                self._admin.ask_plugin("edit", "session.find", room=room, secret=secret)  # changes nothing
-            except ProviderAuthFailed as error:
-                raise ProviderConflict(
-                    "Another service has created a room of this name on this Janus server.",
-                    provider_status=error.provider_status,
-                    provider_code=error.provider_code,
-                ) from error
+            self._admin.ask_plugin("edit", "session.find", room=room, secret=secret)  # changes nothing
         return SessionRef(self.account, room)
 
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
@@ -220,7 +212,8 @@ class JanusProvider(Provider, HasRoster, Moderation):
         :raises ProviderAuthFailed: a secret is wrong, or rooms stand open because Janus does not check signed tokens.
         """
         status = members_of(self._admin.ask("get_status", "check.status"), "status")
-        if status.get("token_auth") is not True or not self._has_signed_tokens():
+        stored_tokens = self._admin.ask("list_tokens", "check.tokens", expected_error=STORED_TOKENS_OFF)
+        if status.get("token_auth") is not True or stored_tokens.get("janus") != "error":
             raise ProviderAuthFailed(
                 "Janus does not check signed tokens: set token_auth and token_auth_secret in its configuration."
             )
@@ -232,15 +225,6 @@ class JanusProvider(Provider, HasRoster, Moderation):
             raise ProviderAuthFailed(f"{PREFIX}SERVER_NAME is not the server_name of Janus's configuration.")
         if not info.get("event_handlers") or not info.get("events"):
             raise ProviderAuthFailed("Janus sends no events: set broadcast and enable an event handler.")
-
-    def _has_signed_tokens(self) -> bool:
-        try:
-            self._admin.ask("list_tokens", "check.tokens")
-        except ProviderBadResponse as error:
-            if error.provider_code == STORED_TOKENS_OFF:
-                return True
-            raise
-        return False
 
     def close(self) -> None:
         self._http.close()
