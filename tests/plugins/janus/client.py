@@ -99,17 +99,23 @@ class JanusClient:
     def message(self, body: dict[str, Any], **members: Any) -> dict[str, Any]:
         """Send a message to the plugin and wait for its event."""
         transaction = uuid.uuid4().hex
-        self._post(f"{self._path}/{self._handle}", transaction, janus="message", body=body, **members)
-        while True:
-            with urlopen(f"{self._url}{self._path}?{urlencode({'maxev': 20, 'token': self.session_token})}") as answer:
-                found = json.load(answer)
-            for event in found if isinstance(found, list) else [found]:
+        answer = self._post(f"{self._path}/{self._handle}", transaction, janus="message", body=body, **members)
+        while answer["janus"] == "ack":
+            for event in self._poll():
                 if event.get("transaction") == transaction:
-                    data: dict[str, Any] = event["plugindata"]["data"]
-                    if "error_code" in data:
-                        raise Refused(data["error_code"], data["error"])
-                    return data
-                self.events.append(event)
+                    answer = event
+                else:
+                    self.events.append(event)
+        data: dict[str, Any] = answer["plugindata"]["data"]
+        if "error_code" in data:
+            raise Refused(data["error_code"], data["error"])
+        return data
+
+    def _poll(self) -> list[dict[str, Any]]:
+        query = urlencode({"maxev": 20, "token": self.session_token})
+        with urlopen(f"{self._url}{self._path}?{query}", timeout=10) as answer:
+            found = json.load(answer)
+        return found if isinstance(found, list) else [found]
 
     def close(self) -> None:
         """End the session, as a page that closes does."""
