@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -117,11 +118,14 @@ class JanusClient:
             found = json.load(answer)
         return found if isinstance(found, list) else [found]
 
+    def again(self) -> JanusClient:
+        """Return a new client with the same token, as a page that is loaded again."""
+        return JanusClient(self._url, "~".join([self.session_token, self.room_token, self.identity]), self.connect)
+
     def close(self) -> None:
         """End the session, as a page that closes does."""
-        if self._path:
+        with suppress(Refused, OSError):  # a server that was restarted does not know it
             self._post(self._path, janus="destroy")
-            self._path = ""
 
     def _post(self, path: str, transaction: str = "t", **members: Any) -> dict[str, Any]:
         body = json.dumps({"transaction": transaction, "token": self.session_token, **members}).encode()

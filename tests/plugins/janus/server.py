@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -93,6 +94,11 @@ class JanusServer:
                 **changed,
             }
         )
+
+    def send_events_to(self, url: str) -> None:
+        """Set where Janus sends its events from its next start on."""
+        path = self.folder / "janus.eventhandler.sampleevh.jcfg"
+        path.write_text(re.sub(r'backend = "[^"]+"', f'backend = "{url}"', path.read_text()))
 
     def environment(self) -> dict[str, str]:
         """Return the service's variables for this server."""

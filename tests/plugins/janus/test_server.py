@@ -38,9 +38,7 @@ def test_room_outlives_a_restart(own, make_provider, stop):
     own.start()
     assert provider.list_connections(session).connections == []
     assert provider.ensure_session(SessionRequest("m1")) == session
-    after = JanusClient(
-        own.client_url, "~".join([before.session_token, before.room_token, before.identity]), before.connect
-    )
+    after = before.again()
     after.join()
     assert [one.connection_id for one in provider.list_connections(session).connections] == [after.id]
     stranger = JanusClient.of(own.client_url, issue(provider, session))
