@@ -113,18 +113,20 @@ class JanusServer:
             },
         }
 
+    def ask(self, **request: Any) -> Any:
+        """Make a request of the VideoRoom plugin by the Admin API."""
+        plugin, secret = "janus.plugin.videoroom", SECRETS["ADMIN_SECRET"]
+        body = {"janus": "message_plugin", "transaction": "t", "admin_secret": secret, "plugin": plugin}
+        with urllib.request.urlopen(self.admin_url, json.dumps({**body, "request": request}).encode()) as answer:
+            return json.load(answer)["response"]
+
+    def list_rooms(self) -> list[str]:
+        return [room["room"] for room in self.ask(request="list", admin_key=SECRETS["ADMIN_KEY"])["list"]]
+
     def remove_rooms(self) -> None:
         """Destroy all rooms, whoever is in them."""
-        plugin, secret = "janus.plugin.videoroom", SECRETS["ADMIN_SECRET"]
-
-        def ask(**request: Any) -> Any:
-            body = {"janus": "message_plugin", "transaction": "t", "admin_secret": secret, "plugin": plugin}
-            with urllib.request.urlopen(self.admin_url, json.dumps({**body, "request": request}).encode()) as answer:
-                return json.load(answer)["response"]
-
-        for room in ask(request="list", admin_key=SECRETS["ADMIN_KEY"])["list"]:
-            key = derived_key(Secret(ROOM_KEY), f"room:{room['room']}")
-            ask(request="destroy", room=room["room"], secret=key, permanent=True)
+        for room in self.list_rooms():
+            self.ask(request="destroy", room=room, secret=derived_key(Secret(ROOM_KEY), f"room:{room}"), permanent=True)
 
     def start(self) -> None:
         """Start Janus and wait until it answers."""

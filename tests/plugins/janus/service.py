@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import JWT_SECRET
 from tests.plugins.janus.server import JanusServer
-from tests.servers import start_gunicorn
-from tests.service import Caller, over_http
+from tests.support.servers import start_gunicorn
+from tests.support.service import Caller, over_http
+from tests.support.settings import JWT_SECRET
 
 ROOT = Path(__file__).parents[3]
 WITHIN_SECONDS = 2.0
