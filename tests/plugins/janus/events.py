@@ -44,7 +44,7 @@ class EventSink:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/janus/session"
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def take(self, janus: JanusServer) -> Sequence[Posted]:
         """Return and forget what Janus has posted of all that has happened there until now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +36,25 @@ ROOM_KEY = "test-room-key-of-the-service"
 START_SECONDS = 10.0
 
 
+def configure(folder: Path, settings: Mapping[str, str]) -> None:
+    """Write the configuration as an operator does."""
+    environment = {"PATH": os.environ["PATH"], **settings}
+    subprocess.run([CONFIGURATION / "configure.sh", folder], env=environment, check=True)
+
+
 class JanusServer:
     """One Janus process and its configuration, which outlives the process.
 
-    :param event_url: where Janus sends its events.
+    :param event_url: the service to which Janus sends its events.
     :param interface: the network interface for media; None: all but the loopback.
-    :param backoff_milliseconds: pause before an event is sent again; doubled each time.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        event_url: str = "http://127.0.0.1:9/",
+        event_url: str = "http://127.0.0.1:9",
         interface: str | None = None,
-        backoff_milliseconds: int = 100,
     ) -> None:
         self.folder = folder
         self.log_path = folder.with_suffix(".log")
@@ -57,22 +63,18 @@ class JanusServer:
         self.admin_url = f"http://127.0.0.1:{admin_port}/admin"
         self.client_url = f"http://127.0.0.1:{http_port}/janus"
         self.websocket_url = f"ws://127.0.0.1:{websocket_port}/"
-        replaced = {f"@{name}@": value for name, value in {**SECRETS, "EVENT_URL": event_url}.items()} | {
+        configure(folder, {**self.environment(), "VIDEOCONF_PUBLIC_URL": event_url})
+        replaced = {
             "admin_port = 7088": f"admin_port = {admin_port}",
             "ws_port = 8188": f"ws_port = {websocket_port}",
-            # The kit's client speaks HTTP, which needs no library.
+            # The tests' client without media speaks HTTP, which needs no library.
             "http = false  ": f'http = true\n\tport = {http_port}\n\tip = "127.0.0.1"  ',
-            "retransmissions_backoff = 100": f"retransmissions_backoff = {backoff_milliseconds}",
         }
         if interface is not None:
             replaced['# ice_enforce_list = "eth0"'] = f'ice_enforce_list = "{interface}"'
-        folder.mkdir()
-        texts = {path.name: path.read_text() for path in CONFIGURATION.glob("*.jcfg")}
         for old, new in replaced.items():
-            assert sum(text.count(old) for text in texts.values()) == 1, f"{old} is not in deploy/janus once"
-            texts = {name: text.replace(old, new) for name, text in texts.items()}
-        for name, text in texts.items():
-            (folder / name).write_text(text)
+            [path] = [path for path in folder.iterdir() if old in path.read_text()]
+            path.write_text(path.read_text().replace(old, new))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -95,9 +97,10 @@ class JanusServer:
             }
         )
 
-    def send_events_to(self, url: str) -> None:
-        """Set where Janus sends its events from its next start on."""
+    def send_events_to(self, service_url: str) -> None:
+        """Set the service to which Janus sends its events from its next start on."""
         path = self.folder / "janus.eventhandler.sampleevh.jcfg"
+        url = f"{service_url}/webhooks/janus/session"
         path.write_text(re.sub(r'backend = "[^"]+"', f'backend = "{url}"', path.read_text()))
 
     def environment(self) -> dict[str, str]:

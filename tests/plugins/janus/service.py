@@ -42,7 +42,7 @@ def service_with(
     server = start_gunicorn(command, folder / "gunicorn.log", ROOT, variables)
     try:
         server.wait_until_up()
-        janus.send_events_to(f"{server.url}/webhooks/janus/session")
+        janus.send_events_to(server.url)
         janus.start()
         with over_http(server.url) as send:
             yield Caller(send, headers())
