@@ -2,8 +2,10 @@
 # Write Janus's configuration into a folder, by the settings of the service: configure.sh FOLDER.
 #
 # Reads VIDEOCONF_JANUS_… and VIDEOCONF_PUBLIC_URL from the environment, or from the file that …_FILE names. Values may
-# have letters, digits and . _ ~ : / -. JANUS_LISTEN is the address for the Admin API and the WebSocket (127.0.0.1).
-# Rooms that Janus has stored in the folder stay.
+# have letters, digits and . _ ~ : / -. Rooms that Janus has stored in the folder stay. Optional variables:
+#   JANUS_LISTEN          address for the Admin API and the WebSocket: 127.0.0.1
+#   JANUS_RTP_PORTS       UDP ports for media: 20000-40000
+#   JANUS_PUBLIC_ADDRESS  the public address, where Janus is behind 1:1 NAT
 set -eu
 folder=$1
 here=$(dirname "$0")
@@ -33,6 +35,11 @@ trap 'rm -f "$script"' EXIT
     echo "s|@EVENT_URL@|${public_url%/}/webhooks/janus/session|"
     echo "s|@ADMIN_KEY@|$admin_key|"
     echo "s|_ip = \"127.0.0.1\"|_ip = \"${JANUS_LISTEN:-127.0.0.1}\"|"
+    echo "s|\"20000-40000\"|\"${JANUS_RTP_PORTS:-20000-40000}\"|"
+    if [ -n "${JANUS_PUBLIC_ADDRESS:-}" ]; then
+        echo "s|# nat_1_1_mapping = \"[0-9.]*\"|nat_1_1_mapping = \"$JANUS_PUBLIC_ADDRESS\"|"
+        echo "s|ice_lite = true |ice_lite = false|"
+    fi
 } >"$script"
 
 umask 077

@@ -47,6 +47,7 @@ class JanusServer:
 
     :param event_url: the service to which Janus sends its events.
     :param interface: the network interface for media; None: all but the loopback.
+    :param options: variables of configure.sh.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class JanusServer:
         *,
         event_url: str = "http://127.0.0.1:9",
         interface: str | None = None,
+        **options: str,
     ) -> None:
         self.folder = folder
         self.log_path = folder.with_suffix(".log")
@@ -63,7 +65,7 @@ class JanusServer:
         self.admin_url = f"http://127.0.0.1:{admin_port}/admin"
         self.client_url = f"http://127.0.0.1:{http_port}/janus"
         self.websocket_url = f"ws://127.0.0.1:{websocket_port}/"
-        configure(folder, {**self.environment(), "VIDEOCONF_PUBLIC_URL": event_url})
+        configure(folder, {**self.environment(), "VIDEOCONF_PUBLIC_URL": event_url, **options})
         replaced = {
             "admin_port = 7088": f"admin_port = {admin_port}",
             "ws_port = 8188": f"ws_port = {websocket_port}",

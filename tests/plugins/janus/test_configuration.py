@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -55,6 +56,18 @@ def test_address_to_listen_at_is_a_setting(tmp_path):
     configure(tmp_path / "etc", {**SETTINGS, "JANUS_LISTEN": "0.0.0.0"})
     assert 'admin_ip = "0.0.0.0"' in (tmp_path / "etc/janus.transport.http.jcfg").read_text()
     assert 'ws_ip = "0.0.0.0"' in (tmp_path / "etc/janus.transport.websockets.jcfg").read_text()
+
+
+@needs_janus
+def test_janus_starts_behind_nat(tmp_path):
+    nat = {"JANUS_PUBLIC_ADDRESS": "203.0.113.7", "JANUS_RTP_PORTS": "20000-20200"}
+    server = JanusServer(tmp_path / "etc", **nat)
+    written = (server.folder / "janus.jcfg").read_text()
+    for line in ("ice_lite = false", 'nat_1_1_mapping = "203.0.113.7"', 'rtp_port_range = "20000-20200"'):
+        assert re.search(f"^[^#]*{line}", written, re.MULTILINE)
+    server.start()
+    assert "203.0.113.7" in server.log_path.read_text()
+    server.close()
 
 
 @pytest.mark.parametrize("name", ["VIDEOCONF_JANUS_ADMIN_KEY", "VIDEOCONF_JANUS_TOKEN_SECRET", "VIDEOCONF_PUBLIC_URL"])
