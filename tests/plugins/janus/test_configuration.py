@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 from urllib.request import urlopen
@@ -17,9 +18,11 @@ from tests.plugins.janus.client import JanusClient
 from tests.plugins.janus.conftest import issue
 from tests.plugins.janus.server import CONFIGURATION, SECRETS, JanusServer, configure, needs_janus
 from videoconf.providers import SessionRequest
+from videoconf.settings import load
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply
 from videoconf_janus.provider import CAPABILITIES
+from videoconf_janus.settings import JanusSettings
 
 ROOT = Path(__file__).parents[3]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
@@ -68,6 +71,20 @@ def test_janus_starts_behind_nat(tmp_path):
     server.start()
     assert "203.0.113.7" in server.log_path.read_text()
     server.close()
+
+
+def test_documented_steps_configure_service_and_janus(tmp_path, monkeypatch):
+    page = (ROOT / "docs/how-to/janus.md").read_text()
+    ini, command = (
+        re.search(rf"```{language}\n(.*?)```", page.split("## Configure")[1], re.DOTALL)[1]
+        for language in ("ini", "sh")
+    )
+    for line in textwrap.dedent(ini).splitlines():
+        monkeypatch.setenv(*line.partition("=")[::2])
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    subprocess.run(["sh", "-euc", textwrap.dedent(command)], cwd=tmp_path, check=True)
+    assert "janus-1" in (tmp_path / "janus-configuration/janus.jcfg").read_text()
+    assert load(JanusSettings, "VIDEOCONF_JANUS_").server_name == "janus-1"
 
 
 @pytest.mark.parametrize("name", ["VIDEOCONF_JANUS_ADMIN_KEY", "VIDEOCONF_JANUS_TOKEN_SECRET", "VIDEOCONF_PUBLIC_URL"])
