@@ -99,7 +99,7 @@ def _read_person(item: dict[str, Any], data: dict[str, Any], at: datetime, ident
 
     A client chooses its participant id, so it may take one that another participant has used. Ids with a separator
     belong to the clients whose statement has their prefix. To any other client the event is attributed under an id of
-    its own, so that nobody returns under another participant's.
+    its own, so that no client returns under another participant's.
     """
     participant, handle = data["id"], item.get("handle_id")
     if handle is None:

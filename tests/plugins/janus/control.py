@@ -93,7 +93,7 @@ class JanusControl:
         return Delivered(len(events), 0)
 
     def close(self) -> None:
-        """Let everybody leave, and remove the rooms that the test has made."""
+        """Let all participants leave, and remove the rooms that the test has made."""
         for client in self._clients.values():
             client.close()
         for room in self.list_sessions():

@@ -159,7 +159,7 @@ def test_expired_identity_is_anonymous(provider, session, make_client, events):
     assert [attendee for _, attendee in joined(events)] == [None]
 
 
-def test_id_of_another_participant_brings_nobody_back(provider, session, make_client, events):
+def test_id_of_another_participant_does_not_bring_it_back(provider, session, make_client, events):
     """Participants see each other's ids, and Janus lets a client choose one that is free."""
     ann, bob = make_client(issue(provider, session, "ann")), make_client(issue(provider, session, "bob"))
     ann.join()
@@ -178,7 +178,7 @@ def test_id_of_another_participant_brings_nobody_back(provider, session, make_cl
     assert provider.list_connections(session).connections == []
 
 
-def test_id_in_the_form_of_a_claim_shields_nobody(provider, session, make_client):
+def test_id_in_the_form_of_a_claim_is_no_shield(provider, session, make_client):
     """Removing a participant who has named itself after another one removes that participant alone."""
     ann, bob = make_client(issue(provider, session, "ann")), make_client(issue(provider, session, "bob"))
     ann.join()

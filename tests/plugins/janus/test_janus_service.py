@@ -105,7 +105,7 @@ def test_forged_event_changes_nothing(api):
     assert present(api, link) == {}
 
 
-def test_oversized_name_delays_nobody(api, enter):
+def test_oversized_name_delays_no_other_event(api, enter):
     """The event is over the limit of a webhook's body, so the roster tells of that participant, and removes it."""
     link = api.create()
     ann = enter(link, "ann")
