@@ -117,6 +117,14 @@ class Participant:
         """Return how many frames of each other participant were decoded."""
         return dict(self.page.evaluate("meeting.frames()"))
 
+    def error_of_watching(self, id: str, private_id: int) -> str:
+        """Subscribe to a participant as a client that has another private id; return Janus's error."""
+        script = """async ([id, privateId]) => {
+            const other = Object.assign(Object.create(meeting), { privateId, feeds: new Map() });
+            try { await other.subscribe(id); return ""; } catch (error) { return error.message; }
+        }"""
+        return str(self.page.evaluate(script, [id, private_id]))
+
     def close(self) -> None:
         """Close the tab."""
         self.page.close()

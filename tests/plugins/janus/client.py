@@ -54,6 +54,7 @@ class JanusClient:
         self.session_token, self.room_token, self.identity = token.split("~")
         self.connect = connect
         self.id = ""
+        self.private_id: int | None = None
         self.mids: list[str] = []
         self.events: list[dict[str, Any]] = []
         self._path = ""
@@ -77,7 +78,8 @@ class JanusClient:
             "id": f"{self.connect['idPrefix']}.{uuid.uuid4()}",
             **members,
         }
-        self.id = self.message({name: value for name, value in request.items() if value is not None})["id"]
+        joined = self.message({name: value for name, value in request.items() if value is not None})
+        self.id, self.private_id = joined.get("id", ""), joined.get("private_id")
         return self.id
 
     def publish(self, *mids: str) -> None:

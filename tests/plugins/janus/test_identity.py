@@ -1,7 +1,9 @@
 """Who gets into a room of a real Janus, and whose presence its events prove."""
 
 import base64
+import contextlib
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -110,6 +112,33 @@ def test_client_cannot_manage_the_room(provider, session, make_client):
             client.message({**request, "room": session.session_id})
     with pytest.raises(Refused, match=r"429|433"):
         client.message({"request": "create", "room": "m3"})
+
+
+def test_new_token_lets_a_late_subscriber_in(provider, session, make_client):
+    ann = make_client(issue(provider, session, "ann"))
+    ann.join()
+    ann.publish("0")
+    stays = make_client(issue(provider, session, "bob", expires_at=datetime.now(UTC) + timedelta(seconds=2)))
+    stays.join()
+    watch = {"ptype": "subscriber", "id": None, "streams": [{"feed": ann.id}], "private_id": stays.private_id}
+    time.sleep(2.1)
+    with contextlib.closing(stays.again()) as viewer:
+        with pytest.raises(Refused, match="433"):
+            viewer.join(**watch)
+        viewer.room_token = make_client(issue(provider, session, "bob")).room_token
+        with pytest.raises(Refused, match="428"):  # the token is good; without media, there is no feed
+            viewer.join(**watch)
+
+
+def test_client_cannot_record(provider, session, make_client, tmp_path):
+    client = make_client(issue(provider, session))
+    client.join()
+    client.publish("0")
+    with pytest.raises(Refused, match=r"429|433"):
+        client.message({"request": "enable_recording", "room": session.session_id, "record": True})
+    with contextlib.suppress(Refused):
+        client.message({"request": "configure", "record": True, "filename": str(tmp_path / "recorded")})
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- identities -----------------------------------------------------------------------------------------------------

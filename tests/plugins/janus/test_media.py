@@ -133,6 +133,8 @@ def test_two_participants_see_each_other(meeting, browsers):
     for name, browser in zip(("ann", "bob"), browsers, strict=True):
         meeting.enter(browser, name)
     meeting.wait_for_media()
+    ann, bob = meeting.pages["ann"], meeting.pages["bob"]
+    assert ann.error_of_watching(bob.id, private_id=1).startswith("433"), "only who is in the roster may watch"
     for name, page in list(meeting.pages.items()):
         closed_at = time.time()
         page.close()
