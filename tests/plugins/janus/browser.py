@@ -90,12 +90,15 @@ class Chromium:
 
 
 class Participant:
-    """A page that takes part in a meeting."""
+    """A page that takes part in a meeting.
 
-    def __init__(self, page: Page, issued: Mapping[str, Any]) -> None:
+    :param members: replace those of its request to join.
+    """
+
+    def __init__(self, page: Page, issued: Mapping[str, Any], **members: Any) -> None:
         self.page = page
         page.evaluate("issued => { window.meeting = new Meeting(issued) }", dict(issued))
-        page.evaluate("() => { window.joining = meeting.join() }")
+        page.evaluate("members => { window.joining = meeting.join(members) }", members)
 
     def wait_until_it_sends(self) -> None:
         self.page.evaluate("joining")

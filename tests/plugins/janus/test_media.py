@@ -67,12 +67,12 @@ class Meeting:
         self.pages = {}
         self.expected = {}
 
-    def enter(self, browser, name):
+    def enter(self, browser, name, **members):
         """Let an attendee join, and wait until the service says so, in time."""
         from tests.plugins.janus.browser import Participant
 
         issued = self.api.token(self.link, attendee=name, name=name.title())
-        page = self.pages[name] = Participant(browser.open(self.url), issued)
+        page = self.pages[name] = Participant(browser.open(self.url), issued, **members)
         self.shows(name, there=True, within_seconds=MEDIA_SECONDS)
         shown_at = time.time()
         wait_for(lambda: "joined" in page.log, True)
@@ -139,6 +139,15 @@ def test_two_participants_see_each_other(meeting, browsers):
         closed_at = time.time()
         page.close()
         meeting.left(name, closed_at)
+
+
+def test_client_cannot_record_into_a_file(meeting, browsers, tmp_path):
+    """Janus asks for the room's secret where a client configures a recording, but not where it joins with one."""
+    recording = {"request": "joinandconfigure", "record": True, "filename": str(tmp_path / "recording")}
+    meeting.enter(browsers[0], "mallory", **recording)
+    meeting.enter(browsers[0], "bob")
+    meeting.wait_for_media()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_five_participants_come_and_go(meeting, browsers):

@@ -15,7 +15,8 @@ class Meeting {
     this.state = "joining";
   }
 
-  async join() {
+  /** Join and publish; `members` replace those of the request. */
+  async join(members = {}) {
     this.socket = new WebSocket(this.connect.url, "janus-protocol");
     this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
     this.socket.onclose = () => this.become("disconnected");
@@ -31,6 +32,7 @@ class Meeting {
       token: this.roomToken,
       id: `${this.connect.idPrefix}.${crypto.randomUUID()}`,
       display: this.connect.display,
+      ...members,
     });
     this.id = data.id;
     this.privateId = data.private_id;
