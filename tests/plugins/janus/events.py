@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -32,19 +33,40 @@ class Posted:
         return found
 
 
+class _Handler(BaseHTTPRequestHandler):
+    def __init__(self, put: Callable[[Posted], None], *args: Any) -> None:
+        self._put = put
+        super().__init__(*args)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._put(Posted(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
 class EventSink:
     """Accepts and gathers webhooks. Janus posts them one after the other, in order."""
 
     def __init__(self) -> None:
         self._posted: list[Posted] = []
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self.put))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._marker = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def put(self, posted: Posted) -> None:
+        with self._changed:
+            self._posted.append(posted)
+            self._changed.notify_all()
 
     def take(self, janus: JanusServer) -> Sequence[Posted]:
         """Return and forget what Janus has posted of all that has happened there until now."""
@@ -68,23 +90,6 @@ class EventSink:
 
     def _is_marker(self, posted: Posted) -> bool:
         return posted.event.get("event") == {"schema": MARKER, "data": {"number": self._marker}}
-
-    def _handler(sink) -> type[BaseHTTPRequestHandler]:  # inside the class below, self is the handler
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                with sink._changed:
-                    sink._posted.append(Posted(self.path, headers, body))
-                    sink._changed.notify_all()
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        return Handler
 
     def __enter__(self) -> EventSink:
         self._thread.start()
