@@ -252,3 +252,12 @@ def test_systemd_takes_the_units(name, tmp_path):
     (tmp_path / name).write_text(unit)
     found = subprocess.run(["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False)
     assert name not in found.stderr, found.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_settings_for_janus(tmp_path):
+    settings = (ROOT / "deploy/janus/janus.conf").read_text().replace("ExecStart=/usr/bin/janus", "ExecStart=/bin/true")
+    (tmp_path / "janus.service").write_text(f"[Unit]\nDescription=Janus\n{settings}")
+    command = ["systemd-analyze", "verify", tmp_path / "janus.service"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "janus.service" not in found.stderr, found.stderr
