@@ -54,6 +54,12 @@ CAPABILITIES = Capabilities(
 )
 
 
+class PartlyMuted(ProviderConflict):
+    """Streams were muted, and a participant may send others."""
+
+    outcome_unknown = True  # so that the audit trail has an entry
+
+
 class JanusProvider(Provider, HasRoster, Moderation):
     """Rooms of the VideoRoom plugin of one Janus server. A room's name is the meeting's id."""
 
@@ -154,35 +160,39 @@ class JanusProvider(Provider, HasRoster, Moderation):
         return Roster([RosterConnection(person["id"]) for person in people], complete=True)
 
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
-        if not self._kick(session, connection_id):
-            self._kick(session, webhooks.claimed_id(connection_id))
+        for participant in webhooks.participants_of(connection_id):
+            if self._kick(session, participant):
+                return
 
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
-        """Mute the streams that events have told of, and those that are numbered from 0, as browsers do.
+        """Mute the streams that events have reported, and those that are numbered from 0, as browsers do.
 
-        :raises ProviderConflict: a participant sends, and Janus knows its streams under other names.
+        :raises ProviderConflict: a participant sends, and Janus knows its streams under other names;
+            :class:`PartlyMuted` where other streams were muted.
         """
-        people = self._participants(session)
+        people = {person["id"]: person for person in self._participants(session)}
         if connection_id is not None:
-            ids = (connection_id, webhooks.claimed_id(connection_id))
-            people = [person for person in people if person["id"] in ids]
-        unknown = [
-            person
-            for person in people
-            if not self._mute_streams(session, person["id"], streams.get(person["id"], ())) and person.get("publisher")
-        ]
-        if unknown:
-            raise ProviderConflict("Janus has not told yet what a participant sends. Try again in a moment.")
+            found = next((one for one in webhooks.participants_of(connection_id) if one in people), None)
+            people = {} if found is None else {found: people[found]}
+        reported: dict[str, list[str]] = {}
+        for connection, mids in streams.items():
+            for participant in webhooks.participants_of(connection):
+                reported.setdefault(participant, []).extend(mids)
+        counts = {one: self._mute_streams(session, one, reported.get(one, ())) for one in people}
+        if any(person.get("publisher") and not counts[one] for one, person in people.items()):
+            raise (PartlyMuted if any(counts.values()) else ProviderConflict)(
+                "Janus has not reported yet what a participant sends. Try again in a moment."
+            )
 
-    def _mute_streams(self, session: SessionRef, participant: str, known: Sequence[str]) -> bool:
-        """Mute what one participant sends; return whether there was anything."""
-        muted = [self._mute_stream(session, participant, mid) for mid in known]
+    def _mute_streams(self, session: SessionRef, participant: str, reported: Sequence[str]) -> int:
+        """Mute what one participant sends; return how many streams it was."""
+        count = sum(self._mute_stream(session, participant, mid) for mid in dict.fromkeys(reported))
         for mid in map(str, range(MOST_STREAMS)):
-            if mid not in known:
-                muted.append(self._mute_stream(session, participant, mid))
-                if not muted[-1]:
+            if mid not in reported:
+                if not self._mute_stream(session, participant, mid):
                     break
-        return any(muted)
+                count += 1
+        return count
 
     def _mute_stream(self, session: SessionRef, participant: str, mid: str) -> bool:
         try:

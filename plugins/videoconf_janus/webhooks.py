@@ -111,9 +111,10 @@ def _read_person(item: dict[str, Any], data: dict[str, Any], at: datetime, ident
     return {"connection_id": f"{handle}{CLAIM_SEPARATOR}{participant}" if is_claimed else participant}
 
 
-def claimed_id(connection_id: str) -> str:
-    """Return the participant id of a connection that :func:`_read_person` has put under an id of its own."""
-    return connection_id.partition(CLAIM_SEPARATOR)[2]
+def participants_of(connection_id: str) -> list[str]:
+    """Return the participant ids that a connection may have at Janus, the likelier first: see :func:`_read_person`."""
+    handle, _, claimed = connection_id.partition(CLAIM_SEPARATOR)
+    return [connection_id, claimed] if claimed and handle.isdecimal() else [connection_id]
 
 
 def _streams(data: dict[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """How answers of the Admin API become errors, at a server that answers anything."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,10 +14,11 @@ from videoconf.errors import (
     ProviderResourceNotFound,
     ProviderUnavailable,
 )
-from videoconf.providers import GuardedClient
+from videoconf.providers import GuardedClient, ProviderContext, SessionRef
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply
 from videoconf_janus.admin import JanusAdmin
+from videoconf_janus.provider import JanusProvider
 from videoconf_janus.settings import JanusSettings
 
 SECRET = GOOD["admin_secret"].reveal()
@@ -110,3 +112,26 @@ def test_answer_of_another_shape_is_a_bad_response(admin, answers, body):
     answers(body)
     with pytest.raises(ProviderBadResponse):
         admin.list_participants("m1")
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_muting_reports_a_stream_of_an_unknown_name(server, others):
+    """A participant sends, and Janus knows none of the names that are tried."""
+
+    def janus(exchange):
+        request = json.loads(exchange.request.body)["request"]
+        if request["request"] == "listparticipants":
+            found = {"participants": [{"id": "odd", "publisher": True}, *[{"id": "ann", "publisher": True}] * others]}
+        else:
+            known = (request["id"], request["mid"]) == ("ann", "0")
+            found = {"videoroom": "success"} if known else {"error_code": 428, "error": "No such stream"}
+        return reply(200, json.dumps({"janus": "success", "response": found}).encode())(exchange)
+
+    server.on("/admin", janus)
+    client = GuardedClient(provider="janus", account="janus-1")
+    context = ProviderContext(lambda: datetime.now(UTC), lambda account: client)
+    provider = JanusProvider(JanusSettings(**{**GOOD, "admin_url": server.url("/admin")}), context)
+    with pytest.raises(ProviderConflict) as raised:
+        provider.mute(SessionRef("janus-1", "m1"), None, {"odd": ["gone"]})
+    assert raised.value.outcome_unknown is bool(others), "then the audit trail has an entry"
+    provider.close()

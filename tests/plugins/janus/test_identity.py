@@ -185,23 +185,27 @@ def test_id_of_another_participant_does_not_bring_it_back(provider, session, mak
     ann.close()
     events()
     bob.join(id=ann.id)
-    bob.publish("0")
+    bob.publish("camera")
     found = events()
     assert {one.kind for one in found} == {EventKind.JOINED, EventKind.ACTIVITY}
     assert {one.attendee for one in found} == {None}
     [connection] = {one.connection_id for one in found}
     assert connection != ann.id
-    provider.mute(session, connection, {connection: ["0"]})
-    assert bob.muted() == {"0"}
+    provider.mute(session, connection, {connection: ["camera"]})
+    assert bob.muted() == {"camera"}
     provider.disconnect(session, connection)
     assert provider.list_connections(session).connections == []
 
 
 def test_id_in_the_form_of_a_claim_is_no_shield(provider, session, make_client):
-    """Removing a participant who has named itself after another one removes that participant alone."""
+    """Muting and removing a participant who has named itself after another one concern that participant alone."""
     ann, bob = make_client(issue(provider, session, "ann")), make_client(issue(provider, session, "bob"))
     ann.join()
     bob.join(id=f"1~{ann.id}")
+    ann.publish("0")
+    bob.publish("0")
+    provider.mute(session, bob.id, {})
+    assert (ann.muted(), bob.muted()) == (set(), {"0"})
     provider.disconnect(session, bob.id)
     assert [one.connection_id for one in provider.list_connections(session).connections] == [ann.id]
 
