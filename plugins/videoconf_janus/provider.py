@@ -42,6 +42,7 @@ STORED_TOKENS_OFF = 490
 """Janus's answer to a request for stored tokens where its tokens are signed."""
 LONGEST_DISPLAY_NAME = 10_000
 """Characters. Every participant receives the display names of all others, and so does every reading of the roster."""
+LONGEST_PARTICIPANT_ID = 200
 MOST_STREAMS = 64
 CAPABILITIES = Capabilities(
     features=frozenset({Capability.ROSTER, Capability.MODERATION, Capability.ATTENDEE_NAMES}),
@@ -148,16 +149,15 @@ class JanusProvider(Provider, HasRoster, Moderation):
     def list_connections(self, session: SessionRef) -> Roster:
         """List who has joined. Janus knows display names but not attendees; events have said who they are.
 
-        Removes participants whose display name is so long that a few of them would make the list unreadable.
+        Janus limits neither the ids nor the names that clients choose. A participant whose id cannot be stored, or whose
+        name would help to make the list unreadable, is removed.
         """
         people = self._participants(session)
         for person in people:
-            if len(str(person.get("display", ""))) > LONGEST_DISPLAY_NAME:
-                logger.warning(
-                    "a participant of the room %s is removed for the display name's length", session.session_id
-                )
+            if not _is_storable(person["id"]) or len(str(person.get("display", ""))) > LONGEST_DISPLAY_NAME:
+                logger.warning("a participant of the room %s is removed for its id or name", session.session_id)
                 self._kick(session, person["id"])
-        return Roster([RosterConnection(person["id"]) for person in people], complete=True)
+        return Roster([RosterConnection(one["id"]) for one in people if _is_storable(one["id"])], complete=True)
 
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         for participant in webhooks.participants_of(connection_id):
@@ -251,3 +251,7 @@ class JanusProvider(Provider, HasRoster, Moderation):
         if session.account != self.account:
             raise ProviderAuthFailed("The session belongs to another Janus server than the one that is configured.")
         return session.session_id
+
+
+def _is_storable(participant: str) -> bool:
+    return 0 < len(participant) <= LONGEST_PARTICIPANT_ID and participant.isprintable()
