@@ -149,8 +149,8 @@ class JanusProvider(Provider, HasRoster, Moderation):
     def list_connections(self, session: SessionRef) -> Roster:
         """List who has joined. Janus knows display names but not attendees; events have said who they are.
 
-        Janus limits neither the ids nor the names that clients choose. A participant whose id cannot be stored, or whose
-        name would help to make the list unreadable, is removed.
+        Janus limits neither the ids nor the names that clients choose. Removes participants whose id cannot be stored,
+        or whose name is so long that a few of them would make the list unreadable.
         """
         people = self._participants(session)
         for person in people:

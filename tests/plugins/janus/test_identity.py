@@ -126,7 +126,7 @@ def test_new_token_lets_a_late_subscriber_in(provider, session, make_client):
         with pytest.raises(Refused, match="433"):
             viewer.join(**watch)
         viewer.room_token = make_client(issue(provider, session, "bob")).room_token
-        with pytest.raises(Refused, match="428"):  # the token is good; without media, there is no feed
+        with pytest.raises(Refused, match="428"):  # the token is good; without media, the feed does not exist
             viewer.join(**watch)
 
 
@@ -197,7 +197,7 @@ def test_id_of_another_participant_does_not_bring_it_back(provider, session, mak
     assert provider.list_connections(session).connections == []
 
 
-def test_id_in_the_form_of_a_claim_is_no_shield(provider, session, make_client):
+def test_id_in_the_form_of_a_claim_protects_no_client(provider, session, make_client):
     """Muting and removing a participant who has named itself after another one concern that participant alone."""
     ann, bob = make_client(issue(provider, session, "ann")), make_client(issue(provider, session, "bob"))
     ann.join()
