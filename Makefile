@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
+
+browser: $(VENV)/installed-for-work ## Run the tests with real media: Janus and headless Chromium, in a network of their own
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py

@@ -26,7 +26,7 @@ def test_a_change_is_told_as_the_wire_spells_it(service):
         "meetingLink": link,
         "target": None,
         "before": None,
-        "after": {"extId": "(not recorded)", "provider": "fake"},
+        "after": {"extId": "(not recorded)", "provider": service.provider.key},
         "requestId": "request-1",
     }
     assert edited["before"] == {"extId": "(not recorded)", "extMetadata": None}

@@ -80,6 +80,7 @@ def test_what_changes_nothing_is_not_told(service, app, clock):
     assert [one.id for one in entries(app)] == before
 
 
+@pytest.mark.needs("the fake", long=True)
 def test_a_create_that_fails_is_not_told(make_app, headers):
     class Failing(FakeProvider):
         def ensure_session(self, request):

@@ -33,6 +33,9 @@ class CapabilitiesSchema(Schema):
     webhook_channels = fields.List(fields.String(), metadata=documented("Webhooks to register."))
     event_ids = fields.Boolean(metadata=documented("Webhooks carry ids of the provider's own."))
     retry_horizon_seconds = fields.Integer(metadata=documented("How long a webhook that was not taken is repeated."))
+    repeats_refused_webhooks = fields.Boolean(
+        metadata=documented("A webhook answered with an error status is repeated, not only one without an answer.")
+    )
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
 

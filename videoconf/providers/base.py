@@ -240,7 +240,7 @@ class Moderation(ABC):
         A connection that sends nothing, or is gone, is success.
 
         :param streams: the ids of the streams that are there, as far as events told (:class:`StreamState`), by the
-            id of their connection; with None it is empty. For vendors that mute streams; others ignore it.
+            id of their connection. For vendors that mute streams; others ignore it.
         :raises ProviderConflict: the connection may be sending more than events have told. What it is known to send
             may have been muted.
         """

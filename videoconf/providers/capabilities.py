@@ -86,6 +86,10 @@ class Capabilities:
     """Events carry the provider's own ids."""
     retry_horizon: timedelta = timedelta(hours=24)
     """How long the provider repeats a webhook that was not taken."""
+    repeats_refused_webhooks: bool = True
+    """The provider repeats a webhook that was answered with an error status. False: any answer counts as delivered, and
+    only a webhook without an answer is repeated. Then a proxy must turn our 5xx into a closed connection, or the roster
+    must find what was lost."""
     storage_scope: StorageScope = StorageScope.NONE
     """Whether the vendor keeps one storage setting for the account, takes one with each archive, or pushes nothing."""
     storage_kinds: frozenset[str] = frozenset()
