@@ -191,6 +191,16 @@ class ProviderPort:
         # The class alone: the error's text may repeat the body.
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 
+    def storable_body(self, request: WebhookRequest) -> bytes | None:
+        """Return what may be stored of a webhook's body; None where the plugin fails, since it may hold a secret."""
+        try:
+            return self._of_type(bytes, self.plugin.storable_body(request), "storable_body")
+        except BaseException as error:
+            if raised_by_signal(error):
+                raise
+            logger.exception("a webhook of %s on %s is stored without its body", self.key, request.channel)
+            return None
+
     # --- archives -----------------------------------------------------------------------------------------------
 
     def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:

@@ -68,6 +68,8 @@ class TokenRequest:
     """Display name."""
     data: str | None = None
     """Free text of the caller's that travels to the client's connection."""
+    end_to_end_encryption: bool = False
+    """The meeting is encrypted end to end, for vendors whose clients learn it with the token."""
 
 
 @dataclass(frozen=True)
