@@ -56,11 +56,12 @@ def verify(request: WebhookRequest, signers: Mapping[str, Sequence[Secret]]) -> 
     if not token or len(token) > LONGEST_HEADER:
         raise WebhookRejected("The webhook is not signed.")
     claims = _read_claims(token, signers)
-    begins, ends, received_at = claims.get("nbf"), claims["exp"], request.received_at.timestamp()
+    ends, received_at = claims["exp"], request.received_at.timestamp()
     if not _is_number(ends) or received_at >= ends + LEEWAY_SECONDS:
         raise WebhookRejected("The signature has expired.")
-    if begins is not None and (not _is_number(begins) or received_at < begins - LEEWAY_SECONDS):
-        raise WebhookRejected("The signature is from the future.")
+    for begins in (claims[name] for name in ("nbf", "iat") if name in claims):
+        if not _is_number(begins) or received_at < begins - LEEWAY_SECONDS:
+            raise WebhookRejected("The signature is from the future.")
     expected = base64.b64encode(hashlib.sha256(request.body).digest())
     if not hmac.compare_digest(expected, str(claims["sha256"]).encode()):
         raise WebhookRejected("The signature is for another body.")
