@@ -114,10 +114,10 @@ def find_archive(found: Any) -> ArchiveState | None:
     in_backup = bool(member(found, "backup_storage_used"))
     key = KEY.search(find_text(file, "filename") or "")
     is_uploaded = status is ArchiveStatus.AVAILABLE and key is not None and _has_target(found) and not in_backup
-    duration = find_count(file, "duration")
+    duration = find_count(file, "duration") or None  # 0 stands for none, as in all that answers write out
     details = (find_text(found, "details") or "").removeprefix("End reason: ")
     metadata = {
-        "errorCode": find_count(found, "error_code"),
+        "errorCode": find_count(found, "error_code") or None,
         "layout": find_text(_request(found), "layout") or find_text(member(_request(found), "template"), "layout"),
         "inBackupStorage": in_backup or None,
     }
@@ -129,7 +129,7 @@ def find_archive(found: Any) -> ArchiveState | None:
         created_at=find_nanoseconds(found, "started_at"),
         updated_at=find_nanoseconds(found, "updated_at") or find_nanoseconds(found, "ended_at"),
         duration_seconds=None if duration is None else duration // NANOSECONDS,
-        size_bytes=find_count(file, "size"),
+        size_bytes=find_count(file, "size") or None,
         reason=find_text(found, "error") or details or None,
         object_key=key[1] if is_uploaded and key is not None else None,
         metadata={name: value for name, value in metadata.items() if value is not None},
