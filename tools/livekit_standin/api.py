@@ -218,7 +218,9 @@ def _add_nulls(message: Message, written: dict[str, Any]) -> None:
 def _error(error: Refused) -> Reply:
     if error.code is None:
         return Reply(error.status, "text/plain; charset=utf-8", error.message.encode())
-    body: dict[str, Any] = {"code": error.code, "msg": error.message}
+    by_router = error.code in ("bad_route", "malformed", "unauthenticated")
+    message = error.message if by_router else f"twirp error unknown: {error.message}"
+    body: dict[str, Any] = {"code": error.code, "msg": message}
     if error.meta:
         body["meta"] = dict(error.meta)
     return Reply(error.status, JSON, as_json(body).encode())

@@ -159,6 +159,8 @@ def judge(error: ProviderError) -> Verdict | None:
         return Verdict.REFUSED
     if isinstance(error, ProviderResourceNotFound | ProviderConflict | ProviderRejected | ProviderBusy):
         return Verdict.ANSWERED  # whatever status the vendor says it with
+    if 0 < (error.provider_status or 0) < 500:
+        return Verdict.ANSWERED  # a 408 of the vendor's too
     if isinstance(error, ProviderUnavailable | ProviderTimeout) or (error.provider_status or 0) >= 500:
         return Verdict.FAILED
     return Verdict.ANSWERED

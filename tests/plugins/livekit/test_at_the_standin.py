@@ -216,8 +216,9 @@ def test_wrong_secret_is_reported_by_check(make_provider, livekit_standin):
     from videoconf.providers import Secret
 
     wrong = make_provider(livekit_standin, api_secret=Secret("another-secret-of-32-characters-or-more!"))
-    with pytest.raises(ProviderAuthFailed):
+    with pytest.raises(ProviderAuthFailed) as raised:
         wrong.check()
+    assert raised.value.provider_message.startswith("invalid token: ***")  # the server repeats the token
 
 
 def test_token_request_of_odd_length_is_refused_before_a_call(provider, livekit_standin, session):

@@ -166,7 +166,7 @@ def test_server_without_redis_fails_clearly(provider, session, ann, livekit_stan
     livekit_standin.switches.has_redis = False
     with pytest.raises(ProviderError) as raised:
         provider.start_archive(session, ArchiveRequest())
-    assert raised.value.provider_message == "egress not connected (redis required)"
+    assert raised.value.provider_message == "twirp error unknown: egress not connected (redis required)"
 
 
 @pytest.mark.parametrize(
