@@ -31,7 +31,6 @@ from videoconf.providers import (
     ProviderContext,
     ProviderEvent,
     Roster,
-    SessionCreation,
     SessionRef,
     SessionRequest,
     TokenRequest,
@@ -62,11 +61,11 @@ class Options(Schema):
         unknown = RAISE
 
     maxParticipants = fields.Integer(strict=True, validate=validate.Range(min=1, max=2**31 - 1))
-    """How many people a room takes at most."""
+    """Largest number of participants in the room at once."""
     emptyTimeoutSeconds = fields.Integer(strict=True, validate=validate.Range(min=1, max=86_400))
-    """After how long a room closes that nobody has entered."""
+    """How long a room stays open before its first participant."""
     departureTimeoutSeconds = fields.Integer(strict=True, validate=validate.Range(min=1, max=86_400))
-    """After how long a room closes that everybody has left."""
+    """How long a room stays open after its last participant has left."""
 
 
 ROOM_FIELDS = {
@@ -86,8 +85,8 @@ class PartlyMuted(ProviderError):
 class LiveKitProvider(Provider, HasRoster, Moderation):
     """LiveKit without recording; :class:`~videoconf_livekit.recording.RecordingLiveKitProvider` records too.
 
-    A room exists from its first participant to some seconds after its last one, and may be opened again and again under
-    its name, which is derived from the meeting. Nothing of a room outlives it, nor a restart of a self-hosted server.
+    A room's name is derived from the meeting, and is what lasts: the room itself closes when it is empty, and whoever
+    joins next opens it again. Nothing of a room outlives it, nor a restart of a self-hosted server.
 
     :raises ConfigurationError: the secret is too short to serve real meetings.
     """
@@ -125,7 +124,10 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
     # --- sessions and tokens ----------------------------------------------------------------------------------------
 
     def ensure_session(self, request: SessionRequest) -> SessionRef:
-        """Create the meeting's room, or find it: LiveKit's CreateRoom is idempotent by name."""
+        """Create the meeting's room, or find it: LiveKit's CreateRoom is idempotent by name.
+
+        The room may well have closed when people come. Creating it shows that the server answers.
+        """
         room = f"{self.settings.room_prefix}{request.meeting_id}"
         body = {"name": room, **_room_fields(request.options, 0)}
         found = self.twirp.call("RoomService/CreateRoom", "room.create", body, {"roomCreate": True})
@@ -290,7 +292,6 @@ CAPABILITIES = Capabilities(
             Capability.ATTENDEE_NAMES,
         }
     ),
-    session_creation=SessionCreation.JUST_IN_TIME,
     idempotent_create=True,
     max_token_ttl=MAX_TOKEN_TTL,
     max_data_characters=MAX_DATA_CHARACTERS,

@@ -70,7 +70,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
         body = egress.start_body(room, request)
         people = self.people(session)
         if not people:
-            raise ProviderConflict("Nobody is connected.", provider_code="no_connections")
+            raise ProviderConflict("No participant is connected.", provider_code="no_connections")
         if any(track.get("encryption") not in (None, "NONE") for one in people for track in tracks_of(one)):
             raise ProviderConflict("Participants encrypt their media.", provider_code="end_to_end_encrypted")
         if any(map(egress.is_running, self._egresses({"room_name": room, "active": True}))):

@@ -24,7 +24,7 @@ LEEWAY_SECONDS = 60
 """How far LiveKit's clock and ours may differ; the leeway of LiveKit's own receivers."""
 LONGEST_HEADER = 8192
 RESOLUTION = timedelta(seconds=1)
-"""Of the times of events."""
+"""Resolution of the times of events."""
 
 KINDS = {
     "participant_joined": EventKind.JOINED,
@@ -36,7 +36,7 @@ KINDS = {
     "egress_updated": EventKind.ARCHIVE,
     "egress_ended": EventKind.ARCHIVE,
 }
-"""``participant_connection_aborted`` is not one of them: nobody saw or heard that participant."""
+"""``participant_connection_aborted`` is missing: that participant never got into the room."""
 
 _SECRETS = re.compile(rb'("(?:turnPassword|turn_password)"\s*:\s*")(?:[^"\\]|\\.)*')
 _QUERIES = re.compile(rb'("(?:location|manifestLocation|manifest_location)"\s*:\s*"[^"?\\]*)\?(?:[^"\\]|\\.)*')
@@ -117,7 +117,7 @@ def _find_event(document: Mapping[str, Any], key: str, room_prefix: str) -> Prov
     if at is None:
         raise ValueError("the event has no time")
     if kind is EventKind.SESSION_CLOSED:
-        # Times have whole seconds. Somebody who comes into the next room of this name within the second has not left.
+        # Times have whole seconds. A participant who enters the next room of this name within the second has not left.
         return ProviderEvent(kind, key, session_id=room, at=at - RESOLUTION)
     participant = document["participant"]
     bearer = find_person(participant)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import TracebackType
 from typing import Any
 
@@ -69,12 +68,12 @@ class LiveKitStandin:
     # --- participants -----------------------------------------------------------------------------------------------
 
     def join(self, token: str, *, aborted: bool = False) -> ParticipantInfo:
-        """Join with a token, which is verified as the server does.
+        """Join with a token, which is verified as the server does, by the stand-in's clock.
 
-        :raises Refused: it lets nobody in.
+        :raises Refused: the server refuses it.
         """
         with self.lock:
-            return self.world.join(read_token(token, self.keys, time.time()), aborted=aborted)
+            return self.world.join(read_token(token, self.keys, self.clock.now()), aborted=aborted)
 
     def leave(self, sid: str, reason: str = "CLIENT_INITIATED") -> None:
         """End a connection."""

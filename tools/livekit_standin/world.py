@@ -204,7 +204,7 @@ class World:
     def find(self, sid: str) -> tuple[LiveRoom, ParticipantInfo]:
         """Return a participant by the id of the connection.
 
-        :raises KeyError: nobody is connected under it.
+        :raises KeyError: no participant has this id.
         """
         for room in self.rooms.values():
             for participant in room.participants.values():

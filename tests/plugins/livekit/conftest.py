@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.plugins.livekit.samples import API_KEY, KEYS
+from tests.plugins.livekit.service import LiveKitService, StandinTime, environment_of
 from tools.livekit_standin.fixtures import livekit_standin, make_livekit_standin  # noqa: F401  # fixtures
+from videoconf.api.services import services
 from videoconf.providers import GuardedClient, ProviderContext, Secret
 from videoconf_livekit.provider import LiveKitProvider
 from videoconf_livekit.settings import LiveKitSettings
@@ -58,3 +60,21 @@ def make_provider():
     yield make
     for provider in made:
         provider.close()
+
+
+@pytest.fixture
+def make_service(make_app, headers, monkeypatch):
+    """Give a function that makes a service at a stand-in; keywords are settings of the core."""
+    made = []
+
+    def make(standin, **settings):
+        for name, value in environment_of(standin).items():
+            monkeypatch.setenv(name, value)
+        app = make_app(**{"providers": ("livekit",), "clock": StandinTime(standin), **settings})
+        made.append(app)
+        return LiveKitService(app, standin, headers)
+
+    yield make
+    for app in made:
+        for provider in services(app).providers:
+            provider.close()

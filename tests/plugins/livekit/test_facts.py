@@ -113,7 +113,7 @@ def test_mute_of_an_absent_participant_is_503(server):
     assert (status, said["code"]) == (503, "unavailable")
 
 
-def test_participant_is_listed_with_tracks_that_are_muted_one_by_one(server, make_provider):
+def test_participant_is_listed_with_tracks_to_mute(server, make_provider):
     provider = make_provider(server, recording=False)
     session = provider.ensure_session(SessionRequest("facts"))
     assert session.session_id == ROOM

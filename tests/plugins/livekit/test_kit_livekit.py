@@ -74,6 +74,7 @@ class TestSelfHosted(LiveKitKit):
     cloud = False
 
 
+@pytest.mark.long  # it does less than the others
 class TestSelfHostedWithoutRecording(LiveKitKit):
     """At a server of one's own without an egress service."""
 
