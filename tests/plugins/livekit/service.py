@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from tests.service import Caller, in_process
+from tests.support.service import Caller, in_process
 from videoconf.api.services import services
 from videoconf.attendance.roster import RosterReconciler
 
@@ -38,7 +38,7 @@ class LiveKitService:
         self.send = in_process(app)
         self.api = Caller(self.send, headers())
         self._headers = headers
-        self.provider = services(app).providers.get("livekit")
+        self.provider = services(app).providers.get("livekit").plugin
         parts = services(app)
         self._rosters = RosterReconciler(parts.providers, parts.settings, parts.clock)
         standin.webhooks.urls = [WEBHOOKS]

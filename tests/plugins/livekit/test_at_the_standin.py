@@ -106,7 +106,10 @@ def test_roster_leaves_out_all_but_people(provider, livekit_standin, session):
     assert roster.complete
 
 
-def test_large_roster_is_read_whole(provider, livekit_standin, session):
+def test_large_roster_is_read_whole(make_provider, make_livekit_standin):
+    livekit_standin = make_livekit_standin()
+    provider = make_provider(livekit_standin)
+    session = provider.ensure_session(SessionRequest("large"))
     for number in range(600):
         participant = livekit_standin.join(token(provider, session, f"person-{number}@example.org", name="N" * 80))
         livekit_standin.publish(participant.sid)

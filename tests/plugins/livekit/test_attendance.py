@@ -1,8 +1,8 @@
 """Histories of a room, with LiveKit's own events: what the API says against what happened, and against the model.
 
 People come in several tabs, use one token twice, fail to connect, and leave within a second; the server restarts. A
-fifth of the webhooks is lost; the others come late, twice and in any order. Before any roster the API must answer as the
-reference model does for the events that came. After two rosters it must show exactly those who are there.
+fifth of the webhooks is lost; the others come late, twice and in any order. Before any roster the API must answer as
+the reference model does for the events that came. After two rosters it must show exactly those who are there.
 """
 
 import json
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.attendance import model
-from tests.service import ON_SQLITE
+from tests.support.service import ON_SQLITE
 
-HISTORIES = 40
+HISTORIES = 25
 MANY_HISTORIES = 2000
 PEOPLE = ("ann@example.org", "bob", "cid#1", None)
 LOST = 0.2

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 from livekit.protocol.room import CreateRoomRequest
 from sqlalchemy import select
 
-from tests.service import ON_SQLITE, count_meetings
+from tests.support.service import ON_SQLITE, count_meetings
 from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
 from videoconf.db.transactions import read
