@@ -225,7 +225,7 @@ def create_app(
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
-        jobs.declare(recurring("reconcile_rosters", settings.roster_seconds, rosters.run))
+        jobs.declare(recurring("reconcile_rosters", rosters.period_seconds, rosters.run))
 
     # 5. The edge: who calls, what may be sent, how errors look.
     _init_edge(app, settings, targets, tracing)

@@ -216,6 +216,21 @@ def test_meetings_go_to_livekit_while_vonage_is_down(make_pair, standin):
 
 
 @ON_SQLITE
+def test_rosters_are_asked_for_as_the_vendor_needs(make_pair, standin):
+    service, vonage = make_pair(("livekit", "vonage"))
+    here, there = service.api.create(), service.api.create(provider="vonage")
+    service.join(here, attendee="ann")
+    vonage.connect(service.api.token(there, attendee="bob")["token"])
+    for _ in range(3):
+        service.poll()
+    asked = [
+        sum(word in request.path for request in one.received)
+        for one, word in ((standin, "ListPart"), (vonage, "/connection"))
+    ]
+    assert asked == [3, 1], "a webhook of LiveKit is given up within a minute, one of Vonage after a day"
+
+
+@ON_SQLITE
 def test_two_providers_serve_side_by_side(make_pair, standin):
     service, vonage = make_pair(("livekit", "vonage"))
     here, there = service.api.create(), service.api.create(provider="vonage")
