@@ -107,6 +107,9 @@ class LiveKit(Preset, Archiving, HasRoster, Moderation):
         webhook_channels=CHANNELS,
         event_ids=True,
         retry_horizon=timedelta(seconds=30),
+        starts_archives=False,
+        deletes_archives=False,
+        caller_brings_encryption_key=True,
     )
 
 

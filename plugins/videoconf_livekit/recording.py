@@ -36,9 +36,11 @@ RECORDER_STORAGE = (
 
 RECORDING_CAPABILITIES = replace(
     CAPABILITIES,
-    features=CAPABILITIES.features | {Capability.ARCHIVING, Capability.STORES_ARCHIVES},
+    features=CAPABILITIES.features | {Capability.ARCHIVING, Capability.AUTOMATIC_ARCHIVING, Capability.STORES_ARCHIVES},
     storage_scope=StorageScope.ARCHIVE,
     storage_kinds=egress.STORAGE_KINDS,
+    # LiveKit would: in the room that it creates itself, but not in those that a join opens, nor to a tenant's storage.
+    starts_archives=False,
     deletes_archives=False,
     storage_set_elsewhere=RECORDER_STORAGE,
 )

@@ -35,6 +35,9 @@ class CapabilitiesSchema(Schema):
     retry_horizon_seconds = fields.Integer(metadata=documented("How long a webhook that was not taken is repeated."))
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
+    starts_archives = fields.Boolean(
+        metadata=documented("With `automatic_archiving`: the provider starts the archives, and not this service.")
+    )
     deletes_archives = fields.Boolean(metadata=documented("The provider deletes its own copies of archives."))
     caller_brings_encryption_key = fields.Boolean(
         metadata=documented("Whoever encrypts a meeting end to end must give its clients the key.")

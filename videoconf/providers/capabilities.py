@@ -90,6 +90,9 @@ class Capabilities:
     """Whether the vendor keeps one storage setting for the account, takes one with each archive, or pushes nothing."""
     storage_kinds: frozenset[str] = frozenset()
     """Keys of the storage kinds to which the provider can push."""
+    starts_archives: bool = True
+    """With `automatic_archiving`: the vendor starts the archive of each run by itself. Where it cannot, the core starts
+    it when the first participant joins."""
     deletes_archives: bool = True
     """The vendor deletes its copy and its record of an archive by API. Where it cannot, ``delete_archive`` only checks
     that the recording has stopped, the vendor's list may still name it, and the receipt of the deletion says so."""

@@ -88,6 +88,11 @@ class ProviderPort:
         return self.can(Capability.STORES_ARCHIVES) and kind in self.capabilities.storage_kinds
 
     @property
+    def records_on_join(self) -> bool:
+        """Whether the core must start the archives of meetings that are recorded from their start."""
+        return self.can(Capability.AUTOMATIC_ARCHIVING) and not self.capabilities.starts_archives
+
+    @property
     def takes_options(self) -> bool:
         """Whether ``providerOptions`` may be sent."""
         return self.plugin.options_schema is not None

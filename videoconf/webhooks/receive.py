@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Insert, bindparam, literal, literal_column, select, update
 
+from videoconf.archives.automatic import record_on_join
 from videoconf.archives.merge import merge_evidence as merge_archive_evidence
 from videoconf.attendance import merge, streams
 from videoconf.db.functions import greatest
@@ -108,6 +109,8 @@ def take(
     outcome = settle(transaction, provider, request.received_at, event, stored)
     if outcome != expected:
         note_outcome(transaction, stored.id, outcome, event)
+    elif event.kind is EventKind.JOINED and provider.records_on_join:
+        record_on_join(transaction, provider, event.session_id or "")
     return outcome
 
 

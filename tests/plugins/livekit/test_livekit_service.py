@@ -10,7 +10,9 @@ from sqlalchemy import select
 from tests.support.service import ON_SQLITE, count_meetings
 from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
+from videoconf.archives.automatic import RECORD_MEETING
 from videoconf.db.transactions import read
+from videoconf.errors import ProviderBusy
 from videoconf.meetings.models import END_SESSION
 from videoconf.providers import Secret
 from videoconf.testing.faulty_server import reply
@@ -90,6 +92,88 @@ def test_an_archive_lives_and_is_deleted(service, standin):
     assert entry["after"] == {"provider": "not deletable", "storageTarget": "none"}
 
 
+def archives_of(service, link):
+    return service.api("GET", f"/archives?meetingLink={link}").json["items"]
+
+
+def run_job(service, kind):
+    with service.app.app_context():
+        return services(service.app).jobs.run_now(kind)
+
+
+def test_each_run_of_a_recorded_meeting_is_recorded(service, standin):
+    link = service.api.create(enableArchiving=True)
+    for number in (1, 2):
+        people = [service.join(link, attendee=f"u-{n}") for n in range(3)]
+        service.deliver()
+        run_job(service, RECORD_MEETING)
+        assert len(standin.egresses.found) == number, "one archive, however many join"
+        newest = archives_of(service, link)[0]
+        assert (newest["status"], len(archives_of(service, link))) == ("started", number)
+        standin.egresses.activate(newest["id"])
+        for one in people:
+            standin.leave(one)
+        standin.advance(40)
+        standin.advance(2)
+        service.deliver()
+        assert archives_of(service, link)[0]["status"] == "available"
+    run_job(service, RECORD_MEETING)
+    assert len(standin.egresses.found) == 2
+    [started] = {one["actor"] for one in service.api("GET", "/audit").json if one["action"] == "archive.started"}
+    assert started == "automatic-archiving"
+
+
+@ON_SQLITE
+def test_recording_starts_though_the_webhook_was_lost(service, standin):
+    link = service.api.create(enableArchiving=True)
+    service.join(link, attendee="ann")
+    service.deliver(lose=lambda webhook: True)
+    run_job(service, "record_meetings")
+    assert standin.egresses.found == {}, "nobody is known to be there"
+    service.poll()
+    run_job(service, "record_meetings")
+    assert len(standin.egresses.found) == 1
+    run_job(service, "record_meetings")
+    assert len(standin.egresses.found) == 1
+
+
+@ON_SQLITE
+def test_failing_recording_is_not_repeated_each_minute(service, standin):
+    link = service.api.create(enableArchiving=True)
+    service.join(link, attendee="ann")
+    service.deliver()
+    run_job(service, RECORD_MEETING)
+    [egress_id] = standin.egresses.found
+    standin.finish(egress_id, "failed")
+    service.deliver()
+    for _ in range(3):
+        run_job(service, "record_meetings")
+    assert len(standin.egresses.found) == 1
+
+
+@ON_SQLITE
+def test_meeting_that_is_not_to_be_recorded_is_not(service, standin):
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    service.deliver()
+    assert run_job(service, RECORD_MEETING) == 0
+    run_job(service, "record_meetings")
+    assert standin.egresses.found == {}
+
+
+@ON_SQLITE
+def test_recording_waits_for_a_recorder(service, standin):
+    link = service.api.create(enableArchiving=True)
+    standin.switches.recorders = 0
+    service.join(link, attendee="ann")
+    service.deliver()
+    with pytest.raises(ProviderBusy):
+        run_job(service, RECORD_MEETING)
+    standin.switches.recorders = 1
+    run_job(service, RECORD_MEETING)
+    assert len(standin.egresses.found) == 1
+
+
 def test_an_encrypted_meeting_says_so_and_is_not_recorded(service, standin):
     link = service.api.create(endToEndEncryption=True)
     given = service.api.token(link, attendee="ann")
@@ -135,8 +219,7 @@ def test_a_join_after_the_end_is_disconnected(service, standin):
     standin.advance(40)
     late = standin.join(service.provider.issue_token(*late_token(service, link)).token)
     service.deliver()
-    with service.app.app_context():
-        services(service.app).jobs.run_now(END_SESSION)
+    run_job(service, END_SESSION)
     standin.advance(40)
     assert late.identity.startswith("late#")
     assert standin.world.rooms == {}

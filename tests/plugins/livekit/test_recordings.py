@@ -284,4 +284,8 @@ def test_stream_without_a_file_is_not_an_archive(provider, session, ann, livekit
 
 def test_recording_is_declared_where_it_is_configured(make_provider, livekit_standin):
     features = {on: make_provider(livekit_standin, recording=on).capabilities.features for on in (True, False)}
-    assert features[True] - features[False] == {Capability.ARCHIVING, Capability.STORES_ARCHIVES}
+    assert features[True] - features[False] == {
+        Capability.ARCHIVING,
+        Capability.AUTOMATIC_ARCHIVING,
+        Capability.STORES_ARCHIVES,
+    }
