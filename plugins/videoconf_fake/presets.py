@@ -108,7 +108,6 @@ class LiveKit(Preset, Archiving, HasRoster, Moderation):
         event_ids=True,
         retry_horizon=timedelta(seconds=30),
         starts_archives=False,
-        deletes_archives=False,
         caller_brings_encryption_key=True,
     )
 

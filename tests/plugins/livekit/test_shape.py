@@ -12,6 +12,7 @@ OTHERWISE = {
     "storage_scope": "as the features",
     "storage_kinds": "as the features",
     "storage_set_elsewhere": "as the features",
+    "deletes_archives": "the fake deletes its own archives in every shape",
 }
 
 
