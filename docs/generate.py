@@ -336,12 +336,15 @@ def example_providers() -> Iterator[tuple[str, Capabilities]]:
     secret = Secret("whsec_" + "A" * 44)
     fake = {"webhook_secrets": (secret,), "token_secret": Secret("t" * 32)}
     vonage = {"signature_secrets": (Secret("s" * 32),)}
+    livekit = {"url": "wss://livekit.example", "api_key": "APIdocs", "api_secret": Secret("s" * 32)}
     examples: dict[str, tuple[str, dict[str, Any]]] = {
         "vonage, OpenTok": ("vonage", {**vonage, "api_key": "123456", "api_secret": Secret("a" * 40)}),
         "vonage, unified": (
             "vonage",
             {**vonage, "application_id": str(uuid.UUID(int=1)), "private_key": Secret(key.decode())},
         ),
+        "livekit": ("livekit", livekit),
+        "livekit, recording": ("livekit", {**livekit, "recording": True}),
         "fake": ("fake", fake),
     }
     presets = next(row.choices for row in declared(installed["fake"].cls.Settings) if row.field == "preset")
