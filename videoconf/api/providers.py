@@ -133,6 +133,9 @@ def _facts(can: Capabilities) -> dict[str, Any]:
         "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
         "storageScope": can.storage_scope,
         "storageKinds": sorted(can.storage_kinds),
+        "startsArchives": can.starts_archives,
+        "deletesArchives": can.deletes_archives,
+        "callerBringsEncryptionKey": can.caller_brings_encryption_key,
     }
 
 

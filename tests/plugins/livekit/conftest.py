@@ -19,7 +19,7 @@ class NoNetwork:
     """An HTTP client that no test may use."""
 
     def request(self, *args, **kwargs):
-        raise AssertionError("there is no network")
+        raise AssertionError("a test without a network made a call")
 
     def close(self):
         pass

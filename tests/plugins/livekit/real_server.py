@@ -29,7 +29,7 @@ def free_port():
 
 
 def needs_a_real_server():
-    """Leave a test out where there is no server, or no client for it."""
+    """Leave a test out that lacks a server, or a client for it."""
     if not os.environ.get("LIVEKIT_SERVER"):
         pytest.skip("LIVEKIT_SERVER names no livekit-server; the tests at a real server are left out")
     pytest.importorskip("livekit.rtc", reason="participants at a real server need `pip install livekit`")

@@ -129,7 +129,7 @@ def test_recording_starts_though_the_webhook_was_lost(service, standin):
     service.join(link, attendee="ann")
     service.deliver(lose=lambda webhook: True)
     run_job(service, "record_meetings")
-    assert standin.egresses.found == {}, "nobody is known to be there"
+    assert standin.egresses.found == {}, "no webhook has reported a participant"
     service.poll()
     run_job(service, "record_meetings")
     assert len(standin.egresses.found) == 1
