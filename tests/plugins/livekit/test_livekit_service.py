@@ -2,6 +2,7 @@
 
 import random
 
+import jwt
 import pytest
 from cryptography.fernet import Fernet
 from livekit.protocol.room import CreateRoomRequest
@@ -17,6 +18,7 @@ from videoconf.meetings.models import END_SESSION
 from videoconf.providers import Secret
 from videoconf.testing.faulty_server import reply
 from videoconf.webhooks.models import EventStatus, WebhookEvent
+from videoconf_livekit.provider import LiveKitProvider
 
 ROOM = "videoconf-{}"
 
@@ -41,6 +43,8 @@ def test_a_meeting_lives_and_ends(service, standin):
     given = api.token(link, role="moderator", attendee="ada@example.org", name="Ada")
     assert (given["provider"], given["sessionId"]) == ("livekit", ROOM.format(link))
     assert given["connect"] == {"url": standin.url.replace("http", "ws")}
+    claims = jwt.decode(given["token"], options={"verify_signature": False})
+    assert claims["roomConfig"] == {"maxParticipants": 5}, "for the room that this token opens"
     ada, bob = standin.join(given["token"]).sid, service.join(link, data="bob")
     assert standin.world.rooms[ROOM.format(link)].info.max_participants == 5
     standin.publish(ada)
@@ -200,6 +204,20 @@ def test_stored_webhooks_hold_no_password(service, standin):
         assert secret in sent
         assert secret not in stored
     assert b"turnPassword" in stored
+
+
+@ON_SQLITE
+def test_webhook_without_a_storable_body_is_applied(service, standin, monkeypatch):
+    def broken(self, request):
+        raise RuntimeError("the plugin cannot tell what is secret")
+
+    monkeypatch.setattr(LiveKitProvider, "storable_body", broken)
+    link = service.api.create()
+    service.join(link, attendee="ann")
+    service.deliver()
+    assert active(service, link) == ["ann"]
+    with service.app.app_context(), read() as session:
+        assert set(session.execute(select(WebhookEvent.body)).scalars()) == {None}
 
 
 @ON_SQLITE
