@@ -346,6 +346,7 @@ def example_providers() -> Iterator[tuple[str, Capabilities]]:
         "event_passwords": (Secret("e" * 32),),
         **dict.fromkeys(("admin_secret", "admin_key", "token_secret", "room_key"), Secret("j" * 32)),
     }
+    livekit = {"url": "wss://livekit.example", "api_key": "APIdocs", "api_secret": Secret("s" * 32)}
     examples: dict[str, tuple[str, dict[str, Any]]] = {
         "vonage, OpenTok": ("vonage", {**vonage, "api_key": "123456", "api_secret": Secret("a" * 40)}),
         "vonage, unified": (
@@ -353,6 +354,8 @@ def example_providers() -> Iterator[tuple[str, Capabilities]]:
             {**vonage, "application_id": str(uuid.UUID(int=1)), "private_key": Secret(key.decode())},
         ),
         "janus": ("janus", janus),
+        "livekit": ("livekit", livekit),
+        "livekit, recording": ("livekit", {**livekit, "recording": True}),
         "fake": ("fake", fake),
     }
     presets = next(row.choices for row in declared(installed["fake"].cls.Settings) if row.field == "preset")

@@ -410,3 +410,9 @@ class ShrugsAtGarbage(Honest):
 class ShakesEveryHand(Honest):
     def answer_handshake(self, request):
         return WebhookReply(200, b"hello")
+
+
+@liar("W13")
+class StoresLessThanItHeard(Honest):
+    def storable_body(self, request):
+        return request.body.replace(b'"type":', b'"type": "other", "was":')

@@ -105,9 +105,18 @@ def test_vendor_error_is_retried_by_its_class(client, server):
     assert server.count("/call") == sent + 1
 
 
-@pytest.mark.parametrize("error", [ProviderResourceNotFound, ProviderConflict, ProviderRejected, ProviderBusy])
-def test_answered_refusals_leave_the_breaker_closed(client, server, error):
-    server.on("/call", reply(503))
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (503, ProviderResourceNotFound),
+        (503, ProviderConflict),
+        (503, ProviderRejected),
+        (503, ProviderBusy),
+        (408, ProviderTimeout),
+    ],
+)
+def test_answered_refusals_leave_the_breaker_closed(client, server, status, error):
+    server.on("/call", reply(status))
     for _ in range(CALLS_UNTIL_OPEN):
         with pytest.raises(error):
             call(client, server, lambda answer: VendorError(error))

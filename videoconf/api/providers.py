@@ -38,6 +38,13 @@ class CapabilitiesSchema(Schema):
     )
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
+    starts_archives = fields.Boolean(
+        metadata=documented("With `automatic_archiving`: the provider starts the archives, and not this service.")
+    )
+    deletes_archives = fields.Boolean(metadata=documented("The provider deletes its own copies of archives."))
+    caller_brings_encryption_key = fields.Boolean(
+        metadata=documented("Whoever encrypts a meeting end to end must give its clients the key.")
+    )
 
 
 class ProviderStateSchema(Schema):
@@ -129,6 +136,9 @@ def _facts(can: Capabilities) -> dict[str, Any]:
         "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
         "storageScope": can.storage_scope,
         "storageKinds": sorted(can.storage_kinds),
+        "startsArchives": can.starts_archives,
+        "deletesArchives": can.deletes_archives,
+        "callerBringsEncryptionKey": can.caller_brings_encryption_key,
     }
 
 

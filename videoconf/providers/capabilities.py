@@ -94,6 +94,14 @@ class Capabilities:
     """Whether the vendor keeps one storage setting for the account, takes one with each archive, or pushes nothing."""
     storage_kinds: frozenset[str] = frozenset()
     """Keys of the storage kinds to which the provider can push."""
+    starts_archives: bool = True
+    """With `automatic_archiving`: the vendor starts the archive of each run by itself. Where it cannot, the core starts
+    it when the first participant joins."""
+    deletes_archives: bool = True
+    """The vendor deletes its copy and its record of an archive by API. Where it cannot, ``delete_archive`` only checks
+    that the recording has stopped, the vendor's list may still name it, and the receipt of the deletion says so."""
+    caller_brings_encryption_key: bool = False
+    """With `end_to_end_encryption`: the vendor distributes no keys, and the caller must give each client the key."""
     storage_set_elsewhere: str | None = None
     """Tells people where to set the storage target, where the vendor pushes archives and takes no target by API."""
 

@@ -100,7 +100,7 @@ def error_of_exchange(failure: Exception) -> ProviderError:
 def error_of_status(
     status: int, headers: Mapping[str, str], body: bytes, sent: Iterable[str], vendor: VendorError | None = None
 ) -> ProviderError:
-    """Return the error for an unsuccessful answer.
+    """Return the error for an answer that is not a success.
 
     :param headers: names in lower case.
     :param body: searched for the provider's code and message; the rest is dropped.
@@ -159,6 +159,8 @@ def judge(error: ProviderError) -> Verdict | None:
         return Verdict.REFUSED
     if isinstance(error, ProviderResourceNotFound | ProviderConflict | ProviderRejected | ProviderBusy):
         return Verdict.ANSWERED  # whatever status the vendor says it with
+    if 0 < (error.provider_status or 0) < 500:
+        return Verdict.ANSWERED  # a 408 of the vendor's too
     if isinstance(error, ProviderUnavailable | ProviderTimeout) or (error.provider_status or 0) >= 500:
         return Verdict.FAILED
     return Verdict.ANSWERED
