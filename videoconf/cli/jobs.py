@@ -63,6 +63,19 @@ def retry(ids: tuple[int, ...], all_dead: bool, actor: str) -> None:
         raise click.ClickException(f"No dead job has the id {', '.join(map(str, others))}.")
 
 
+@jobs.command()
+@click.argument("kind")
+@in_application
+def run(kind: str) -> None:
+    """Run the waiting jobs of a kind now, due or not: `videoconf jobs run reconcile_rosters`."""
+    from videoconf.api.services import configured
+
+    queue = configured(application()).jobs
+    if kind not in queue.works:
+        raise click.BadParameter(f"is not a kind of job. Kinds: {', '.join(sorted(queue.works))}.", param_hint="KIND")
+    click.echo(f"{queue.run_now(kind)} jobs ran.")
+
+
 def _row(job: dict[str, Any]) -> tuple[str, ...]:
     due = f"{job['due']:%Y-%m-%d %H:%M:%SZ}"
     return str(job["id"]), job["kind"], job["state"], str(job["attempts"]), due, job["lastError"] or ""
