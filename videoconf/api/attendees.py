@@ -19,26 +19,28 @@ from videoconf.api.authentication import caller, requires
 from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, documented
 from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
-from videoconf.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
+from videoconf.api.pagination import MAX_PAGE
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.attendance.presence import Attendee, Connection, Span
-from videoconf.attendance.queries import AttendeeList, Report
+from videoconf.attendance.queries import BY_ID, AttendeeList, Report
 from videoconf.attendance.report import PresenceRule, Row
+from videoconf.db.keyset import COUNTED, Listed
 from videoconf.formats import utc_text
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 
 
-class AttendeeArgs(Schema):
-    """Which attendees, and which page of them."""
+class AttendeeArgs(ListArgs):
+    """Which attendees, and which part of them; the whole list, as documented, without `page`, `limit` and `cursor`."""
 
     active = StrictBoolean(load_default=None, metadata=documented("Connected now, or not; absent: all."))
     page = StrictInteger(
-        validate=Range(1, MAX_PAGE), load_default=None, metadata=documented("Absent: the whole list, as documented.")
+        validate=Range(1, MAX_PAGE),
+        load_default=None,
+        metadata=documented("A page of the first 10,000 attendees, with totals. Not with `limit` or `cursor`."),
     )
-    page_size = StrictInteger(validate=Range(1, MAX_PAGE_SIZE), load_default=DEFAULT_PAGE_SIZE)
 
 
 class ConnectionSchema(Schema):
@@ -71,18 +73,27 @@ class AttendeeSchema(Schema):
 @blueprint.route("/session/<string:meeting_link_id>/attendees", methods=["GET"])
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(AttendeeArgs, location="query")
-@blueprint.response(200, AttendeeSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, AttendeeSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendeesList")
 def list_attendees(args: dict[str, Any], meeting_link_id: str) -> Response:
-    """List the attendees of a meeting by first join, each with all their connections."""
-    attendance = services().attendance
-    active, page, page_size = args["active"], args["page"], args["page_size"]
-    if page is None:
+    """List the attendees of a meeting by first join, each with all their connections.
+
+    Without `page`, `limit` and `cursor` it is the whole list. By `cursor`, attendees come in the order of their ids,
+    anonymous ones first: late evidence can move a first join, and the walk would miss the attendee.
+    """
+    attendance, active = services().attendance, args["active"]
+    if args["page"] is None and args["limit"] is None and args["cursor"] is None:
         with attendance.whole(caller(), meeting_link_id, active=active) as listed:
             return spooled(_json_list(listed), "application/json")
-    listed, total = attendance.page(caller(), meeting_link_id, active=active, page=page, page_size=page_size)
+    asked = ListRequest(args, BY_ID)
+    if asked.part.offset is not None:
+        listed, total = attendance.page(caller(), meeting_link_id, active=active, part=asked.part)
+        found = Listed[Any]([], total=min(total, COUNTED), is_capped=total > COUNTED)
+    else:
+        listed, behind = attendance.part(caller(), meeting_link_id, active=active, part=asked.part)
+        found = Listed([], next=behind)
     answer = spooled(_json_list(listed), "application/json")
-    answer.headers.update(page_headers(page, page_size, total))
+    answer.headers.update(asked.headers(found))
     return answer
 
 

@@ -86,3 +86,24 @@ def _by_code_point_postgresql(element: by_code_point, compiler: SQLCompiler, **k
 @compiles(by_code_point, "sqlite")
 def _by_code_point_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(element.clauses, **kw)  # as it is by default
+
+
+class digest(FunctionElement[str]):
+    """What stands for a string in an index, where the string may be longer than PostgreSQL's B-trees take.
+
+    SQLite's take any length: there it is the string itself. Different strings may have one digest, so a query compares
+    both.
+    """
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(digest, "postgresql")
+def _digest_postgresql(element: digest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"md5({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(digest, "sqlite")
+def _digest_sqlite(element: digest, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
