@@ -77,7 +77,7 @@ tenants = iter(range(1_000_000))
 
 @pytest.mark.parametrize("sort", ["-created", "created", "-scheduled", "scheduled"])
 @given(changes=CHANGES, pause=st.integers(1, 4), limit=st.integers(1, 4))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_that_stay_come_once_while_others_change(walked, sort, changes, pause, limit):
     caller = walked.caller_with(tenant=f"t{next(tenants)}")
     # Some at one time, so that ids decide.
