@@ -26,7 +26,7 @@ BY_BYTES = {"postgresql_ops": {"ext_id": "varchar_pattern_ops"}}
 AUDITED = (["at"], ["meeting_link", "at"], ["actor", "at"], ["action", "at"])
 ARCHIVES = {
     "listed": (["created_on"], "deleted_on IS NULL"),
-    "status": (["status", "created_on"], "deleted_on IS NULL AND deleting_since IS NULL"),
+    "status": (["status", "created_on"], "coalesce(deleting_since, deleted_on) IS NULL"),
     "deleting": (["created_on"], "deleted_on IS NULL AND deleting_since IS NOT NULL"),
 }
 PLACE = """

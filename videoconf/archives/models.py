@@ -24,7 +24,9 @@ UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS N
 
 LISTED = "deleted_on IS NULL"
 """Which archives exist for callers. A string, as is the next, for the same reason."""
-SHOWS_STATUS = f"{LISTED} AND deleting_since IS NULL"
+SHOWS_STATUS = "coalesce(deleting_since, deleted_on) IS NULL"
+"""The archive is listed, and shows its own status. Written so that PostgreSQL cannot prove that ``ix_archive_kept``
+would do as well: of a tenant that it does not know beforehand it supposes that half of that index is the tenant's."""
 SHOWS_DELETING = f"{LISTED} AND deleting_since IS NOT NULL"
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, bindparam, literal_column, select, text, tuple_
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, String, bindparam, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session, aliased, with_expression
 
 from videoconf.archives.queries import newest_archive
@@ -169,17 +169,18 @@ def _of_attendee(given: frozenset[str], order: Order, shape: str) -> tuple[Selec
     The connections of a person are found in order by their index. It is stepped through from meeting to meeting, so
     that many connections at one meeting cost as much as one.
     """
-    chosen = keyset.rows_of(_stepped(given, order, after=shape == "after"), shape)
-    return chosen, keyset.count_of(_stepped(given, order, after=False))
+    chosen = keyset.rows_of(_stepped("found", given, order, after=shape == "after"), shape)
+    return chosen, keyset.count_of(_stepped("all_found", given, order, after=False))
 
 
-def _stepped(given: frozenset[str], order: Order, *, after: bool) -> Select[Any]:
+def _stepped(name: str, given: frozenset[str], order: Order, *, after: bool) -> Select[Any]:
     c = AttendeeConnection.__table__.c
     key = (c.meeting_created_on, c.meeting_id)
+    attendee = bindparam("attendee", type_=String())
     theirs = [
         c.attendee.is_not(None),
-        digest(c.attendee) == digest(bindparam("attendee")),
-        c.attendee == bindparam("attendee"),
+        digest(c.attendee) == digest(attendee),
+        c.attendee == attendee,
         visible_to_bound(c.tenant),
         *_bounds(given, "created", c.meeting_created_on),
     ]
@@ -195,7 +196,7 @@ def _stepped(given: frozenset[str], order: Order, *, after: bool) -> Select[Any]
     found: CTE = (
         select(first.created_on, first.id, is_listed)
         .where(first.id == next_meeting(begin).scalar_subquery())
-        .cte("found", recursive=True)
+        .cte(name, recursive=True)
     )
     behind = next_meeting(tuple_(found.c.created_on, found.c.id)).correlate(found).scalar_subquery()
     found = found.union_all(select(step.created_on, step.id, is_listed).join_from(found, step, step.id == behind))
