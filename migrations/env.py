@@ -70,7 +70,7 @@ def configure(**where: Any) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Run the revisions. One that cannot have a table's lock soon gives up, and is tried again: what is done is done."""
+    """Run the revisions. One that cannot have a table's lock soon gives up, and is tried again; those before it stay."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             configure(connection=connection)

@@ -1,4 +1,4 @@
-"""Changes of large tables that let writers go on. For revisions; on SQLite, with its one writer, each is a plain change.
+"""Changes of large tables that let writers go on, for revisions. On SQLite, with its one writer, each is a plain one.
 
 On PostgreSQL an index is built beside the writers (CONCURRENTLY), which is not possible in a transaction, and rows are
 changed in small transactions. What a revision did here stays when it fails later: each function may be repeated.

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import marshmallow
 from flask import request
-from marshmallow.validate import Length, Range
+from marshmallow.validate import Range
 
 from videoconf.api.authentication import caller
 from videoconf.api.cursors import MAX_LENGTH, list_digest, read_cursor, write_cursor
@@ -76,7 +76,7 @@ class ListArgs(Schema):
 class ListRequest:
     """What the current request asks for of a list.
 
-    :param args: what :class:`ListArgs` loaded. The parameters of the part are taken out: what is left are the list's own.
+    :param args: what :class:`ListArgs` loaded. The parameters of the part are taken out; the list's own are left.
     :param order: the order in which the list goes; its name is among these, if there are several.
     """
 
@@ -123,7 +123,7 @@ PAGE_HEADERS: dict[str, Any] = {
         "content": {"application/json": {"schema": PaginationSchema}},
     },
     "Link": {
-        "description": "The `first`, `prev`, `next` and `last` pages, where there are such (RFC 8288); by cursor `next`.",
+        "description": "The `first`, `prev`, `next` and `last` pages as far as there are (RFC 8288); by cursor `next`.",
         "schema": {"type": "string"},
     },
 }

@@ -36,8 +36,8 @@ class AttendeeConnection(Model):
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"), primary_key=True)
     connection_id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str | None]
-    """The meeting's, as is the next: a person's meetings are found and sorted without reading the meetings. NULL in rows
-    of the release before, until :mod:`videoconf.attendance.place` has filled it."""
+    """The meeting's, as is the next: a person's meetings are found and sorted without reading the meetings. NULL in
+    rows of the release before, until :mod:`videoconf.attendance.place` has filled it."""
     meeting_created_on: Mapped[datetime | None]
     attendee: Mapped[str | None] = mapped_column(String(1000))
     """The stable id of the person, by the earliest evidence that gives one; None: anonymous."""

@@ -110,7 +110,7 @@ class Attendance:
             raise MeetingNotFound
         meeting, connections = found
         if len(connections) <= LOADED_AT_ONCE:
-            bounds = self._bounds(meeting)
+            bounds = self.bounds(meeting)
             few = gather_attendees(connections, bounds)
             yield AttendeeList(meeting.session_id, bounds, _those(few, active))
             return
@@ -138,9 +138,10 @@ class Attendance:
         meeting = find_meeting(session, caller, link)
         if meeting is None:
             raise MeetingNotFound
-        return meeting, self._bounds(meeting)
+        return meeting, self.bounds(meeting)
 
-    def _bounds(self, meeting: Any) -> Bounds:
+    def bounds(self, meeting: Any) -> Bounds:
+        """Return what bounds the connections of a meeting, by its ``closed_at`` and ``end_time``."""
         ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
         return Bounds(self._clock(), self._cap, max(ends, default=None))
 
