@@ -1,9 +1,9 @@
 """Lists at full length: the time of each offered filter and order on many rows of one tenant, beside a thousand.
 
-Two databases on one PostgreSQL are asked in turn. The rows come by COPY, and the indexes are made afterwards. Columns are
-skewed: nearly all rows have one tenant, one `extId`, one provider, one attendee, one actor and one status. Each list is
-asked for its first part, the part behind a thousand others by cursor, and its first page with a capped total. Prints a
-line for each; fails where a part by cursor takes more than twice its time on a thousand rows.
+Two databases on one PostgreSQL are asked in turn. The rows come by COPY, and the indexes are made afterwards. Columns
+are skewed: nearly all rows have one tenant, `extId`, provider, attendee, actor and status. Each list is asked for its
+first part, the part behind a thousand others by cursor, and its first page with a capped total. Prints a line for each;
+fails where a part by cursor takes more than twice its time on a thousand rows.
 """
 
 from __future__ import annotations
@@ -188,13 +188,13 @@ def compare(few: Subject, many: Subject, few_rows: int, many_rows: int, args: ar
     return flat
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000, help="of each table in the full database")
     parser.add_argument("--few", type=int, default=1_000, help="of each table in the other one")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--parts", type=int, default=BEHIND_PARTS, help="parts that the cursor goes through first")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     os.environ["VIDEOCONF_FAKE_WEBHOOK_SECRETS"] = "whsec_YmVuY2htYXJrcy1zaWduLXdlYmhvb2tzLXdpdGgtdGhpcw=="
     os.environ["VIDEOCONF_FAKE_TOKEN_SECRET"] = JWT_SECRET
     with tempfile.TemporaryDirectory(prefix="videoconf-bench-") as folder, warnings.catch_warnings():

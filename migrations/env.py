@@ -14,6 +14,9 @@ from videoconf_migrations.online import LOCK_TIMEOUT
 from videoconf.db.types import UTCDateTime, db
 
 LOCK = 0x766964656F636F6E  # "videocon": one lock of the database, known to every node
+TIMEOUTS = (
+    f"SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '{LOCK_TIMEOUT}'"
+)
 POLL_SECONDS = 0.2
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.5
@@ -40,8 +43,7 @@ def prepare(connection: Connection) -> Connection:
         cursor.execute("PRAGMA foreign_keys=OFF")
         cursor.execute("PRAGMA busy_timeout=60000")  # a second node waits, and longer than a request would
         return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-    connection.exec_driver_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-    connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.exec_driver_sql(TIMEOUTS)
     connection.commit()
     # A node that migrates waits for another as long as that takes. It asks again and again, each time in a transaction
     # of its own: an index that is built beside the writers waits for all statements that began before, and would wait
@@ -66,11 +68,13 @@ def configure(**where: Any) -> None:
         **where,
     )
     with context.begin_transaction():
+        if context.is_offline_mode() and not is_sqlite:
+            context.execute(TIMEOUTS)
         context.run_migrations()
 
 
 def migrate(connection: Connection) -> None:
-    """Run the revisions. One that cannot have a table's lock soon gives up, and is tried again; those before it stay."""
+    """Run the revisions. One that does not get a table's lock soon gives up, and is tried again."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             configure(connection=connection)

@@ -4,16 +4,17 @@ import csv
 import io
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.transactions import write
+from videoconf.meetings.models import Meeting
 
 
 @pytest.fixture
-def courses(service, api, clock):
+def courses(service, api):
     """Give the links of two lessons of one course and one of another, by name, each with ann and one more person."""
     found = {}
     for name, other in (("math-1", "bob"), ("math-2", "cyd"), ("matter-1", "bob")):
@@ -121,11 +122,9 @@ def test_rows_of_an_older_node_are_placed(app, service, api, courses):
         services(app).jobs.run_now("place_connections")
     assert len(api("GET", "/session?attendee=ann").json) == 3
     with app.app_context(), write() as session:
-        pairs = session.execute(
-            select(AttendeeConnection.tenant, AttendeeConnection.meeting_created_on, text("meeting.created_on")).join(
-                text("meeting"), text("meeting.id = attendee_connection.meeting_id")
-            )
-        ).all()
+        columns = AttendeeConnection.tenant, AttendeeConnection.meeting_created_on, Meeting.tenant, Meeting.created_on
+        pairs = session.execute(select(*columns).join(Meeting, Meeting.id == AttendeeConnection.meeting_id)).all()
+    assert all(row[:2] == row[2:] for row in pairs)
     assert {tenant for tenant, *_ in pairs} == {"default", "acme"}
 
 
