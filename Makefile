@@ -7,17 +7,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite test-long mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite livekit-sdk test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
-	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+	@exec $(BIN)/videoconf dev --port $(PORT)
 
 vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-in, without an account
 	@$(BIN)/python -m tools.vonage_standin --service http://127.0.0.1:$(PORT) -- \
-		$(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+		$(BIN)/videoconf dev --port $(PORT)
 
 # The stand-in for Vonage is one of the tests' tools.
 demo: $(VENV)/installed$(if $(filter vonage,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage
@@ -32,6 +32,9 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
+
+browser: $(VENV)/installed-for-work ## Run the tests with real media: Janus and headless Chromium, in a network of their own
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
@@ -48,6 +51,11 @@ build/azurite/installed:
 	npm install --no-audit --no-fund --prefix build/azurite azurite@3.35.0
 	@touch $@
 
+livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm
+build/livekit/installed:
+	npm install --no-audit --no-fund --prefix build/livekit livekit-server-sdk@2.19.2
+	@touch $@
+
 fuzz: $(VENV)/installed-for-work ## Look for what the OpenAPI document promises and the service does not keep; some minutes
 	$(BIN)/python -m tests.fuzz
 
@@ -56,6 +64,7 @@ check: $(VENV)/installed-for-work ## Lint, format, types, import rules, prose, g
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/check_prose.py
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --quiet
 

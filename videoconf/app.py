@@ -20,14 +20,17 @@ from videoconf.api import (
     attendees,
     audit,
     docs,
+    explanation,
     health,
     meetings,
-    metrics,
     moderation,
+    persons,
     storage_target,
+    webhook_events,
     webhooks,
 )
 from videoconf.api import attendance as attendance_api
+from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
@@ -39,6 +42,7 @@ from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
 from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
+from videoconf.archives.automatic import RECORD_MEETING, AutomaticArchiving
 from videoconf.archives.copy import DELETE_PULLED, Pulling
 from videoconf.archives.delete import Deletion
 from videoconf.archives.download import Downloads
@@ -77,6 +81,7 @@ from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.webhooks.receive import REPLAY
+from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
 
 logger = logging.getLogger(__name__)
@@ -92,15 +97,19 @@ RESOURCES = (
     archives,
     attendees,
     attendance_api,
+    explanation,
     moderation,
     storage_target,
     webhooks,
+    webhook_events,
     audit,
+    persons,
+    jobs_api,
     providers_api,
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, metrics)
+PAGES = (docs,)
 """What is served beside them and is not in the OpenAPI document."""
 
 
@@ -175,6 +184,10 @@ def create_app(
     creation = Creation(providers, sessions, targets, clock)
     credentials = StoredCredentials(cipher)
     attendance = Attendance(settings, clock)
+    archives = Archives(providers, targets)
+    weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
+    refusals = Refusals(lambda: weak.app_context())
+    closing.callback(refusals.close)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -188,30 +201,34 @@ def create_app(
         persons=Persons(forget_bodies),
         joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),
-        archives=Archives(providers, targets),
+        archives=archives,
         deletion=deletion,
         clients=clients,
         targets=targets,
         target_changes=target_changes,
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
+        refusals=refusals,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
     )
     copying = Pulling(providers, targets, settings)
     reconciler = Reconciler(providers, deletion)
+    automatic = AutomaticArchiving(providers, archives, settings, clock)
     jobs.declare(
         Work(END_SESSION, ending.end_at_provider),
         Work(ERASE_ARCHIVE, deletion.erase),
         Work(PULL_ARCHIVE, copying.pull, takes_long=True),
         Work(DELETE_PULLED, copying.delete_original),
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
+        Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
         # Databases have the job's row under this name, which says more than the job does.
         recurring("complete_creations", 60, creation.take_back_abandoned),
         recurring("reap_idempotency_keys", 600, idempotency.reap),
         recurring("reconcile_archives", 60, reconciler.sweep),
+        recurring("record_meetings", 60, automatic.sweep),
         recurring("resume_pulls", 900, copying.resume),
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
@@ -220,7 +237,7 @@ def create_app(
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
-        jobs.declare(recurring("reconcile_rosters", settings.roster_seconds, rosters.run))
+        jobs.declare(recurring("reconcile_rosters", rosters.period_seconds, rosters.run))
 
     # 5. The edge: who calls, what may be sent, how errors look.
     _init_edge(app, settings, targets, tracing)
@@ -248,6 +265,7 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     with app.app_context():
         prepare(db.engine)
     if not serving:
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each at its import
         from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
 
         Migrate(app, db, directory=MIGRATIONS)

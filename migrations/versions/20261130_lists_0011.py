@@ -1,7 +1,7 @@
 """lists that are filtered, sorted and walked: their indexes; a connection knows its meeting's tenant and age.
 
 Revision: 0011
-Follows: 0009
+Follows: 0010
 Made: 2026-11-30 08:10:00+00:00
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from videoconf_migrations.online import add_column, create_index, drop_index, for_each_range, is_postgresql
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

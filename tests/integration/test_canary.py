@@ -40,7 +40,7 @@ SETTINGS = {
 """Secret settings of plugins."""
 
 NOT_SECRET = {"VIDEOCONF_VONAGE_API_KEY": "46123456", "VIDEOCONF_VONAGE_API_URL": "http://127.0.0.1:1"}
-"""What else the plugins need. Nobody listens on port 1: calls to the vendor fail."""
+"""What else the plugins need. No server listens on port 1: calls to the vendor fail."""
 
 TARGETS = [
     ({"name": "MEMORY", "area": "canary"}, {"password": canary("memory")}),
@@ -53,7 +53,7 @@ TARGETS = [
         {"accountKey": base64.b64encode(canary("azure").encode()).decode()},
     ),
 ]
-"""Storage targets by what is not secret and what is. The first works; nobody answers for the others."""
+"""Storage targets by what is not secret and what is. The first works; the others do not answer."""
 
 ENCRYPTION_KEY = Fernet.generate_key().decode()
 JWT_CANARY = canary("bearer tokens")
@@ -171,8 +171,18 @@ def live(service, with_vonage: bool) -> list[str]:
     service.deliver()
     for path in ("/attendees", "/attendance", ""):
         assert api("GET", f"/session/{link}{path}").status == 200
-    for path in ("/archives", f"/archives/{archive}", "/audit", "/providers", "/readyz", "/openapi.json", "/metrics"):
+    for path in (
+        "/archives",
+        f"/archives/{archive}",
+        "/audit",
+        "/providers",
+        "/readyz",
+        "/openapi.json",
+        "/webhook-events?status=rejected",
+    ):
         api("GET", path)
+    for path in ("/webhook-events", "/webhook-events?status=rejected", "/jobs"):
+        assert api("GET", path).status == 200
     api("POST", f"/session/{link}/attendees/{connection}/mute")
 
     AREAS.passwords["canary"] = "another"
@@ -201,7 +211,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
         "app.config": dict(app.config),
         "the services": parts,
         "the settings": parts.settings,
-        "the providers": [(provider, vars(provider), provider.settings) for provider in parts.providers],
+        "the providers": [(provider, vars(provider), provider.plugin.settings) for provider in parts.providers],
         "the targets": vars(parts.targets),
         "what forbids serving": parts.faults,
     }
@@ -211,7 +221,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
     for where, thing in things.items():
         aviary.listen(where, f"{thing!r} {thing!s}")
 
-    for token in tokens:  # those were for the caller, and for nobody else
+    for token in tokens:  # those were for the caller alone
         aviary.add("a meeting token", token)
     assert "SELECT" in caplog.text, "statements are logged too"
     aviary.listen("the log", caplog.text)

@@ -19,7 +19,7 @@ from videoconf.db.types import db
 from videoconf.settings import Secret, Settings
 
 ROOT = Path(__file__).parents[2]
-BEFORE = "0009"
+BEFORE = "0010"
 """Revisions since this one are written by the rules."""
 ONLY_POSTGRESQL = pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
 

@@ -18,7 +18,7 @@ import urllib3
 from pluggy import PluginManager
 from sqlalchemy import func, select
 
-from tests.support.settings import FAKE_SETTINGS
+from tests.support.settings import FAKE_SETTINGS, JANUS
 from videoconf import hookimpl
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -138,6 +138,8 @@ class Service:
         self.provider = provider
         self.api = Caller(send, headers())
         self._headers = headers
+        self.app: Any = None
+        """The application, where it is one of this process."""
 
     def caller_with(self, *args: Any, **claims: Any) -> Caller:
         """Give a caller with another bearer token; the arguments are those of the ``headers`` fixture."""
@@ -188,7 +190,9 @@ class Service:
 
     def deliver(self) -> None:
         """Post what waits, each to its channel; all of it must be taken."""
-        result = self.fake.deliver(lambda delivery: self.post(delivery, f"/webhooks/fake/{delivery.channel}").status)
+        result = self.fake.deliver(
+            lambda delivery: self.post(delivery, f"/webhooks/{self.provider.key}/{delivery.channel}").status
+        )
         assert result.waiting == 0, result
 
 
@@ -204,10 +208,15 @@ def now_text(**later: float) -> str:
 
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
-    """Give the service that an application of this process is, and the fake provider in its memory."""
+    """Give the service that an application of this process is, and the fake provider in its memory, or Janus."""
+    if (janus := app.extensions.get("tests.janus")) is not None:
+        provider = Scripted(services(app).providers.get(JANUS))
+        return Service(in_process(app), janus.control(app, provider), provider, headers)
     provider = Scripted(services(app).providers.get("fake"))
     assert isinstance(provider, FakeVendor)
-    return Service(in_process(app), FakeControl(provider.real), provider, headers)
+    service = Service(in_process(app), FakeControl(provider.real), provider, headers)
+    service.app = app
+    return service
 
 
 @contextmanager

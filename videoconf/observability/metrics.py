@@ -1,7 +1,7 @@
 """Prometheus metrics of the service. Under several gunicorn workers they add up, through files that these share.
 
 prometheus_client decides when it is imported: with ``PROMETHEUS_MULTIPROC_DIR`` in the environment
-(``gunicorn.conf.py`` sets it) the numbers are those of all workers, else of this process.
+(``videoconf.gunicorn_config`` sets it) the numbers are those of all workers, else of this process.
 """
 
 from __future__ import annotations
