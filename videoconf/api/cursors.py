@@ -20,7 +20,7 @@ from videoconf.formats import NOT_KEPT, utc_text
 
 VERSION = 1
 MAX_LENGTH = 8192
-"""Of a cursor; a person's id of 1,000 characters is the longest value of a position."""
+"""The longest cursor. A person's id of 1,000 characters is the longest value of a position."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -26,13 +26,6 @@ MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
 
 
-class PageArgs(Schema):
-    """The query parameters of a paged list. A list with others inherits from this, since unknown ones are refused."""
-
-    page = StrictInteger(load_default=1, validate=Range(1, MAX_PAGE))
-    page_size = StrictInteger(load_default=DEFAULT_PAGE_SIZE, validate=Range(1, MAX_PAGE_SIZE))
-
-
 class ListArgs(Schema):
     """The query parameters of every list. A list with others inherits from this, since unknown ones are refused."""
 
@@ -117,20 +110,15 @@ class PaginationSchema(Schema):
     next_page = marshmallow.fields.Integer()
 
 
-PAGE_HEADERS: dict[str, Any] = {
+LIST_HEADERS: dict[str, Any] = {
     "X-Pagination": {
-        "description": "Where this page stands, as JSON.",
+        "description": "Where this page stands, as JSON; absent by cursor.",
         "content": {"application/json": {"schema": PaginationSchema}},
     },
     "Link": {
         "description": "The `first`, `prev`, `next` and `last` pages as far as there are (RFC 8288); by cursor `next`.",
         "schema": {"type": "string"},
     },
-}
-"""What ``@blueprint.response(200, …, headers=PAGE_HEADERS)`` documents of a paged list."""
-
-LIST_HEADERS: dict[str, Any] = {
-    **PAGE_HEADERS,
     "X-Next-Cursor": {
         "description": "The `cursor` of the next part; absent at the end of the list, and of pages.",
         "schema": {"type": "string"},

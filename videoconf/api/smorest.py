@@ -56,20 +56,17 @@ from werkzeug.routing import Rule
 
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
-from videoconf.api.pagination import LIST_HEADERS, PAGE_HEADERS, ListArgs, ListRequest, PageArgs, page_headers
+from videoconf.api.pagination import LIST_HEADERS, ListArgs, ListRequest
 from videoconf.api.problems import CONTENT_TYPE, ProblemSchema, validation_failed
 from videoconf.formats import camel_case
 
 __all__ = [
     "LIST_HEADERS",
-    "PAGE_HEADERS",
     "Api",
     "Blueprint",
     "ListArgs",
     "ListRequest",
-    "PageArgs",
     "StrictParser",
-    "page_headers",
 ]
 
 SECURITY_SCHEME = "bearerAuth"
@@ -246,7 +243,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
 def schema_name(schema: Any) -> str | None:
     """Name a schema by its class without ``Schema``; one made with ``only=`` and the like is written in place."""
     instance = resolve_schema_instance(schema)
-    # flask-smorest documents a header of its own for pages, which no operation uses: ours is PAGE_HEADERS.
+    # flask-smorest documents a header of its own for pages, which no operation uses: ours is LIST_HEADERS.
     if isinstance(instance, PaginationMetadataSchema) or any(getattr(instance, modifier) for modifier in MODIFIERS):
         return None
     return type(instance).__name__.removesuffix("Schema")

@@ -111,7 +111,7 @@ def _merge_statement(statement: Any) -> Insert:
             ),
             "first_activity": least(row.first_activity, new.first_activity),
             "last_evidence": greatest(row.last_evidence, new.last_evidence),
-            # Of the meeting, which stays: only a row of the release before lacks them.
+            # The meeting's, which never change: only a row of the release before lacks them.
             "tenant": new.tenant,
             "meeting_created_on": new.meeting_created_on,
         },
