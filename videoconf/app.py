@@ -29,6 +29,7 @@ from videoconf.api import (
     webhook_events,
     webhooks,
 )
+from videoconf.api import attendance as attendance_api
 from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
@@ -48,6 +49,8 @@ from videoconf.archives.download import Downloads
 from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
+from videoconf.attendance.across import AttendanceAcross
+from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
@@ -93,6 +96,7 @@ RESOURCES = (
     meetings,
     archives,
     attendees,
+    attendance_api,
     explanation,
     moderation,
     storage_target,
@@ -179,6 +183,7 @@ def create_app(
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
     credentials = StoredCredentials(cipher)
+    attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
@@ -191,7 +196,8 @@ def create_app(
         creation=creation,
         editing=Editing(clock),
         ending=ending,
-        attendance=Attendance(settings, clock),
+        attendance=attendance,
+        across=AttendanceAcross(attendance),
         persons=Persons(forget_bodies),
         joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),
@@ -227,6 +233,7 @@ def create_app(
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
+        recurring("place_connections", 60, place_connections),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)

@@ -6,6 +6,7 @@
     ├── RequestError                    the caller's request, or the state it meets
     │   ├── MalformedRequest        400 malformed_request
     │   ├── IdempotencyKeyInvalid   400 idempotency_key_invalid
+    │   ├── CursorInvalid           400 cursor_invalid
     │   ├── Unauthenticated         401 unauthenticated
     │   ├── Forbidden               403 forbidden
     │   │   └── RoleForbidden       403 role_forbidden
@@ -39,6 +40,7 @@
     │   ├── RateLimited             429 rate_limited
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
+    │       ├── FilterCombination      422 filter_combination
     │       ├── IdempotencyKeyReused   422 idempotency_key_reused
     │       └── StorageTargetRejected  422 storage_target_rejected
     ├── ProviderError               502 provider_error
@@ -143,6 +145,13 @@ class IdempotencyKeyInvalid(RequestError):
 
     code = "idempotency_key_invalid"
     title = "The Idempotency-Key is not valid"
+
+
+class CursorInvalid(RequestError):
+    """The ``cursor`` is damaged, or comes from a list with another path, filter, order or tenant."""
+
+    code = "cursor_invalid"
+    title = "The cursor does not belong to this list"
 
 
 class Unauthenticated(RequestError):
@@ -383,6 +392,13 @@ class CapabilityUnsupported(ValidationFailed):
 
     code = "capability_unsupported"
     title = "The provider does not support this"
+
+
+class FilterCombination(ValidationFailed):
+    """The list cannot be filtered and sorted in this combination; ``detail`` names those that work."""
+
+    code = "filter_combination"
+    title = "These filters do not go together"
 
 
 class StorageTargetRejected(ValidationFailed):

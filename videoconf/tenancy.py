@@ -33,6 +33,6 @@ def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElem
     return tenant == caller.tenant
 
 
-def visible_to_bound(tenant: ColumnElement[str]) -> ColumnElement[bool]:
+def visible_to_bound(tenant: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the same for a statement that is built once; it does not run without :attr:`Caller.scope`."""
     return tenant == bindparam("tenant")

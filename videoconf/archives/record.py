@@ -18,6 +18,7 @@ from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive
 from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
+from videoconf.db.keyset import Listed, Part
 from videoconf.db.transactions import read, statements, write
 from videoconf.errors import (
     ArchiveAlreadyRunning,
@@ -68,12 +69,13 @@ class Archives:
         with read() as session:
             return get_archive(session, caller, archive_id)
 
-    def list_page(
-        self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
-    ) -> tuple[list[ListedArchive], int]:
-        """Return one page of archives, newest first, and how many there are; those being deleted included."""
+    def list_part(self, caller: Caller, wanted: ArchiveFilter, part: Part) -> Listed[ListedArchive]:
+        """Return a part of the tenant's archives; those being deleted included.
+
+        :raises FilterCombination: no index serves these filters.
+        """
         with statements() as connection:
-            return list_archives(connection, caller, wanted, page=page, page_size=page_size)
+            return list_archives(connection, caller, wanted, part)
 
     # --- start and stop -----------------------------------------------------------------------------------------
 

@@ -27,9 +27,10 @@ def jobs() -> None:
 @in_application
 def list_(state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
+    from videoconf.db.keyset import Part
     from videoconf.jobs.queries import list_jobs
 
-    jobs, _ = list_jobs(state=state, page=1, page_size=limit)
+    jobs = list_jobs(state, Part(limit)).items
     found = [_described(job) for job in jobs]
     if as_json:
         print_json(found)
