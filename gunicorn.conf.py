@@ -22,6 +22,9 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 # Two ids at their longest, each of their bytes as three characters, are more than the default allows.
 limit_request_line = 8190
 
+# By default a header named SCRIPT_NAME or PATH_INFO is believed of a client on this machine: routes would have further forms.
+forwarder_headers = ""
+
 # Longer than a proxy in front keeps idle connections, so that it never sends a request into a closing one.
 keepalive = 75
 

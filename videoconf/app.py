@@ -32,6 +32,7 @@ from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
 from videoconf.api.keys import auth_faults
 from videoconf.api.openapi import configure_openapi
+from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.rate_limits import init_limits, limit_faults
 from videoconf.api.request_log import init_access
@@ -249,6 +250,7 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
 def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
     init_access(app, development=settings.development)
+    init_paths(app)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
