@@ -12,6 +12,9 @@ import tempfile
 worker_class = "videoconf.serving.BalancedWorker"
 threads = 48
 
+# gunicorn's own messages in the service's log, which never waits for its reader.
+logger_class = "videoconf.serving.logger.ServiceLogger"
+
 # Open connections of a worker, idle ones included. At the bound it closes those that can be spared. With files and
 # connections of its own this stays below 1024 open files, a common limit.
 worker_connections = 600

@@ -62,7 +62,7 @@ from videoconf.meetings.models import END_SESSION
 from videoconf.meetings.moderate import Moderation
 from videoconf.meetings.session import Sessions
 from videoconf.observability.logging import configure_logging
-from videoconf.observability.metrics import observe_call
+from videoconf.observability.metrics import LOG_LINES_LOST, observe_call
 from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
@@ -124,7 +124,7 @@ def create_app(
         values, unreadable = read(Settings)
         settings = Settings(**values)
         faults = _unknown(registry)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc)
     closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers, around_storage = Jobs(), [observe_call], unobserved
     wrong_tracing = tracing_faults(settings)

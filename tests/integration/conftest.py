@@ -21,7 +21,9 @@ def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Ite
     """Give a function that starts gunicorn as :func:`gunicorn_server` does."""
     started: list[GunicornServer] = []
 
-    def start(workers: int = 1, threads: int = 16, *, ready: bool = True, **environment: str | None) -> GunicornServer:
+    def start(
+        workers: int = 1, threads: int = 16, *, ready: bool = True, output: int | None = None, **environment: str | None
+    ) -> GunicornServer:
         gunicorn = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
         variables: dict[str, str | None] = {
             **fake_settings,
@@ -39,6 +41,7 @@ def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Ite
             folder / f"gunicorn-{len(started)}.log",
             ROOT,
             variables,
+            output,
         )
         started.append(server)
         if ready:
@@ -59,7 +62,7 @@ def gunicorn_server(
     """Give a function that starts gunicorn on this test's database with the fake provider, and returns it serving.
 
     Called twice it starts two nodes. ``workers`` and ``threads`` are gunicorn's; further keywords are environment
-    variables, and None removes one. With ``ready=False`` it is not waited for. Its log is shown when the test fails.
+    variables, and None removes one. With ``ready=False`` it is not waited for. ``output`` is a descriptor for its log. Its log is shown when the test fails.
     """
     with nodes(database_url, tmp_path, fake_settings) as start:
         yield start

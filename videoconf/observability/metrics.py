@@ -39,6 +39,7 @@ BREAKER_OPEN = Gauge(
 WEBHOOK_EVENTS = Counter(
     "videoconf_webhook_events", "Events of webhooks by what became of them.", ("provider", "outcome")
 )
+LOG_LINES_LOST = Counter("videoconf_log_lines_lost", "Log lines lost, because standard error was not read in time.")
 JOBS_RUN = Counter("videoconf_jobs_run", "Attempts at jobs by outcome (done, failed, dead).", ("kind", "outcome"))
 JOBS = Gauge("videoconf_jobs", "Jobs by state: due, waiting, dead.", ("state",), multiprocess_mode="mostrecent")
 JOB_LAG = Gauge(
