@@ -13,7 +13,6 @@ FROM python:3.11-slim-bookworm
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip* \
  && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin videoconf
 COPY --from=build /opt/videoconf /opt/videoconf
-COPY wsgi.py gunicorn.conf.py /srv/videoconf/
 WORKDIR /srv/videoconf
 ENV PATH=/opt/videoconf/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A number, so that an orchestrator can see that it is not root.
@@ -23,4 +22,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", 
  "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 # gunicorn drains for 30 s after TERM; whatever stops the container waits longer.
 STOPSIGNAL SIGTERM
-CMD ["gunicorn", "--bind=0.0.0.0:8000", "wsgi:app"]
+CMD ["videoconf", "serve", "--bind=0.0.0.0:8000"]

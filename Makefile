@@ -13,11 +13,11 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
-	@exec $(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+	@exec $(BIN)/videoconf dev --port $(PORT)
 
 vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-in, without an account
 	@$(BIN)/python -m tools.vonage_standin --service http://127.0.0.1:$(PORT) -- \
-		$(BIN)/flask --app videoconf.app videoconf dev --port $(PORT)
+		$(BIN)/videoconf dev --port $(PORT)
 
 # The stand-in for Vonage is one of the tests' tools.
 demo: $(VENV)/installed$(if $(filter vonage,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage

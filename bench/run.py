@@ -272,6 +272,7 @@ def main() -> None:
             "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": SIGNATURE_SECRET,
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_EMBEDDED_WORKERS": "0",
+            "VIDEOCONF_METRICS_BIND": "",
             **json.loads(os.environ.get("BENCH_SETTINGS", "{}")),
         }
         threads = args.threads or 48

@@ -143,6 +143,7 @@ def make_app(
     of one test share the database, as nodes do.
     """
     # Not at the top, so that unit tests load neither Flask nor the database.
+    from videoconf.api.services import services
     from videoconf.app import create_app
     from videoconf.db.types import db
     from videoconf.settings import Secret, Settings
@@ -166,6 +167,7 @@ def make_app(
 
     yield make
     for app in made:
+        services(app).refusals.close()
         with app.app_context():
             db.session.remove()
             db.engine.dispose()

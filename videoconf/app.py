@@ -20,13 +20,16 @@ from videoconf.api import (
     attendees,
     audit,
     docs,
+    explanation,
     health,
     meetings,
-    metrics,
     moderation,
+    persons,
     storage_target,
+    webhook_events,
     webhooks,
 )
+from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
@@ -75,6 +78,7 @@ from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.webhooks.receive import REPLAY
+from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
 
 logger = logging.getLogger(__name__)
@@ -89,15 +93,19 @@ RESOURCES = (
     meetings,
     archives,
     attendees,
+    explanation,
     moderation,
     storage_target,
     webhooks,
+    webhook_events,
     audit,
+    persons,
+    jobs_api,
     providers_api,
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, metrics)
+PAGES = (docs,)
 """What is served beside them and is not in the OpenAPI document."""
 
 
@@ -171,6 +179,9 @@ def create_app(
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
     credentials = StoredCredentials(cipher)
+    weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
+    refusals = Refusals(lambda: weak.app_context())
+    closing.callback(refusals.close)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -190,6 +201,7 @@ def create_app(
         target_changes=target_changes,
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
+        refusals=refusals,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -242,6 +254,7 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     with app.app_context():
         prepare(db.engine)
     if not serving:
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each at its import
         from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
 
         Migrate(app, db, directory=MIGRATIONS)

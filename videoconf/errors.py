@@ -14,11 +14,15 @@
     │   │   ├── ConnectionNotFound  404 connection_not_found
     │   │   ├── ArchiveNotFound     404 archive_not_found
     │   │   ├── ProviderNotFound    404 provider_not_found
+    │   │   ├── JobNotFound         404 job_not_found
+    │   │   ├── WebhookEventNotFound   404 webhook_event_not_found
     │   │   └── StorageTargetNotFound  404 storage_target_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
     │   │   ├── IdempotencyInProgress    409 idempotency_in_progress
+    │   │   ├── JobNotDead          409 job_not_dead
+    │   │   ├── WebhookEventNotKept 409 webhook_event_not_kept
     │   │   ├── MeetingEnded        409 meeting_ended
     │   │   ├── MeetingNotOpen      409 meeting_not_open
     │   │   ├── ArchiveNoConnections     409 archive_no_connections
@@ -200,6 +204,20 @@ class ProviderNotFound(NotFound):
     title = "No such provider"
 
 
+class JobNotFound(NotFound):
+    """No job has this id; jobs that were done are deleted after a week."""
+
+    code = "job_not_found"
+    title = "No such job"
+
+
+class WebhookEventNotFound(NotFound):
+    """No stored webhook event has this id."""
+
+    code = "webhook_event_not_found"
+    title = "No such webhook event"
+
+
 class StorageTargetNotFound(NotFound):
     """The caller's tenant has no storage target: archives stay with the provider."""
 
@@ -236,6 +254,20 @@ class IdempotencyInProgress(Conflict):
 
     code = "idempotency_in_progress"
     title = "A request with this Idempotency-Key is at work"
+
+
+class JobNotDead(Conflict):
+    """The job did not give up: it waits, runs or is done, so there is nothing to retry."""
+
+    code = "job_not_dead"
+    title = "The job did not give up"
+
+
+class WebhookEventNotKept(Conflict):
+    """The event's raw body was deleted with age, or because a person was erased, so it cannot be processed again."""
+
+    code = "webhook_event_not_kept"
+    title = "The webhook's body was deleted"
 
 
 class MeetingEnded(Conflict):

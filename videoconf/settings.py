@@ -118,6 +118,14 @@ def _path(text: str) -> str:
     return path
 
 
+def _address(text: str) -> str:
+    """Read an address to listen on."""
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
+    if text and (found is None or not 1 <= int(found[2]) <= 65535):
+        raise ValidationError("Must be an address like 127.0.0.1:9464 or [::1]:9464, or empty.")
+    return text
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The core's settings."""
@@ -202,7 +210,7 @@ class Settings:
     )
     encryption_keys: tuple[Secret, ...] = setting(
         "Fernet keys that encrypt storage credentials in the database; the first encrypts, each decrypts. To change"
-        " one: put the new key first, restart, run `flask --app videoconf.app videoconf rotate-keys`, then"
+        " one: put the new key first, restart, run `videoconf rotate-keys`, then"
         " remove the old one.",
         default=(),
     )
@@ -250,6 +258,12 @@ class Settings:
         default=0,
         minimum=0,
         maximum=5,
+    )
+    metrics_bind: str = setting(
+        "Address on which a server, and a job worker, serves `GET /metrics`, apart from the API. Empty: nowhere. Off in"
+        " development.",
+        default="127.0.0.1:9464",
+        parse=_address,
     )
     tracing: bool = setting(
         "Send traces by OpenTelemetry, which `pip install 'videoconf[otel]'` brings. Where to, and which, is in the"
@@ -317,11 +331,21 @@ def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str
     return values, faults
 
 
+_OF_KUBERNETES = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
+    re.DOTALL,
+)
+"""What Kubernetes sets in every container for a Service whose name begins like ours: no setting has such a name."""
+
+
 def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterator[str]:
     """Name the variables of the environment that carry the prefix and are declared nowhere: misspellings."""
     names = {row.variable for row in known}
     for name in sorted(os.environ):
-        if name.startswith(prefix) and name not in names and name.removesuffix("_FILE") not in names:
+        if not name.startswith(prefix) or name in names or name.removesuffix("_FILE") in names:
+            continue
+        if not _OF_KUBERNETES.fullmatch(f"{name.removeprefix(prefix)}={os.environ[name]}"):
             yield name
 
 

@@ -55,5 +55,5 @@ def test_the_recorder_takes_what_is_posted(tmp_path):
 )
 def test_a_file_that_is_no_sample_is_named(tmp_path, document):
     (tmp_path / "odd.json").write_text(document if isinstance(document, str) else json.dumps(document))
-    with pytest.raises(ValueError, match=r"odd\.json is no webhook sample"):
+    with pytest.raises(ValueError, match=r"odd\.json is not a webhook sample"):
         load_samples(tmp_path)

@@ -24,7 +24,6 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "migrations/README.md", ROOT / "tests/README.md"]
 UNLISTED = {
     "/openapi.json": "the document itself",
-    "/metrics": "in the format of Prometheus",
     "/docs": "shows the document",
     "/docs/<name>": "files of the page that shows the document",
 }

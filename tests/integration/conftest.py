@@ -62,7 +62,8 @@ def gunicorn_server(
     """Give a function that starts gunicorn on this test's database with the fake provider, and returns it serving.
 
     Called twice it starts two nodes. ``workers`` and ``threads`` are gunicorn's; further keywords are environment
-    variables, and None removes one. With ``ready=False`` it is not waited for. ``output`` is a descriptor for its log. Its log is shown when the test fails.
+    variables, and None removes one. With ``ready=False`` it is not waited for. ``output`` is a
+    descriptor for its log. Its log is shown when the test fails.
     """
     with nodes(database_url, tmp_path, fake_settings) as start:
         yield start

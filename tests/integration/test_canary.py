@@ -171,8 +171,18 @@ def live(service, with_vonage: bool) -> list[str]:
     service.deliver()
     for path in ("/attendees", "/attendance", ""):
         assert api("GET", f"/session/{link}{path}").status == 200
-    for path in ("/archives", f"/archives/{archive}", "/audit", "/providers", "/readyz", "/openapi.json", "/metrics"):
+    for path in (
+        "/archives",
+        f"/archives/{archive}",
+        "/audit",
+        "/providers",
+        "/readyz",
+        "/openapi.json",
+        "/webhook-events?status=rejected",
+    ):
         api("GET", path)
+    for path in ("/webhook-events", "/webhook-events?status=rejected", "/jobs"):
+        assert api("GET", path).status == 200
     api("POST", f"/session/{link}/attendees/{connection}/mute")
 
     AREAS.passwords["canary"] = "another"
@@ -201,7 +211,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
         "app.config": dict(app.config),
         "the services": parts,
         "the settings": parts.settings,
-        "the providers": [(provider, vars(provider), provider.settings) for provider in parts.providers],
+        "the providers": [(provider, vars(provider), provider.plugin.settings) for provider in parts.providers],
         "the targets": vars(parts.targets),
         "what forbids serving": parts.faults,
     }

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 import click
 import jwt
 import pytest
-from click.testing import CliRunner
 from cryptography.fernet import Fernet
-from flask.cli import ScriptInfo
 from sqlalchemy import make_url
 
+from tests.support.commands import run, run_json
 from tests.support.service import ON_SQLITE, plugins_with, service_of
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.main import commands
@@ -26,18 +25,6 @@ from videoconf.jobs.queue import Work, enqueue
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider
-
-
-def run(app, *args):
-    result = CliRunner().invoke(commands, args, obj=ScriptInfo(create_app=lambda: app))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
-
-
-def run_json(app, *args, exit_code=0):
-    result = run(app, *args, "--json")
-    assert result.exit_code == exit_code, result.output
-    return json.loads(result.stdout)
 
 
 def run_alone(folder, *args, **environment):

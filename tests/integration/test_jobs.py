@@ -14,6 +14,7 @@ from videoconf.db import batches
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeout, ProviderUnavailable
+from videoconf.jobs import queue
 from videoconf.jobs import worker as jobs_module
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Work, enqueue, prune_jobs
@@ -253,7 +254,7 @@ def test_the_longest_due_is_claimed_first(app):
 
 
 def test_done_jobs_are_forgotten_after_a_while_and_dead_ones_never(app, monkeypatch):
-    for module in (batches, jobs_module):
+    for module in (batches, queue):
         monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
     old, young = -DONE_KEPT_SECONDS - 60, -DONE_KEPT_SECONDS + 60
     with app.app_context():

@@ -1,17 +1,22 @@
 """What is done, under way or not yet there is left alone by whatever comes a second time."""
 
+import time
+
 import pytest
 from sqlalchemy import select, update
 
 from tests.support.service import service_of
 from videoconf.api.services import services
+from videoconf.archives import reconcile
 from videoconf.archives.models import Archive
+from videoconf.attendance import roster
 from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
+from videoconf.errors import ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import enqueue
+from videoconf.jobs.queue import LEASE_SECONDS, enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveStatus
 
@@ -134,6 +139,18 @@ def test_edit_that_changes_nothing_leaves_no_trace(service, app):
         assert session.execute(select(AuditEntry.id).where(edited)).all() == []
 
 
+def test_archive_edit_that_changes_nothing_leaves_no_trace(service, app):
+    archive = finished_archive(service)
+    path = f"/archives/{archive}"
+    assert service.api("PATCH", path, {"name": "x", "legalHold": True}).status in (200, 204)
+    before = row(app, Archive, Archive.archive_id == archive)
+    assert service.caller_with(subject="other")("PATCH", path, {"name": "x", "legalHold": True}).status in (200, 204)
+    assert row(app, Archive, Archive.archive_id == archive) == before
+    with app.app_context(), read() as session:
+        edited = AuditEntry.action == "archive.edited"
+        assert len(session.execute(select(AuditEntry.id).where(edited)).all()) == 1
+
+
 def test_stopping_stopped_archive_leaves_no_trace(service, app):
     archive = finished_archive(service)
     before = row(app, Archive, Archive.archive_id == archive)
@@ -204,3 +221,98 @@ def test_meeting_that_is_over_is_not_edited(service, app, way):
     answer = service.api("PATCH", f"/session/{link}", {"extId": "new"})
     assert answer.problem in ((409, "meeting_ended"), (404, "meeting_not_found"))
     assert row(app, Meeting, Meeting.meeting_link == link) == before
+
+
+def test_archive_is_deleted_when_its_age_is_over(make_app, headers):
+    app = make_app(archive_retention_days=1)
+    service = service_of(app, headers)
+    old, young = finished_archive(service), finished_archive(service)
+    with app.app_context():
+        with write() as session:
+            for archive, age in ((old, 86_410), (young, 86_390)):
+                row_of = Archive.archive_id == archive
+                session.execute(update(Archive).where(row_of).values(created_on=utc_in(-age)))
+        services(app).jobs.works["expire_archives"].handler({})
+    assert row(app, Archive, Archive.archive_id == old).deleting_since is not None
+    assert row(app, Archive, Archive.archive_id == young).deleting_since is None
+
+
+def test_deletion_is_looked_at_again_in_an_hour(service, app):
+    archive = finished_archive(service)
+
+    def fail(archive_id):
+        raise ProviderUnavailable
+
+    service.provider.delete_archive = fail
+    assert service.api("DELETE", f"/archives/{archive}").problem == (503, "provider_unavailable")
+    with app.app_context(), read() as session:
+        due = session.execute(select(Archive.check_due_at, utc_in(3600).label("hour"))).one()
+    assert abs((due.check_due_at - due.hour).total_seconds()) < 20
+
+
+def test_receipt_of_deletion_names_every_copy(service, app):
+    archive = finished_archive(service)
+    assert service.api("DELETE", f"/archives/{archive}").status == 200
+    entry = row(app, AuditEntry, AuditEntry.action == "archive.deleted")
+    assert (entry.after, entry.target) == ({"provider": "gone", "storageTarget": "none"}, archive)
+
+
+@pytest.mark.parametrize("kind", ["pull_archive", "delete_pulled_archive", "erase_archive"])
+def test_job_of_archive_that_is_gone_does_nothing(service, app, kind):
+    archive = finished_archive(service)
+    before = row(app, Archive, Archive.archive_id == archive)
+    with app.app_context():
+        services(app).jobs.works[kind].handler({"id": before.id + 1})
+    assert row(app, Archive, Archive.archive_id == archive) == before
+
+
+@pytest.mark.parametrize("way", ["edit", "end"])
+def test_change_notes_its_time_and_actor(service, app, way):
+    link = service.api.create()
+    before = row(app, Meeting, Meeting.meeting_link == link)
+    other = service.caller_with(subject="other")
+    time.sleep(0.01)
+    path, body = (f"/session/{link}", {"extId": "x"}) if way == "edit" else (f"/session/{link}/end", None)
+    assert other("PATCH", path, body).status in (200, 204)
+    after = row(app, Meeting, Meeting.meeting_link == link)
+    assert (before.modified_by, after.modified_by) == ("tester", "other")
+    assert after.modified_on > before.modified_on
+    entry = row(app, AuditEntry, AuditEntry.action == ("meeting.edited" if way == "edit" else "meeting.ended"))
+    assert (entry.actor, entry.meeting_link, entry.tenant) == ("other", link, "default")
+    if way == "edit":
+        assert entry.before.keys() == entry.after.keys() == {"ext_id"}
+
+
+def test_queue_is_measured_by_state(app):
+    with app.app_context():
+        with write() as session:
+            for state, seconds, count in (("pending", -50, 2), ("pending", 60, 3), ("dead", -9, 1), ("done", -99, 4)):
+                for _ in range(count):
+                    id = enqueue(session, "end_session", {"meeting_id": 0}, delay_seconds=seconds)
+                    session.execute(update(Job).where(Job.id == id).values(state=state))
+        measured = services(app).jobs.measure()
+    assert measured.by_state == {"due": 2, "waiting": 3, "dead": 1}
+    assert 49 < measured.lag_seconds < 60
+
+
+def test_runs_end_within_a_lease():
+    """Another worker may start the next run when the lease of this one is over."""
+    assert reconcile.RUN_SECONDS <= LEASE_SECONDS / 2
+    assert roster.RUN_SECONDS <= LEASE_SECONDS / 2
+
+
+def test_settled_archive_is_asked_about_once(service, app):
+    """The end of an automatic archive may be the start of the next, so that the provider is asked once more."""
+    link = service.api.create(enableArchiving=True)
+    service.join(link)
+    service.deliver()
+    [archive] = service.api("GET", f"/archives?meetingLink={link}").json["items"]
+    for status in (ArchiveStatus.STOPPED, ArchiveStatus.AVAILABLE):
+        service.fake.change_archive(archive["id"], status)
+    service.deliver()
+    assert row(app, Archive).check_due_at is not None
+    with app.app_context():
+        with write() as session:
+            session.execute(update(Archive).values(check_due_at=utc_in(-1)))
+        services(app).jobs.run_now("reconcile_archives")
+    assert row(app, Archive).check_due_at is None

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from alembic.script import ScriptDirectory
 from videoconf_migrations import FOLDER, revisions
 
@@ -36,3 +37,15 @@ def test_a_server_loads_nothing_that_it_does_not_use(tmp_path):
 
 def test_revisions_are_known_without_alembic():
     assert revisions() == tuple(script.revision for script in ScriptDirectory(FOLDER).walk_revisions())
+
+
+@pytest.mark.parametrize("args", [["--help"], ["jobs", "--help"], ["webhooks", "list", "--help"], ["serve", "--help"]])
+def test_commands_load_what_they_need_when_they_run(tmp_path, args):
+    code = (
+        "import json, sys\nfrom videoconf.cli.main import commands\n"
+        f"commands({args!r}, standalone_mode=False)\nprint(json.dumps(list(sys.modules)), file=sys.stderr)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(answer.stderr)}
+    assert "click" in loaded
+    assert not loaded & {*NOT_FOR_SERVERS, "flask", "gunicorn", "prometheus_client", "sqlalchemy"}

@@ -125,7 +125,7 @@ def test_every_provider_call_has_a_deadline(make_app, headers):
     assert set(given) == set(CALLS)
     late = {name: seconds for name, seconds in given.items() if seconds > PROVIDER_BUDGET_SECONDS - STEP_SECONDS / 2}
     assert late == {}
-    assert given["end_session"] <= 2, "the request that ends a meeting waits for a moment"
+    assert 0.5 < given["end_session"] <= 2, "the request that ends a meeting waits for a moment"
     assert min(given[name] for name in CALLS if name != "end_session") > 5
 
 

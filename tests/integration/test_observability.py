@@ -9,7 +9,9 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
+from tests.support.metrics import free_address, scrape
 from videoconf.api.services import services
+from videoconf.cli.process import collect_metrics
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import write
 from videoconf.jobs.models import Job
@@ -163,17 +165,18 @@ def test_debug_is_for_our_own_lines(lines, make_app):
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_metrics_of_three_workers_add_up_to_the_requests_sent(gunicorn_server, headers):
-    server = gunicorn_server(workers=3)
+    address = free_address()
+    server = gunicorn_server(workers=3, VIDEOCONF_METRICS_BIND=address)
     http = urllib3.PoolManager(maxsize=1)
     for _ in range(60):
         assert http.request("GET", f"{server.url}/session", headers={**headers(), "Connection": "close"}).status == 200
     for _ in range(5):
         assert http.request("POST", f"{server.url}/session", headers=headers()).status == 200
-    http.request("GET", f"{server.url}/nowhere", headers=headers())
+    assert http.request("GET", f"{server.url}/metrics", headers=headers()).status == 404
     for number in range(3):
         http.request(f"INVENTED{number}", f"{server.url}/session")
     http.request("POST", f"{server.url}/webhooks/session", body=b"{}")
-    found = samples(http.request("GET", f"{server.url}/metrics").data.decode())
+    found = samples(scrape(address))
     assert total(found, "videoconf_request_seconds_count", method="GET", route="/session", status="200") == 60
     assert total(found, "videoconf_request_seconds_count", method="POST", route="/session", status="200") == 5
     assert total(found, "videoconf_request_seconds_count", route="(none)", status="404") == 1
@@ -182,6 +185,7 @@ def test_metrics_of_three_workers_add_up_to_the_requests_sent(gunicorn_server, h
     assert total(found, "videoconf_webhook_events_total", provider="fake", outcome="rejected") == 1
     assert total(found, "videoconf_database_connections") >= 0
     assert ("videoconf_job_lag_seconds", ()) in found
+    assert server.log.count("metrics are served on") == 1
 
 
 @sqlite_alone
@@ -191,7 +195,7 @@ def test_the_queue_is_measured(app, client):
         enqueue(session, "overdue", {}, delay_seconds=-90)
         buried = enqueue(session, "buried", {})
         session.execute(update(Job).where(Job.id == buried).values(state="dead"))
-    found = samples(client.get("/metrics").text)
+    found = samples(collect_metrics(app).decode())
     assert {state: total(found, "videoconf_jobs", state=state) for state in ("due", "waiting", "dead")} == {
         "due": 1,
         "waiting": 1,

@@ -15,7 +15,7 @@ from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import lock, read, write
 from videoconf.db.types import db
-from videoconf.errors import ProviderConflict, StorageConflict
+from videoconf.errors import ProviderConflict, StorageConflict, StorageError
 from videoconf.jobs.models import Job
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
@@ -366,3 +366,15 @@ def test_activation_waits_for_lock_of_target(make_app, headers, monkeypatch):
     change.join(10)
     assert [answer.status for answer in answers] == [200]
     assert states(app) == ["active"]
+
+
+def test_target_of_kind_that_is_not_installed_is_storage_error(target_app, headers):
+    """The plugin of a target that is stored was taken away: what is in the target cannot be reached."""
+    service = service_of(target_app, headers)
+    assert service.api("PUT", TARGET, target("old")).status == 200
+    with target_app.app_context():
+        with write() as session:
+            session.execute(update(StorageTargetRow).values(kind="tape"))
+            [id] = session.execute(select(StorageTargetRow.id)).scalars()
+        with pytest.raises(StorageError, match="tape"):
+            services(target_app).targets.open(id)

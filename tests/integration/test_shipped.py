@@ -24,10 +24,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.support.servers import start_gunicorn
+from tests.support.servers import GunicornServer, start_gunicorn
 from tests.support.service import Caller, over_http
 from tests.support.settings import JWT_SECRET
 from tests.third_party.guide import steps
+from videoconf import __version__
 from videoconf.testing import FaultyServer
 
 ROOT = Path(__file__).parents[2]
@@ -130,26 +131,42 @@ def test_the_wheel_holds_every_file_of_every_package(source: Path, wheel: Path) 
 def test_the_wheel_alone_upgrades_its_database_and_serves(
     machine: Machine, tmp_path: Path, fake_settings: dict[str, str], headers: Callable[..., dict[str, str]]
 ) -> None:
-    """Before anything else is installed next to it."""
+    """Before anything else is installed next to it, and in an empty folder."""
     settings = {"VIDEOCONF_PROVIDERS": "fake", "VIDEOCONF_JWT_SECRETS": JWT_SECRET, **fake_settings}
-    with serving(machine, tmp_path, **settings) as url:
-        with over_http(url) as send:
+    with serving(machine, tmp_path, **settings) as server:
+        with over_http(server.url) as send:
             api = Caller(send, headers())
             assert api.read(api.create())["provider"] == "fake"
-        with urllib.request.urlopen(f"{url}/docs", timeout=10) as answer:
+            assert api("GET", "/readyz").json["release"] == __version__
+            assert api("GET", "/openapi.json").json["info"]["version"] == __version__
+        with urllib.request.urlopen(f"{server.url}/docs", timeout=10) as answer:
             assert answer.headers["Content-Type"].startswith("text/html")
+    assert "videoconf.serving.BalancedWorker" in server.log
+    started = [json.loads(line) for line in server.log.splitlines() if "videoconf started" in line]
+    assert len(started) == 2, "one line for each process"
+    for line in started:
+        assert (line["release"], line["role"], line["workers"], line["providers"]) == (
+            __version__,
+            "server",
+            2,
+            ["fake"],
+        )
+        assert (line["database"], line["public_url"]) == ("sqlite", "http://127.0.0.1:8000")
+        assert "azure" in line["storage_kinds"]
 
 
 @contextmanager
-def serving(machine: Machine, folder: Path, **settings: str) -> Iterator[str]:
-    """Upgrade a new database and serve, by what is installed; give the URL."""
+def serving(machine: Machine, folder: Path, **settings: str) -> Iterator[GunicornServer]:
+    """Upgrade a new database and serve, by what is installed, in a folder of its own; give the server."""
+    empty = folder / "empty"
+    empty.mkdir()
     settings["VIDEOCONF_DATABASE_URL"] = f"sqlite:///{folder / 'videoconf.sqlite'}"
-    machine.run("flask --app videoconf.app db upgrade", **settings)
-    command = [str(machine.programs / "gunicorn"), "--no-control-socket", "--threads=4", "videoconf.app:create_app()"]
-    server = start_gunicorn(command, folder / "gunicorn.log", machine.folder, settings)
+    machine.run(f"cd '{empty}' && videoconf db upgrade", **settings)
+    command = [str(machine.programs / "videoconf"), "serve", "--workers=2"]
+    server = start_gunicorn(command, folder / "gunicorn.log", empty, settings)
     try:
         server.wait_until_up()
-        yield server.url
+        yield server
     finally:
         server.close()
 
@@ -216,8 +233,8 @@ def test_a_built_distribution_serves_a_meeting_as_the_default_provider(machine, 
             "VIDEOCONF_ACME_WEBHOOK_SECRETS": WEBHOOK_SECRET,
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
         }
-        with serving(machine, tmp_path, **settings) as url, over_http(url) as send:
-            live(Caller(send, headers()), acme, url)
+        with serving(machine, tmp_path, **settings) as server, over_http(server.url) as send:
+            live(Caller(send, headers()), acme, server.url)
 
 
 def live(api: Caller, acme, url: str) -> None:

@@ -325,8 +325,8 @@ def test_stop_still_answers_on_an_open_connection(start, connect):
     time.sleep(0.5)
     for one in (connection, other):
         one.sendall(GET + b"\r\n")
-        answer = read(one)
-        assert answer.startswith(b"HTTP/1.1 200")
+        answer = read(one)  # after what is left of the first one
+        assert b"HTTP/1.1 200" in answer
         assert b"Connection: close" in answer
 
 

@@ -81,6 +81,7 @@ def start_gunicorn(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         variables: dict[str, str | None] = {
             **{name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")},
+            "VIDEOCONF_METRICS_BIND": "",  # servers of tests at once would all listen there
             **environment,
         }
         process = subprocess.Popen(

@@ -138,6 +138,8 @@ class Service:
         self.provider = provider
         self.api = Caller(send, headers())
         self._headers = headers
+        self.app: Any = None
+        """The application, where it is one of this process."""
 
     def caller_with(self, *args: Any, **claims: Any) -> Caller:
         """Give a caller with another bearer token; the arguments are those of the ``headers`` fixture."""
@@ -207,7 +209,9 @@ def service_of(app: Any, headers: Callable[..., Any]) -> Service:
     """Give the service that an application of this process is, and the fake provider in its memory."""
     provider = Scripted(services(app).providers.get("fake"))
     assert isinstance(provider, FakeVendor)
-    return Service(in_process(app), FakeControl(provider.real), provider, headers)
+    service = Service(in_process(app), FakeControl(provider.real), provider, headers)
+    service.app = app
+    return service
 
 
 @contextmanager

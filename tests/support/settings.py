@@ -22,4 +22,7 @@ ALL_PERMISSIONS = (
     "StopMeetingArchive",
     "SetMeetingUploadTarget",
     "GetProviders",
+    "GetWebhookEvents",
+    "ManageOperations",
+    "ManagePersons",
 )

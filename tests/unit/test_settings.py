@@ -9,6 +9,7 @@ from videoconf.api.rate_limits import limit_faults
 from videoconf.app import create_app
 from videoconf.db.engine import url_faults
 from videoconf.errors import ConfigurationError
+from videoconf.hooks import build_registry, load_plugins
 from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
 
 CANARY = "canary-4711-canary-4711-canary-4711-canary"
@@ -251,3 +252,46 @@ def test_authentication_is_switched_off_in_development_only(fake_settings, caplo
 def test_the_default_provider_without_credentials_is_told_with_its_settings():
     with pytest.raises(ConfigurationError, match="VIDEOCONF_VONAGE_API_KEY"):
         create_app(Settings(jwt_secrets=(Secret("x" * 32),)))
+
+
+KUBERNETES = {
+    "VIDEOCONF_SERVICE_HOST": "10.0.0.7",
+    "VIDEOCONF_SERVICE_PORT": "8000",
+    "VIDEOCONF_SERVICE_PORT_HTTP": "8000",
+    "VIDEOCONF_PORT": "tcp://10.0.0.7:8000",
+    "VIDEOCONF_PORT_8000_TCP": "tcp://10.0.0.7:8000",
+    "VIDEOCONF_PORT_8000_TCP_PROTO": "tcp",
+    "VIDEOCONF_PORT_8000_TCP_PORT": "8000",
+    "VIDEOCONF_PORT_8000_TCP_ADDR": "10.0.0.7",
+    "VIDEOCONF_WORKER_SERVICE_HOST": "10.0.0.8",
+    "VIDEOCONF_WORKER_PORT": "tcp://10.0.0.8:9464",
+}
+"""What Kubernetes sets for the Services `videoconf` and `videoconf-worker`."""
+
+
+def test_variables_of_kubernetes_are_not_misspelt_settings(monkeypatch):
+    for name, value in {**KUBERNETES, "VIDEOCONF_METRICS_PORT": "9464"}.items():
+        monkeypatch.setenv(name, value)
+    assert list(unknown_variables(declared(Settings))) == ["VIDEOCONF_METRICS_PORT"]
+
+
+def test_no_setting_has_a_name_that_kubernetes_sets():
+    registry = build_registry(load_plugins())
+    rows = [*declared(Settings), *(row for key in registry.configurable for row in registry.settings_of(key))]
+    assert len(rows) > 40
+    assert [row.variable for row in rows if row.variable.endswith(("_PORT", "_HOST", "_ADDR"))] == []
+
+
+@pytest.mark.parametrize(
+    "address", ["9464", "localhost", "127.0.0.1:0", "127.0.0.1:65536", "::1:9464", "a b:1", "http://a:1"]
+)
+def test_metrics_address_is_checked(monkeypatch, address):
+    monkeypatch.setenv("VIDEOCONF_METRICS_BIND", address)
+    with pytest.raises(ConfigurationError, match="VIDEOCONF_METRICS_BIND"):
+        load(Settings)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:9464", "[::1]:9464", "metrics.internal:1", "0.0.0.0:65535"])
+def test_metrics_address_is_accepted(monkeypatch, address):
+    monkeypatch.setenv("VIDEOCONF_METRICS_BIND", address)
+    assert load(Settings).metrics_bind == address

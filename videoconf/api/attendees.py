@@ -257,13 +257,27 @@ def _csv(report: Report) -> Iterator[bytes]:
 
 
 _CSV_COLUMNS = [str(field.data_key) for field in AttendanceRowSchema().fields.values()]
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_FORMULA = re.compile(
+    r"""
+    (^ | [;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])  # where a spreadsheet may begin a cell: many split at semicolons
+    ([\s"'\u200b\ufeff]*)                           # what it skips
+    (?=[=+\-@\uff1d\uff0b\uff0d\uff20])
+    """,
+    re.VERBOSE,
+)
+_BLANK_START = re.compile(r"[\t\r\n]")
 
 
 def _cell(value: Any) -> Any:
-    """Defuse what a spreadsheet would run: a name like ``=HYPERLINK(…)`` is shown, after an apostrophe, as a text."""
+    """Defuse what a spreadsheet would run: ``=HYPERLINK(…)`` is shown as text, because an apostrophe precedes it.
+
+    Also within a name, since ``x;=cmd|…;y`` is three cells where a spreadsheet splits at semicolons.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
         return utc_text(value)
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    defused = _FORMULA.sub(r"\1\2'", value)
+    return f"'{defused}" if _BLANK_START.match(defused) else defused

@@ -16,6 +16,7 @@ from marshmallow import fields
 from sqlalchemy import Engine, text
 from videoconf_migrations import revisions
 
+from videoconf import __version__
 from videoconf.api.authentication import public
 from videoconf.api.fields import Schema
 from videoconf.api.openapi import Tag
@@ -45,6 +46,7 @@ class ReadinessSchema(Schema):
     """What serving needs, and what else is known. Only ``checks`` decide the status."""
 
     status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
+    release = fields.Constant(__version__, metadata={"description": "The release that answers."})
     checks = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

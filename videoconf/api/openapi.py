@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from flask import Flask
 
+from videoconf import __version__
 from videoconf.api.smorest import SECURITY_SCHEME, SPEC
 
 
@@ -22,7 +23,7 @@ class Tag(StrEnum):
 _TAGS = {
     Tag.SESSIONS: "Meetings: creating, joining, editing and ending them; who attends; what providers report.",
     Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
-    Tag.OPERATIONS: "Running the service: health, providers and the audit trail.",
+    Tag.OPERATIONS: "Running the service: health, providers, webhook events, jobs, persons and the audit trail.",
 }
 
 
@@ -30,7 +31,7 @@ def configure_openapi(app: Flask) -> None:
     """Configure the document; to be called before :class:`videoconf.api.smorest.Api` is made."""
     app.config |= {
         "API_TITLE": "Video Conferencing Service",
-        "API_VERSION": "1.0.0",
+        "API_VERSION": __version__,
         "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
             "info": {"description": "Meetings through one API, whatever video provider stands behind them."},

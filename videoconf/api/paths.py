@@ -1,7 +1,7 @@
 """One form for each route: a path that is written in another way answers 404.
 
-A proxy's rule such as ``location = /readyz`` compares paths. Werkzeug strips further slashes at the start of a path, and
-the server decodes ``%2f`` and ``%68`` before Werkzeug sees them, so each route would have forms that no rule names.
+A proxy's rule such as ``location = /readyz`` compares paths. Werkzeug strips further slashes at the start of a path,
+and the server decodes ``%2f`` and ``%68`` before Werkzeug sees them: each route would have forms that no rule names.
 """
 
 from __future__ import annotations

@@ -164,9 +164,7 @@ def _unexpected(error: BaseException) -> Response:
 
 
 def _log(error: VideoconfError) -> None:
-    if isinstance(error, WebhookRejected):
-        logger.info("request %s: webhook rejected: %r", request_id(), error.detail)
-    elif isinstance(error, ProviderError):
+    if isinstance(error, ProviderError):
         logger.warning(
             "request %s: %s: %r (status %s, code %s): %r",
             request_id(),

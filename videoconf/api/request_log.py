@@ -16,7 +16,7 @@ logger = logging.getLogger("videoconf.access")
 _STARTED = "videoconf.started"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 """Those counted by name. Anybody can send invented ones, and each would be a series that is kept for ever."""
-QUIET = frozenset({"health.health", "health.readiness", "metrics.metrics"})
+QUIET = frozenset({"health.health", "health.readiness"})
 """Asked every few seconds by machines: counted, and logged at DEBUG."""
 
 

@@ -27,6 +27,7 @@ from videoconf.settings import Settings
 from videoconf.storage_targets.change import TargetChanges
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.webhooks.refusals import Refusals
 
 EXTENSION = "videoconf"
 
@@ -54,6 +55,7 @@ class Services:
     target_changes: TargetChanges
     credentials: StoredCredentials
     downloads: Downloads
+    refusals: Refusals
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

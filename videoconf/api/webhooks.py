@@ -48,7 +48,7 @@ def _receive(provider: ProviderPort, channel: str, *, success_status: int) -> Re
         body=raw_body(),
         received_at=parts.clock(),
     )
-    reply = receive(provider, webhook)
+    reply = receive(provider, webhook, parts.refusals.note)
     if reply is not None:
         return Response(reply.body, reply.status, content_type=reply.content_type)
     return Response(status=success_status)

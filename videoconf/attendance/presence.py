@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -34,6 +35,21 @@ from videoconf.attendance.models import AttendeeConnection
 RECONCILED = "reconciled"
 """The reason of a leave that follows from the provider's roster."""
 _SECOND = timedelta(seconds=1)
+
+
+class Law(StrEnum):
+    """The law that decided whether a connection has left."""
+
+    LEFT = "left"
+    """Law 1."""
+    CLOSED = "closed"
+    """Law 2, C."""
+    ABSENT = "absent"
+    """Law 2, R."""
+    SILENT = "silent"
+    """Law 2, K."""
+    PRESENT = "present"
+    """Law 3."""
 
 
 # Named tuples are created three times as fast as frozen dataclasses, and a list creates three for each attendee.
@@ -79,6 +95,8 @@ class Connection(NamedTuple):
     """The leave was not told: it follows from the room's or meeting's end, the roster, or long silence."""
     join_inferred: bool
     """The join was not told: this is the first sign of presence."""
+    law: Law
+    """What decided."""
 
 
 class Span(NamedTuple):
@@ -167,16 +185,16 @@ NO_LEAVE_STANDS = or_(c.last_leave.is_(None), c.last_join > c.last_leave)
 """Its opposite, as the condition of the index ``open`` has it, by which PostgreSQL finds the few such connections."""
 
 
-def inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, str | None]]:
+def inferred_ends(evidence: Evidence, bounds: Bounds) -> list[tuple[datetime, str | None, Law]]:
     """Law 2: return C, R and K as far as they hold, each with its reason."""
-    ends: list[tuple[datetime, str | None]] = []
+    ends: list[tuple[datetime, str | None, Law]] = []
     present = evidence.last_join or evidence.first_activity
     if bounds.closed_at is not None and present is not None and present <= bounds.closed_at:
-        ends.append((bounds.closed_at, None))
+        ends.append((bounds.closed_at, None, Law.CLOSED))
     if evidence.absent_on is not None and evidence.absent_on >= evidence.last_evidence:
-        ends.append((evidence.absent_on, RECONCILED))
+        ends.append((evidence.absent_on, RECONCILED, Law.ABSENT))
     if evidence.last_evidence <= bounds.now - bounds.cap:
-        ends.append((evidence.last_evidence + bounds.cap, None))
+        ends.append((evidence.last_evidence + bounds.cap, None, Law.SILENT))
     return ends
 
 
@@ -205,14 +223,14 @@ JOINED = func.coalesce(
 
 def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
     """Say what the evidence of one connection means, by the laws above."""
-    left, reason, inferred = None, None, False
+    left, reason, inferred, law = None, None, False, Law.PRESENT
     if leave_stands(evidence):
-        left, reason = evidence.last_leave, evidence.leave_reason
+        left, reason, law = evidence.last_leave, evidence.leave_reason, Law.LEFT
     elif ends := inferred_ends(evidence, bounds):
-        (left, reason), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
+        (left, reason, law), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
     join_inferred = is_join_inferred(evidence, left)
     joined = evidence.first_activity if join_inferred else evidence.first_join
-    return Connection(evidence.connection_id, joined, left, reason, inferred, join_inferred)
+    return Connection(evidence.connection_id, joined, left, reason, inferred, join_inferred, law)
 
 
 # --- attendees ------------------------------------------------------------------------------------------------------

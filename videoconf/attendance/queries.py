@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, case, func, literal, literal_column, or_, select
 from sqlalchemy.orm import Session
 
+from videoconf.attendance.explain import Closing, Explanation, explain_attendee
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.presence import (
     ANONYMOUS,
@@ -33,7 +34,7 @@ from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce
 from videoconf.db.functions import by_code_point
 from videoconf.db.transactions import read, statements
 from videoconf.db.types import UTCDateTime
-from videoconf.errors import MeetingNotFound
+from videoconf.errors import ConnectionNotFound, MeetingNotFound
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Clock
 from videoconf.settings import Settings
@@ -120,6 +121,20 @@ class Attendance:
             )
             yield Report(meeting.session_id, bounds, totals, rows)
 
+    def explain(self, caller: Caller, link: str, attendee: str) -> Explanation:
+        """Say in words why an attendee shows as they do.
+
+        :param attendee: a stable id, or the id of an anonymous connection.
+        :raises MeetingNotFound: no meeting of the tenant has this link.
+        :raises ConnectionNotFound: no evidence mentions this attendee.
+        """
+        with read(snapshot=True) as session:
+            meeting, bounds = self._get(session, caller, link)
+            rows = connections_of(session, meeting.id, attendee)
+        if not rows:
+            raise ConnectionNotFound("No webhook and no roster of this meeting mentioned this attendee.")
+        return explain_attendee(link, rows, bounds, Closing(meeting.closed_at, meeting.end_time))
+
     def _get(self, session: Session, caller: Caller, link: str) -> tuple[Any, Bounds]:
         meeting = find_meeting(session, caller, link)
         if meeting is None:
@@ -183,6 +198,18 @@ def load_connections(caller: Caller, link: str) -> tuple[Any, list[Evidence]] | 
         return None
     is_empty = rows[0].connection_id is None
     return rows[0], [] if is_empty else [Evidence._make(row[: len(_EVIDENCE)]) for row in rows]
+
+
+def connections_of(session: Session, meeting_id: int, attendee: str) -> list[Evidence]:
+    """Return the evidence of one attendee: by their stable id, or of an anonymous participant by the connection's id.
+
+    A stable id wins where an anonymous connection has the same.
+    """
+    of_meeting = select(*_EVIDENCE).where(c.meeting_id == meeting_id)
+    rows = session.execute(of_meeting.where(c.attendee == attendee)).all()
+    if not rows:
+        rows = session.execute(of_meeting.where(c.attendee.is_(None), c.connection_id == attendee)).all()
+    return [Evidence._make(row) for row in rows]
 
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:

@@ -1,1 +1,5 @@
-"""The commands of ``flask videoconf`` that are more than a few lines, one module for each."""
+"""The commands of ``videoconf``, one module for each.
+
+A module imports at its top only what ``--help`` needs. What a command itself needs is imported when it runs, so that
+commands start quickly.
+"""

@@ -1,8 +1,8 @@
-"""``flask videoconf dev``: everything that a first try needs, in one command.
+"""``videoconf dev``: everything that a first try needs, in one command.
 
 It serves with the fake provider on SQLite. What it makes, it keeps in the folder ``instance``: the database, the fake
 provider's rooms, and ``dev.env`` with the settings in force, so that another shell can act on the same service:
-``flask --env-file instance/dev.env --app videoconf.app videoconf fake list``. Variables of the environment win.
+``videoconf --env-file instance/dev.env fake list``. Variables of the environment win.
 """
 
 from __future__ import annotations
@@ -17,17 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from cryptography.fernet import Fernet
-from dotenv import dotenv_values
-from flask.cli import ScriptInfo
-from flask_migrate import upgrade
 
-from videoconf.api.keys import mint_token
-from videoconf.api.permissions import Permission
-from videoconf.api.services import services
-from videoconf.db.types import db
+from videoconf.cli.application import application
+from videoconf.cli.serve import gunicorn_command
 from videoconf.errors import ConfigurationError
-from videoconf.settings import PREFIX
 
 TOKEN_TTL_SECONDS = 30 * 86400
 MEDIA_PORT_OFFSET = 1
@@ -54,9 +47,15 @@ FAKE_BANNER = """  Act as its people, from another shell:
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65534), default=8000, show_default=True, envvar="PORT")
-@click.pass_context
-def dev(ctx: click.Context, port: int) -> None:
+def dev(port: int) -> None:
     """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
+    from flask_migrate import upgrade
+
+    from videoconf.api.keys import mint_token
+    from videoconf.api.permissions import Permission
+    from videoconf.api.services import services
+    from videoconf.db.types import db
+
     listener = _bound(port)  # first: another service may be at work in this folder
     folder = Path("instance").absolute()
     os.umask(0o077)  # what is made here holds secrets
@@ -64,7 +63,7 @@ def dev(ctx: click.Context, port: int) -> None:
     environment = _environment(folder, port)
     os.environ.update(environment)
 
-    app = ctx.ensure_object(ScriptInfo).load_app()
+    app = application()
     parts = services(app)
     with app.app_context():
         upgrade()
@@ -77,7 +76,7 @@ def dev(ctx: click.Context, port: int) -> None:
     settings = parts.settings
     token = mint_token(settings, subject="developer", permissions=list(Permission), ttl_seconds=TOKEN_TTL_SECONDS)
     (folder / "dev-token").write_text(token)
-    flask = shlex.quote(str(Path(sys.executable).with_name("flask")))
+    videoconf = shlex.quote(str(Path(sys.executable).with_name("videoconf")))
     env_path = shlex.quote(str(folder / "dev.env"))
     banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
     click.echo(
@@ -85,19 +84,17 @@ def dev(ctx: click.Context, port: int) -> None:
             url=f"http://127.0.0.1:{port}{settings.path_prefix}",
             token=token,
             token_path=shlex.quote(str(folder / "dev-token")),
-            command=f"{flask} --env-file {env_path} --app videoconf.app videoconf",
+            command=f"{videoconf} --env-file {env_path}",
             media_port=port + MEDIA_PORT_OFFSET,
         )
     )
-    shared_memory = ("--worker-tmp-dir=/dev/shm",) if os.path.isdir("/dev/shm") else ()  # noqa: S108  # made there safely
     listener.set_inheritable(True)
-    bind = f"--bind=fd://{listener.fileno()}"
-    gunicorn = (sys.executable, "-m", "gunicorn", bind, "--no-control-socket", *shared_memory)
     # A worker can hang at Ctrl-C: if gunicorn is handing a request to a thread at that moment, its signal handler waits
     # for the lock that the interrupted code holds. After this time it is killed. (SIGTERM, as in production, is safe.)
-    serving = ("--worker-class=gthread", "--workers=1", "--threads=16", "--graceful-timeout=3")
+    serving = ("--worker-class=gthread", "--threads=16", "--graceful-timeout=3")
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
-    os.execv(sys.executable, [*gunicorn, *serving, "videoconf.app:create_app()"])  # noqa: S606  # no shell is wanted
+    command = gunicorn_command((f"fd://{listener.fileno()}",), 1, serving)
+    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
 def _bound(port: int) -> socket.socket:
@@ -114,6 +111,11 @@ def _bound(port: int) -> socket.socket:
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
     """Return the settings of this run; secrets are made once and then kept."""
+    from cryptography.fernet import Fernet
+    from dotenv import dotenv_values
+
+    from videoconf.settings import PREFIX
+
     made = {
         "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),
         "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),

@@ -1,36 +1,36 @@
-"""``flask videoconf jobs``: what waits to be done, what gave up, and having it tried again."""
+"""``videoconf jobs``: what waits to be done, what gave up, and retrying it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from flask.cli import with_appcontext
-from sqlalchemy import select
 
-from videoconf.api.services import configured
+from videoconf.cli.application import application, by_operator, in_application, operator
 from videoconf.cli.printing import as_json, print_json, print_table
-from videoconf.db.transactions import read
-from videoconf.jobs.models import Job, JobState
+
+if TYPE_CHECKING:
+    from videoconf.jobs.models import Job
+
+STATES = ("pending", "done", "dead")
 
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs, and have those tried again that gave up."""
+    """List jobs, and retry those that gave up."""
 
 
 @jobs.command(name="list")
-@click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only these; else all.")
+@click.option("--state", type=click.Choice(STATES), help="Only these; else all.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
 @as_json
-@with_appcontext
+@in_application
 def list_(state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
-    statement = select(Job).order_by(Job.id.desc()).limit(limit)
-    if state is not None:
-        statement = statement.where(Job.state == state)
-    with read() as session:
-        found = [_described(job) for job in session.execute(statement).scalars()]
+    from videoconf.jobs.queries import list_jobs
+
+    jobs, _ = list_jobs(state=state, page=1, page_size=limit)
+    found = [_described(job) for job in jobs]
     if as_json:
         print_json(found)
         return
@@ -41,18 +41,25 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
 @jobs.command()
 @click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
 @click.option("--all-dead", is_flag=True, help="Every job that gave up.")
-@with_appcontext
-def retry(ids: tuple[int, ...], all_dead: bool) -> None:
+@by_operator
+@in_application
+def retry(ids: tuple[int, ...], all_dead: bool, actor: str) -> None:
     """Make dead jobs due now, with all their attempts. A worker does them."""
+    from videoconf.api.services import configured
+    from videoconf.errors import JobNotDead, JobNotFound
+    from videoconf.jobs.queries import list_dead, retry_job
+
     if bool(ids) == all_dead:
         raise click.UsageError("Give ids, or --all-dead.")
-    parts = configured()
-    if all_dead:
-        with read() as session:
-            ids = tuple(session.execute(select(Job.id).where(Job.state == JobState.DEAD).order_by(Job.id)).scalars())
-    revived = [job_id for job_id in ids if parts.jobs.retry(job_id)]
-    click.echo(f"{len(revived)} jobs are due again.")
-    if not all_dead and (others := sorted(set(ids) - set(revived))):
+    caller, queue, others = operator(actor), configured(application()).jobs, []
+    wanted = list_dead() if all_dead else sorted(set(ids))
+    for job_id in wanted:
+        try:
+            retry_job(caller, queue, job_id)
+        except (JobNotDead, JobNotFound):
+            others.append(job_id)
+    click.echo(f"{len(wanted) - len(others)} jobs are due again.")
+    if others and not all_dead:
         raise click.ClickException(f"No dead job has the id {', '.join(map(str, others))}.")
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
+
+from videoconf.formats import utc_text
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; times become texts."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    """Print a value as JSON, times as everywhere on the wire."""
+    click.echo(json.dumps(value, indent=2, default=_wire_value))
+
+
+def _wire_value(value: object) -> str:
+    return utc_text(value) if isinstance(value, datetime) else str(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,26 +1,27 @@
-"""``flask videoconf providers``."""
+"""``videoconf providers``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from videoconf.api.providers import describe_providers
-from videoconf.api.services import services
+from videoconf.cli.application import application, in_application
 from videoconf.cli.printing import as_json, print_json, print_table
 
 
 @click.command()
 @as_json
-@with_appcontext
+@in_application
 def providers(as_json: bool) -> None:
     """List installed providers, what a listed one lacks, and plugins that cannot be loaded.
 
     Nothing needs to be configured.
     """
-    parts = services()
+    from videoconf.api.providers import describe_providers
+    from videoconf.api.services import services
+
+    parts = services(application())
     found = describe_providers(parts)
     if as_json:
         print_json(found)

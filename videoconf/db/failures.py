@@ -54,6 +54,6 @@ def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError
     return error
 
 
-MIGRATE = "Run: flask --app videoconf.app db upgrade"
+MIGRATE = "Run: videoconf db upgrade"
 _NO_SCHEMA = re.compile(r"no such (table|column): |table \w+ has no column named ")
 """SQLite has no code for it."""

@@ -31,7 +31,7 @@ def videoconf_storage_targets() -> Iterable[type[StorageTarget]]:
 
 @hookspec
 def videoconf_cli() -> Iterable[click.Command]:
-    """Give commands for ``flask videoconf``. Called once per application; a command runs in the app's context.
+    """Give commands for ``videoconf``. Called once per application; a command runs in the app's context.
 
     A plugin never sees Flask: before the core runs a command it puts a function under ``"videoconf.provider"`` into
     ``click.Context.meta``; called with a provider's key, it gives that provider's configured instance.

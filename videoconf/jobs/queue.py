@@ -44,9 +44,6 @@ do not end, since it may take its worker along."""
 DONE_KEPT_SECONDS = 7 * 86_400.0
 FIRST_DELAY_SECONDS = 5.0
 LONGEST_DELAY_SECONDS = 900.0
-IDLE_SECONDS = 2.0
-THREADS_PER_LONG_ONE = 4
-
 
 UNENDED = "an attempt did not end"
 UNENDED_AGAIN = "attempts in a row did not end"

@@ -186,8 +186,10 @@ class ProviderPort:
     def _unreadable(self, request: WebhookRequest, error: BaseException, place: str = "") -> ProviderEvent:
         if raised_by_signal(error):
             raise error
-        logger.exception("a webhook of %s on %s cannot be read and is kept", self.key, request.channel)
-        return ProviderEvent(EventKind.IGNORED, f"{UNREADABLE}{hashlib.sha256(request.body).hexdigest()}{place}")
+        logger.debug("a webhook of %s on %s cannot be read", self.key, request.channel, exc_info=error)
+        key = f"{UNREADABLE}{hashlib.sha256(request.body).hexdigest()}{place}"
+        # The class alone: the error's text may repeat the body.
+        return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 
     # --- archives -----------------------------------------------------------------------------------------------
 

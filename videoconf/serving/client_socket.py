@@ -114,7 +114,7 @@ class ClientSocket(socket.socket):
                 self._give_up("the client is gone")
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Send; hold what the client is not ready to read, or wait for it where there is no memory left.
+        """Send; hold what the client is not ready to read, or wait for it where the memory does not suffice.
 
         :raises ConnectionResetError: the client reads too slowly.
         """

@@ -1,4 +1,4 @@
-"""The inbox's row: one event of one webhook."""
+"""The inbox's row, one event of one webhook; and the row of a refused webhook."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ class EventStatus(StrEnum):
     """Authentic, and its body cannot be read or its time cannot be true."""
 
 
+REJECTED = "rejected"
+"""A webhook whose origin was not proven. Its row is a :class:`WebhookRefusal`, and not an event."""
+
+
 # Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
 _only_orphans: dict[str, Any] = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
 _only_with_body: dict[str, Any] = {f"{dialect}_where": text("body IS NOT NULL") for dialect in ("postgresql", "sqlite")}
@@ -38,6 +42,8 @@ class WebhookEvent(Model):
         UniqueConstraint("provider", "account", "dedupe_key"),
         Index("ix_webhook_event_orphan", "provider", "account", "session_id", **_only_orphans),
         Index("ix_webhook_event_body", "received_at", **_only_with_body),
+        # A meeting's events are found by equality alone; a hash costs a webhook less than a B-tree of long ids.
+        Index(None, "session_id", postgresql_using="hash"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -47,9 +53,24 @@ class WebhookEvent(Model):
     dedupe_key: Mapped[str]
     kind: Mapped[str]
     status: Mapped[str]
+    reason: Mapped[str | None]
+    """Why it is quarantined."""
     session_id: Mapped[str | None]
     received_at: Mapped[datetime] = mapped_column(default=utc_now())
     event: Mapped[dict[str, Any] | None]
     """An orphan's evidence in our own words, until it is applied."""
     body: Mapped[bytes | None]
     """The webhook's raw bytes."""
+
+
+class WebhookRefusal(Model):
+    """One refused webhook: reason and time, never a body. :mod:`videoconf.webhooks.refusals` bounds the table."""
+
+    __tablename__ = "webhook_refusal"
+    __table_args__ = (Index(None, "provider", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    provider: Mapped[str]
+    channel: Mapped[str]
+    reason: Mapped[str]
+    received_at: Mapped[datetime]

@@ -6,6 +6,9 @@ duplicates, unknown events, unknown sessions and unreadable bodies included.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,57 +29,91 @@ from videoconf.providers import EventKind, ProviderEvent, ProviderPort, SessionR
 from videoconf.providers.port import UNREADABLE
 from videoconf.webhooks.codec import event_from_json, event_to_json
 from videoconf.webhooks.credibility import arrives_in_time, credible
-from videoconf.webhooks.models import EventStatus, WebhookEvent
+from videoconf.webhooks.models import REJECTED, EventStatus, WebhookEvent
+from videoconf.webhooks.refusals import as_reason
+
+logger = logging.getLogger(__name__)
+
+OnRefusal = Callable[[str, str, str, datetime], None]
+"""Called with the provider's key, the channel, the reason and the time of a refused webhook."""
 
 
-def receive(provider: ProviderPort, request: WebhookRequest) -> WebhookReply | None:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an event, and why where it is quarantined."""
+
+    status: str
+    reason: str | None = None
+
+
+def receive(
+    provider: ProviderPort, request: WebhookRequest, on_refusal: OnRefusal = lambda *refusal: None
+) -> WebhookReply | None:
     """Take one webhook; return the answer to a handshake, or None when it was an ordinary one.
 
-    :raises WebhookRejected: its origin is not proven; nothing is stored.
+    :raises WebhookRejected: its origin is not proven; no event is stored.
     :raises DatabaseUnavailable: it was not stored; the sender should come again.
     """
     try:
         provider.verify_webhook(request)
-    except WebhookRejected:
-        WEBHOOK_EVENTS.labels(provider.key, "rejected").inc()
+    except WebhookRejected as error:
+        reason = as_reason(error.detail)
+        WEBHOOK_EVENTS.labels(provider.key, REJECTED).inc()
+        logger.warning("webhook rejected: provider %s, channel %s: %s", provider.key, request.channel, reason)
+        on_refusal(provider.key, request.channel, reason, request.received_at)
         raise
     if (reply := provider.answer_handshake(request)) is not None:
         return reply
     events = provider.parse_webhook(request)
     with statements(atomic=True) as transaction:
-        outcomes = [_take(transaction, provider, request, event) for event in events]
+        outcomes = [take(transaction, provider, request, event) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
-        WEBHOOK_EVENTS.labels(provider.key, outcome).inc()
+        report(provider.key, request.channel, outcome)
     return None
 
 
-def _take(transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent) -> str:
+def report(provider: str, channel: str, outcome: Outcome) -> None:
+    """Count what became of an event, and log it where it is quarantined."""
+    WEBHOOK_EVENTS.labels(provider, outcome.status).inc()
+    if outcome.status == EventStatus.QUARANTINED:
+        logger.warning("webhook quarantined: provider %s, channel %s: %s", provider, channel, outcome.reason)
+
+
+def take(transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent) -> Outcome:
     """Store one event and apply it, unless it was stored before; return what became of it."""
-    expected = EventStatus.APPLIED
+    expected = Outcome(EventStatus.APPLIED.value)
     if event.kind is EventKind.IGNORED or event.session_id is None:
-        unreadable = event.dedupe_key.startswith(UNREADABLE)
-        expected = EventStatus.QUARANTINED if unreadable else EventStatus.IGNORED
+        expected = Outcome(EventStatus.IGNORED.value)
+        if event.dedupe_key.startswith(UNREADABLE):
+            expected = Outcome(EventStatus.QUARANTINED.value, event.reason)
     row = {
         "provider": provider.key,
         "account": provider.account,
         "channel": request.channel,
         "dedupe_key": event.dedupe_key,
         "kind": event.kind.value,  # the driver takes longer to see that a member is a text
-        "status": expected.value,
+        "status": expected.status,
+        "reason": expected.reason,
         "session_id": event.session_id,
         "received_at": request.received_at,
         "body": request.body,
     }
     stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
     if stored is None:
-        return "duplicate"
-    if expected is not EventStatus.APPLIED:
+        return Outcome("duplicate")
+    if expected.status != EventStatus.APPLIED:
         return expected
-    status = _settle(transaction, provider, request.received_at, event, stored)
-    if status is not expected:
-        found = {"status": status, "event": event_to_json(event) if status is EventStatus.ORPHAN else None}
-        transaction.execute(update(INBOX).where(INBOX.c.id == stored.id).values(found))
-    return status
+    outcome = settle(transaction, provider, request.received_at, event, stored)
+    if outcome != expected:
+        note_outcome(transaction, stored.id, outcome, event)
+    return outcome
+
+
+def note_outcome(transaction: Transaction, event_id: int, outcome: Outcome, event: ProviderEvent) -> None:
+    """Write what became of an event into its row; an orphan's row keeps the event itself."""
+    kept = event_to_json(event) if outcome.status == EventStatus.ORPHAN else None
+    values = {"status": outcome.status, "reason": outcome.reason, "event": kept}
+    transaction.execute(update(INBOX).where(INBOX.c.id == event_id).values(values))
 
 
 def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
@@ -104,7 +141,7 @@ _STORE_ONCE = upserts(INBOX, _store_once)
 
 
 _ORPHANS = (
-    select(INBOX.c.id, INBOX.c.event)
+    select(INBOX.c.id, INBOX.c.channel, INBOX.c.event)
     .where(
         INBOX.c.provider == bindparam("of_provider"),
         INBOX.c.account == bindparam("account"),
@@ -125,38 +162,42 @@ def _replay(transaction: Transaction, bound: Bound) -> None:
     }
     for orphan in transaction.execute(_ORPHANS, of_session).all():
         event = event_from_json(orphan.event or {})
-        status = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)
-        transaction.execute(update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None))
+        outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)
+        note_outcome(transaction, orphan.id, outcome, event)
+        if outcome.status == EventStatus.QUARANTINED:
+            report(bound.provider, orphan.channel, outcome)
 
 
 REPLAY = Replay(_ORPHANS.exists(), _replay)
 """For :class:`videoconf.meetings.session.Sessions`, which does not know who receives webhooks."""
 
 
-def _settle(
-    transaction: Transaction, provider: ProviderPort, received_at: datetime, event: ProviderEvent, stored: Any
-) -> EventStatus:
+def settle(
+    transaction: Transaction, provider: ProviderPort, received_at: datetime, event: ProviderEvent, stored: Any = None
+) -> Outcome:
     """Apply an event to its meeting, or say why not.
 
-    :param stored: the inbox's row, with the meeting's columns.
+    :param stored: the inbox's row, with the meeting's columns where these were looked up with it.
     """
     if not arrives_in_time(event, received_at, provider.capabilities.retry_horizon):
-        return EventStatus.QUARANTINED
+        return Outcome(EventStatus.QUARANTINED.value, "Its time is too far from its arrival.")
     meeting = stored
-    if meeting.meeting_id is None:
+    if meeting is None or meeting.meeting_id is None:
         lock_session(transaction, provider.key, SessionRef(provider.account, event.session_id or ""))
         meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
     if meeting is None:
-        return EventStatus.ORPHAN
+        return Outcome(EventStatus.ORPHAN.value)
     return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event)
 
 
 def _apply_if_credible(
     transaction: Transaction, meeting_id: int, created_on: datetime, event: ProviderEvent
-) -> EventStatus:
+) -> Outcome:
     """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
     believed = credible(event, created_on)
-    return EventStatus.QUARANTINED if believed is None else _apply(transaction, meeting_id, believed)
+    if believed is None:
+        return Outcome(EventStatus.QUARANTINED.value, "Its time is before its meeting was created.")
+    return Outcome(_apply(transaction, meeting_id, believed).value)
 
 
 def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> EventStatus:

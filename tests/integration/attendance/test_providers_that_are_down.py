@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.integration.attendance.model import Event
+from tests.integration.attendance.model import Event, text
 from tests.integration.attendance.scripted import Script
 from videoconf.api.services import services
 from videoconf.errors import ProviderRejected, ProviderTimeout, ProviderUnavailable
@@ -100,6 +100,28 @@ def test_list_of_one_meeting_concerns_its_own_connections(held, asked, run, serv
         run()
     there = [{person["attendee"]: person["active"] for person in service.api.attendees(script.link)} for script in held]
     assert there == [{"ann": False, "bob": False}, *[{"ann": False, "bob": True}] * 2]
+
+
+def test_list_says_nothing_of_a_join_after_it_was_asked_for(held, asked, run, service, clock):
+    """The join falls between the question and its answer; the next two lists in a row are the first that count."""
+    [script, *_] = held
+
+    def answer(session_id):
+        if session_id == script.session_id and len(lists) == 0:
+            clock.step(seconds=1)
+            script.deliver([Event("joined", clock.now, "late", "bob")])
+        lists.append(clock.now)
+        return Roster([RosterConnection(f"c{number}") for number in range(3)], complete=True)
+
+    lists = []
+    asked.answer = answer
+    observed = []
+    for _ in range(3):
+        run()
+        observed.append(clock.now)
+    [bob] = [person for person in service.api.attendees(script.link) if person["attendee"] == "bob"]
+    assert not bob["active"]
+    assert bob["connections"][0]["left"] == text(observed[1])
 
 
 def test_listed_connection_is_refreshed_at_half_of_its_cap(held, asked, run, service, clock, app):

@@ -56,6 +56,15 @@ def test_rejoined_person_of_old_meeting_is_polled(script, clock, service, app):
     assert (person["active"], person["connections"][0]["reason"]) == (False, "reconciled")
 
 
+def test_leave_without_join_is_a_leave_on_every_page(script, clock):
+    script.deliver([Event("left", clock.now, "c", "ann", reason="left"), Event("left", clock.now, "d")])
+    clock.step(minutes=1)
+    people = script.service.api.attendees(script.link)
+    assert [person["active"] for person in people] == [False, False]
+    assert script.service.api.attendees(script.link, page="1", active="false") == people
+    assert script.service.api.attendees(script.link, page="1", active="true") == []
+
+
 def test_person_who_left_by_a_leave_is_not_polled(script, clock, service, app):
     asked = []
     service.provider.list_connections = lambda session: (asked.append(session), Roster([], complete=True))[1]

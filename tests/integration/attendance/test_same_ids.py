@@ -144,6 +144,11 @@ def test_erasure_concerns_its_tenants_meetings(three):
     after = three.rows(three.ours)
     assert (len(ours["attendee_stream"]), len(after["attendee_stream"])) == (1, 0)
     assert len(set(ours["attendee_connection"]) & set(after["attendee_connection"])) == 1
+    with three.app.app_context(), read() as session:
+        table = db.metadata.tables["attendee_connection"]
+        of_person = [table.c[name] for name in ("attendee", "attendee_at", "name", "name_at")]
+        left = set(session.execute(select(*of_person).where(table.c.erased_on.is_not(None))).all())
+    assert left == {(None, None, None, None)}
 
 
 def test_nothing_is_added_to_erased_person_of_one_tenant(three):
@@ -165,12 +170,18 @@ def test_muting_names_streams_of_its_own_meeting(three, service):
 
 
 def test_export_holds_its_tenants_meetings(three):
+    names = {three.ours: "of ours", three.sibling: "of sibling", three.stranger: "of stranger"}
+    for script, name in names.items():
+        three.stream(script, published=True, minutes=4, stream=name)
     with three.app.app_context():
         exported = services(three.app).persons.export(Caller("operator", "default"), "ann")
-    links = {three.ours.link, three.sibling.link}
-    assert {one["meetingLink"] for one in exported["connections"]} == links
-    assert {one["meetingLink"] for one in exported["streams"]} == links
-    assert [one["connectionId"] for one in exported["connections"]] == ["c", "c"]
+    assert (exported["attendee"], exported["tenant"]) == ("ann", "default")
+    connections = [(one["meetingLink"], one["sessionId"], one["connectionId"]) for one in exported["connections"]]
+    assert connections == [(script.link, script.session_id, "c") for script in (three.ours, three.sibling)]
+    streams = [(one["meetingLink"], one["connectionId"], one["streamId"]) for one in exported["streams"]]
+    assert streams == [
+        (script.link, "c", stream) for script in (three.ours, three.sibling) for stream in (names[script], "s")
+    ]
 
 
 def test_binding_one_session_applies_its_orphans_alone(service, clock, app):

@@ -1,4 +1,4 @@
-"""``flask videoconf new-plugin NAME``: begin a provider's plugin, with tests that say what is still to be written."""
+"""``videoconf new-plugin NAME``: begin a provider's plugin, with tests that say what is still to be written."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""``/webhook-events``: what became of each webhook event, and why webhooks were refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields
+from marshmallow.validate import OneOf
+
+from videoconf.api.authentication import caller, requires
+from videoconf.api.fields import LINK_EXAMPLE, Schema, Text, UtcTime, documented
+from videoconf.api.openapi import Tag
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.errors import Forbidden
+from videoconf.webhooks.models import REJECTED, EventStatus
+from videoconf.webhooks.queries import STATUSES, Wanted, WebhookRecord, list_records
+
+blueprint = Blueprint("webhook_events", __name__, tag=Tag.OPERATIONS)
+
+
+class WebhookEventArgs(PageArgs):
+    """Which events, and which page of them."""
+
+    status = fields.String(
+        load_default=None,
+        validate=OneOf([str(status) for status in STATUSES]),
+        metadata=documented("Only these. `orphan` and `rejected` need the permission `ManageOperations` too."),
+    )
+    since = UtcTime(load_default=None, metadata=documented("Received at this time or later."))
+    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Of this meeting."))
+
+
+class WebhookEventSchema(Schema):
+    """One event of a webhook, or one refused webhook. Never a body."""
+
+    id = fields.Integer(allow_none=True, metadata=documented("For `videoconf webhooks show`; null: refused."))
+    provider = fields.String(metadata=documented("The provider.", "vonage"))
+    channel = fields.String(metadata=documented("Which of the provider's webhooks.", "session"))
+    kind = fields.String(allow_none=True, metadata=documented("What the event reports; null: refused.", "joined"))
+    status = fields.String(
+        metadata={**documented("What became of it.", "applied"), "enum": [str(status) for status in STATUSES]}
+    )
+    reason = fields.String(allow_none=True, metadata=documented("Why it is quarantined or was rejected."))
+    session_id = fields.String(allow_none=True, metadata=documented("The provider's session."))
+    received_on = UtcTime(metadata=documented("When it arrived."))
+    meeting_link = fields.String(allow_none=True, metadata=documented("The session's meeting.", LINK_EXAMPLE))
+
+
+@blueprint.route("/webhook-events", methods=["GET"])
+@requires(Permission.GET_WEBHOOK_EVENTS)
+@blueprint.arguments(WebhookEventArgs, location="query")
+@blueprint.response(200, WebhookEventSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.doc(operationId=f"{Tag.OPERATIONS}.getWebhookEvents")
+def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """List what became of the webhook events of the tenant's meetings, newest first.
+
+    With the permission `ManageOperations` the list also has events that belong to no known meeting, and
+    `status=rejected` lists the newest 1,000 refused webhooks of each provider. Totals are counted up to 10,000.
+    """
+    operates = Permission.MANAGE_OPERATIONS in caller().permissions
+    wanted = Wanted(args["status"], args["since"], args["meeting_link"])
+    if wanted.status in (REJECTED, EventStatus.ORPHAN) and not operates:
+        raise Forbidden(f"The status {wanted.status} needs the permission {Permission.MANAGE_OPERATIONS}.")
+    if wanted.status == REJECTED:
+        services().refusals.write()
+    page, page_size = args["page"], args["page_size"]
+    found, total = list_records(caller(), wanted, without_meeting=operates, page=page, page_size=page_size)
+    return [record_values(one) for one in found], page_headers(page, page_size, total)
+
+
+def record_values(record: WebhookRecord) -> dict[str, Any]:
+    """Return an event or a refusal as it is written on the wire."""
+    return {
+        "id": record.id,
+        "provider": record.provider,
+        "channel": record.channel,
+        "kind": record.kind,
+        "status": record.status,
+        "reason": record.reason,
+        "sessionId": record.session_id,
+        "receivedOn": record.received_at,
+        "meetingLink": record.meeting_link,
+    }

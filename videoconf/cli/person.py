@@ -1,0 +1,41 @@
+"""``videoconf person``: export or erase what is stored of one person."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from videoconf.cli.application import application, by_operator, in_application, of_tenant, operator
+
+
+@click.group()
+def person() -> None:
+    """Export, or erase, what is stored of one person across all meetings of a tenant."""
+
+
+@person.command()
+@click.argument("attendee")
+@of_tenant
+@by_operator
+@in_application
+def export(attendee: str, tenant: str | None, actor: str) -> None:
+    """Print what is stored under a person's id, as JSON."""
+    from videoconf.api.services import services
+
+    caller = operator(actor, tenant)
+    click.echo(json.dumps(services(application()).persons.export(caller, attendee), indent=2))
+
+
+@person.command()
+@click.argument("attendee")
+@of_tenant
+@by_operator
+@in_application
+def erase(attendee: str, tenant: str | None, actor: str) -> None:
+    """Remove a person's id and name from all their connections. It cannot be undone."""
+    from videoconf.api.services import services
+
+    caller = operator(actor, tenant)
+    erased = services(application()).persons.erase(caller, attendee)
+    click.echo(f"{erased} connections are anonymous now")

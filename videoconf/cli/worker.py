@@ -1,0 +1,45 @@
+"""``videoconf worker``: run jobs in a process of their own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from videoconf.cli.application import application
+
+
+@click.command()
+@click.option("--threads", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--once", is_flag=True, help="Run what is due now, then stop.")
+def worker(threads: int, once: bool) -> None:
+    """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
+    from videoconf.api.health import warn_of_schema
+    from videoconf.api.services import configured
+    from videoconf.cli.process import log_start, serve_metrics
+    from videoconf.errors import ConfigurationError
+    from videoconf.jobs.worker import Worker
+
+    app = application()
+    parts = configured(app)
+    with app.app_context():
+        if faults := parts.credentials.faults():
+            raise ConfigurationError(faults)
+        warn_of_schema()
+    jobs = parts.jobs
+    if once:
+        with app.app_context():
+            click.echo(f"{jobs.run_due()} jobs tried")
+        return
+    log_start(parts, role="worker", workers=1, job_threads=threads)
+    metrics = serve_metrics(app)
+    stopping = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopping.set())
+    running = Worker(jobs, app.app_context, threads=threads)
+    running.start()
+    stopping.wait()
+    running.stop()
+    if metrics is not None:
+        metrics.stop()

@@ -1,0 +1,43 @@
+"""Look up jobs, and retry one that gave up: for the command line, and for ``/jobs``."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from videoconf.audit import record
+from videoconf.db.pages import newest_first
+from videoconf.db.transactions import read, write
+from videoconf.errors import JobNotDead, JobNotFound
+from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.queue import Jobs
+from videoconf.tenancy import Caller
+
+
+def list_jobs(*, state: str | None, page: int, page_size: int) -> tuple[list[Job], int]:
+    """Return one page of the jobs of every tenant, newest first, and how many match."""
+    statement = select(Job)
+    if state is not None:
+        statement = statement.where(Job.state == state)
+    rows, total = newest_first(statement, Job.id, page, page_size)
+    return [job for (job,) in rows], total
+
+
+def list_dead() -> list[int]:
+    """Return the ids of all jobs that gave up, oldest first."""
+    with read() as session:
+        return list(session.execute(select(Job.id).where(Job.state == JobState.DEAD).order_by(Job.id)).scalars())
+
+
+def retry_job(caller: Caller, jobs: Jobs, job_id: int) -> None:
+    """Make a dead job due again with all its attempts. The audit trail notes it.
+
+    :raises JobNotFound: no job has this id.
+    :raises JobNotDead: it did not give up.
+    """
+    with write() as session:
+        if jobs.retry(job_id):
+            record(session, caller, "job.retried", target=str(job_id))
+            return
+        if session.execute(select(Job.id).where(Job.id == job_id)).one_or_none() is None:
+            raise JobNotFound
+        raise JobNotDead
