@@ -257,27 +257,20 @@ def _csv(report: Report) -> Iterator[bytes]:
 
 
 _CSV_COLUMNS = [str(field.data_key) for field in AttendanceRowSchema().fields.values()]
-_FORMULA = re.compile(
-    r"""
-    (^ | [;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])  # where a spreadsheet may begin a cell: many split at semicolons
-    ([\s"'\u200b\ufeff]*)                           # what it skips
-    (?=[=+\-@\uff1d\uff0b\uff0d\uff20])
-    """,
-    re.VERBOSE,
-)
-_BLANK_START = re.compile(r"[\t\r\n]")
+_FORMULA = r"""[\s"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]"""
+"""What a spreadsheet runs at the start of a cell, after what it skips."""
+_RUNS = re.compile(rf"{_FORMULA}|[\t\r\n]")
+_RUNS_WITHIN = re.compile(rf"([;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?={_FORMULA})")
+"""Where a spreadsheet may begin a cell within a value: in many countries it splits at semicolons."""
 
 
 def _cell(value: Any) -> Any:
-    """Defuse what a spreadsheet would run: ``=HYPERLINK(…)`` is shown as text, because an apostrophe precedes it.
-
-    Also within a name, since ``x;=cmd|…;y`` is three cells where a spreadsheet splits at semicolons.
-    """
+    """Defuse what a spreadsheet would run: after an apostrophe, ``=HYPERLINK(…)`` is shown as text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
         return utc_text(value)
     if not isinstance(value, str):
         return value
-    defused = _FORMULA.sub(r"\1\2'", value)
-    return f"'{defused}" if _BLANK_START.match(defused) else defused
+    defused = _RUNS_WITHIN.sub(r"\1'", value)
+    return f"'{defused}" if _RUNS.match(defused) else defused

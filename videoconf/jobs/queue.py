@@ -325,6 +325,25 @@ def enqueue(transaction: Transaction, kind: str, payload: dict[str, Any], *, del
     return _insert(transaction, kind, payload, due_at=utc_in(delay_seconds))
 
 
+def enqueue_once(transaction: Transaction, kind: str, name: str, number: int, *, delay_seconds: float) -> None:
+    """Add a job whose payload is one number, unless one waits that no worker has begun: that one does this one's work.
+
+    Transactions that run at the same moment may add one each.
+    """
+    waits = (
+        select(Job.id)
+        .where(
+            Job.state == JobState.PENDING,
+            Job.kind == kind,
+            Job.lease_owner.is_(None),
+            Job.payload[name].as_integer() == number,
+        )
+        .limit(1)
+    )
+    if transaction.execute(waits).one_or_none() is None:
+        enqueue(transaction, kind, {name: number}, delay_seconds=delay_seconds)
+
+
 def enqueue_claimed(transaction: Transaction, kind: str, payload: dict[str, Any]) -> ClaimedJob:
     """Add a job that the caller itself tries first, by :meth:`Jobs.run`, after its commit.
 
