@@ -40,6 +40,7 @@ from videoconf.api.problems import register_problem_handlers
 from videoconf.api.rate_limits import init_limits, limit_faults
 from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
+from videoconf.api.slow_reads import init_slow_reads
 from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
 from videoconf.archives.copy import DELETE_PULLED, Pulling
@@ -267,6 +268,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_slow_reads(app, settings)
     init_requests(app)
     configure_openapi(app)
     api = Api(app)

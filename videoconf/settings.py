@@ -238,6 +238,13 @@ class Settings:
     provider_call_slots: int = setting(
         "Provider calls that may be under way at once in one process, for each provider.", default=32, minimum=1
     )
+    tenant_slow_reads: int = setting(
+        "Reads of one tenant that may run at once in one process once they took longer than 0.5 s (large lists and"
+        " reports); a few more wait, others are answered with 429. 0: any number.",
+        default=2,
+        minimum=0,
+        maximum=1000,
+    )
     rate_limit: str = setting(
         "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""
     )

@@ -40,6 +40,7 @@ from videoconf.providers.failures import (
     is_repeatable,
     judge,
 )
+from videoconf.shares import Share, own_share
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ class GuardedClient:
         self._attempt_seconds = attempt_seconds
         self._answer_cap_bytes = answer_cap_bytes
         self._slots = BoundedSemaphore(slots)
+        self._share = Share(max(1, slots - max(1, slots // 4)))  # of one tenant
         self._breaker = Breaker(clock)
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None
@@ -274,12 +276,14 @@ class GuardedClient:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=min(SLOT_WAIT_SECONDS, seconds_left())):
-            raise ProviderBusy(retry_after_seconds=1.0)
-        try:
-            yield
-        finally:
-            self._slots.release()
+        wait = min(SLOT_WAIT_SECONDS, seconds_left())
+        with own_share(self._share, wait, ProviderBusy(retry_after_seconds=1.0)):
+            if not self._slots.acquire(timeout=wait):
+                raise ProviderBusy(retry_after_seconds=1.0)
+            try:
+                yield
+            finally:
+                self._slots.release()
 
     def _attempt(self, request: _Request, call: _Call, deadline: float) -> Answer:
         now = time.monotonic()
