@@ -211,9 +211,9 @@ def create_app(
     reconciler = Reconciler(providers, deletion)
     jobs.declare(
         Work(END_SESSION, ending.end_at_provider),
-        Work(ERASE_ARCHIVE, deletion.erase),
+        Work(ERASE_ARCHIVE, deletion.erase, erases=True),
         Work(PULL_ARCHIVE, copying.pull, takes_long=True),
-        Work(DELETE_PULLED, copying.delete_original),
+        Work(DELETE_PULLED, copying.delete_original, erases=True),
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
         Work(SYNC_STORAGE, target_changes.sync),
         # Databases have the job's row under this name, which says more than the job does.

@@ -71,7 +71,9 @@ def test_slow_reads_of_one_tenant_refuse_no_other_tenant(gunicorn_server, header
     assert statuses == {200}
     assert 200 in found, "the reports are given, too"
     assert set(found) <= {200, 429, 503}
-    print("alone", alone[98], "beside", times[len(times) // 2], times[-2], {one: found.count(one) for one in set(found)})
+    print(
+        "alone", alone[98], "beside", times[len(times) // 2], times[-2], {one: found.count(one) for one in set(found)}
+    )
     assert times[-2] < 1.0
 
 

@@ -18,6 +18,7 @@ ALL_PERMISSIONS = (
     "GetAuditEntries",
     "GetMeetingArchives",
     "DeleteMeetingArchive",
+    "LiftLegalHold",
     "StartMeetingArchive",
     "StopMeetingArchive",
     "SetMeetingUploadTarget",
