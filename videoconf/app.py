@@ -38,6 +38,7 @@ from videoconf.api.openapi import configure_openapi
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.rate_limits import init_limits, limit_faults
+from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
 from videoconf.api.slow_reads import init_slow_reads
@@ -277,6 +278,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     storage_target.document_kinds(api, targets.kinds)
+    init_refusals(app, settings)
     for page in PAGES:
         app.register_blueprint(page.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):

@@ -126,6 +126,9 @@ def _address(text: str) -> str:
     return text
 
 
+DEFAULT_ADDRESS_RATE = "120/minute"
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The core's settings."""
@@ -246,11 +249,14 @@ class Settings:
         maximum=1000,
     )
     rate_limit: str = setting(
-        "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""
+        "Requests that a tenant may make, like `600/minute`; several separated by `;`. Each process counts for itself"
+        " unless `VIDEOCONF_RATE_LIMIT_STORAGE` is set. Empty: any number.",
+        default="",
     )
     rate_limit_address: str = setting(
-        "Requests that an address may make without a valid token (webhooks, docs, refused ones). Empty: any number.",
-        default="",
+        "How often an address, or an IPv6 /64 network, may be refused without a valid token (401, 404, 405); what is"
+        " served never counts. Empty: any number.",
+        default=DEFAULT_ADDRESS_RATE,
     )
     rate_limit_storage: Secret = setting(
         "`redis://…` where several processes share the counts; else each process counts for itself.", default=Secret("")
