@@ -10,6 +10,11 @@ from videoconf.observability import line_writer
 from videoconf.observability.line_writer import LineWriter
 
 
+def become(succeeded):
+    """End a forked child without what pytest does at an exit."""
+    os.execvp("true" if succeeded else "false", ["child"])
+
+
 @pytest.fixture
 def pipe():
     ends = os.pipe()
@@ -57,7 +62,7 @@ def test_unread_pipe_delays_no_writer_and_loses_counted_lines(writer, pipe, monk
         writer.put(f"{number:099}\n")
     assert time.monotonic() - began < 2
     assert not writer.flush(0.1)
-    assert 5000 - 1700 - 42 < sum(lost) < 5000 - 1600
+    assert 5000 - 1700 - 42 < sum(lost) <= 5000 - 1000  # a queue of 1,000, and what the pipe took meanwhile
     found = threading.Thread(target=lambda: lines.extend(read_all(pipe[0], b"end\n")))
     lines = []
     found.start()
@@ -94,7 +99,7 @@ def test_forked_child_writes_its_own_lines_alone(writer, pipe, monkeypatch):
     child = os.fork()
     if child == 0:
         writer.put("child\n")
-        os._exit(0 if writer.flush(5) else 1)
+        become(writer.flush(5))
     assert os.waitpid(child, 0)[1] == 0
     writer.put("end\n")
     assert read_all(pipe[0], b"end\n") == ["parent", "child", "end"]

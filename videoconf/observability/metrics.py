@@ -31,8 +31,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: E402
 
 os.environ.update(_OF_OTHERS)
 
+from videoconf.breaker import BreakerState  # noqa: E402
 from videoconf.observability.shared import SharedMetrics, Snapshot, merge  # noqa: E402
-from videoconf.providers.breaker import BreakerState  # noqa: E402
 from videoconf.providers.http import CallOutcome  # noqa: E402
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from videoconf import __version__
+from videoconf.breaker import Breaker, BreakerState, Verdict
 from videoconf.errors import (
     ProviderBadResponse,
     ProviderBusy,
@@ -28,7 +29,6 @@ from videoconf.errors import (
     ProviderPluginError,
     ProviderUnavailable,
 )
-from videoconf.providers.breaker import Breaker, BreakerState, Verdict
 from videoconf.providers.connection import Connections, Origin
 from videoconf.providers.deadline import seconds_left
 from videoconf.providers.download import open_download

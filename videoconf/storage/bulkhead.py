@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
+from videoconf.breaker import Breaker, Verdict
 from videoconf.errors import ProviderError, StorageTimeout, StorageUnavailable, VideoconfError
-from videoconf.providers.breaker import Breaker, Verdict
 from videoconf.shares import Share, own_share
 from videoconf.storage.deadline import storage_seconds_left
 
