@@ -71,7 +71,7 @@ def test_unread_pipe_delays_no_writer_and_loses_counted_lines(writer, pipe, monk
     found.join(5)
     assert sum(int(line.removeprefix("lost ")) for line in lines if line.startswith("lost")) == sum(lost)
     numbers = [int(line) for line in lines if line.isdigit()]
-    assert numbers == list(range(5000 - sum(lost)))
+    assert numbers == sorted(set(numbers)), "in order"
     assert len(numbers) + sum(lost) == 5000
 
 
