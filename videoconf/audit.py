@@ -8,14 +8,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Index, Select, bindparam, insert, literal_column, select
+from sqlalchemy import Index, Select, bindparam, delete, insert, literal_column, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db import keyset
+from videoconf.db.batches import ROWS_PER_BATCH
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.offered import Offered
-from videoconf.db.transactions import Transaction, read
+from videoconf.db.transactions import Transaction, read, write
 from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
 from videoconf.tenancy import Caller, visible_to_bound
@@ -42,6 +43,8 @@ class AuditEntry(Model):
     tenant: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=utc_now())
     actor: Mapped[str]
+    actor_type: Mapped[str | None]
+    """An :class:`~videoconf.tenancy.ActorType`; None in entries of releases that did not know it."""
     action: Mapped[str]
     """``meeting.created``, ``meeting.edited``, …: the thing, a full stop, and what happened to it."""
     meeting_link: Mapped[str | None]
@@ -50,6 +53,8 @@ class AuditEntry(Model):
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
     request_id: Mapped[str | None]
+    """As the caller chose it, or the server's."""
+    server_request_id: Mapped[str | None]
 
 
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]  # a Table, declared as what may be selected from
@@ -69,12 +74,14 @@ def record(
     entry = {
         "tenant": caller.tenant,
         "actor": caller.subject,
+        "actor_type": caller.type.value,
         "action": action,
         "meeting_link": meeting_link,
         "target": target,
         "before": before,
         "after": after,
         "request_id": caller.request_id,
+        "server_request_id": caller.server_request_id,
     }
     transaction.execute(_INSERT, entry)
 
@@ -88,6 +95,21 @@ def _plain(name: str, value: Any) -> Any:
     if name in FREE_FORM and value is not None:
         return NOT_RECORDED
     return utc_text(value) if isinstance(value, datetime) else value
+
+
+def prune(before: datetime) -> int:
+    """Delete the entries before a time, in small transactions; return how many. For the owner of the schema alone."""
+    # Ids grow with time: looking at the first ones alone, a run over a long trail ends without reading all of it.
+    first = select(AuditEntry.id, AuditEntry.at).order_by(AuditEntry.id).limit(ROWS_PER_BATCH).subquery()
+    old = select(first.c.id).where(first.c.at < before)
+    pruned = 0
+    while True:
+        with write() as session:
+            statement = delete(AuditEntry).where(AuditEntry.id.in_(old)).returning(AuditEntry.id)
+            found = session.execute(statement.execution_options(synchronize_session=False)).all()
+        pruned += len(found)
+        if len(found) < ROWS_PER_BATCH:
+            return pruned
 
 
 @dataclass(frozen=True)

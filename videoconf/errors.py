@@ -38,6 +38,7 @@
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   ├── RateLimited             429 rate_limited
+    │   │   └── TooManySlowReads    429 too_many_slow_reads
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
     │       ├── FilterCombination      422 filter_combination
@@ -424,6 +425,13 @@ class RateLimited(RequestError):
     code = "rate_limited"
     status = 429
     title = "Too many requests"
+
+
+class TooManySlowReads(RateLimited):
+    """The caller's tenant has as many reads under way that take long as it may; the next one waits for them."""
+
+    code = "too_many_slow_reads"
+    title = "Too many slow reads of this tenant are under way"
 
 
 # --- the provider -----------------------------------------------------------------------------------------------

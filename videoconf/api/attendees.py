@@ -22,7 +22,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.attendance.presence import Attendee, Connection, Span
-from videoconf.attendance.queries import BY_ID, AttendeeList, Report
+from videoconf.attendance.queries import BY_ID, AttendeeList, Report, note_export
 from videoconf.attendance.report import PresenceRule, Row
 from videoconf.db.keyset import COUNTED, Listed
 
@@ -170,6 +170,8 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
             answer.headers["Content-Disposition"] = f'attachment; filename="attendance-{meeting_link_id}.csv"'
         else:
             answer = spooled(_json_report(report), "application/json")
+    if content_type == "text/csv":
+        note_export(caller(), meeting_link_id)
     answer.vary.add("Accept")
     return answer
 

@@ -35,6 +35,10 @@ class AuditEntrySchema(Schema):
 
     at = UtcTime(metadata=documented("When."))
     actor = fields.String(metadata=documented("Who: the `sub` of the bearer token.", "backend"))
+    actor_type = fields.String(
+        allow_none=True,
+        metadata=documented("`caller`, `operator`, `system` or `provider`; null in entries of old releases.", "caller"),
+    )
     action = fields.String(metadata=documented("What.", "meeting.ended"))
     meeting_link = fields.String(allow_none=True, metadata=documented("Of which meeting.", LINK_EXAMPLE))
     target = fields.String(allow_none=True, metadata=documented("What was changed, where it is not the meeting."))
@@ -42,7 +46,10 @@ class AuditEntrySchema(Schema):
         allow_none=True, metadata=documented("What changed, as it was; `(not recorded)` of what is yours to fill.")
     )
     after = fields.Dict(allow_none=True, metadata=documented("What changed, as it is since."))
-    request_id = fields.String(allow_none=True, metadata=documented("The request that did it."))
+    request_id = fields.String(allow_none=True, metadata=documented("The request that did it, as the caller named it."))
+    server_request_id = fields.String(
+        allow_none=True, metadata=documented("The service's own id of that request, which no caller chooses.")
+    )
 
 
 @blueprint.route("/audit", methods=["GET"])
@@ -64,12 +71,14 @@ def _values(entry: AuditEntry) -> dict[str, Any]:
     return {
         "at": entry.at,
         "actor": entry.actor,
+        "actorType": entry.actor_type,
         "action": entry.action,
         "meetingLink": entry.meeting_link,
         "target": entry.target,
         "before": _changed(entry.before),
         "after": _changed(entry.after),
         "requestId": entry.request_id,
+        "serverRequestId": entry.server_request_id,
     }
 
 

@@ -14,7 +14,11 @@ from videoconf.formats import utc_text
 
 CONTENT_TYPE = "text/csv; charset=utf-8; header=present"
 
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_FORMULA = r"""[\s"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]"""
+"""What a spreadsheet runs at the start of a cell, after what it skips."""
+_RUNS = re.compile(rf"{_FORMULA}|[\t\r\n]")
+_RUNS_WITHIN = re.compile(rf"([;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?={_FORMULA})")
+"""Where a spreadsheet may begin a cell within a value: in many countries it splits at semicolons."""
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
@@ -34,9 +38,12 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iter
 
 
 def cell(value: Any) -> Any:
-    """Defuse what a spreadsheet would run: a name like ``=HYPERLINK(…)`` is shown, after an apostrophe, as a text."""
+    """Defuse what a spreadsheet would run: after an apostrophe, ``=HYPERLINK(…)`` is shown as text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
         return utc_text(value)
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    defused = _RUNS_WITHIN.sub(r"\1'", value)
+    return f"'{defused}" if _RUNS.match(defused) else defused

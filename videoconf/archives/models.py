@@ -86,6 +86,8 @@ class Archive(Model):
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
     """Who asked for the deletion; None where the provider deleted it."""
+    deleted_by_type: Mapped[str | None]
+    """An :class:`~videoconf.tenancy.ActorType`; None also where a release that did not know it began the deletion."""
     meeting: Mapped[Meeting] = relationship(lazy="raise", viewonly=True)
 
     @property

@@ -27,6 +27,7 @@ from videoconf.errors import (
     ArchiveSessionEncrypted,
     ArchiveSessionRelayed,
     Conflict,
+    Forbidden,
     MeetingEnded,
     MeetingNotFound,
     ProviderConflict,
@@ -48,6 +49,8 @@ START_CONFLICTS: Mapping[str | None, type[Conflict]] = {
 }
 """What a provider's plugin says with ``ProviderConflict.provider_code`` when an archive cannot be started."""
 
+LIFT_HOLD = "LiftLegalHold"
+"""The permission to end a legal hold, which setting one does not need."""
 LOST_START_CHECK_SECONDS = 30.0
 """After how long the provider is asked what became of a start that it did not answer."""
 
@@ -99,6 +102,9 @@ class Archives:
             raise ArchiveSessionEncrypted
         if meeting.session_id is None:
             raise ArchiveNoConnections  # the room is made with the first token
+        asked = plain({name: value for name, value in vars(request).items() if value is not None})
+        with write() as session:  # first: a start whose outcome stays unknown, or unheard, is in the trail
+            record(session, caller, "archive.start_requested", meeting_link=link, after=asked)
         try:
             storage = self._targets.find_destination(meeting.tenant, provider)
             wanted = replace(request, storage=storage[1]) if storage else request
@@ -119,8 +125,7 @@ class Archives:
                 archive.storage_target_id = storage[0]
             if archive.name is None:  # the provider keeps no names
                 archive.name = request.name
-            asked = {name: value for name, value in vars(request).items() if value is not None}
-            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=plain(asked))
+            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=asked)
             session.flush()
             return get_archive(session, caller, archive.archive_id, lock=True)
 
@@ -159,6 +164,7 @@ class Archives:
         """Change what is given of ``name`` and ``legal_hold``.
 
         :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: a hold comes too late.
+        :raises Forbidden: the caller may not lift a legal hold.
         """
         with write() as session:
             archive = get_archive(session, caller, archive_id, lock=True)
@@ -167,6 +173,8 @@ class Archives:
             changed = {name: value for name, value in changes.items() if getattr(archive, name) != value}
             if not changed:
                 return
+            if archive.legal_hold and "legal_hold" in changed and LIFT_HOLD not in caller.permissions:
+                raise Forbidden(f"The token lacks the permission {LIFT_HOLD}, which a legal hold's end needs.")
             before = {name: getattr(archive, name) for name in changed}
             for name, value in changed.items():
                 setattr(archive, name, value)

@@ -31,6 +31,7 @@ from videoconf.attendance.presence import (
     reduce_attendees,
 )
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
+from videoconf.audit import record
 from videoconf.db import keyset
 from videoconf.db.functions import by_code_point
 from videoconf.db.keyset import Order, Part, Position
@@ -286,3 +287,9 @@ def open_connections(session: Session, meeting_id: int) -> list[str]:
     """Return the ids of connections that joined and did not leave, whatever the meeting's own end says."""
     statement = select(c.connection_id).where(c.meeting_id == meeting_id, NO_LEAVE_STANDS)
     return list(session.execute(statement).scalars())
+
+
+def note_export(caller: Caller, link: str) -> None:
+    """Write into the audit trail that a caller exported the attendance of a meeting."""
+    with statements(atomic=True) as transaction:
+        record(transaction, caller, "attendance.exported", meeting_link=link)
