@@ -50,7 +50,7 @@ from videoconf.archives.record import Archives
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
+from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
@@ -248,6 +248,7 @@ def create_app(
 def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     url = driver_url(settings.database_url.reveal())
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
+    make_folder(make_url(url), app.instance_path)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
     with app.app_context():

@@ -53,7 +53,7 @@ def check_secrets(settings: VonageSettings, *, development: bool) -> None:
     """
     if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
         logger.warning(
-            "%sSIGNATURE_SECRETS: one is shorter than %d characters and can be guessed from a callback",
+            "%sSIGNATURE_SECRETS: one is shorter than %d characters; a longer one is safer",
             PREFIX,
             LEAST_SECRET_CHARACTERS,
         )
