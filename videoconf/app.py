@@ -146,6 +146,7 @@ def create_app(
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard), around_storage)
+    downloads = guard.allowing(("*:*",))  # any public host; a private one where the operator names it
     clients: dict[str, Clients] = {}
 
     def observe(call: CallOutcome) -> None:
@@ -153,7 +154,7 @@ def create_app(
             observer(call)
 
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots, observe)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads)
         return ProviderContext(clock, clients[provider], settings.development, targets.open_destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
