@@ -57,7 +57,7 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import driver_url, engine_options, prepare, url_faults
+from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
@@ -154,6 +154,7 @@ def create_app(
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
     guard = EndpointGuard(settings.storage_hosts, development=settings.development)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard), around_storage)
+    downloads = guard.allowing(("*:*",))  # any public host; a private one where the operator names it
     clients: dict[str, Clients] = {}
 
     def observe(call: CallOutcome) -> None:
@@ -161,7 +162,7 @@ def create_app(
             observer(call)
 
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots, observe)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads)
         return ProviderContext(clock, clients[provider], settings.development, targets.open_destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
@@ -263,6 +264,7 @@ def create_app(
 def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     url = driver_url(settings.database_url.reveal())
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
+    make_folder(make_url(url), app.instance_path)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
     db.init_app(app)
     with app.app_context():

@@ -183,7 +183,17 @@ class Settings:
     jwt_leeway_seconds: int = setting(
         "Clock difference allowed on `exp`, `nbf` and `iat`.", default=10, minimum=0, maximum=30
     )
-    default_tenant: str = setting("The tenant of a token that names none.", default="default")
+    jwt_max_life_seconds: int = setting(
+        "The longest time from `iat` to `exp` that a bearer token may have.",
+        default=86400,
+        minimum=60,
+        maximum=365 * 86400,
+    )
+    default_tenant: str = setting(
+        "The tenant of a token that names none. It also owns what a provider keeps for its whole account. Empty: such"
+        " tokens are refused.",
+        default="default",
+    )
     token_ttl_seconds: int = setting(
         "How long a meeting token is valid when the caller names no `expireTime`.", default=7200, minimum=60
     )

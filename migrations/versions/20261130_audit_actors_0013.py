@@ -1,7 +1,7 @@
 """the type of an audit entry's actor, and the server's own id of its request; by whose kind an archive is deleted.
 
 Revision: 0013
-Follows: 0010
+Follows: 0011
 Made: 2026-11-30 08:40:00+00:00
 """
 

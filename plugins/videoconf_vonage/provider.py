@@ -50,7 +50,7 @@ from videoconf_vonage import webhooks
 from videoconf_vonage.archives import find_time, read_archive
 from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
 from videoconf_vonage.rest import VonageRest
-from videoconf_vonage.settings import VonageSettings
+from videoconf_vonage.settings import VonageSettings, check_api_url
 from videoconf_vonage.storage import storage_body
 from videoconf_vonage.tokens import Credentials, OpenTokCredentials, UnifiedCredentials
 
@@ -102,6 +102,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
 
     def __init__(self, settings: VonageSettings, context: ProviderContext) -> None:
         super().__init__(settings, context)
+        check_api_url(settings, development=context.development)
         webhooks.check_secrets(settings, development=context.development)
         self._credentials: Credentials = (
             OpenTokCredentials(settings.api_key, settings.api_secret)

@@ -13,6 +13,8 @@ PREFIX = "VIDEOCONF_VONAGE_"
 API_KEY = re.compile(r"[0-9]{1,20}")
 APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 MIN_WEBHOOK_TOKEN_CHARACTERS = 16
+OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
+MIN_SIGNATURE_SECRET_CHARACTERS = 16
 
 NEEDS_CREDENTIALS = (
     f"Vonage needs the credentials of one environment: {PREFIX}API_KEY and {PREFIX}API_SECRET (OpenTok), or "
@@ -35,7 +37,7 @@ class VonageSettings:
     api_url: str = setting("Base URL of Vonage's REST API. Empty: that of the environment.", default="")
     signature_secrets: tuple[Secret, ...] = setting(
         "Secrets with which Vonage signs its callbacks; each is accepted, so that every callback URL may have its own"
-        " and there are two during a rotation. Choose 32 characters or more.",
+        " and there are two during a rotation. 16 characters are the least, 32 or more are better.",
         default=(),
     )
     signature_max_age_seconds: int = setting(
@@ -71,8 +73,25 @@ class VonageSettings:
             faults.append(f"{PREFIX}API_URL: it is http:// or https:// and a host, without user, query or fragment.")
         if self.webhook_token and len(self.webhook_token.reveal()) < MIN_WEBHOOK_TOKEN_CHARACTERS:
             faults.append(f"{PREFIX}WEBHOOK_TOKEN: {MIN_WEBHOOK_TOKEN_CHARACTERS} characters or more are needed.")
+        if any(len(secret.reveal()) < MIN_SIGNATURE_SECRET_CHARACTERS for secret in self.signature_secrets):
+            faults.append(
+                f"{PREFIX}SIGNATURE_SECRETS: each has {MIN_SIGNATURE_SECRET_CHARACTERS} characters or more. Whoever has"
+                " one signed callback can find a shorter one by trying. Change it at Vonage too."
+            )
         if faults:
             raise ConfigurationError(faults)
+
+
+def check_api_url(settings: VonageSettings, *, development: bool) -> None:
+    """Refuse plain HTTP: it would show the credentials to everybody on the way. To this machine it is accepted.
+
+    :raises ConfigurationError: the URL begins with ``http://``, and this is not a development run.
+    """
+    parts = urlsplit(settings.api_url)
+    if parts.scheme == "http" and parts.hostname not in OWN_MACHINE and not development:
+        raise ConfigurationError(
+            f"{PREFIX}API_URL: it must begin with https://, because http:// shows the credentials on the way."
+        )
 
 
 def _is_base_url(text: str) -> bool:

@@ -53,7 +53,7 @@ def check_secrets(settings: VonageSettings, *, development: bool) -> None:
     """
     if any(len(secret.reveal()) < LEAST_SECRET_CHARACTERS for secret in settings.signature_secrets):
         logger.warning(
-            "%sSIGNATURE_SECRETS: one is shorter than %d characters and can be guessed from a callback",
+            "%sSIGNATURE_SECRETS: one is shorter than %d characters; a longer one is safer",
             PREFIX,
             LEAST_SECRET_CHARACTERS,
         )
@@ -123,14 +123,17 @@ def _read_claims(token: str, secrets: Sequence[Secret]) -> dict[str, Any]:
 
 
 def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
-    """Say what a callback says. What kind it is stands in the body; the channel adds nothing to that.
+    """Say what a callback says. The body names its kind.
+
+    Only archive callbacks may lack it, as in the example of Vonage's own reference: then the channel decides.
 
     :raises ValueError: the body is not one of Vonage's (any other error of reading it means the same).
     """
     document = json.loads(request.body)
     if not isinstance(document, dict):
         raise TypeError("the body is not an object")
-    kind = KINDS.get(_find_text(document, "event") or "", EventKind.IGNORED)
+    named = _find_text(document, "event") if "event" in document else request.channel
+    kind = KINDS.get(named or "", EventKind.IGNORED)
     if kind is EventKind.IGNORED or not _is_about(document, account):
         return [ProviderEvent(EventKind.IGNORED, _digest(document))]
     if kind is EventKind.ARCHIVE:

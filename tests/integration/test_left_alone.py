@@ -60,7 +60,7 @@ def test_retention_leaves_deletion_that_is_under_way(make_app, headers):
     expire = services(app).jobs.works["expire_archives"].handler
     with app.app_context():
         with write() as session:
-            session.execute(update(Archive).values(created_on=utc_in(-2 * 86400)))
+            session.execute(update(Archive).values(created_on=utc_in(-2 * 86400), known_on=utc_in(-2 * 86400)))
         expire({})
         before = row(app, Archive, Archive.archive_id == archive)
         expire({})
@@ -78,7 +78,7 @@ def test_retention_leaves_archives_that_are_deleted(make_app, headers):
     assert service.api("DELETE", f"/archives/{archive}").status == 200
     with app.app_context():
         with write() as session:
-            session.execute(update(Archive).values(created_on=utc_in(-2 * 86400)))
+            session.execute(update(Archive).values(created_on=utc_in(-2 * 86400), known_on=utc_in(-2 * 86400)))
         before = row(app, Archive, Archive.archive_id == archive)
         services(app).jobs.works["expire_archives"].handler({})
     assert row(app, Archive, Archive.archive_id == archive) == before
@@ -231,7 +231,7 @@ def test_archive_is_deleted_when_its_age_is_over(make_app, headers):
         with write() as session:
             for archive, age in ((old, 86_410), (young, 86_390)):
                 row_of = Archive.archive_id == archive
-                session.execute(update(Archive).where(row_of).values(created_on=utc_in(-age)))
+                session.execute(update(Archive).where(row_of).values(created_on=utc_in(-age), known_on=utc_in(-age)))
         services(app).jobs.works["expire_archives"].handler({})
     assert row(app, Archive, Archive.archive_id == old).deleting_since is not None
     assert row(app, Archive, Archive.archive_id == young).deleting_since is None

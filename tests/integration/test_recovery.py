@@ -199,7 +199,9 @@ def test_retention_marks_next_archive_while_first_is_locked(make_app, headers):
         service.deliver()
         with app.app_context(), write() as session:
             row = Archive.archive_id == archive
-            session.execute(update(Archive).where(row).values(created_on=utc_in(-2 * 86400)))
+            session.execute(
+                update(Archive).where(row).values(created_on=utc_in(-2 * 86400), known_on=utc_in(-2 * 86400))
+            )
             ids.append(session.execute(select(Archive.id).where(row)).scalar_one())
     run = services(app).jobs.works["expire_archives"].handler
     with locked(app, "archive", ids[0]), in_thread(lambda: run({}), app) as ended:

@@ -1,5 +1,6 @@
 """Reading something large through the guarded client: bounded by silences, never cut short without a word."""
 
+import socket
 import time
 from contextlib import closing
 from functools import partial
@@ -15,6 +16,7 @@ from videoconf.errors import (
     ProviderUnavailable,
 )
 from videoconf.providers import GuardedClient, download, provider_deadline
+from videoconf.storage import EndpointGuard
 from videoconf.testing.faulty_server import FaultyServer, drip_body, drip_head, hang, raw, reply, reset, truncated
 
 LARGE = bytes(range(256)) * 4096 * 8
@@ -139,3 +141,48 @@ def test_what_is_no_url_is_an_error(client, url):
 def test_nobody_there_is_an_error(client):
     with pytest.raises(ProviderUnavailable):
         client.open("http://127.0.0.1:1/x")
+
+
+# --- what the provider names is guarded -------------------------------------------------------------------------------
+
+
+def guarded(*addresses, allowed=("*:*",), development=False):
+    """A client whose host names have these addresses."""
+
+    def resolve(host, port, **kwargs):
+        return [(socket.AF_INET, 1, 6, "", (one, port)) for one in addresses or (host,)]
+
+    return GuardedClient(
+        provider="test",
+        account="a",
+        connect_seconds=0.5,
+        between_bytes_seconds=0.3,
+        downloads=EndpointGuard(allowed, development=development, resolve=resolve),
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0"])
+def test_private_address_is_not_fetched_from(address):
+    for host, found in (
+        (address, ()),
+        ("vendor.example.com", (address,)),
+        ("vendor.example.com", ("203.0.114.7", address)),
+    ):
+        with closing(guarded(*found)) as client, pytest.raises(ProviderBadResponse):
+            client.open(f"https://{host}/archive?signature=x")
+
+
+def test_plain_http_is_not_fetched_from(server):
+    with closing(guarded("127.0.0.1", development=True)) as client:
+        with pytest.raises(ProviderBadResponse):
+            client.open("http://vendor.example.com/archive")
+        server.on("/archive", reply(200, b"x"))
+        with client.open(server.url("/archive")) as stream:  # this machine, in development
+            assert stream.read() == b"x"
+
+
+def test_own_machine_is_not_fetched_from_in_production(server):
+    server.on("/archive", reply(200, b"x"))
+    with closing(guarded()) as client, pytest.raises(ProviderBadResponse):
+        client.open(server.url("/archive"))
+    assert server.count("/archive") == 0

@@ -257,7 +257,46 @@ UNUSABLE = [
     ("issue_token", JoinToken("t", NOW, connect=None)),
     ("archive_url", SignedUrl(None, NOW)),
     ("archive_url", SignedUrl("https://acme.example.com", NOW.replace(tzinfo=None))),
+    *(
+        ("archive_url", SignedUrl(url, NOW))
+        for url in (
+            "",
+            "javascript:alert(1)",
+            "javascript://acme.example.com/%0aalert(1)",
+            "data:text/html,x",
+            "http://acme.example.com/a",
+            "ftp://acme.example.com/a",
+            "//acme.example.com/a",
+            "https:///a",
+            "https://user:word@acme.example.com/a",
+            "https://acme.example.com/a\r\nSet-Cookie: a=b",
+            "https://acme.example.com/a b",
+            "https://acme.example.com\\@evil.example/",
+            "https://acme.example.com:port/a",
+            "https://acme.example.com/" + "a" * 8192,
+        )
+    ),
+    *(
+        ("issue_token", JoinToken("t", NOW, connect={"url": url}))
+        for url in ("javascript://acme.example.com/%0aalert(1)", "data:text/html,x", "wss://a\r\nb", 7, "")
+    ),
+    ("issue_token", JoinToken("t", NOW, connect={"room": "a\r\nb"})),
 ]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://acme.example.com/a?b=c%20d&e=%F0", "http://127.0.0.1:8080/a", "https://[::1]/"]
+)
+def test_url_that_may_be_fetched_is_returned(url):
+    assert port_of(archive_url=returning(SignedUrl(url, NOW))).archive_url("a").url == url
+
+
+@pytest.mark.parametrize("url", ["wss://acme.example.com/", "ws://janus:8188", "https://acme.example.com/j?x=1"])
+def test_url_to_join_by_is_returned(url):
+    connect = {"url": url, "iceServers": [], "apiKey": "1"}
+    assert (
+        port_of(issue_token=returning(JoinToken("t", NOW, connect=connect))).issue_token(REF, None).connect == connect
+    )
 
 
 @pytest.mark.parametrize(("method", "value"), UNUSABLE)

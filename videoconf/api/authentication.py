@@ -108,15 +108,14 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     developer = Caller("development", settings.default_tenant, frozenset(Permission))
 
     # Verifying a signature costs more than the rest of a small request, so a verified token is cached until it expires
-    # or the identity provider's keys change; refusals are not cached.
+    # or the identity provider's keys change; refusals are not cached. The generation of the keys is part of the cache's
+    # key and is read before the token is verified: a result of withdrawn keys that comes late is stored where no later
+    # request looks. Clearing the cache instead would race with the threads that fill it.
     @lru_cache(maxsize=1024)
-    def verified(token: str) -> tuple[Caller, float]:
+    def verified(token: str, generation: int) -> tuple[Caller, float]:
         g.bearer_token = token
         claims = decode_token(token)
         return caller_of(claims, settings), int(claims["exp"])
-
-    if jwks is not None:
-        jwks.on_change = verified.cache_clear
 
     def needed() -> str | None:
         rule = request.url_rule
@@ -138,7 +137,8 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
         if jwks is not None:
             jwks.refresh_if_due()
         try:
-            known = developer if is_open else _authenticate(verified, settings.jwt_leeway_seconds)
+            generation = 0 if jwks is None else jwks.generation
+            known = developer if is_open else _authenticate(verified, generation, settings.jwt_leeway_seconds)
         except (Unauthenticated, IssuerUnavailable) as error:
             g.refused = error
             return
@@ -155,7 +155,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
             raise refused
 
 
-def _authenticate(verified: Callable[[str], tuple[Caller, float]], leeway_seconds: int) -> Caller:
+def _authenticate(verified: Callable[[str, int], tuple[Caller, float]], generation: int, leeway_seconds: int) -> Caller:
     header = request.headers.get("Authorization")
     if header is None:
         raise Unauthenticated("Send a bearer token in the Authorization header.")
@@ -163,7 +163,7 @@ def _authenticate(verified: Callable[[str], tuple[Caller, float]], leeway_second
     if match is None or len(match[1]) > MAX_TOKEN_LENGTH:
         raise Unauthenticated("The Authorization header is not one bearer token.")
     try:
-        known, expires = verified(match[1])
+        known, expires = verified(match[1], generation)
     except (Unauthenticated, IssuerUnavailable):
         raise
     except Exception as error:  # whatever a forged token makes the libraries raise, it is refused

@@ -21,13 +21,15 @@ def caller_of(claims: Mapping[str, Any], settings: Settings) -> Caller:
     for claim in ("exp", "iat"):
         if type(claims.get(claim)) not in (int, float):
             raise Unauthenticated(f"The token's `{claim}` is missing or no number.")
+    if not claims["exp"] <= claims["iat"] + settings.jwt_max_life_seconds:  # exact, for any int and float
+        raise Unauthenticated(f"The token is valid for longer than {settings.jwt_max_life_seconds} s.")
     for claim in ("type", "typ", "token_use"):
         if str(claims.get(claim)).lower() in ("refresh", "id"):
             raise Unauthenticated("This is not an access token.")
     meeting_roles = claims.get(MEETING_ROLES_CLAIM)
     return Caller(
         subject=_name(claims.get("sub"), "sub"),
-        tenant=_name(_claim(claims, settings.jwt_tenant_claim, settings.default_tenant), settings.jwt_tenant_claim),
+        tenant=_tenant(_claim(claims, settings.jwt_tenant_claim, settings.default_tenant), settings.jwt_tenant_claim),
         permissions=_texts(_claim(claims, settings.jwt_permissions_claim), settings.jwt_permissions_claim),
         meeting_roles=(
             None
@@ -47,6 +49,12 @@ def _claim(claims: Mapping[str, Any], path: str, default: Any = None) -> Any:
             return default
         found = found[part]
     return found
+
+
+def _tenant(value: Any, claim: str) -> str:
+    if value == "":  # from the token, or the default of a deployment that has none
+        raise Unauthenticated(f"The token names no tenant in `{claim}`.")
+    return _name(value, claim)
 
 
 def _name(value: Any, claim: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import jwt
 
+from videoconf.api.keys import checked_key
 from videoconf.errors import IssuerUnavailable
 from videoconf.providers import provider_deadline
 from videoconf.providers.http import GuardedClient
@@ -35,8 +36,9 @@ class JwksKeys:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._clock = clock
-        self.on_change: Callable[[], None] = lambda: None
-        """Called when the keys are others than before, so that nothing verified by an old one is kept."""
+        self.generation = 0
+        """Grows with each change of the keys, after it. What was verified is valid for the generation that was read
+        before verifying, or for none: a later key set may lack the key."""
         self._http = GuardedClient(provider="issuer", account="keys", slots=1, answer_cap_bytes=MAX_BYTES)
         self._lock = threading.Lock()
         self._keys: dict[str, tuple[str, Any]] = {}
@@ -76,7 +78,7 @@ class JwksKeys:
                 self._asked_at = self._clock()
             if document != self._document:
                 self._keys, self._document = _read(document), document
-                self.on_change()
+                self.generation += 1  # after the keys: who reads it finds them changed
         except Exception as error:  # whatever is wrong with what the provider sends, the last keys go on
             logger.warning("the identity provider's keys cannot be fetched: %s", type(error).__name__)
         finally:
@@ -102,8 +104,8 @@ def _read(document: bytes) -> dict[str, tuple[str, Any]]:
         if algorithm is None or entry.get("alg", algorithm) != algorithm:
             continue
         try:
-            keys[str(entry["kid"])] = (algorithm, jwt.PyJWK.from_dict(entry, algorithm).key)
-        except (jwt.PyJWTError, ValueError, TypeError) as error:  # of a curve that we do not take, or damaged
+            keys[str(entry["kid"])] = checked_key(jwt.PyJWK.from_dict(entry, algorithm).key)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:  # too weak, of another curve, or damaged
             unreadable = error
             logger.warning("a key of the identity provider cannot be read: %s", type(error).__name__)
     if unreadable is not None and not keys:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import jwt
@@ -33,9 +35,16 @@ _MAKE_SECRET = "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` m
 def auth_faults(settings: Settings) -> list[str]:
     """List what about authentication forbids serving, each with its remedy."""
     if settings.auth == "disabled":
-        if settings.development:
-            return []
-        return ["VIDEOCONF_AUTH=disabled needs VIDEOCONF_DEVELOPMENT=true. Unset it, and set VIDEOCONF_JWT_SECRETS."]
+        if not settings.development:
+            return [
+                "VIDEOCONF_AUTH=disabled needs VIDEOCONF_DEVELOPMENT=true. Unset it, and set VIDEOCONF_JWT_SECRETS."
+            ]
+        if not is_local(settings.public_url):
+            return [
+                "VIDEOCONF_AUTH=disabled serves every client that reaches VIDEOCONF_PUBLIC_URL, which is not on this"
+                " machine or a private network. Set VIDEOCONF_AUTH=jwt and VIDEOCONF_JWT_SECRETS."
+            ]
+        return []
     keys, faults = read_keys(settings)
     if settings.jwt_jwks_url and not _is_safe(settings):
         faults.append("VIDEOCONF_JWT_JWKS_URL must begin with https://: over http anybody on the way gives out keys.")
@@ -45,6 +54,16 @@ def auth_faults(settings: Settings) -> list[str]:
             f"({_MAKE_SECRET}), VIDEOCONF_JWT_PUBLIC_KEYS to its public keys, or VIDEOCONF_JWT_JWKS_URL to their URL."
         )
     return faults
+
+
+def is_local(url: str) -> bool:
+    """Return whether a URL's host is this machine, a private address, or a name without a domain."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".test"))
+    return address.is_loopback or address.is_private
 
 
 def _is_safe(settings: Settings) -> bool:
@@ -86,6 +105,14 @@ def _read_public_key(block: str) -> tuple[str, Any]:
     except (ValueError, UnsupportedAlgorithm) as error:
         remedy = "Export it: `openssl pkey -in private.pem -pubout`, or of a certificate `openssl x509 -pubkey -noout`."
         raise ValueError(f"is not a readable public key. {remedy}") from error
+    return checked_key(key)
+
+
+def checked_key(key: object) -> tuple[str, Any]:
+    """Return the algorithm that a public key verifies, and the key.
+
+    :raises ValueError: it is too weak, or of a type that is not accepted.
+    """
     if isinstance(key, RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
             raise ValueError(f"is RSA with {key.key_size} bits. Let the issuer sign with {MIN_RSA_BITS} or more.")
@@ -108,10 +135,18 @@ def mint_token(
 ) -> str:
     """Make a bearer token with the first shared secret.
 
-    :raises ConfigurationError: no shared secret is set; with public keys alone, only their issuer makes tokens.
+    :raises ConfigurationError: no shared secret is set; with public keys alone, only their issuer makes tokens. Or this
+        service would refuse the token.
     """
     if not settings.jwt_secrets:
         raise ConfigurationError(f"A token is made with the first of VIDEOCONF_JWT_SECRETS. Set it; {_MAKE_SECRET}.")
+    if ttl_seconds > settings.jwt_max_life_seconds:
+        raise ConfigurationError(
+            f"A token may be valid for {settings.jwt_max_life_seconds} s at most. Choose a shorter time, or raise"
+            " VIDEOCONF_JWT_MAX_LIFE_SECONDS."
+        )
+    if tenant is None and not settings.default_tenant:
+        raise ConfigurationError("VIDEOCONF_DEFAULT_TENANT is empty, so a token needs a tenant. Name one: --tenant.")
     now = int(time.time())
     claims: dict[str, Any] = {
         "sub": subject,

@@ -48,6 +48,8 @@ DELETE_PULLED = "delete_pulled_archive"
 RESUMED_AT_ONCE = 100
 CONTENT_TYPE = "video/mp4"
 BUFFER_BYTES = 1 << 20
+MOST_BYTES = 256 << 30
+"""Of an archive whose provider does not say how large it is. Vendors end a recording after some hours."""
 LONGEST_NAME = 180
 ACTOR = "delivery"
 
@@ -99,7 +101,8 @@ class Pulling:
         if not self._note(pull):
             return
         with closing(pull.provider.open_archive(pull.archive.archive_id)) as stream:
-            counted = _Counted(stream)
+            size_bytes = pull.archive.size_bytes
+            counted = _Counted(stream, MOST_BYTES if size_bytes is None else size_bytes)
             buffered = io.BufferedReader(counted, BUFFER_BYTES)
             stored = target.put(pull.object_key, buffered, content_type=CONTENT_TYPE)
         try:
@@ -222,8 +225,9 @@ class Pulling:
 class _Counted(io.RawIOBase):
     """Passes a stream on, and counts and digests what goes through."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
         self._stream = stream
+        self._most_bytes = most_bytes
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -239,5 +243,7 @@ class _Counted(io.RawIOBase):
         chunk = self._stream.read(len(view))
         self._digest.update(chunk)
         self.size_bytes += len(chunk)
+        if self.size_bytes > self._most_bytes:  # it may have no end
+            raise ProviderBadResponse("The provider gives more bytes than the archive has.")
         view[: len(chunk)] = chunk
         return len(chunk)

@@ -96,6 +96,8 @@ class Deletion:
             select(Archive.id)
             .where(
                 Archive.created_on < utc_in(-86400.0 * self._retention_days),
+                # Our own clock has the last word: a vendor's wrong one must not delete a recording.
+                func.coalesce(Archive.known_on, Archive.created_on) < utc_in(-86400.0 * self._retention_days),
                 Archive.deleted_on.is_(None),
                 Archive.deleting_since.is_(None),
                 Archive.legal_hold.is_(False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
 from videoconf.archives.models import Archive
+from videoconf.archives.plausible import AHEAD_TOLERANCE, believed
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import dialect_of
 from videoconf.jobs.queue import enqueue
@@ -32,8 +34,9 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
 
     :param said: cleaned (:mod:`videoconf.providers.cleaning`).
     """
-    columns = (Meeting.tenant, Meeting.provider, Meeting.account, Meeting.is_archived)
-    meeting = session.execute(select(*columns).where(Meeting.id == meeting_id)).one()
+    columns = (Meeting.tenant, Meeting.provider, Meeting.account, Meeting.is_archived, Meeting.created_on)
+    meeting = session.execute(select(*columns, utc_now().label("now")).where(Meeting.id == meeting_id)).one()
+    said = believed(said, meeting.created_on, meeting.now)
     insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     row = {"provider": meeting.provider, "account": meeting.account, "archive_id": said.archive_id}
     nothing = Known()
@@ -56,7 +59,7 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
         select(Archive).filter_by(**row).with_for_update().execution_options(populate_existing=True)
     ).scalar_one()
     if archive.deleted_on is None:
-        _update(session, archive, said, is_automatic=meeting.is_archived)
+        _update(session, archive, said, meeting.now, is_automatic=meeting.is_archived)
     return archive
 
 
@@ -67,7 +70,7 @@ def bury(session: Session, archive: Archive) -> None:
     enqueue(session, ERASE_ARCHIVE, {"id": archive.id})
 
 
-def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automatic: bool) -> None:
+def _update(session: Session, archive: Archive, said: ArchiveState, now: datetime, *, is_automatic: bool) -> None:
     if archive.object_key is not None and said.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):
         return  # of its own copy; the one in the storage target outlives it
     # What was uploaded before is where it was put then, and no target that is set later has it.
@@ -77,6 +80,8 @@ def _update(session: Session, archive: Archive, said: ArchiveState, *, is_automa
             archive.object_key = said.object_key
     names = [known.name for known in dataclasses.fields(Known)]
     known = Known(**{name: getattr(archive, name) for name in names})
+    if known.provider_updated_at is not None and known.provider_updated_at > now + AHEAD_TOLERANCE:
+        known = dataclasses.replace(known, provider_updated_at=None)  # an earlier release believed it
     merged = merge(known, said)
     if merged == known:
         return

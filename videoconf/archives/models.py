@@ -78,6 +78,9 @@ class Archive(Model):
     legal_hold: Mapped[bool] = mapped_column(default=False)
     meta_data: Mapped[dict[str, Any]]
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
+    """When the recording began, as the provider said where that can be true."""
+    known_on: Mapped[datetime | None] = mapped_column(default=utc_now())
+    """When the service learned of it, by the database's clock; None where an earlier release made the row."""
     modified_on: Mapped[datetime] = mapped_column(default=utc_now())
     check_due_at: Mapped[datetime | None]
     """When the reconciler is to ask the provider, or to go on with the deletion, if nothing happens until then."""

@@ -125,6 +125,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
     kept = dotenv_values(folder / "dev.env", interpolate=False)
     chosen = {
         "VIDEOCONF_DEVELOPMENT": "true",
+        "VIDEOCONF_JWT_MAX_LIFE_SECONDS": str(TOKEN_TTL_SECONDS),
         "VIDEOCONF_PROVIDERS": "fake",
         "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
         "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import Connection, Engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, event, exc, make_url
 
 from videoconf.errors import DatabaseUnavailable
 from videoconf.shares import Share
@@ -93,10 +96,27 @@ def prepare(engine: Engine) -> None:
     Each engine has its own listeners, and none that does nothing: SQLAlchemy takes 30 µs of a request to find out.
     """
     if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _create_privately)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "checkout", _refuse_closed)
+
+
+def make_folder(url: URL, folder: str) -> None:
+    """Create the folder of a relative SQLite path, for the owner alone: the extension would let everybody read it."""
+    path = url.database or ""
+    if url.get_backend_name() == "sqlite" and not os.path.isabs(path) and not path.startswith("file:"):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+
+
+def _create_privately(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Create the file for the owner alone before SQLite would let everybody read it. Its other files take its mode."""
+    path = str(arguments[0]) if arguments else ""
+    if path.startswith("file:"):
+        path = urlsplit(path).path if "mode=ro" not in path else ""
+    with suppress(OSError):  # it exists, or SQLite will say what is wrong
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

@@ -7,6 +7,7 @@ from threading import Lock
 
 from videoconf.breaker import BreakerState
 from videoconf.providers.http import CallOutcome, ClientState, GuardedClient
+from videoconf.storage import EndpointGuard
 
 
 class Clients:
@@ -16,9 +17,17 @@ class Clients:
 
     :param slots: for each client.
     :param observer: told of every call.
+    :param downloads: decides on each host from which a client downloads.
     """
 
-    def __init__(self, provider: str, slots: int, observer: Callable[[CallOutcome], None] | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        slots: int,
+        observer: Callable[[CallOutcome], None] | None = None,
+        downloads: EndpointGuard | None = None,
+    ) -> None:
+        self._downloads = downloads
         self._provider = provider
         self._slots = slots
         self._observer = observer
@@ -30,7 +39,11 @@ class Clients:
         with self._lock:
             if account not in self._by_account:
                 self._by_account[account] = GuardedClient(
-                    provider=self._provider, account=account, slots=self._slots, observer=self._observer
+                    provider=self._provider,
+                    account=account,
+                    slots=self._slots,
+                    observer=self._observer,
+                    downloads=self._downloads,
                 )
             return self._by_account[account]
 

@@ -10,7 +10,7 @@ import os
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from threading import Lock
@@ -19,7 +19,8 @@ from typing import NamedTuple
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from videoconf.bounded_connection import BoundedConnection, BoundedSocket, Bounds
+from videoconf.bounded_connection import BoundedConnection, BoundedSocket, Bounds, call_within
+from videoconf.storage import EndpointGuard
 
 # It warns of malformed response headers with our URL, query included, and with what the peer sent.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
@@ -42,12 +43,18 @@ class Origin(NamedTuple):
 
 class _Connection(BoundedConnection):
     between_bytes_seconds: float
+    guard: EndpointGuard | None = None
     sock: BoundedSocket | None
     _latest: BoundedSocket | None = None
     """http.client clears ``sock`` when it hands the socket over to a response."""
 
     def arm(self, deadline: float) -> None:
         self.bounds.deadline = deadline
+
+    def addresses(self, seconds: float) -> Sequence[str]:
+        if self.guard is None:
+            return super().addresses(seconds)
+        return call_within(seconds, self.guard.addresses, self.host, self.port)
 
     def connect(self) -> None:
         try:
@@ -78,15 +85,24 @@ class Connections:
     against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
     :param size: how many idle connections are kept for one origin.
+    :param guard: decides on each address that is connected to; None where the operator alone names the hosts.
     """
 
-    def __init__(self, *, size: int, connect_seconds: float, between_bytes_seconds: float) -> None:
+    def __init__(
+        self, *, size: int, connect_seconds: float, between_bytes_seconds: float, guard: EndpointGuard | None = None
+    ) -> None:
+        self._guard = guard
         self._size = size
         self._connect_seconds = connect_seconds
         self._between_bytes_seconds = between_bytes_seconds
         self._lock = Lock()
         self._idle: defaultdict[Origin, list[tuple[_Connection, float]]] = defaultdict(list)
         self._closed = False
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a guard decides on the addresses."""
+        return self._guard is not None
 
     @contextmanager
     def use(self, origin: Origin, deadline: float) -> Iterator[_Connection]:
@@ -126,6 +142,7 @@ class Connections:
         else:
             connection = _Connection(origin.host, origin.port, timeout=self._connect_seconds)
         connection.bounds = Bounds()
+        connection.guard = self._guard
         connection.between_bytes_seconds = self._between_bytes_seconds
         return connection
 

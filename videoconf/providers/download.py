@@ -14,9 +14,16 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from videoconf import __version__
-from videoconf.errors import ProviderBadResponse, ProviderTimeout
+from videoconf.errors import (
+    ProviderBadResponse,
+    ProviderTimeout,
+    ProviderUnavailable,
+    StorageEndpointRefused,
+    StorageUnavailable,
+)
 from videoconf.providers.connection import Connections, Origin
 from videoconf.providers.failures import error_of_exchange, error_of_status
+from videoconf.storage.urls import is_web_url
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -38,6 +45,8 @@ def open_download(connections: Connections, url: str, deadline: float) -> Binary
         target = parse_url(url)
         if target.scheme not in ("http", "https") or not target.host:
             raise ProviderBadResponse("The video provider returned an invalid URL.")
+        if connections.is_guarded and not is_web_url(url):
+            raise ProviderBadResponse("The video provider returned an invalid URL.")
         origin = Origin(target.scheme, target.host.strip("[]"), target.port)
         with ExitStack() as stack:
             connection = stack.enter_context(connections.use(origin, deadline))
@@ -48,6 +57,12 @@ def open_download(connections: Connections, url: str, deadline: float) -> Binary
                 raise error_of_status(response.status, {}, b"", ())
             connection.arm(math.inf)
             return cast("BinaryIO", BufferedReader(_Download(response, stack.pop_all())))
+    except StorageEndpointRefused:
+        raise ProviderBadResponse(
+            "The video provider returned a URL of a host that is not public. VIDEOCONF_STORAGE_HOSTS can name it."
+        ) from None
+    except StorageUnavailable:
+        raise ProviderUnavailable("The host of the video provider's download is not known.") from None
     except (HTTPError, OSError, HTTPException) as failure:
         raise error_of_exchange(failure) from None  # its text may repeat the URL, which is a secret
 

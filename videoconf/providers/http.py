@@ -42,6 +42,7 @@ from videoconf.providers.failures import (
     judge,
 )
 from videoconf.shares import Share, own_share
+from videoconf.storage import EndpointGuard
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ class GuardedClient:
     :param connect_seconds: for name, connection and TLS handshake together.
     :param between_bytes_seconds: longest silence of the peer.
     :param attempt_seconds: for one whole attempt.
+    :param downloads: decides on each host of :meth:`open`; None: any host, by plain HTTP too.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class GuardedClient:
         between_bytes_seconds: float = 5.0,
         attempt_seconds: float = 6.0,
         answer_cap_bytes: int = 1 << 20,
+        downloads: EndpointGuard | None = None,
     ) -> None:
         self._provider = provider
         self._account = account
@@ -179,6 +182,9 @@ class GuardedClient:
         self._connections = Connections(
             size=slots, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds
         )
+        self._downloads = Connections(
+            size=0, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds, guard=downloads
+        )
 
     @property
     def state(self) -> ClientState:
@@ -189,6 +195,7 @@ class GuardedClient:
     def close(self) -> None:
         """Close idle connections. May be called twice; calls that are under way end undisturbed."""
         self._connections.close()
+        self._downloads.close()
 
     def request(
         self,
@@ -241,7 +248,7 @@ class GuardedClient:
 
         Neither a slot nor the breaker is concerned: it is another host, and may take hours.
         """
-        return open_download(self._connections, url, time.monotonic() + seconds_left())
+        return open_download(self._downloads, url, time.monotonic() + seconds_left())
 
     @contextmanager
     def _recorded(self, request: _Request, operation: str) -> Iterator[_Call]:

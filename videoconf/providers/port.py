@@ -18,6 +18,7 @@ from videoconf.errors import (
     VideoconfError,
     WebhookRejected,
 )
+from videoconf.formats import NOT_KEPT
 from videoconf.providers.base import Provider
 from videoconf.providers.capabilities import Capability, SessionCreation
 from videoconf.providers.cleaning import cleaned_archive, cleaned_connection, cleaned_event
@@ -36,6 +37,7 @@ from videoconf.providers.types import (
     WebhookRequest,
 )
 from videoconf.storage import RemoteBody, SignedUrl
+from videoconf.storage.urls import is_absolute_url, is_web_url
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +126,8 @@ class ProviderPort:
         values: tuple[Any, ...] = (join.token, join.connect)
         if not (isinstance(values[0], str | None) and isinstance(values[1], Mapping) and _is_time(join.expires_at)):
             raise ProviderBadResponse("The provider gave a token that cannot be used.")
+        if not all(_is_joinable(name, value) for name, value in join.connect.items()):
+            raise ProviderBadResponse("The provider gave a place to join that cannot be used.")
         return join
 
     def list_connections(self, session: SessionRef) -> Roster:
@@ -192,7 +196,8 @@ class ProviderPort:
         if raised_by_signal(error):
             raise error
         logger.debug("a webhook of %s on %s cannot be read", self.key, request.channel, exc_info=error)
-        key = f"{UNREADABLE}{hashlib.sha256(request.body).hexdigest()}{place}"
+        # Some signatures do not cover whitespace. Whoever has one signed body could make any number of keys of it.
+        key = f"{UNREADABLE}{hashlib.sha256(b''.join(request.body.split())).hexdigest()}{place}"
         # The class alone: the error's text may repeat the body.
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 
@@ -238,7 +243,7 @@ class ProviderPort:
     def archive_url(self, archive_id: str) -> SignedUrl:
         self.require(Capability.ARCHIVE_DOWNLOADS)
         signed = self._of_type(SignedUrl, self._call("archive_url", archive_id), "archive_url")
-        if not (isinstance(signed.url, str) and _is_time(signed.expires_at)):
+        if not (is_web_url(signed.url) and _is_time(signed.expires_at)):
             raise ProviderBadResponse("The provider gave a URL that cannot be used.")
         return signed
 
@@ -300,6 +305,18 @@ class ProviderPort:
     def _listed(self, values: Any, method: str) -> list[Any]:
         with self._contained(method):
             return list(values)
+
+
+def _is_joinable(name: object, value: object) -> bool:
+    """Return whether a client may be given a value of ``connect``.
+
+    The scheme of a URL may be plain, because a client of a private network may need it, or a vendor's own.
+    """
+    if not isinstance(name, str):
+        return False
+    if name.lower().endswith(("url", "uri")) and value is not None:
+        return is_absolute_url(value)
+    return not isinstance(value, str) or not NOT_KEPT.search(value)
 
 
 def _is_time(value: Any) -> bool:

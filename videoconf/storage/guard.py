@@ -61,16 +61,19 @@ NOT_PUBLIC = tuple(
         "198.18.0.0/15",
         "198.51.100.0/24",
         "203.0.113.0/24",
-        "100::/64",
         "2001::/23",
         "2001:db8::/32",
         "3fff::/20",
-        "5f00::/16",
-        "fc00::/7",
-        "fec0::/10",
     )
 )
 """Private and unassigned addresses: for hosts that the operator has named in full."""
+
+GLOBAL_UNICAST = ip_network("2000::/3")
+"""The only IPv6 addresses that are public. All others are private, unassigned, or lead elsewhere by a translator, in
+more forms than a list could hold: ``::ffff:0:0:0/96`` and ``64:ff9b:2::/96`` were connected to."""
+
+PRIVATE_IPV6 = ip_network("fc00::/7")
+"""Private IPv6 addresses: for hosts that the operator has named in full."""
 
 TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 """IPv6 addresses whose last 32 bits are the IPv4 address that they lead to."""
@@ -166,7 +169,10 @@ class EndpointGuard:
     def _check_address(self, address: Address, host: str, port: int) -> None:
         if self._development and address.is_loopback:
             return
-        denied = NEVER if self._is_named(host, port) else NEVER + NOT_PUBLIC
+        is_named = self._is_named(host, port)
+        denied = NEVER if is_named else NEVER + NOT_PUBLIC
+        if isinstance(address, IPv6Address) and not _is_reachable(address, is_named=is_named):
+            raise StorageEndpointRefused("The endpoint's host is not on a public address.")
         if any(meant in network for meant in (address, *_embedded(address)) for network in denied):
             raise StorageEndpointRefused("The endpoint's host is not on a public address.")
 
@@ -185,6 +191,14 @@ def _find_address(host: str) -> Address | None:
     with suppress(ValueError):
         return ipaddress.ip_address(host)
     return None
+
+
+def _is_reachable(address: IPv6Address, *, is_named: bool) -> bool:
+    """Return whether an IPv6 address is of a kind that may be connected to. What is denied of it is decided apart."""
+    if address.ipv4_mapped is not None:  # an IPv4 address by another name, and judged as that
+        return True
+    is_translated = any(address in network for network in TRANSLATED[:1])  # NAT64, as networks without IPv4 need it
+    return address in GLOBAL_UNICAST or is_translated or (is_named and address in PRIVATE_IPV6)
 
 
 def _embedded(address: Address) -> tuple[Address, ...]:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs("archiving", long=True)
 def age(app, days, *archive_ids):
     with app.app_context(), write() as session:
         old = utc_in(-86400.0 * days)
-        session.execute(update(Archive).where(Archive.archive_id.in_(archive_ids)).values(created_on=old))
+        session.execute(update(Archive).where(Archive.archive_id.in_(archive_ids)).values(created_on=old, known_on=old))
 
 
 def test_retention_deletes_old_archives_except_held_and_running(make_app, headers):

@@ -81,6 +81,25 @@ def test_failed_copy_is_retried(make_world, fault):
 
 @ON_SQLITE
 @pytest.mark.needs("archiving", "archive_downloads")
+def test_body_without_end_is_read_to_its_declared_size(make_world):
+    world, archive_id = pulled_world(make_world)
+    read = []
+
+    class Endless(io.RawIOBase):
+        def read(self, size=-1):
+            read.append(size)
+            assert sum(read) < 100 << 20, "it reads on and on"
+            return bytes(size)
+
+    world.service.provider.script("open_archive", lambda archive_id: Endless(), always=True)
+    world.run_jobs()
+    assert sum(read) <= (world.row(archive_id).size_bytes or 0) + (2 << 20)
+    assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
+    assert AREAS.objects["bucket"] == {}
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
 def test_archive_deleted_during_its_copy_leaves_nothing(make_world):
     world, archive_id = pulled_world(make_world)
     target = world.target()

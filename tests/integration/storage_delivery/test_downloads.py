@@ -19,7 +19,7 @@ from videoconf_fake.media_server import MediaServer
 def test_download_at_the_provider_uses_a_fresh_url(make_world, monkeypatch):
     monkeypatch.setenv("VIDEOCONF_FAKE_MEDIA_URL", "http://127.0.0.1:1")
     world = make_world()
-    provider = services(world.app).providers.get("fake")
+    provider = services(world.app).providers.get("fake").plugin
     archive_id = world.record()
     assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_not_downloadable")
     world.become(archive_id, ArchiveStatus.AVAILABLE)

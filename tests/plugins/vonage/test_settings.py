@@ -145,9 +145,22 @@ def test_what_proves_a_callback_is_declared(make_provider):
 
 
 def test_a_signature_secret_that_can_be_guessed_is_warned_of(make_provider, caplog):
-    make_provider(signature_secrets=(Secret("guessme"),))
+    make_provider(signature_secrets=(Secret("guessme-guessme-"),))
     assert "SIGNATURE_SECRETS" in caplog.text
     assert "guessme" not in caplog.text
+
+
+@pytest.mark.parametrize("secret", ["", "x", "fifteen-letters"])
+def test_short_signature_secret_refuses_to_start(make_provider, secret):
+    with pytest.raises(ConfigurationError, match="SIGNATURE_SECRETS"):
+        make_provider(signature_secrets=(Secret("x" * 32), Secret(secret)))
+
+
+def test_plain_http_api_refuses_to_start_in_production(make_provider):
+    with pytest.raises(ConfigurationError, match=r"API_URL.*https://"):
+        make_provider(api_url="http://vonage.example.com")
+    make_provider(api_url="http://vonage.example.com", development=True)
+    make_provider(api_url="http://127.0.0.1:4567")
 
 
 def test_no_secret_is_in_a_repr(make_provider, credentials):

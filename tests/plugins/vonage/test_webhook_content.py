@@ -2,12 +2,13 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.plugins.vonage.conftest import NOW
-from videoconf.providers import ArchiveStatus, EventKind, StreamState, WebhookRequest
+from videoconf.providers import ArchiveStatus, EventKind, ProviderPort, StreamState, WebhookRequest
 
 SESSION = "2_MX40Nzk5OTExMX4"
 CONNECTION = {"id": "c0e0", "createdAt": 1760000000100, "data": 'videoconf:1:{"attendee":"u-7","name":"Ada"}'}
@@ -228,3 +229,30 @@ def test_a_repetition_has_the_same_key_and_nothing_else_has(provider, monitored,
         assert said(provider, dict(shuffled))[0].dedupe_key == key
     # A fresh signature in an archive's URL makes no other event of it.
     assert said(provider, archive("stopped", url="https://bucket.example/other"))[0].dedupe_key == keys[16]
+
+
+def test_archive_callback_without_event_is_read_by_channel(provider, archive):
+    body = archive("available")
+    del body["event"]
+    (event,) = said(provider, body, "archive")
+    assert (event.kind, event.archive.status) == (EventKind.ARCHIVE, ArchiveStatus.AVAILABLE)
+    (elsewhere,) = said(provider, body, "session")
+    assert elsewhere.kind is EventKind.IGNORED
+    (other,) = said(provider, {**body, "event": "somethingNew"}, "archive")
+    assert other.kind is EventKind.IGNORED
+
+
+def test_signed_body_of_compact_mode_has_one_key(make_provider):
+    """Whitespace is not signed in that mode, so whoever captured one callback may add any amount of it."""
+    port = ProviderPort(make_provider(payload_hash="compact"))
+    readable = json.dumps({"id": "a", "status": "available", "event": "archive", "size": 1234}, separators=(",", ":"))
+    bodies = {"read": readable, "no id": readable.replace('"id"', '"i"'), "no object": "[1,23]", "no event": '{"a":tr}'}
+    for compact in bodies.values():
+        tokens = re.findall(r'"[^"]*"|.', compact)  # whitespace in a string is signed
+        keys = set()
+        for number in range(50):
+            chance = random.Random(number)
+            body = "".join(token + " \n" * chance.randrange(3) for token in tokens).encode()
+            request = WebhookRequest("archive", "POST", "https://meet.example/webhooks/vonage/archive", {}, body, NOW)
+            keys |= {event.dedupe_key for event in port.parse_webhook(request) if "unreadable" in event.dedupe_key}
+        assert len(keys) == 1

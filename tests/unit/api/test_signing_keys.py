@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import ED25519, OTHER_SECRET, P256, RSA, Make, pem, status, token
-from videoconf.api.keys import auth_faults
+from videoconf.api.keys import auth_faults, mint_token
+from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret, Settings
 
 RSA_2 = rsa.generate_private_key(65537, 2048)
@@ -76,6 +77,42 @@ def test_keys_that_forbid_serving_are_reported_with_a_remedy(make_shell: Make, n
 )
 def test_good_keys_forbid_nothing(values: dict[str, Any]) -> None:
     assert auth_faults(Settings(**values)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "serves"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("https://localhost", True),
+        ("http://videoconf:8000", True),
+        ("https://10.1.2.3", True),
+        ("https://video.example.com", False),
+        ("http://video.example.com", False),
+        ("https://203.0.114.5", False),
+    ],
+)
+def test_disabled_authentication_needs_a_local_url(url: str, serves: bool) -> None:
+    faults = auth_faults(Settings(auth="disabled", development=True, public_url=url))
+    assert (faults == []) is serves
+
+
+def test_token_without_tenant_is_refused_if_no_default(make_shell: Make) -> None:
+    secrets = (Secret(JWT_SECRET),)
+    client = make_shell(Settings(jwt_secrets=secrets, default_tenant="")).test_client()
+    response = client.get("/who", headers={"Authorization": f"Bearer {token()}"})
+    assert (response.status_code, "no tenant" in response.get_json(force=True)["detail"]) == (401, True)
+    assert status(client, f"Bearer {token(tenant='')}") == 401
+    assert status(client, f"Bearer {token(tenant='acme')}") == 200
+    assert status(make_shell(Settings(jwt_secrets=secrets)).test_client(), f"Bearer {token()}") == 200
+
+
+def test_minted_token_is_one_that_verifies(make_shell: Make) -> None:
+    settings = Settings(jwt_secrets=(Secret(JWT_SECRET),), jwt_max_life_seconds=600, default_tenant="")
+    for faulty in ({"ttl_seconds": 601, "tenant": "acme"}, {"ttl_seconds": 600}):
+        with pytest.raises(ConfigurationError, match=r"JWT_MAX_LIFE_SECONDS|DEFAULT_TENANT"):
+            mint_token(settings, subject="s", permissions=["GetMeetings"], **faulty)
+    made = mint_token(settings, subject="s", permissions=["GetMeetings"], tenant="acme", ttl_seconds=600)
+    assert status(make_shell(settings).test_client(), f"Bearer {made}") == 200
 
 
 def test_all_key_faults_are_reported_together() -> None:

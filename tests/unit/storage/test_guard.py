@@ -266,3 +266,40 @@ def test_a_guarded_connection_keeps_its_name(httpserver):
     assert pool.request("GET", "/").data == b"ok"
     assert httpserver.log[0][0].headers["Host"] == f"localhost:{httpserver.port}"
     pool.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:0:a9fe:a9fe",
+        "64:ff9b:1:a9fe:a9:fe00:808:808",
+        "64:ff9b:2::a9fe:a9fe",
+        "100::1",
+        "100:0:0:1::1",
+        "1fff::1",
+        "4000::1",
+        "5f00::1",
+        "fec0::1",
+        "2001::1",
+        "2001:db8::1",
+        "3fff::1",
+        "2002:a9fe:a9fe::1",
+        "::808:808",
+    ],
+)
+def test_ipv6_address_outside_global_unicast_is_refused(address):
+    with pytest.raises(StorageEndpointRefused):
+        connect(EndpointGuard(("*",), resolve=answers(address)), "storage.example.com")
+
+
+@pytest.mark.parametrize("address", ["2600:1f18::1", "2a00:1450:4001::1", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_public_ipv6_address_is_allowed(address):
+    assert connect(EndpointGuard(("*",), resolve=answers(address)), "storage.example.com") == [address]
+
+
+def test_named_host_may_have_a_private_ipv6_address():
+    named = EndpointGuard(("storage.example.com",), resolve=answers("fd12:3456::1"))
+    assert connect(named, "storage.example.com") == ["fd12:3456::1"]
+    for address in ("fe80::1", "64:ff9b:2::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "fec0::1"):
+        with pytest.raises(StorageEndpointRefused):
+            connect(EndpointGuard(("storage.example.com",), resolve=answers(address)), "storage.example.com")
