@@ -17,6 +17,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.support.databases import DATABASES
+from tests.support.documented_errors import check_errors
 from tests.support.service import Answer, Caller, Service, service_of
 from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
 from videoconf.api.openapi import openapi_document
@@ -222,6 +223,8 @@ def service(request, headers, tmp_path_factory) -> Iterator[Service]:
             embedded_workers=0,
         )
         app = create_app(settings)
+    app.testing = True
+    check_errors(app)
     yield service_of(app, headers)
     services(app).refusals.close()
     with app.app_context():

@@ -2,8 +2,8 @@
 
 import pytest
 from sqlalchemy import update
-from tests.support.service import ON_SQLITE, service_of
 
+from tests.support.service import ON_SQLITE, service_of
 from videoconf.db.transactions import write
 from videoconf.meetings.models import Meeting
 

@@ -35,6 +35,7 @@ def configure_openapi(app: Flask) -> None:
         "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
             "info": {"description": "Meetings through one API, whatever video provider stands behind them."},
+            "servers": [{"url": "/", "description": "This service"}],
             "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
             "components": {
                 "securitySchemes": {SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}

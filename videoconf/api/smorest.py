@@ -31,7 +31,7 @@ A resource is a module with one blueprint and plain functions::
 
 What :meth:`Blueprint.arguments` loads comes before the path's parameters. A view returns plain values, a tuple of these
 with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of
-parsing and authentication, and 404 where the path has a parameter document themselves.
+parsing and authentication, and 404 where the path has a parameter document themselves; ``fails_with`` names the others.
 '''
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
 from werkzeug.routing import Rule
 
+from videoconf.api import failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
 from videoconf.api.pagination import PAGE_HEADERS, PageArgs, page_headers
@@ -64,6 +65,9 @@ __all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page
 SECURITY_SCHEME = "bearerAuth"
 SPEC = "videoconf.openapi"
 """The key of ``app.extensions`` for the OpenAPI document that is being built."""
+
+NULL_AS_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "null"}}
+"""The other form of an answer that is ``null``."""
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
@@ -188,27 +192,18 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
         return re.sub(r"{(\w+)}", lambda match: f"{{{camel_case(match[1])}}}", path)
 
     def operation_helper(self, *, operations: dict[str, Any], rule: Rule, **kwargs: Any) -> None:
-        access = access_of(self._app.view_functions[rule.endpoint])
-        for operation in operations.values():
-            statuses: list[HTTPStatus] = []
+        view = self._app.view_functions[rule.endpoint]
+        access = access_of(view)
+        for method, operation in operations.items():
             operation["security"] = []
+            secured = access is not None and access.permission is not None
             if access is not None and access.permission is not None:
-                statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
                 operation["security"] = [{SECURITY_SCHEME: []}]
                 operation["x-permission"] = str(access.permission)
                 described = [operation.get("description"), f"Permission: `{access.permission}`"]
                 operation["description"] = "\n\n".join(filter(None, described))
-            if "requestBody" in operation:
-                statuses += [
-                    HTTPStatus.BAD_REQUEST,
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                ]
-            if rule.arguments:
-                statuses.append(HTTPStatus.NOT_FOUND)
-            documented = {str(status) for status in operation["responses"]}
-            errors = {status.value: status.name for status in statuses if str(status.value) not in documented}
-            operation["responses"].update(errors)
+            found = failures.errors_of(view, operation, rule.arguments, secured=secured)
+            failures.document(self._app, rule.endpoint, method, operation, found)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
@@ -230,6 +225,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
             self.spec.components.response(status.name, {"description": status.phrase, **content}, lazy=True)
         name = self.DEFAULT_ERROR_RESPONSE_NAME
         self.spec.components.response(name, {"description": "Any other error", "content": problem}, lazy=True)
+        self.spec.components.schemas["Problem"]["properties"].update(failures.further_members())
+        failures.document_examples(self.spec, failures.every_error())
 
 
 def schema_name(schema: Any) -> str | None:

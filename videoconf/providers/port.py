@@ -35,6 +35,7 @@ from videoconf.providers.types import (
     WebhookReply,
     WebhookRequest,
 )
+from videoconf.spelling import propose_fields
 from videoconf.storage import RemoteBody, SignedUrl
 
 logger = logging.getLogger(__name__)
@@ -96,8 +97,9 @@ class ProviderPort:
         """Return what is wrong with ``providerOptions``, by field."""
         with self._contained("options_schema"):
             schema: Any = self.plugin.options_schema
-            wrong: dict[str, Any] = self._of_type(dict, schema().validate(dict(options)), "options_schema")
-            return wrong
+            made = schema()
+            wrong: dict[str, Any] = self._of_type(dict, made.validate(dict(options)), "options_schema")
+            return propose_fields(wrong, made)
 
     # --- rooms and people ---------------------------------------------------------------------------------------
 
