@@ -15,6 +15,7 @@ from urllib.parse import quote
 import jwt
 import pytest
 from cryptography.fernet import Fernet
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
 from tests.support.databases import DATABASES
 from tests.support.documented_errors import check_errors
@@ -282,6 +283,12 @@ def test_a_good_request_with_this_permission_alone_succeeds(service, things, cal
     operation.example.prepare(things)
     answer = call(operation, path, operation.example.body, caller=service.caller_with([operation.permission]))
     assert answer.status in operation.successes, f"EXAMPLES may lack what {operation.id} needs: {answer}"
+    content = operation.described["responses"][str(answer.status)].get("content", {})
+    media = content.get(answer.headers.get("Content-Type", "").partition(";")[0])
+    assert media or not answer.body, f"{operation} does not document its answer's type"
+    if media and "json" in answer.headers["Content-Type"]:
+        schema = {**media["schema"], "components": DOCUMENT["components"]}
+        OAS31Validator(schema, format_checker=oas31_format_checker).validate(answer.json)
 
 
 def tokens() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from enum import StrEnum
 from typing import Any, cast
 
@@ -46,7 +47,19 @@ def configure_openapi(app: Flask) -> None:
 
 def openapi_document(app: Flask) -> dict[str, Any]:
     """Return the document of everything that is registered by now."""
-    return cast("dict[str, Any]", app.extensions[SPEC].to_dict())
+    document = deepcopy(cast("dict[str, Any]", app.extensions[SPEC].to_dict()))
+    for schema in document["components"]["schemas"].values():
+        for member in schema.get("properties", {}).values():
+            _describe_default(member)
+    return document
+
+
+def _describe_default(member: dict[str, Any]) -> None:
+    """Say a member's default in words: generators of typed clients would take a ``default`` for "always sent"."""
+    if "default" in member:
+        default = json.dumps(member.pop("default"))
+        if default != "null":
+            member["description"] = f"{member.get('description', '')} Default: `{default}`.".strip()
 
 
 def openapi_json(app: Flask) -> bytes:

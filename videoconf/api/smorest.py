@@ -157,7 +157,12 @@ class Blueprint(_Blueprint):
         return super().arguments(instance, location=location, required=required, **kwargs)
 
     def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
-        """Document an answer, and write the plain values that the view returns, with headers or a status if it does."""
+        """Document an answer, and write the plain values that the view returns, with headers or a status if it does.
+
+        Each member of a schema is documented as required: an answer has all of them, so typed clients need no checks.
+        """
+        if is_schema(schema):
+            schema = _always_present(resolve_schema_instance(schema))
         document = super().response(status_code, schema, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Any:
@@ -174,6 +179,22 @@ class Blueprint(_Blueprint):
             return document(answer)
 
         return decorate
+
+
+def is_schema(schema: Any) -> bool:
+    """Tell a marshmallow schema, or its class, from one that is written out."""
+    return isinstance(schema, marshmallow.Schema) or (
+        isinstance(schema, type) and issubclass(schema, marshmallow.Schema)
+    )
+
+
+def _always_present(schema: marshmallow.Schema) -> marshmallow.Schema:
+    for field in schema.fields.values():
+        field.required = True
+        inner = field.inner if isinstance(field, marshmallow.fields.List) else field
+        if isinstance(inner, marshmallow.fields.Nested):
+            _always_present(inner.schema)
+    return schema
 
 
 class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
