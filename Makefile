@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients test-long mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients livekit-sdk test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
 
+browser: $(VENV)/installed-for-work ## Run the tests with real media: Janus and headless Chromium, in a network of their own
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins)
+
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
 
@@ -54,6 +57,11 @@ build/clients/installed:
 		typescript@5.9.3 @types/node@22.20.7
 	@touch $@
 
+livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm
+build/livekit/installed:
+	npm install --no-audit --no-fund --prefix build/livekit livekit-server-sdk@2.19.2
+	@touch $@
+
 fuzz: $(VENV)/installed-for-work ## Look for what the OpenAPI document promises and the service does not keep; some minutes
 	$(BIN)/python -m tests.fuzz
 
@@ -62,6 +70,7 @@ check: $(VENV)/installed-for-work ## Lint, format, types, import rules, prose, g
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/check_prose.py
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --quiet
 

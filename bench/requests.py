@@ -81,7 +81,7 @@ class Target:
         return link, json.loads(self.call("POST", f"/session/{link}/token", {})[1])["sessionId"]
 
     def webhook(self, session: str, number: int) -> Request:
-        """Make the webhook of somebody new."""
+        """Make the webhook of a new attendee."""
         now = int(time.time() * 1000)
         connection = {
             "id": f"{number:08x}-0000-4000-8000-{number:012d}",

@@ -314,6 +314,9 @@ def provider_matrix() -> str:
         "longest token life": lambda can: f"{can.max_token_ttl.total_seconds() / 3600:g} h",
         "longest data": lambda can: str(can.max_data_characters),
         "webhooks": lambda can: can.webhook_authentication.value.replace("_", " "),
+        "a webhook is repeated after": lambda can: (
+            "an error status, no answer" if can.repeats_refused_webhooks else "no answer"
+        ),
         "event ids": lambda can: "✓" if can.event_ids else "",
         "storage target is for": lambda can: can.storage_scope.value,
     }
@@ -336,12 +339,23 @@ def example_providers() -> Iterator[tuple[str, Capabilities]]:
     secret = Secret("whsec_" + "A" * 44)
     fake = {"webhook_secrets": (secret,), "token_secret": Secret("t" * 32)}
     vonage = {"signature_secrets": (Secret("s" * 32),)}
+    janus = {
+        "server_name": "janus",
+        "admin_url": "http://127.0.0.1:7088/admin",
+        "websocket_url": "wss://janus.example.com/",
+        "event_passwords": (Secret("e" * 32),),
+        **dict.fromkeys(("admin_secret", "admin_key", "token_secret", "room_key"), Secret("j" * 32)),
+    }
+    livekit = {"url": "wss://livekit.example", "api_key": "APIdocs", "api_secret": Secret("s" * 32)}
     examples: dict[str, tuple[str, dict[str, Any]]] = {
         "vonage, OpenTok": ("vonage", {**vonage, "api_key": "123456", "api_secret": Secret("a" * 40)}),
         "vonage, unified": (
             "vonage",
             {**vonage, "application_id": str(uuid.UUID(int=1)), "private_key": Secret(key.decode())},
         ),
+        "janus": ("janus", janus),
+        "livekit": ("livekit", livekit),
+        "livekit, recording": ("livekit", {**livekit, "recording": True}),
         "fake": ("fake", fake),
     }
     presets = next(row.choices for row in declared(installed["fake"].cls.Settings) if row.field == "preset")

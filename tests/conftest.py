@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.clock import SteppedClock
 from tests.support.documented_errors import check_errors
-from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
+from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JANUS, JWT_SECRET
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -118,9 +118,11 @@ def no_leaked_logging() -> Iterator[None]:
 
 
 @pytest.fixture
-def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str) -> dict[str, str]:
-    """Configure the fake provider with secrets that are the same in every run; give its variables."""
+def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Configure the fake provider, or Janus, with secrets that are the same in every run; give its variables."""
     settings = FAKE_SETTINGS | ({"VIDEOCONF_FAKE_PRESET": preset} if preset else {})
+    if preset == JANUS:
+        settings = request.getfixturevalue("janus_backend").server.environment()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
@@ -136,7 +138,11 @@ def installed_plugins() -> Plugins:
 
 @pytest.fixture
 def make_app(
-    database_url: str, fake_settings: dict[str, str], installed_plugins: Plugins
+    database_url: str,
+    fake_settings: dict[str, str],
+    installed_plugins: Plugins,
+    preset: str,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., Flask]]:
     """Give a function that makes an app with the fake provider on this test's database.
 
@@ -153,7 +159,7 @@ def make_app(
 
     def make(*, plugins: Any = None, serving: bool = True, clock: Any = None, **settings: Any) -> Flask:
         values: dict[str, Any] = {
-            "providers": ("fake",),
+            "providers": (JANUS if preset == JANUS else "fake",),
             "database_url": Secret(database_url),
             "jwt_secrets": (Secret(JWT_SECRET),),
             "embedded_workers": 0,
@@ -164,12 +170,16 @@ def make_app(
         app = create_app(Settings(**values | settings), **wiring)
         app.testing = True
         check_errors(app)
+        if preset == JANUS:
+            app.extensions["tests.janus"] = request.getfixturevalue("janus_backend")
         made.append(app)
         return app
 
     yield make
     for app in made:
         services(app).refusals.close()
+        if preset == JANUS:
+            app.extensions["tests.janus"].close(app)
         with app.app_context():
             db.session.remove()
             db.engine.dispose()

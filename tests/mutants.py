@@ -121,12 +121,12 @@ MUTANTS = [
     Mutant(
         "events of before the meeting believed if they were orphans",
         "videoconf/webhooks/receive.py",
-        "status = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)",
-        "status = _apply(transaction, bound.meeting_id, event)",
+        "outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)",
+        "outcome = Outcome(_apply(transaction, bound.meeting_id, event).value)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
-        "one list without somebody taken for a leave",
+        "one list without a connection taken for a leave",
         "videoconf/attendance/roster.py",
         "first, observed_on, missed_on=observed_on)",
         "first, observed_on, absent_on=observed_on)",
@@ -150,8 +150,8 @@ MUTANTS = [
     Mutant(
         "binding one session rewrites every row of the inbox",
         "videoconf/webhooks/receive.py",
-        "update(INBOX).where(INBOX.c.id == orphan.id).values(status=status, event=None)",
-        "update(INBOX).values(status=status, event=None)",
+        "update(INBOX).where(INBOX.c.id == event_id).values(values)",
+        "update(INBOX).values(values)",
         f"{ATTENDANCE}/test_same_ids.py::test_binding_one_session_applies_its_orphans_alone",
     ),
     Mutant(

@@ -41,6 +41,7 @@ from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
 from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
+from videoconf.archives.automatic import RECORD_MEETING, AutomaticArchiving
 from videoconf.archives.copy import DELETE_PULLED, Pulling
 from videoconf.archives.delete import Deletion
 from videoconf.archives.download import Downloads
@@ -179,6 +180,7 @@ def create_app(
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
     credentials = StoredCredentials(cipher)
+    archives = Archives(providers, targets)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -194,7 +196,7 @@ def create_app(
         persons=Persons(forget_bodies),
         joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),
-        archives=Archives(providers, targets),
+        archives=archives,
         deletion=deletion,
         clients=clients,
         targets=targets,
@@ -208,17 +210,20 @@ def create_app(
     )
     copying = Pulling(providers, targets, settings)
     reconciler = Reconciler(providers, deletion)
+    automatic = AutomaticArchiving(providers, archives, settings, clock)
     jobs.declare(
         Work(END_SESSION, ending.end_at_provider),
         Work(ERASE_ARCHIVE, deletion.erase),
         Work(PULL_ARCHIVE, copying.pull, takes_long=True),
         Work(DELETE_PULLED, copying.delete_original),
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
+        Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
         # Databases have the job's row under this name, which says more than the job does.
         recurring("complete_creations", 60, creation.take_back_abandoned),
         recurring("reap_idempotency_keys", 600, idempotency.reap),
         recurring("reconcile_archives", 60, reconciler.sweep),
+        recurring("record_meetings", 60, automatic.sweep),
         recurring("resume_pulls", 900, copying.resume),
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
@@ -226,7 +231,7 @@ def create_app(
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
-        jobs.declare(recurring("reconcile_rosters", settings.roster_seconds, rosters.run))
+        jobs.declare(recurring("reconcile_rosters", rosters.period_seconds, rosters.run))
 
     # 5. The edge: who calls, what may be sent, how errors look.
     _init_edge(app, settings, targets, tracing)

@@ -193,7 +193,8 @@ class Settings:
         minimum=1,
     )
     roster_seconds: int = setting(
-        "How often providers that can tell are asked who is connected, to find lost webhooks. 0: never.",
+        "How often providers that can tell are asked who is connected, to find lost webhooks; at least every 30 seconds"
+        " where a provider repeats a webhook no longer than that. 0: never.",
         default=60,
         minimum=0,
     )

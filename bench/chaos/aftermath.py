@@ -33,7 +33,7 @@ def settle(url: str) -> None:
 
 
 def leaks(url: str, pooled: int, *, idle_seconds: float = 2.0) -> list[str]:
-    """Return what is held or half done, though nobody is at it.
+    """Return what is held or half done without an owner at work.
 
     :param pooled: how many connections the pools of all workers hold at most.
     :param idle_seconds: how long a transaction may wait for its next statement: jobs go on looking for work.
@@ -53,7 +53,7 @@ def leaks(url: str, pooled: int, *, idle_seconds: float = 2.0) -> list[str]:
                 f"SELECT count(*) {others} AND state LIKE 'idle in transaction%'"
                 f" AND state_change <= now() - make_interval(secs => {idle_seconds})"
             ),
-            "jobs are held by nobody": number(
+            "jobs are held without an owner": number(
                 "SELECT count(*) FROM job WHERE lease_until < now() - interval '60 seconds'"
             ),
             "jobs are dead": number("SELECT count(*) FROM job WHERE state = 'dead'"),
@@ -70,7 +70,7 @@ def leaks(url: str, pooled: int, *, idle_seconds: float = 2.0) -> list[str]:
 
 
 def surplus_sessions(url: str, sessions: set[str], history: list[Call]) -> list[str]:
-    """Say whether the vendor has more sessions than meetings have, and attempts whose end nobody knew can explain."""
+    """Report sessions at the vendor beyond those of meetings and of attempts with an unknown outcome."""
     with psycopg.connect(url, autocommit=True) as connection:
         used = {row[0] for row in connection.execute("SELECT session_id FROM meeting WHERE session_id IS NOT NULL")}
     wrong = [f"{len(used - sessions)} meetings have sessions that the vendor never made"] if used - sessions else []

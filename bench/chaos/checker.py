@@ -91,7 +91,7 @@ def tenants(history: list[Call]) -> Iterator[str]:
 
 
 def ends(calls: list[Call]) -> Iterator[str]:
-    """A meeting ends once, at one time, which stays; then there is no token and no edit."""
+    """A meeting ends once, at one time, which stays; then it gives no token and takes no edit."""
     done = [call for call in calls if call.kind is Kind.END and call.done]
     if len(done) > 1:
         yield f"ended {len(done)} times"
@@ -107,7 +107,7 @@ def ends(calls: list[Call]) -> Iterator[str]:
             if not time and after:
                 yield f"an acknowledged end is lost: {call}"
             if time and (tried is None or call.ended < tried):
-                yield f"ended by nobody: {call}"
+                yield f"ended without a request: {call}"
             times |= {time} - {""}
     if len(times) > 1:
         yield f"its end has several times: {times}"
@@ -127,13 +127,13 @@ def edits(calls: list[Call]) -> Iterator[str]:
             continue
         source = next((one for one in writes if one.subject == value and one.began < read.ended), None)
         if source is None:
-            yield f"nobody wrote what was read: {read}"
+            yield f"no request wrote what was read: {read}"
         elif source.done and any(one.began > source.ended for one in surely):
             yield f"a stale read: {value} was overwritten before {read}"
 
 
 def connections(calls: list[Call]) -> Iterator[str]:
-    """Who joined is there, who left is not, nobody else is: as soon as the webhook is acknowledged."""
+    """Who joined is present, who left is not, and no other attendee is: as soon as the webhook is acknowledged."""
     joins = [call for call in calls if call.kind is Kind.JOINED]
     leaves = [call for call in calls if call.kind is Kind.LEFT]
     ending = min((call.began for call in calls if call.kind is Kind.END and not call.refused), default=float("inf"))
@@ -153,14 +153,14 @@ def connections(calls: list[Call]) -> Iterator[str]:
         if read.ended < ending:
             left = {one for one, state in read.seen.items() if state == "left"}
             if early := left - leaving:
-                yield f"left by nobody: {sorted(early)} at {read}"
+                yield f"left without a webhook: {sorted(early)} at {read}"
 
 
 def archives(calls: list[Call]) -> Iterator[str]:
     """An archive that was started is listed, its status only goes on, and deleted it stays.
 
-    ``deleting`` is what somebody wants. Until it is acknowledged the provider may refuse, and then it was for nothing.
-    Who asks again meanwhile is told that it is under way, which binds no more than the first answer.
+    ``deleting`` is what a caller wants. Until it is acknowledged the provider may refuse, and then it was for nothing.
+    A repeated request meanwhile reports that it is under way, which binds no more than the first answer.
     """
     started = {call.answer: call for call in calls if call.kind is Kind.ARCHIVE_START and call.done}
     deletions = [call for call in calls if call.kind is Kind.ARCHIVE_DELETE]

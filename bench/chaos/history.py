@@ -61,7 +61,7 @@ class Call:
 
     @property
     def refused(self) -> bool:
-        """It was told that nothing was done. After all else but this it may have been done."""
+        """The answer says that nothing was done. After any other answer it may have been done."""
         return 400 <= self.status < 500
 
 

@@ -107,6 +107,8 @@ class LiveKit(Preset, Archiving, HasRoster, Moderation):
         webhook_channels=CHANNELS,
         event_ids=True,
         retry_horizon=timedelta(seconds=30),
+        starts_archives=False,
+        caller_brings_encryption_key=True,
     )
 
 

@@ -7,7 +7,7 @@ parameter comes to be, and :data:`EXAMPLES`, for operations that need more than 
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ import pytest
 from cryptography.fernet import Fernet
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
+from tests.contract.things import EXAMPLES, PATH_VALUES, Example, Things
 from tests.support.databases import DATABASES
 from tests.support.documented_errors import check_errors
 from tests.support.service import Answer, Caller, Service, service_of
@@ -25,10 +26,7 @@ from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.app import create_app
-from videoconf.db.transactions import write
 from videoconf.db.types import db
-from videoconf.jobs.models import Job, JobState
-from videoconf.providers import ArchiveStatus
 from videoconf.settings import Secret, Settings
 
 METHODS = ("get", "put", "post", "patch", "delete")
@@ -120,76 +118,7 @@ def every(operations):
     return pytest.mark.parametrize("operation", operations, ids=str)
 
 
-# --- the things that they act on ------------------------------------------------------------------------------------
-
-
-class Things:
-    """One meeting with all that belongs to it, made as far as a path needs it."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.link = service.api.create()
-
-    def connection(self) -> str:
-        connection = self.service.join(self.link, attendee="ann")
-        self.service.deliver()
-        return connection
-
-    def archive(self) -> str:
-        """One that has been stopped and is complete."""
-        connection = self.connection()
-        self.service.fake.publish(connection)
-        answer = self.service.api("POST", f"/session/{self.link}/archives")
-        assert answer.status == 201, answer
-        archive = str(answer.json["id"])
-        assert self.service.api("POST", f"/archives/{archive}/stop").status == 200
-        self.service.fake.change_archive(archive, ArchiveStatus.AVAILABLE)
-        self.service.deliver()
-        return archive
-
-    def dead_job(self) -> str:
-        """One that gave up, of a kind that no worker knows."""
-        with self.service.app.app_context(), write() as session:
-            job = Job(kind="told", payload={}, state=JobState.DEAD)
-            session.add(job)
-            session.flush()
-            return str(job.id)
-
-
-PATH_VALUES = {
-    "meetingLinkId": lambda things: things.link,
-    "connectionId": Things.connection,
-    "archiveId": Things.archive,
-    "jobId": Things.dead_job,
-    "provider": lambda things: "fake",
-    "channel": lambda things: "session",
-}
-
-TARGET = {"name": "MEMORY", "area": "bucket", "password": "any"}
-
-
-def with_target(things: Things) -> None:
-    assert things.service.api("PUT", "/archives/storage-target", TARGET).status == 200
-
-
-@dataclass(frozen=True)
-class Example:
-    """A good request, and what has to be there beside the ids of its path."""
-
-    body: Any = None
-    prepare: Callable[[Things], Any] = lambda things: None
-    query: str = ""
-
-
-EXAMPLES = {
-    "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
-    "OperationsController.exportPerson": Example(query="attendee=ann"),
-    "OperationsController.erasePerson": Example(query="attendee=ann"),
-    "VideoChatArchiveController.startArchive": Example(prepare=Things.connection),
-    "VideoChatArchiveController.setUploadTarget": Example(TARGET),
-    "VideoChatArchiveController.getUploadTarget": Example(prepare=with_target),
-    "VideoChatArchiveController.deleteUploadTarget": Example(prepare=with_target),
-}
+# --- the service ---------------------------------------------------------------------------------------------------
 
 
 def filled(operation: Operation, things: Things, **replaced: str) -> str:
@@ -213,7 +142,7 @@ def service(request, headers, tmp_path_factory) -> Iterator[Service]:
     else:
         url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
     with pytest.MonkeyPatch.context() as patch:
-        # Downloads from the provider are by URLs that nobody here opens.
+        # Downloads from the provider are by URLs that these tests never open.
         for name, value in {**FAKE_SETTINGS, "VIDEOCONF_FAKE_MEDIA_URL": "http://127.0.0.1:1"}.items():
             patch.setenv(name, value)
         settings = Settings(

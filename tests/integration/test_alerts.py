@@ -49,7 +49,7 @@ def test_what_a_rule_names_exists(rule, scraped):
     labels_of = {sample.name: set(sample.labels) for sample in samples}
     named = set()
     for metric, matchers in SELECTOR.findall(rule["expr"]):
-        assert metric in labels_of, f"there is no metric {metric}"
+        assert metric in labels_of, f"the service lacks the metric {metric}"
         named |= labels_of[metric]
         wanted = MATCHER.findall(matchers)
         assert {label for label, _, _ in wanted} <= labels_of[metric], matchers

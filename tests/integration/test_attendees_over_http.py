@@ -1,6 +1,6 @@
 """Who is at a meeting, over HTTP: people with several tabs who leave and come back, told of in any order, and twice.
 
-What must be shown is worked out here anew, from the webhooks that have arrived so far, whatever their order.
+What must be shown is computed here independently, from the webhooks that have arrived so far, whatever their order.
 """
 
 import json
@@ -29,7 +29,7 @@ def act(service, link):
     yield
     bob = service.join(link, attendee="bob", name="Bob")
     yield
-    nobody = service.fake.join_anonymously(session)
+    anonymous = service.fake.join_anonymously(session)
     yield
     service.fake.publish(tab)
     yield
@@ -39,14 +39,14 @@ def act(service, link):
     yield
     service.fake.join_anonymously(session)
     yield
-    service.fake.leave(nobody)
+    service.fake.leave(anonymous)
     yield
     service.join(link, attendee="bob", name="Bob")
     yield
 
 
 def shown(items: list[dict]) -> list[dict]:
-    """Make a list comparable: times as times, without the duration, which goes on while somebody is there."""
+    """Make a list comparable: times as times, without the duration, which grows while an attendee is present."""
 
     def comparable(value):
         if isinstance(value, dict):

@@ -80,6 +80,7 @@ def test_what_changes_nothing_is_not_told(service, app, clock):
     assert [one.id for one in entries(app)] == before
 
 
+@pytest.mark.needs("the fake", long=True)
 def test_a_create_that_fails_is_not_told(make_app, headers):
     class Failing(FakeProvider):
         def ensure_session(self, request):
@@ -121,4 +122,4 @@ def test_nothing_that_callers_fill_freely_is_in_the_trail(service, app):
     assert [one.action for one in told].count("meeting.edited") == 2
     last = told[-1]
     assert last.before == {"ext_id": "(not recorded)", "ext_metadata": "(not recorded)"}
-    assert last.after == {"ext_id": None, "ext_metadata": None}, "that it was taken off is told"
+    assert last.after == {"ext_id": None, "ext_metadata": None}, "the entry says that it was taken off"

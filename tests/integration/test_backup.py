@@ -29,7 +29,7 @@ def areas():
 
 @pytest.fixture
 def worked(make_app, headers):
-    """A service where somebody has worked; what it says; and a function that asks another the same."""
+    """A service with data; its answers; and a function that asks another the same."""
     service = service_of(make_app(encryption_keys=(KEY,)), headers)
     assert service.api("PUT", "/archives/storage-target", TARGET).status == 200
     links = [service.api.create(extId=f"meeting-{number}") for number in range(3)]

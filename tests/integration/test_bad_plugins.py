@@ -158,7 +158,7 @@ def test_every_bad_plugin_is_tried():
 
 
 class Failing(FakeProvider):
-    """Works until it is told not to; then every method raises."""
+    """Works until switched off; then every method raises."""
 
     failing = None
 
@@ -264,7 +264,7 @@ def available(service):
 
 
 def failed_jobs(app):
-    """Run all jobs but recurring ones, and return what is told of those that failed, by kind."""
+    """Run all jobs but recurring ones, and return the errors of those that failed, by kind."""
     with app.app_context():
         with write() as session:
             session.execute(update(Job).where(Job.key.is_(None), Job.state == "pending").values(due_at=utc_in(-1)))

@@ -40,7 +40,7 @@ SETTINGS = {
 """Secret settings of plugins."""
 
 NOT_SECRET = {"VIDEOCONF_VONAGE_API_KEY": "46123456", "VIDEOCONF_VONAGE_API_URL": "http://127.0.0.1:1"}
-"""What else the plugins need. Nobody listens on port 1: calls to the vendor fail."""
+"""What else the plugins need. No server listens on port 1: calls to the vendor fail."""
 
 TARGETS = [
     ({"name": "MEMORY", "area": "canary"}, {"password": canary("memory")}),
@@ -53,7 +53,7 @@ TARGETS = [
         {"accountKey": base64.b64encode(canary("azure").encode()).decode()},
     ),
 ]
-"""Storage targets by what is not secret and what is. The first works; nobody answers for the others."""
+"""Storage targets by what is not secret and what is. The first works; the others do not answer."""
 
 ENCRYPTION_KEY = Fernet.generate_key().decode()
 JWT_CANARY = canary("bearer tokens")
@@ -221,7 +221,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
     for where, thing in things.items():
         aviary.listen(where, f"{thing!r} {thing!s}")
 
-    for token in tokens:  # those were for the caller, and for nobody else
+    for token in tokens:  # those were for the caller alone
         aviary.add("a meeting token", token)
     assert "SELECT" in caplog.text, "statements are logged too"
     aviary.listen("the log", caplog.text)

@@ -19,7 +19,7 @@ pytestmark = ON_POSTGRESQL
 
 @pytest.fixture
 def url(app, client, headers, database_url):
-    """A database where somebody has worked: nothing is left behind."""
+    """A database with data: nothing is left behind."""
     for _ in range(2):
         assert client.post("/session", headers=headers()).status_code == 200
     assert leaks(database_url, 8, idle_seconds=0) == []
@@ -50,7 +50,7 @@ def test_connections_beyond_the_pools_are_found(url):
     [
         ({"state": "dead"}, "1 jobs are dead"),
         ({}, "1 jobs wait that should be done"),
-        ({"key": "recurs", "lease_until": utc_in(-61)}, "1 jobs are held by nobody"),
+        ({"key": "recurs", "lease_until": utc_in(-61)}, "1 jobs are held without an owner"),
     ],
 )
 def test_jobs_that_are_stuck_are_found(app, url, row, said):

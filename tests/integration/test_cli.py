@@ -1,4 +1,4 @@
-"""``flask videoconf …``: what operators are told, and what scripts can rely on."""
+"""``flask videoconf …``: what operators see, and what scripts can rely on."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Database connections that break while nobody uses them."""
+"""Database connections that break while they are idle."""
 
 import pytest
 from sqlalchemy import event, text

@@ -96,7 +96,7 @@ def test_a_database_without_room_for_connections(make_app, headers, database_url
 
 @on_postgresql
 def test_a_server_that_is_not_there(make_app, headers):
-    away = Secret("postgresql://nobody@127.0.0.1:9/none")
+    away = Secret("postgresql://unknown@127.0.0.1:9/none")
     client = make_app(database_url=away).test_client()
     for answer in (
         client.get("/session", headers=headers()),

@@ -27,6 +27,7 @@ from tests.support.servers import start_gunicorn
 from tests.support.service import ON_SQLITE
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.settings import Settings, declared
+from videoconf_janus.settings import JanusSettings
 from videoconf_vonage.settings import VonageSettings
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,8 @@ def test_waiting_for_a_provider_leaves_threads_and_connections_for_the_rest(guni
 
 
 def test_every_variable_of_the_compose_file_is_a_setting():
-    known = {row.variable for row in [*declared(Settings), *declared(VonageSettings, "VIDEOCONF_VONAGE_")]}
+    plugins = [*declared(VonageSettings, "VIDEOCONF_VONAGE_"), *declared(JanusSettings, "VIDEOCONF_JANUS_")]
+    known = {row.variable for row in [*declared(Settings), *plugins]}
     named = set(re.findall(r"VIDEOCONF_[A-Z_]+", (ROOT / "compose.yaml").read_text()))
     assert named
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
@@ -250,3 +252,12 @@ def test_systemd_takes_the_units(name, tmp_path):
     (tmp_path / name).write_text(unit)
     found = subprocess.run(["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False)
     assert name not in found.stderr, found.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_settings_for_janus(tmp_path):
+    settings = (ROOT / "deploy/janus/janus.conf").read_text().replace("ExecStart=/usr/bin/janus", "ExecStart=/bin/true")
+    (tmp_path / "janus.service").write_text(f"[Unit]\nDescription=Janus\n{settings}")
+    command = ["systemd-analyze", "verify", tmp_path / "janus.service"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "janus.service" not in found.stderr, found.stderr

@@ -31,6 +31,7 @@ def test_an_operation_needs_a_token_with_its_permission_and_no_other(service, me
     assert service.caller_with([permission])(method, path.format(link=link)).status in (200, 204)
 
 
+@pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
 def test_without_authentication_every_operation_answers_as_one_named_actor(make_app, headers, caplog):
     service = service_of(make_app(auth="disabled", development=True), headers)

@@ -1,4 +1,4 @@
-"""Several providers at once: who gets a meeting, what happens when the default fails, and that nobody moves later."""
+"""Several providers at once: who gets a meeting, what happens when the default fails, and no meeting moves later."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -160,7 +160,7 @@ def test_a_provider_that_was_chosen_is_not_replaced(service, standin, asked):
 
 
 def test_one_that_lacks_what_is_asked_for_is_not_asked(make_service, standin):
-    service = make_service(preset="daily")  # records only when it is told to
+    service = make_service(preset="daily")  # records only on request
     standin.faults.add("POST", "/session/create", faults.rate_limited(), faults.rate_limited())
     assert service.api("POST", "/session", {"enableArchiving": True}).problem == (503, "provider_rate_limited")
     assert service.fake.list_sessions() == []

@@ -105,7 +105,7 @@ def test_a_key_belongs_to_its_tenant(app, create):
     first = {tenant: create("k", tenant=tenant).data for tenant in ("a", "b")}
     assert first["a"] != first["b"]
     assert {tenant: create("k", tenant=tenant).data for tenant in first} == first
-    assert create("k", {"extId": "x"}, tenant="c").status_code == 200, "another request is no matter there"
+    assert create("k", {"extId": "x"}, tenant="c").status_code == 200, "another tenant's key is independent"
 
 
 def test_a_key_does_not_stand_for_another_request(app, create):
@@ -280,7 +280,7 @@ def test_a_lease_that_was_lost_is_not_renewed(app):
     with app.app_context(), write() as session:
         first = idempotency.claim(session, "t", "k", "request")
         session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
-        assert idempotency.renew(session, first), "nobody else took it"
+        assert idempotency.renew(session, first), "no other request took it"
         with pytest.raises(IdempotencyInProgress):
             idempotency.claim(session, "t", "k", "request")
         session.execute(update(IdempotencyKey).values(lease_until=utc_in(-1)))
@@ -398,7 +398,7 @@ def test_crashes_at_any_statement_leave_one_meeting_per_key(app, service, header
     for key, given in answers.items():
         told = {data for status, data in given if status == 200}
         assert told == {json.dumps(links[key]).encode()}
-    assert set(asked) <= set(links.values()), "the provider was asked for a meeting that is nobody's"
+    assert set(asked) <= set(links.values()), "the provider was asked for a meeting without a caller"
     with app.app_context(), read() as session:
         created = "SELECT count(*) FROM audit_entry WHERE action = 'meeting.created'"
         assert session.execute(text(created)).scalar_one() == len(keys)

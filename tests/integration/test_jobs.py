@@ -320,7 +320,7 @@ def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
     del service.provider.behaviour
     with app.app_context():
         assert services(app).jobs.retry(job.id) is True
-        assert services(app).jobs.retry(job.id) is False, "it is no longer dead"
+        assert services(app).jobs.retry(job.id) is False, "it is not dead any more"
     assert (only_job(app).attempts, only_job(app).finished_on) == (0, None)
     assert run_due(app) == 1
     assert only_job(app).state == "done"

@@ -1,4 +1,4 @@
-"""``make run``, as somebody types it who has just got the source: it serves, the printed line works, Ctrl-C ends it."""
+"""``make run``, as a newcomer types it: it serves, the printed line works, Ctrl-C ends it."""
 
 import os
 import re

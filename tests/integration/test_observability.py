@@ -229,7 +229,7 @@ def test_a_tenant_that_asks_too_often_is_told_to_wait_and_others_are_not(make_ap
     assert statuses == [200, 200, 200, 429]
     refused = client.get("/session", headers=headers(tenant="a"))
     assert refused.json["code"] == "rate_limited"
-    # Of the minute's rest, rounded up to whole seconds, at most half as much again.
+    # The rest of the minute, rounded up to whole seconds, at most half as much again.
     assert 1 <= int(refused.headers["Retry-After"]) <= 1.5 * 61 + 1
     assert client.get("/session", headers=headers(tenant="b")).status_code == 200
     assert client.get("/healthz").status_code == 200

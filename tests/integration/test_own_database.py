@@ -49,7 +49,7 @@ def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgre
     with psycopg.connect(databases.url(again)) as connection:
         assert connection.execute(OID).fetchone() == oid
         assert connection.execute("SELECT count(*) FROM audit_entry").fetchone() == (0,)
-        assert connection.execute(f"{FILL.format(1)} RETURNING id").fetchone() == (1,), "ids begin anew"
+        assert connection.execute(f"{FILL.format(1)} RETURNING id").fetchone() == (1,), "ids begin at 1 again"
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

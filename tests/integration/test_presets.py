@@ -68,8 +68,8 @@ OPERATIONS = {
     "stop an archive": (Capability.ARCHIVING, "POST", "/archives/{recorded}/stop", None),
     "delete an archive": (Capability.ARCHIVING, "DELETE", "/archives/{ready}", None),
     "read an archive": (Capability.ARCHIVE_DOWNLOADS, "GET", "/archives/{ready}/download", None),
-    "remove somebody": (Capability.MODERATION, "DELETE", "/session/{link}/attendees/{connection}", None),
-    "mute somebody": (Capability.MODERATION, "POST", "/session/{link}/attendees/{connection}/mute", None),
+    "remove an attendee": (Capability.MODERATION, "DELETE", "/session/{link}/attendees/{connection}", None),
+    "mute an attendee": (Capability.MODERATION, "POST", "/session/{link}/attendees/{connection}/mute", None),
     "mute everybody": (Capability.MODERATION, "POST", "/session/{link}/mute", None),
     "let a publisher in": (Role.PUBLISHER, "POST", "/session/{link}/token", {"role": "publisher"}),
     "let a subscriber in": (Role.SUBSCRIBER, "POST", "/session/{link}/token", {"role": "subscriber"}),
@@ -79,7 +79,7 @@ OPERATIONS = {
 
 @pytest.fixture
 def known(service):
-    """A meeting with somebody in it, and two archives of which webhooks have told."""
+    """A meeting with a participant, and two archives that webhooks reported."""
     link = service.api.create()
     connection = service.join(link)
     service.deliver()
@@ -104,7 +104,7 @@ def test_what_is_missing_is_refused_before_anything_happens(app, service, can, k
     before = rows(app), service.fake.list_events()
     answer = service.api(method, path.format(**known), body)
     if has_it:
-        assert answer.status < 300 or answer.problem[0] in (404, 409), "there is no such archive at the vendor"
+        assert answer.status < 300 or answer.problem[0] in (404, 409), "the vendor has no such archive"
         return
     assert answer.problem == (422, "capability_unsupported")
     assert answer.json.get("errors", {}).keys() <= {"role", *(body or ())}, "it names what was asked for"
@@ -115,7 +115,7 @@ def test_what_is_missing_is_refused_before_anything_happens(app, service, can, k
 def test_every_capability_is_tried_or_says_why_not():
     tried = {asked for asked, *_ in OPERATIONS.values()}
     quiet = {
-        Capability.ROSTER,  # nobody asks for it: a job does, below
+        Capability.ROSTER,  # no request asks for it: a job does, below
         Capability.ATTENDEE_NAMES,  # what is not carried is not shown, below
         Capability.STORES_ARCHIVES,  # without it the service copies the archives
     }

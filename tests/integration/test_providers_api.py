@@ -53,7 +53,7 @@ def test_the_order_is_that_of_the_settings(make_app, headers, monkeypatch):
 def test_the_state_is_that_of_the_clients_that_the_provider_was_given(make_app, headers):
     class Calling(FakeProvider):
         def ensure_session(self, request):
-            # Nobody listens on port 1 of this machine.
+            # No server listens on port 1 of this machine.
             client = self.context.http(self.account)
             assert client is self.context.http(self.account), "one account has one breaker"
             client.request("POST", "http://127.0.0.1:1/", operation="session.create", idempotent=False)

@@ -83,7 +83,7 @@ def test_one_webhook_that_comes_twelve_times_at_once_counts_once(service):
 
 
 class Signalling(FakeProvider):
-    """Lets somebody join as soon as the room exists, while the answer is still on its way to the service."""
+    """Joins as soon as the room exists, while the answer is still on its way to the service."""
 
     def ensure_session(self, request: SessionRequest):
         ref = super().ensure_session(request)

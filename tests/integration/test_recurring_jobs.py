@@ -129,6 +129,7 @@ def test_what_recurs_in_a_service(app):
             "complete_creations",
             "expire_archives",
             "prune_inbox",
+            "record_meetings",
             "prune_jobs",
             "reap_idempotency_keys",
             "reconcile_archives",

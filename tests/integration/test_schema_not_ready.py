@@ -1,4 +1,4 @@
-"""``db upgrade`` was forgotten: callers are told to come again, and the log says once what is to be done."""
+"""``db upgrade`` was forgotten: callers get Retry-After, and the log says once what is to be done."""
 
 from itertools import count
 from threading import Event

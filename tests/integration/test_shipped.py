@@ -1,4 +1,4 @@
-"""What is shipped works by itself: the wheel serves alone, and somebody else's provider is written for it by the guide.
+"""What is shipped works by itself: the wheel serves alone, and a third party's provider is written by the guide.
 
 All of it outside the tree, in a fresh environment with the built wheel, as whoever has nothing else would do it. The
 provider is begun with the template, written by the guide, built, installed, and serves meetings.

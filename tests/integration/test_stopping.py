@@ -1,4 +1,4 @@
-"""Stopping and dying: what was accepted is finished, and what was cut off is taken up by somebody else."""
+"""Stopping and dying: what was accepted is finished, and what was cut off is continued by another worker."""
 
 import os
 import signal

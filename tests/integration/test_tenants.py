@@ -14,8 +14,8 @@ ON_A_MEETING = [
     ("GET", "/attendees", None),
     ("GET", "/attendees?active=true", None),
     ("GET", "/attendance", None),
-    ("DELETE", "/attendees/somebody", None),
-    ("POST", "/attendees/somebody/mute", None),
+    ("DELETE", "/attendees/someone", None),
+    ("POST", "/attendees/someone/mute", None),
     ("POST", "/mute", None),
     ("POST", "/archives", None),
     ("PATCH", "/end", None),
@@ -48,7 +48,7 @@ def test_another_tenants_meeting_answers_exactly_what_an_unknown_one_answers(ser
 def test_every_operation_on_a_meeting_is_tried(app):
     base = "/session/<string:meeting_link_id>"
     served = {
-        (method, re.sub("<.*?>", "somebody", rule.rule.removeprefix(base)))
+        (method, re.sub("<.*?>", "someone", rule.rule.removeprefix(base)))
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith(base)
         for method in rule.methods - {"HEAD", "OPTIONS"}

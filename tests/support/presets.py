@@ -1,15 +1,19 @@
-"""The API's tests on the fake in the shape of each vendor.
+"""The API's tests on the fake in the shape of each vendor, and on a real Janus where it is installed.
 
 A test says what it needs of a provider by ``@pytest.mark.needs(…)`` and runs on each preset that has it, besides on the
 fake that can do everything. What is missing on the others has tests of its own: the documented error, and nothing done.
 In ``make test-long`` the tests of :data:`SUITE` that need nothing in particular run on every preset too. Databases do
-not matter for any of it, so presets have SQLite.
+not matter for any of it, so presets have SQLite. A test that looks behind the fake's API needs "the fake".
 """
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+
+from tests.support.settings import JANUS
 
 SUITE = (
     "archives",
@@ -26,6 +30,15 @@ SUITE = (
 """Folders and modules of tests/integration that test the API, which works on every preset."""
 
 NO_PRESET = pytest.param("", id=pytest.HIDDEN_PARAM)
+ON_JANUS = (
+    "meetings",
+    "test_audit_api",
+    "test_audit_rows",
+    "test_every_operation",
+    "test_idempotency",
+    "test_tenants",
+)
+"""Those of the suite that run on a real Janus too. The others are about archives, or make up webhooks of the fake."""
 JOINED_BY_URL = frozenset({"bbb"})
 
 
@@ -45,10 +58,14 @@ def shapes() -> Iterator[Shape]:
     for name, preset in PRESETS.items():
         can = preset.can
         has = {*can.features, *can.roles, can.session_creation}
-        has.add(f"data of {can.max_data_characters}")
+        has |= {"the fake", f"data of {can.max_data_characters}"}
         if name not in JOINED_BY_URL:
             has.add("join tokens")
         yield Shape(name, frozenset(has))
+    if shutil.which("janus"):
+        from videoconf_janus.provider import CAPABILITIES as can
+
+        yield Shape(JANUS, frozenset({*can.features, *can.roles, can.session_creation}))
 
 
 def words() -> frozenset[str]:
@@ -64,6 +81,20 @@ def preset(request: pytest.FixtureRequest) -> str:
     return getattr(request, "param", "")
 
 
+@pytest.fixture(scope="session")
+def janus_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a running Janus, for all tests of the API that have it as their provider."""
+    from tests.plugins.janus.control import JanusBackend
+    from tests.plugins.janus.events import EventSink
+    from tests.plugins.janus.server import JanusServer
+
+    with EventSink() as sink:
+        server = JanusServer(tmp_path_factory.mktemp("janus") / "etc", event_url=sink.url)
+        server.start()
+        yield JanusBackend(server, sink)
+        server.close()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     explained = "needs(*names, long=False): what a provider must have; run on each preset that has it (in the long run)"
     config.addinivalue_line("markers", explained)
@@ -74,18 +105,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "preset" not in metafunc.fixturenames:
         return
     mark = metafunc.definition.get_closest_marker("needs")  # a test's own, or else its module's
-    if mark is None and not _is_in_suite(metafunc.module.__name__):
+    module = metafunc.module.__name__
+    if mark is None and not _is_in(SUITE, module):
         return
     needed = set() if mark is None else set(mark.args)
     if unknown := needed - words():
         raise pytest.UsageError(f"{metafunc.definition.nodeid} needs {sorted(unknown)}, which no provider could have")
     when = [pytest.mark.long] if mark is None or mark.kwargs.get("long") else []
-    found = [pytest.param(shape.name, marks=when, id=shape.name) for shape in shapes() if needed <= shape.has]
+    able = [shape for shape in shapes() if needed <= shape.has and (shape.name != JANUS or _is_in(ON_JANUS, module))]
+    found = [pytest.param(shape.name, marks=when, id=shape.name) for shape in able]
     metafunc.parametrize("preset", [NO_PRESET, *found], indirect=True)
 
 
-def _is_in_suite(module: str) -> bool:
-    return module.startswith(tuple(f"tests.integration.{name}" for name in SUITE))
+def _is_in(part: Sequence[str], module: str) -> bool:
+    return module.startswith(tuple(f"tests.integration.{name}" for name in part))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ import urllib3
 from pluggy import PluginManager
 from sqlalchemy import func, select
 
-from tests.support.settings import FAKE_SETTINGS
+from tests.support.settings import FAKE_SETTINGS, JANUS
 from videoconf import hookimpl
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -190,7 +190,9 @@ class Service:
 
     def deliver(self) -> None:
         """Post what waits, each to its channel; all of it must be taken."""
-        result = self.fake.deliver(lambda delivery: self.post(delivery, f"/webhooks/fake/{delivery.channel}").status)
+        result = self.fake.deliver(
+            lambda delivery: self.post(delivery, f"/webhooks/{self.provider.key}/{delivery.channel}").status
+        )
         assert result.waiting == 0, result
 
 
@@ -206,7 +208,10 @@ def now_text(**later: float) -> str:
 
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
-    """Give the service that an application of this process is, and the fake provider in its memory."""
+    """Give the service that an application of this process is, and the fake provider in its memory, or Janus."""
+    if (janus := app.extensions.get("tests.janus")) is not None:
+        provider = Scripted(services(app).providers.get(JANUS))
+        return Service(in_process(app), janus.control(app, provider), provider, headers)
     provider = Scripted(services(app).providers.get("fake"))
     assert isinstance(provider, FakeVendor)
     service = Service(in_process(app), FakeControl(provider.real), provider, headers)

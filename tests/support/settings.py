@@ -1,6 +1,8 @@
 """The settings that the tests run the service with, and the permissions that there are."""
 
 JWT_SECRET = "tests-sign-bearer-tokens-with-this-secret"
+JANUS = "janus"
+"""In place of a preset of the fake: a real Janus."""
 FAKE_SETTINGS = {
     "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
     "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",

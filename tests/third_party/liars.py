@@ -140,7 +140,7 @@ class ForgetsWhenTokensExpire(Honest):
 @liar("P12")
 class TakesAllForOne(Honest):
     def issue_token(self, session, request):
-        return super().issue_token(session, replace(request, attendee="somebody"))
+        return super().issue_token(session, replace(request, attendee="someone"))
 
 
 @liar("P13")
@@ -410,3 +410,9 @@ class ShrugsAtGarbage(Honest):
 class ShakesEveryHand(Honest):
     def answer_handshake(self, request):
         return WebhookReply(200, b"hello")
+
+
+@liar("W13")
+class StoresLessThanItHeard(Honest):
+    def storable_body(self, request):
+        return request.body.replace(b'"type":', b'"type": "other", "was":')

@@ -85,7 +85,7 @@ class CallsByItself(AcmeProvider):
 
 @liar("P23")
 class RepeatsCreates(AcmeProvider):
-    """Says that a create makes a second room, and repeats it all the same."""
+    """Says that a create makes a second room, and repeats it anyway."""
 
     @property
     def capabilities(self):

@@ -70,7 +70,7 @@ def test_an_honest_history_passes():
         [call(Kind.EDIT, 40, 204, "a", meeting="n", lasts=5), read(42, "", meeting="n", tenant="globex")],
         [call(Kind.EDIT, 40, 204, "a", meeting="n", lasts=5), read(42, "a", meeting="n", tenant="globex")],
         [call(Kind.END, 40, 204, meeting="n", lasts=5), call(Kind.TOKEN, 42, 200, meeting="n")],
-        # What somebody wants to delete, and the provider does not yet.
+        # What a caller wants to delete, and the provider does not yet.
         [
             call(Kind.ARCHIVE_START, 40, 201, meeting="n", answer="b"),
             call(Kind.ARCHIVE_DELETE, 42, 409, "b", meeting="n"),
@@ -110,18 +110,18 @@ def test_what_may_happen_is_let_through(more):
         (call(Kind.EDIT, 40, 204, "three"), "after the end"),
         (read(40, "two"), "acknowledged end is lost"),
         (read(40, "two", "13:00"), "several times"),
-        (read(27, "two", "12:00"), "ended by nobody"),
+        (read(27, "two", "12:00"), "ended without a request"),
         # edits
         (read(40, "one", "12:00"), "a stale read"),
         (read(40, "", "12:00"), "an acknowledged edit is lost"),
-        (read(40, "three", "12:00"), "nobody wrote"),
-        (read(8, "two"), "nobody wrote"),
+        (read(40, "three", "12:00"), "no request wrote"),
+        (read(8, "two"), "no request wrote"),
         # connections
         (call(Kind.ATTENDEES, 40, 200, c2="left"), "an acknowledged webhook is lost: ['c1']"),
         (call(Kind.ATTENDEES, 5.5, 200, c1="there"), "an acknowledged webhook is lost: ['c2']"),
         (call(Kind.ATTENDEES, 40, 200, c1="left", c2="left", c9="there"), "invented connections: ['c9']"),
         (call(Kind.ATTENDEES, 9, 200, c1="there", c2="there"), "an acknowledged leave is lost: ['c1']"),
-        (call(Kind.ATTENDEES, 9, 200, c1="left", c2="left"), "left by nobody: ['c2']"),
+        (call(Kind.ATTENDEES, 9, 200, c1="left", c2="left"), "left without a webhook: ['c2']"),
         (call(Kind.JOINED, 40, 204, "c3"), None),
         # archives
         (call(Kind.ARCHIVES, 23.2, 200), "an archive is lost: a1"),

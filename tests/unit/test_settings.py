@@ -225,13 +225,18 @@ def test_a_misspelt_variable_is_found_and_a_file_variant_is_not_one(monkeypatch)
 
 def test_serving_is_refused_with_every_fault_at_once(monkeypatch, fake_settings):
     monkeypatch.delenv("VIDEOCONF_FAKE_TOKEN_SECRET")
-    monkeypatch.setenv("VIDEOCONF_PROVIDERS", "fake,nobody")
+    monkeypatch.setenv("VIDEOCONF_PROVIDERS", "fake,unknown")
     monkeypatch.setenv("VIDEOCONF_JWT_SECRET", "misspelt")
     monkeypatch.setenv("VIDEOCONF_LOG_LEVEL", "loud")
     with pytest.raises(ConfigurationError) as raised:
         create_app()
     told = "\n".join(raised.value.faults)
-    expected = "VIDEOCONF_JWT_SECRET is not a setting", "VIDEOCONF_JWT_SECRETS", "VIDEOCONF_FAKE_TOKEN_SECRET", "nobody"
+    expected = (
+        "VIDEOCONF_JWT_SECRET is not a setting",
+        "VIDEOCONF_JWT_SECRETS",
+        "VIDEOCONF_FAKE_TOKEN_SECRET",
+        "unknown",
+    )
     assert "VIDEOCONF_LOG_LEVEL" in told
     for part in expected:
         assert part in told

@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(command: list[str], settings: dict[str, str], standin: VonageStandin) -> int:
     print(f"# A stand-in for Vonage Video serves at {standin.url}. {standin.url}/standin/state shows what is there.")
-    print("# Its people act by HTTP. With the token of POST /session/{id}/token, somebody joins:")
+    print("# Its people act by HTTP. Join with the token of POST /session/{id}/token:")
     print(f'#   curl -sS {standin.url}/standin/connect -d \'{{"token": "…"}}\'')
     if command:
         sys.stdout.flush()

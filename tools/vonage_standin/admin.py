@@ -1,6 +1,6 @@
 """The hand of whoever runs the stand-in by itself: people, archives, time and faults over HTTP, under ``/standin``.
 
-It is no part of the vendor's API and asks for no credentials. Bodies and answers are JSON objects::
+It is not part of the vendor's API and asks for no credentials. Bodies and answers are JSON objects::
 
     POST /standin/connect     {"token": …}                              -> connectionId, sessionId
     POST /standin/disconnect  {"connectionId": …, "reason": …}

@@ -204,11 +204,11 @@ class Api:
     def _lay_out_streams(self, request: Request, session: Session) -> Answer:
         items = self._json(request).get("items")
         if not isinstance(items, list):
-            raise Refused(400, "items is no list")
+            raise Refused(400, "items is not a list")
         for item in items:
             classes = item.get("layoutClassList") if isinstance(item, dict) else None
             if not isinstance(classes, list):
-                raise Refused(400, "layoutClassList is no list")
+                raise Refused(400, "layoutClassList is not a list")
             self.world.get_stream(session, str(item.get("id"))).layout_classes = classes
         return self._list_streams(request, session)
 

@@ -26,7 +26,7 @@ Outcome = Literal["ready", "failed", "upload_failed"]
 
 # Vonage guide: archiving.
 ALONE_SECONDS = 60
-"""All clients gone, or nobody ever published: the archive stops after this."""
+"""All clients gone, or no stream ever: the archive stops after this."""
 PAUSED_SECONDS = 60 * 60
 RECORDED_SECONDS = 4 * 3600
 LASTING_SECONDS = 12 * 3600
@@ -192,10 +192,10 @@ class Archives:
                 self._turn(archive, "started")
                 self._run(archive)
             elif archive.status == "started":
-                archive.changes += 1  # somebody publishes: it no longer stops for want of it
+                archive.changes += 1  # a stream exists: the archive does not stop for lack of one
 
     def on_silence(self, session: Session) -> None:
-        """Nobody publishes: pause."""
+        """No stream: pause."""
         for archive in self._of(session):
             if archive.status == "started":
                 self._hold(archive)
@@ -203,7 +203,7 @@ class Archives:
                 self._later(archive, PAUSED_SECONDS, partial(self._stop, archive, "session ended"))
 
     def on_emptied(self, session: Session) -> None:
-        """Nobody is there: pause, and stop after a minute."""
+        """No connection: pause, and stop after a minute."""
         self.on_silence(session)
         for archive in self._of(session):
             if archive.status == "paused":

@@ -1,7 +1,7 @@
 """Who may call: the JWT of a server request and the token of a client, both really verified.
 
 The OpenTok environment refuses with 403 and never 401; its messages are those that people reported. The unified one
-answers with a problem document (RFC 7807) of the API gateway: 401, or 403 for somebody else's application.
+answers with a problem document (RFC 7807) of the API gateway: 401, or 403 for another customer's application.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Credentials:
         if environment == "opentok":
             self.account = "47123456"
             self.secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"
-            """Of the length of a real one."""
+            """As long as a real one."""
             self._verifying_key: Any = self.secret
         else:
             self.account = "78d335fa-323d-0114-9c3d-d6f0d48968cf"

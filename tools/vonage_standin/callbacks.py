@@ -68,7 +68,7 @@ class Callback:
     number: int
     attempts: int = 0
     statuses: list[int] = field(default_factory=list)
-    """What the attempts were answered; 0: nobody answered."""
+    """The statuses of the attempts; 0: no answer."""
     state: Literal["waiting", "held", "delivered", "abandoned"] = "waiting"
     signature: str | None = None
 
@@ -130,7 +130,7 @@ class Callbacks:
 
         :param shuffle: in an order of this generator's (no order is documented).
         :param times: each so many times, as when an answer was lost on its way back.
-        :param post: takes URL, body, headers and time-out; returns the status, or 0 where nobody answers.
+        :param post: takes URL, body, headers and time-out; returns the status, or 0 without an answer.
         """
         callbacks = self.due()
         if shuffle is not None:
@@ -149,7 +149,7 @@ class Callbacks:
         headers = {"Content-Type": "application/json"}
         secret = self.registered[callback.name].secret
         if secret is not None:
-            if callback.signature is None or self._switches.retries_are_signed_anew:
+            if callback.signature is None or self._switches.retries_are_signed_again:
                 callback.signature = self._sign(callback, body.encode(), secret)
             headers["Authorization"] = f"Bearer {callback.signature}"
         return body.encode(), headers
@@ -205,7 +205,7 @@ class Callbacks:
 
 
 def post_over_http(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> int:
-    """Post once, following nothing; return the status, or 0 where nobody answers in time."""
+    """Post once, following nothing; return the status, or 0 without an answer in time."""
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection

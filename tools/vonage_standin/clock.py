@@ -12,7 +12,7 @@ from collections.abc import Callable
 class Clock:
     """Seconds since the epoch. Stands still until it is moved, unless it runs. Thread-safe.
 
-    :param running: go on with real time besides being moved; somebody must then call :meth:`run_due` now and again.
+    :param running: go on with real time besides being moved; the caller then calls :meth:`run_due` now and then.
     """
 
     def __init__(self, start: float | None = None, *, running: bool = False) -> None:

@@ -77,8 +77,8 @@ class VonageStandin:
     def connect(self, token: str) -> Connection:
         """Join with a client token, which is verified as the vendor does.
 
-        :raises Unauthorized: it lets nobody in.
-        :raises Refused: there is no such session.
+        :raises Unauthorized: the token is invalid.
+        :raises Refused: the session does not exist.
         """
         claims = self.credentials.read_client_token(token)
         with self.lock:

@@ -11,7 +11,7 @@ class Switches:
     """Each may be set at any time and holds from the next request or callback on."""
 
     no_clients_status: Literal[404, 400] = 404
-    """Start of an archive with nobody connected: 404 in recordings of 2023 on, 400 in the older guide and in issues of
+    """Start of an archive without a connection: 404 in recordings of 2023 on, 400 in the older guide and in issues of
     the Ruby and PHP SDKs."""
 
     storage_get_status: Literal[405, 404, 200] = 405
@@ -81,5 +81,5 @@ class Switches:
     payload_hash_covers: Literal["raw", "compact"] = "raw"
     """``payload_hash``: of the bytes sent, or of the JSON without whitespace."""
 
-    retries_are_signed_anew: bool = True
+    retries_are_signed_again: bool = True
     """Whether a retry gets a fresh ``iat`` and ``jti``, or the first attempt's header again."""

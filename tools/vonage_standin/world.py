@@ -100,13 +100,13 @@ class World:
         return session
 
     def get_session(self, session_id: str) -> Session:
-        """Return a session; refuse an unknown one with 404, and with 400 what is no session id at all."""
+        """Return a session; refuse an unknown one with 404, and with 400 a malformed session id."""
         if session_id in self.sessions:
             return self.sessions[session_id]
         raise Refused(*((404, "Session not found") if SESSION_ID.fullmatch(session_id) else (400, "Invalid sessionId")))
 
     def get_connection(self, connection_id: str) -> Connection:
-        """Return somebody who is connected, whatever the session, or refuse with 404."""
+        """Return a connection, whatever the session, or refuse with 404."""
         for session in self.sessions.values():
             if connection_id in session.connections:
                 return session.connections[connection_id]
@@ -184,7 +184,7 @@ class World:
 
         :param reason: ``serverRotation`` (Vonage guide: session migration), ``forceDisconnected`` (Vonage guide:
             service disruption callbacks).
-        :param silently: the session's end is told, but not that of its connections (own choice: nothing promises it).
+        :param silently: only the end of the session has a callback (own choice: nothing promises it).
         """
         for connection in list(session.connections.values()):
             self._remove(connection, "forceDisconnected", silently=silently)

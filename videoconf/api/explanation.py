@@ -37,7 +37,7 @@ class ConnectionExplanationSchema(Schema):
     left = UtcTime(allow_none=True, metadata=documented("Null while connected."))
     law = fields.Enum(Law, by_value=True, metadata=documented("The law that decided."))
     evidence = fields.List(fields.String(), metadata=documented("Everything that is known, a sentence each."))
-    decision = fields.String(metadata=documented("The law in words, and why the laws before it did not apply."))
+    decision = fields.String(metadata=documented("The law in words, and why no earlier one applied."))
     result = fields.String(metadata=documented("What the connection shows as, in words."))
 
 

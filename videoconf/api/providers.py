@@ -33,8 +33,18 @@ class CapabilitiesSchema(Schema):
     webhook_channels = fields.List(fields.String(), metadata=documented("Webhooks to register."))
     event_ids = fields.Boolean(metadata=documented("Webhooks carry ids of the provider's own."))
     retry_horizon_seconds = fields.Integer(metadata=documented("How long a webhook that was not taken is repeated."))
+    repeats_refused_webhooks = fields.Boolean(
+        metadata=documented("A webhook answered with an error status is repeated, not only one without an answer.")
+    )
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
+    starts_archives = fields.Boolean(
+        metadata=documented("With `automatic_archiving`: the provider starts the archives, and not this service.")
+    )
+    deletes_archives = fields.Boolean(metadata=documented("The provider deletes its own copies of archives."))
+    caller_brings_encryption_key = fields.Boolean(
+        metadata=documented("Whoever encrypts a meeting end to end must give its clients the key.")
+    )
 
 
 class ProviderStateSchema(Schema):
@@ -126,6 +136,9 @@ def _facts(can: Capabilities) -> dict[str, Any]:
         "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
         "storageScope": can.storage_scope,
         "storageKinds": sorted(can.storage_kinds),
+        "startsArchives": can.starts_archives,
+        "deletesArchives": can.deletes_archives,
+        "callerBringsEncryptionKey": can.caller_brings_encryption_key,
     }
 
 

@@ -36,7 +36,7 @@ class WebhookEventSchema(Schema):
     """One event of a webhook, or one refused webhook. Never a body."""
 
     id = fields.Integer(allow_none=True, metadata=documented("For `videoconf webhooks show`; null: refused."))
-    provider = fields.String(metadata=documented("The provider.", "vonage"))
+    provider = fields.String(metadata=documented("The key of the provider."))
     channel = fields.String(metadata=documented("Which of the provider's webhooks.", "session"))
     kind = fields.String(allow_none=True, metadata=documented("What the event reports; null: refused.", "joined"))
     status = fields.String(

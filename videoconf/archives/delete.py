@@ -139,8 +139,9 @@ class Deletion:
             archive = session.execute(statement.options(joinedload(Archive.meeting))).scalar_one_or_none()
         if archive is None:
             return
+        provider = self._providers.get_archiving(archive.provider, archive.account)
         try:
-            self._providers.get_archiving(archive.provider, archive.account).delete_archive(archive.archive_id)
+            provider.delete_archive(archive.archive_id)
         except ProviderResourceNotFound:
             pass
         except ProviderConflict:
@@ -157,7 +158,8 @@ class Deletion:
             ).one_or_none()
             if finished is not None:
                 copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
-                gone = {"provider": "gone", "storageTarget": copy}
+                at_provider = "gone" if provider.capabilities.deletes_archives else "not deletable"
+                gone = {"provider": at_provider, "storageTarget": copy}
                 actor = Caller(archive.deleted_by or f"provider:{archive.provider}", archive.tenant)
                 link = archive.meeting.meeting_link
                 record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)

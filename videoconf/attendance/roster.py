@@ -14,13 +14,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, literal, not_, select, type_coerce, union, update
+from sqlalchemy import ColumnElement, and_, false, literal, not_, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.merge import see
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.presence import NO_LEAVE_STANDS, c, has_left
-from videoconf.db.functions import greatest, utc_now
+from videoconf.db.functions import greatest, utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ProviderError
@@ -43,16 +43,32 @@ MEETINGS_PER_RUN = 500
 RUN_SECONDS = 15.0
 """How long one run may take, less than a server that stops waits for its jobs; the next goes on with those left."""
 
+LEAST_PERIOD_SECONDS = 30.0
+"""How often a provider is asked at most, however soon it gives up a webhook."""
+
 _ROWS: Any = AttendeeConnection.__table__
 _MEETINGS: Any = Meeting.__table__
 _CLOSED_AT = type_coerce(greatest(Meeting.closed_at, Meeting.end_time), UTCDateTime())
 
 
 class RosterReconciler:
-    """The recurring job. Idempotent, but a second run at once would count one list as two."""
+    """The recurring job. Idempotent, but a second run at once would count one list as two.
+
+    A provider is asked as often as the setting says, and more often where it soon gives up repeating a webhook: what it
+    gave up is found by its list alone.
+    """
 
     def __init__(self, providers: Providers, settings: Settings, clock: Clock) -> None:
         self._providers = providers
+        self._periods = {
+            provider.key: min(
+                float(settings.roster_seconds),
+                max(provider.capabilities.retry_horizon.total_seconds(), LEAST_PERIOD_SECONDS),
+            )
+            for provider in providers.with_capability(Capability.ROSTER)
+        }
+        self.period_seconds = min(self._periods.values(), default=float(settings.roster_seconds))
+        """How often this is to be run."""
         self._cap = timedelta(hours=settings.connection_cap_hours)
         self._clock = clock
 
@@ -74,7 +90,6 @@ class RosterReconciler:
 
     def _due(self) -> list[Any]:
         """Return meetings with participants, and those that began lately: their first join may be lost."""
-        keys = [provider.key for provider in self._providers.with_capability(Capability.ROSTER)]
         silent_since = self._clock() - self._cap
         somebody_there = (
             select(c.meeting_id)
@@ -86,7 +101,7 @@ class RosterReconciler:
             select(Meeting.id, Meeting.provider, Meeting.account, Meeting.session_id, _CLOSED_AT.label("closed_at"))
             .where(
                 Meeting.id.in_(union(somebody_there, begun)),
-                Meeting.provider.in_(keys),
+                or_(false(), *map(self._is_due, self._periods)),
                 Meeting.session_id.is_not(None),
             )
             .order_by(Meeting.roster_on.asc().nulls_first(), Meeting.id)
@@ -94,6 +109,14 @@ class RosterReconciler:
         )
         with read() as session:
             return list(session.execute(due).all())
+
+    def _is_due(self, key: str) -> ColumnElement[bool]:
+        """Return the condition for meetings of a provider whose turn it is in this run."""
+        of_provider = Meeting.provider == key
+        if self._periods[key] <= self.period_seconds:
+            return of_provider
+        latest = utc_in(-(self._periods[key] - self.period_seconds / 2))  # runs are not exactly on time
+        return and_(of_provider, or_(Meeting.roster_on.is_(None), Meeting.roster_on <= latest))
 
     def _reconcile(self, meeting: Any) -> None:
         self._note_asked(meeting.id)  # first: one that cannot be asked must not be the first in every run

@@ -94,7 +94,7 @@ class Joining:
             raise MeetingNotFound
         self._check_open(meeting)
         provider = self._providers.get(meeting.provider)
-        request = self._token_request(provider, wish)
+        request = self._token_request(provider, wish, meeting)
         ref = self._session_of(caller, provider, meeting)
         join = provider.issue_token(ref, request)
         if meeting.start_time is None:
@@ -109,7 +109,7 @@ class Joining:
             if self._clock() < opens:
                 raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
 
-    def _token_request(self, provider: ProviderPort, wish: TokenWish) -> TokenRequest:
+    def _token_request(self, provider: ProviderPort, wish: TokenWish, meeting: Any) -> TokenRequest:
         can = provider.capabilities
         if wish.role not in can.roles:
             raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(can.roles))}."]})
@@ -125,7 +125,8 @@ class Joining:
         if len(wish.data or "") > can.max_data_characters:
             raise ValidationFailed(errors={"data": [f"Must not be longer than {can.max_data_characters} characters."]})
         # With data alone the data names the person, as integrators of this API expect.
-        return TokenRequest(wish.role, expires_at, wish.attendee or wish.data, wish.name, wish.data)
+        attendee, encrypted = wish.attendee or wish.data, meeting.end_to_end_encryption
+        return TokenRequest(wish.role, expires_at, attendee, wish.name, wish.data, encrypted, meeting.provider_options)
 
     def _session_of(self, caller: Caller, provider: ProviderPort, meeting: Any) -> SessionRef:
         """Return the meeting's session; make it now where the provider's rooms exist just in time."""

@@ -45,10 +45,8 @@ class Moderation:
         meeting, moderator = self._find_moderator(caller, link, connection_id)
         if meeting.session_id is None:
             return  # the room is made with the first token, and none was issued yet
-        streams: dict[str, list[str]] = {}
-        if connection_id is not None:
-            with read() as session:
-                streams = find_streams(session, meeting.id)
+        with read() as session:
+            streams = find_streams(session, meeting.id)
         action = "meeting.muted" if connection_id is None else "attendee.muted"
         with self._recorded(caller, link, action, connection_id):
             moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams)

@@ -19,7 +19,8 @@ from videoconf.providers.capabilities import (
     WebhookAuthentication,
 )
 from videoconf.providers.deadline import provider_deadline, seconds_left
-from videoconf.providers.http import Answer, GuardedClient
+from videoconf.providers.failures import VendorError
+from videoconf.providers.http import Answer, ErrorReader, GuardedClient
 from videoconf.providers.port import ProviderPort
 from videoconf.providers.types import (
     ArchiveRequest,
@@ -54,6 +55,7 @@ __all__ = [
     "Capability",
     "Clock",
     "DownloadsArchives",
+    "ErrorReader",
     "EventKind",
     "GuardedClient",
     "HasRoster",
@@ -75,6 +77,7 @@ __all__ = [
     "StoresArchives",
     "StreamState",
     "TokenRequest",
+    "VendorError",
     "WebhookAuthentication",
     "WebhookReply",
     "WebhookRequest",

@@ -137,6 +137,13 @@ class Provider(ABC):
         """Answer a vendor's probe of our webhook URL; None for an ordinary webhook. Called after verification."""
         return None
 
+    def storable_body(self, request: WebhookRequest) -> bytes:
+        """Return a verified webhook's body as it may be stored for inspection, without secrets that the vendor sends.
+
+        Called for every webhook, unreadable ones too. A pure function; where it raises, no body is stored.
+        """
+        return request.body
+
 
 class Archiving(ABC):
     """Archives by API: :attr:`Capability.ARCHIVING`."""
@@ -166,6 +173,8 @@ class Archiving(ABC):
     @abstractmethod
     def delete_archive(self, archive_id: str) -> None:
         """Delete the provider's copy. Idempotent; one that is gone is success.
+
+        With ``deletes_archives`` False there is nothing to delete: an archive that has stopped is success.
 
         :raises ProviderConflict: it is still being recorded.
         """
@@ -240,7 +249,7 @@ class Moderation(ABC):
         A connection that sends nothing, or is gone, is success.
 
         :param streams: the ids of the streams that are there, as far as events told (:class:`StreamState`), by the
-            id of their connection; with None it is empty. For vendors that mute streams; others ignore it.
+            id of their connection. For vendors that mute streams; others ignore it.
         :raises ProviderConflict: the connection may be sending more than events have told. What it is known to send
             may have been muted.
         """

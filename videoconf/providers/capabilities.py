@@ -86,10 +86,22 @@ class Capabilities:
     """Events carry the provider's own ids."""
     retry_horizon: timedelta = timedelta(hours=24)
     """How long the provider repeats a webhook that was not taken."""
+    repeats_refused_webhooks: bool = True
+    """The provider repeats a webhook that was answered with an error status. False: any answer counts as delivered, and
+    only a webhook without an answer is repeated. Then a proxy must turn our 5xx into a closed connection, or the roster
+    must find what was lost."""
     storage_scope: StorageScope = StorageScope.NONE
     """Whether the vendor keeps one storage setting for the account, takes one with each archive, or pushes nothing."""
     storage_kinds: frozenset[str] = frozenset()
     """Keys of the storage kinds to which the provider can push."""
+    starts_archives: bool = True
+    """With `automatic_archiving`: the vendor starts the archive of each run by itself. Where it cannot, the core starts
+    it when the first participant joins."""
+    deletes_archives: bool = True
+    """The vendor deletes its copy and its record of an archive by API. Where it cannot, ``delete_archive`` only checks
+    that the recording has stopped, the vendor's list may still name it, and the receipt of the deletion says so."""
+    caller_brings_encryption_key: bool = False
+    """With `end_to_end_encryption`: the vendor distributes no keys, and the caller must give each client the key."""
     storage_set_elsewhere: str | None = None
     """Tells people where to set the storage target, where the vendor pushes archives and takes no target by API."""
 

@@ -19,12 +19,15 @@ any other 4xx                                     ProviderRejected          – 
 1xx, 3xx, too large, truncated, unreadable        ProviderBadResponse       –             no
 a request that cannot be built                    ProviderPluginError       –             no
 ================================================  ========================  ============  ======================
+
+A vendor whose statuses or error bodies mean something else maps them itself: see :class:`VendorError`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from json import loads
@@ -35,6 +38,7 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,
+    ProviderBusy,
     ProviderConflict,
     ProviderError,
     ProviderPluginError,
@@ -66,6 +70,18 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
 }
 
 
+@dataclass(frozen=True)
+class VendorError:
+    """An error as a plugin read it from an answer in its vendor's own format."""
+
+    error: type[ProviderError] | None = None
+    """The class to raise; None: the one that the table above gives for the status."""
+    code: str | None = None
+    """The vendor's error code."""
+    message: str | None = None
+    """The vendor's error message. The client shortens it and removes what repeats the request."""
+
+
 def error_of_exchange(failure: Exception) -> ProviderError:
     """Return the error for an exchange that ended without a whole answer.
 
@@ -81,23 +97,30 @@ def error_of_exchange(failure: Exception) -> ProviderError:
     )
 
 
-def error_of_status(status: int, headers: Mapping[str, str], body: bytes, sent: Iterable[str]) -> ProviderError:
-    """Return the error for an unsuccessful answer.
+def error_of_status(
+    status: int, headers: Mapping[str, str], body: bytes, sent: Iterable[str], vendor: VendorError | None = None
+) -> ProviderError:
+    """Return the error for an answer that is not a success.
 
     :param headers: names in lower case.
-    :param body: where the provider's own code and message are looked for; anything else in it is dropped.
-    :param sent: texts of the request. A message that repeats one of them, a credential say, has it blanked.
+    :param body: searched for the provider's code and message; the rest is dropped.
+    :param sent: strings of the request. Where the provider's message repeats one of them, it is blanked.
+    :param vendor: the error as the plugin read it; None: the table above decides, by the status alone.
     """
-    if status < 400:
-        return ProviderBadResponse("The video provider's answer is a redirect or not final.", provider_status=status)
-    error = _BY_STATUS.get(status, ProviderError if status >= 500 else ProviderRejected)
+    error = vendor.error if vendor is not None else None
+    if error is None:
+        if status < 400:
+            return ProviderBadResponse(
+                "The video provider's answer is a redirect or not final.", provider_status=status
+            )
+        error = _BY_STATUS.get(status, ProviderError if status >= 500 else ProviderRejected)
     retry_after: float | None = None
     if issubclass(error, ProviderUnavailable | ProviderRateLimited):
         stated = find_retry_after(headers)
         retry_after = RETRY_AFTER_SECONDS if stated is None else min(stated, LONGEST_RETRY_AFTER_SECONDS)
     elif status >= 500:
         retry_after = RETRY_AFTER_SECONDS
-    code, message = _find_code_and_message(body)
+    code, message = (vendor.code, vendor.message) if vendor is not None else _find_code_and_message(body)
     return error(
         provider_status=status,
         provider_code=code and _clean(code, sent),
@@ -134,6 +157,10 @@ def judge(error: ProviderError) -> Verdict | None:
         return None
     if isinstance(error, ProviderAuthFailed):
         return Verdict.REFUSED
+    if isinstance(error, ProviderResourceNotFound | ProviderConflict | ProviderRejected | ProviderBusy):
+        return Verdict.ANSWERED  # whatever status the vendor says it with
+    if 0 < (error.provider_status or 0) < 500:
+        return Verdict.ANSWERED  # a 408 of the vendor's too
     if isinstance(error, ProviderUnavailable | ProviderTimeout) or (error.provider_status or 0) >= 500:
         return Verdict.FAILED
     return Verdict.ANSWERED

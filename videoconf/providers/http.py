@@ -34,6 +34,7 @@ from videoconf.providers.deadline import seconds_left
 from videoconf.providers.download import open_download
 from videoconf.providers.failures import (
     RETRY_AFTER_SECONDS,
+    VendorError,
     error_of_exchange,
     error_of_status,
     find_retry_after,
@@ -71,6 +72,10 @@ class Answer:
             return loads(self.body, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):  # its text holds the body
             raise ProviderBadResponse("The video provider's answer is not JSON.", provider_status=self.status) from None
+
+
+ErrorReader = Callable[[Answer], VendorError | None]
+"""Reads an error in a vendor's own format; returns None for an answer that has none."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class _Request:
     accept: Container[int]
     values: object
     """What the body was made of."""
+    answer_cap_bytes: int
+    read_error: ErrorReader | None
 
 
 @dataclass
@@ -192,6 +199,8 @@ class GuardedClient:
         json: object = None,
         form: Mapping[str, str] | None = None,
         accept: Container[int] = (),
+        read_error: ErrorReader | None = None,
+        answer_cap_bytes: int | None = None,
     ) -> Answer:
         """Make one call, repeated at most twice where that is safe, and return its whole answer.
 
@@ -203,9 +212,15 @@ class GuardedClient:
         :param json: body, sent as ``application/json``.
         :param form: body, sent as ``application/x-www-form-urlencoded``; at most one of the two.
         :param accept: statuses ≥ 400 that are returned rather than raised.
+        :param read_error: for vendors whose statuses or error bodies differ from the usual ones. Called with each
+            answer that ``accept`` does not name, a 2xx answer too; where it returns a :class:`VendorError`, that error
+            is raised, retried and counted. For None the usual rules hold. What it raises passes through.
+        :param answer_cap_bytes: for this call in place of the client's, for lists that grow with a room and that the
+            vendor does not page.
         :raises ProviderError: see the table in :mod:`videoconf.providers.failures`.
         """
-        request = _build(method, url, headers, json, form, accept)
+        cap = self._answer_cap_bytes if answer_cap_bytes is None else answer_cap_bytes
+        request = _build(method, url, headers, json, form, accept, read_error, cap)
         with self._recorded(request, operation) as call:
             self._breaker.check()
             with self._slot():
@@ -321,7 +336,7 @@ class GuardedClient:
                     useful = 200 <= response.status < 300 or response.status in request.accept
                     body = b""
                     try:
-                        body = self._read(response)
+                        body = self._read(response, request.answer_cap_bytes)
                     except (HTTPError, OSError, HTTPException, ProviderBadResponse):
                         if useful:
                             raise
@@ -331,18 +346,21 @@ class GuardedClient:
         except ValueError:  # its text holds the header or the URL
             raise ProviderPluginError("The request to the video provider cannot be built.") from None
         answer = Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, body)
-        if useful:
+        accepted = response.status in request.accept
+        vendor_error = request.read_error(answer) if request.read_error is not None and not accepted else None
+        if useful and vendor_error is None:
             return answer
         call.asked_to_wait_seconds = find_retry_after(answer.headers)
         query = dict(parse_qsl(request.target.partition("?")[2]))
         said = list(_texts([request.values, query, [text.split() for text in headers.values()]]))
-        raise error_of_status(answer.status, answer.headers, body, said)  # its message repeats nothing of that
+        # Its message repeats nothing of what was sent.
+        raise error_of_status(answer.status, answer.headers, body, said, vendor_error)
 
-    def _read(self, response: BaseHTTPResponse) -> bytes:
+    def _read(self, response: BaseHTTPResponse, cap_bytes: int) -> bytes:
         body = bytearray()
         while chunk := response.read(CHUNK_BYTES):
             body += chunk
-            if len(body) > self._answer_cap_bytes:
+            if len(body) > cap_bytes:
                 raise ProviderBadResponse("The video provider's answer is too large.", provider_status=response.status)
         return bytes(body)
 
@@ -387,6 +405,8 @@ def _build(
     json: object,
     form: Mapping[str, str] | None,
     accept: Container[int],
+    read_error: ErrorReader | None,
+    answer_cap_bytes: int,
 ) -> _Request:
     try:
         target = parse_url(url)
@@ -413,6 +433,8 @@ def _build(
         headers=headers if callable(headers) else lambda: headers or {},
         accept=accept,
         values=[json, form],
+        answer_cap_bytes=answer_cap_bytes,
+        read_error=read_error,
     )
 
 

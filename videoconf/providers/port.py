@@ -89,6 +89,11 @@ class ProviderPort:
         return self.can(Capability.STORES_ARCHIVES) and kind in self.capabilities.storage_kinds
 
     @property
+    def records_on_join(self) -> bool:
+        """Whether the core must start the archives of meetings that are recorded from their start."""
+        return self.can(Capability.AUTOMATIC_ARCHIVING) and not self.capabilities.starts_archives
+
+    @property
     def takes_options(self) -> bool:
         """Whether ``providerOptions`` may be sent."""
         return self.plugin.options_schema is not None
@@ -192,6 +197,16 @@ class ProviderPort:
         key = f"{UNREADABLE}{hashlib.sha256(request.body).hexdigest()}{place}"
         # The class alone: the error's text may repeat the body.
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
+
+    def storable_body(self, request: WebhookRequest) -> bytes | None:
+        """Return what may be stored of a webhook's body; None where the plugin fails, since it may hold a secret."""
+        try:
+            return self._of_type(bytes, self.plugin.storable_body(request), "storable_body")
+        except BaseException as error:
+            if raised_by_signal(error):
+                raise
+            logger.exception("a webhook of %s on %s is stored without its body", self.key, request.channel)
+            return None
 
     # --- archives -----------------------------------------------------------------------------------------------
 

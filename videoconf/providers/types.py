@@ -68,6 +68,10 @@ class TokenRequest:
     """Display name."""
     data: str | None = None
     """Free text of the caller's that travels to the client's connection."""
+    end_to_end_encryption: bool = False
+    """The meeting is encrypted end to end, for vendors whose clients learn it with the token."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The meeting's ``providerOptions``, for vendors whose rooms are opened by whoever comes first."""
 
 
 @dataclass(frozen=True)

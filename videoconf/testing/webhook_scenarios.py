@@ -157,6 +157,17 @@ class WebhookScenarios(Driven):
             if provider.answer_handshake(self._signed(provider, sample)) is not None:
                 wrong(f"answer_handshake() answers the sample {sample.name}, which would never be read")
 
+    def test_W13_stored_body(self, provider: Provider) -> None:
+        """What is stored of a webhook's body says the same as the webhook."""
+        for sample in self._samples(ignored=False):
+            request = self._signed(provider, sample)
+            stored = provider.storable_body(request)
+            if not isinstance(stored, bytes):
+                wrong(f"storable_body() returns {type(stored).__name__} for the sample {sample.name}: bytes are stored")
+            said = [_summary(provider.parse_webhook(one)) for one in (request, replace(request, body=stored))]
+            if said[0] != said[1]:
+                wrong(f"what storable_body() leaves of the sample {sample.name} says something else than the webhook")
+
     # ----------------------------------------------------------------------------------------------------------------
 
     def _samples(self, *, ignored: bool | None = None) -> list[WebhookSample]:
@@ -180,6 +191,10 @@ class WebhookScenarios(Driven):
 
 def _is_ignored(sample: WebhookSample) -> bool:
     return all(event.get("kind") == "ignored" for event in sample.events)
+
+
+def _summary(events: Iterable[ProviderEvent]) -> list[tuple[str, str, str | None, str | None]]:
+    return [(event.kind, event.dedupe_key, event.session_id, event.connection_id) for event in events]
 
 
 def _compare(sample: WebhookSample, events: Iterable[ProviderEvent]) -> None:

@@ -60,7 +60,7 @@ class WebhookEvent(Model):
     event: Mapped[dict[str, Any] | None]
     """An orphan's evidence in our own words, until it is applied."""
     body: Mapped[bytes | None]
-    """The webhook's raw bytes."""
+    """The webhook's bytes, as its provider lets them be stored."""
 
 
 class WebhookRefusal(Model):

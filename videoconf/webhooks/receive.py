@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Insert, bindparam, literal, literal_column, select, update
 
+from videoconf.archives.automatic import record_on_join
 from videoconf.archives.merge import merge_evidence as merge_archive_evidence
 from videoconf.attendance import merge, streams
 from videoconf.db.functions import greatest
@@ -64,9 +65,9 @@ def receive(
         raise
     if (reply := provider.answer_handshake(request)) is not None:
         return reply
-    events = provider.parse_webhook(request)
+    events, body = provider.parse_webhook(request), provider.storable_body(request)
     with statements(atomic=True) as transaction:
-        outcomes = [take(transaction, provider, request, event) for event in events]
+        outcomes = [take(transaction, provider, request, event, body) for event in events]
     for outcome in outcomes:  # once it is committed: what was rolled back comes again
         report(provider.key, request.channel, outcome)
     return None
@@ -79,7 +80,9 @@ def report(provider: str, channel: str, outcome: Outcome) -> None:
         logger.warning("webhook quarantined: provider %s, channel %s: %s", provider, channel, outcome.reason)
 
 
-def take(transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent) -> Outcome:
+def take(
+    transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent, body: bytes | None
+) -> Outcome:
     """Store one event and apply it, unless it was stored before; return what became of it."""
     expected = Outcome(EventStatus.APPLIED.value)
     if event.kind is EventKind.IGNORED or event.session_id is None:
@@ -96,7 +99,7 @@ def take(transaction: Transaction, provider: ProviderPort, request: WebhookReque
         "reason": expected.reason,
         "session_id": event.session_id,
         "received_at": request.received_at,
-        "body": request.body,
+        "body": body,
     }
     stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
     if stored is None:
@@ -106,6 +109,8 @@ def take(transaction: Transaction, provider: ProviderPort, request: WebhookReque
     outcome = settle(transaction, provider, request.received_at, event, stored)
     if outcome != expected:
         note_outcome(transaction, stored.id, outcome, event)
+    elif event.kind is EventKind.JOINED and provider.records_on_join:
+        record_on_join(transaction, provider, event.session_id or "")
     return outcome
 
 

@@ -58,7 +58,7 @@ def _process(transaction: Transaction, provider: ProviderPort, row: Any) -> Outc
         if event.dedupe_key == row.dedupe_key:
             return _settled(transaction, provider, row, event)
     for event in events:
-        take(transaction, provider, request, event)
+        take(transaction, provider, request, event, request.body)
     outcome = Outcome(EventStatus.IGNORED.value, READ_AGAIN)
     note_outcome(transaction, row.id, outcome, events[0] if events else _NOTHING)
     return outcome

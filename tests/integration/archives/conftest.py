@@ -23,7 +23,7 @@ def app_options():
 
 @pytest.fixture
 def link(service):
-    """A meeting with somebody in it."""
+    """A meeting with a participant."""
     link = service.api.create()
     service.join(link, attendee="ann")
     service.deliver()

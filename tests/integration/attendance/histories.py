@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.integration.attendance.model import Event
 
-# Two tabs of ann's, one of bob's, two people whom nobody knows, and ann again from elsewhere.
+# Two tabs of ann's, one of bob's, two anonymous people, and ann again from elsewhere.
 OWNERS = {"c1": "ann", "c2": "ann", "c3": "bob", "c4": None, "c5": None, "c6": "ann"}
 KINDS = ("joined", "joined", "left", "left", "activity", "session_closed")
 MINUTES = (*range(0, 120, 10), *range(0, 120, 10), 600, -20 * 60, 30 * 60, -30 * 60, -80 * 60, 80 * 60)

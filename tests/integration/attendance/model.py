@@ -147,7 +147,7 @@ def as_list(found, session_id, now):
 
 
 def as_report(found, session_id, now, is_present):
-    """Return the report; ``is_present`` takes somebody's time and the meeting's length."""
+    """Return the report; ``is_present`` takes an attendee's time and the meeting's length."""
     everybody = [spans(one, now) for one in found]
     all_spans = [span for one in everybody for span in one]
     whole = total(all_spans)

@@ -115,7 +115,7 @@ def test_a_person_is_given_out_across_meetings_and_no_other_tenants(app, meeting
     ]
     others = json.loads(run(app, "export", "ann", "--tenant", "other"))
     assert [one["connectionId"] for one in others["connections"]] == ["a9"]
-    assert json.loads(run(app, "export", "nobody"))["connections"] == []
+    assert json.loads(run(app, "export", "unknown"))["connections"] == []
 
 
 def everything(app):
@@ -171,4 +171,4 @@ def test_both_are_in_the_audit_trail_without_the_persons_id(app, meetings):
     with app.app_context(), read() as session:
         theirs = (AuditEntry.tenant == "other", AuditEntry.action == "person.exported")
         of_other = session.execute(select(AuditEntry.target).where(*theirs)).scalar_one()
-    assert of_other != entries[0].target, "nobody learns by it that two tenants know one person"
+    assert of_other != entries[0].target, "a digest does not show that two tenants know one person"

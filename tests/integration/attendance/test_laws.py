@@ -134,7 +134,7 @@ def test_a_join_after_the_end_shows(script, at, clock):
 
 
 def test_what_is_written_by_hand_is_what_the_schemas_document(script, at):
-    """The list and the report are not written by their schemas; these must say the same all the same."""
+    """The list and the report are not written by their schemas; they must agree with them anyway."""
     script.deliver([told("joined", "c", at(0)), told("left", "c", at(5), reason="left"), told("joined", "d", at(1))])
     [person] = script.service.api.attendees(script.link)
     report = script.service.api("GET", f"/session/{script.link}/attendance").json

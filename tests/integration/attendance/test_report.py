@@ -30,7 +30,7 @@ def stay(at, connection, joined, left, who=None, name=None):
 
 @pytest.fixture
 def meeting(script, at):
-    """Ann is there from 0 to 40 in tabs that overlap and from 100 to 160, bob from 30 to 50, somebody from 35 to 36."""
+    """Ann is there from 0 to 40 in tabs that overlap and from 100 to 160, bob from 30 to 50, another from 35 to 36."""
     script.deliver(
         [
             *stay(at, "a1", 0, 30, "ann", "Ann"),

@@ -84,7 +84,7 @@ def test_somebody_who_is_listed_again_is_there_again(script, clock, look):
     look()
     look()
     assert not only(script)[0]["active"]
-    script.deliver([Event("joined", clock.now, "d", "bob")])  # somebody must be there for the list to be asked for
+    script.deliver([Event("joined", clock.now, "d", "bob")])  # the list is read only for meetings with participants
     look("c", "d")
     assert {person["attendee"]: person["active"] for person in script.service.api.attendees(script.link)} == {
         "ann": True,
@@ -112,7 +112,7 @@ def test_evidence_that_is_later_than_the_lists_has_the_last_word(script, clock, 
 
 def test_somebody_of_whom_nothing_was_told_is_there_by_inference(script, clock, look):
     since = clock.now - timedelta(minutes=3)
-    script.service.api.token(script.link)  # a meeting to which nobody was let in needs no asking
+    script.service.api.token(script.link)  # a meeting without a token needs no asking
     look(RosterConnection("c", "ann", "Ann", since))
     person, one = only(script, active="true")
     assert (person["attendee"], person["name"]) == ("ann", "Ann")

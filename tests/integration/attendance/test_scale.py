@@ -45,8 +45,8 @@ def requests_of(script, clock, number):
     begin = clock.now
     api, link = script.service.api, script.link
     return {
-        "a webhook of somebody new": lambda: script.deliver([Event("joined", begin, f"c{number}", "ann", "Ann")]),
-        "a webhook of somebody known": lambda: script.deliver([Event("left", begin, f"c{number}", "ann", "Ann")]),
+        "a webhook of a new attendee": lambda: script.deliver([Event("joined", begin, f"c{number}", "ann", "Ann")]),
+        "a webhook of a known attendee": lambda: script.deliver([Event("left", begin, f"c{number}", "ann", "Ann")]),
         "a webhook known already": lambda: script.deliver([Event("joined", begin, f"c{number}", "ann", "Ann")]),
         "the list": lambda: api.attendees(link),
         "a page": lambda: api.attendees(link, page="1"),
@@ -56,8 +56,8 @@ def requests_of(script, clock, number):
 
 
 STATEMENTS = {
-    "a webhook of somebody new": 2,
-    "a webhook of somebody known": 2,
+    "a webhook of a new attendee": 2,
+    "a webhook of a known attendee": 2,
     "a webhook known already": 1,
     "the list": 1,
     "a page": 3,

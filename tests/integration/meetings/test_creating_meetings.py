@@ -34,7 +34,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.needs("eager")
-def test_empty_body_creates_a_meeting(api, app):
+def test_empty_body_creates_a_meeting(service, api, app):
     links = [
         api("POST", "/session").json,
         api("POST", "/session", Content_Type="application/json").json,
@@ -56,7 +56,7 @@ def test_empty_body_creates_a_meeting(api, app):
         "meetingLink": links[0],
         "isScheduled": False,
         "isArchived": False,
-        "provider": "fake",
+        "provider": service.provider.key,
         "endToEndEncryption": False,
         "status": "open",
     }
@@ -165,7 +165,7 @@ WRONG = [
     ({"scheduleTime": "2100-01-01T00:00:00Z"}, ["scheduleTime"]),
     ({"enableArchiving": True, "endToEndEncryption": True}, ["enableArchiving"]),
     ({"enableArchiving": 1}, ["enableArchiving"]),
-    ({"provider": "nobody"}, ["provider"]),
+    ({"provider": "unknown"}, ["provider"]),
     ({"providerOptions": {"region": "moon"}}, ["providerOptions.region"]),
     ({"providerOptions": {"size": 1}}, ["providerOptions.size"]),
     ({"providerOptions": []}, ["providerOptions"]),
@@ -183,6 +183,8 @@ WRONG = [
 @pytest.mark.parametrize(("body", "paths"), WRONG, ids=range(len(WRONG)))
 def test_invalid_create_names_each_field_and_creates_nothing(service, app, body, paths):
     answer = service.api("POST", "/session", body)
+    if service.provider.options_schema is None:  # then it has no option that could be named
+        paths = [path.partition(".")[0] for path in paths]
     assert answer.wrong == paths
     assert count_meetings(app) == 0
     assert service.fake.list_sessions() == []

@@ -35,7 +35,7 @@ def test_edit_without_a_change_keeps_the_modification_time(service):
 def test_meeting_that_was_read_can_be_edited_and_sent_back(api, clock):
     link = api.create(isScheduled=True, scheduleTime=clock.text(hours=1), extMetadata={"a": [1]})
     before = api.read(link)
-    clock.step(hours=2)  # its time has come; sending that time back is no new schedule
+    clock.step(hours=2)  # its time has come; sending that time back changes nothing
     assert api("PATCH", f"/session/{link}", {**before, "extMetadata": {"a": [1, 2]}}).status == 204
     after = api.read(link)
     assert after == {**before, "extMetadata": {"a": [1, 2]}, "modifiedOn": after["modifiedOn"]}
@@ -80,7 +80,7 @@ def test_schedule_follows_its_rules(api, clock):
         return meeting["isScheduled"], meeting["scheduleTime"], meeting["status"]
 
     assert edit(isScheduled=True).wrong == ["scheduleTime"]
-    assert edit(scheduleTime=clock.text(hours=1)).wrong == ["scheduleTime"], "there is no schedule to change"
+    assert edit(scheduleTime=clock.text(hours=1)).wrong == ["scheduleTime"], "the meeting has no schedule"
     assert edit(isScheduled=True, scheduleTime=clock.text(hours=-1)).wrong == ["scheduleTime"]
     assert edit(isScheduled=True, scheduleTime=None).wrong == ["scheduleTime"]
     assert schedule() == (False, None, "open")

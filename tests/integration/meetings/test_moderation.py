@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.service import ON_SQLITE, Caller, in_process, plugins_with, service_of
+from tests.support.settings import JANUS
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import Capabilities, Provider, SessionRef
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
@@ -18,7 +19,12 @@ def there(service, link):
 
 
 def muted(service, session_id):
-    """The streams of a session that the fake provider has muted."""
+    """Whose streams the provider has muted."""
+    if service.provider.key == JANUS:
+        return {
+            one.connection_id: service.fake.is_muted(one.connection_id)
+            for one in service.fake.list_connections(session_id)
+        }
     with service.provider.state.read() as database:
         rows = database.execute(
             "SELECT connection_id, muted FROM stream JOIN connection USING (connection_id) WHERE session_id = ?",
@@ -55,7 +61,7 @@ def test_a_connection_is_removed_and_may_be_removed_again(service):
     service.deliver()
     assert there(service, link) == {ann: False, bob: True}
     [left] = service.api.attendees(link, active="false")
-    assert left["connections"][0]["reason"] == "forced"
+    assert left["connections"][0]["reason"] == {"fake": "forced", JANUS: "kicked"}[service.provider.key]
 
     assert disconnect(service.api, link, ann).status == 204, "one that has left is success"
     assert told(service, link) == [("attendee.disconnected", ann, None)] * 2
@@ -116,6 +122,7 @@ def test_an_ended_meeting_is_not_moderated(service):
         assert mute_all(service.api, link).problem == (409, "meeting_ended")
 
 
+@pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
 def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
     class Plain(Provider):
@@ -135,6 +142,7 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
         assert answer.problem == (422, "capability_unsupported")
 
 
+@pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
 @pytest.mark.parametrize(
     ("error", "status", "told_as"),
@@ -157,3 +165,21 @@ def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
     for act in (disconnect, mute):
         assert act(service.api, link, connection).problem == (status, error.code)
     assert [after for _, _, after in told(service, link)] == told_as * 2
+
+
+@pytest.mark.needs("the fake", long=True)
+@ON_SQLITE
+def test_muting_all_tells_the_provider_known_streams(make_app, headers):
+    asked = []
+
+    class Asked(FakeProvider):
+        def mute(self, session, connection_id, streams):
+            asked.append((connection_id, streams))
+
+    service = service_of(make_app(plugins=plugins_with(Asked)), headers)
+    link = service.api.create()
+    ann = service.join(link)
+    service.fake.publish(ann, "camera")
+    service.deliver()
+    assert mute_all(service.api, link).status == 204
+    assert asked == [(None, {ann: ["camera"]})]

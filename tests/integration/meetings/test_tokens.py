@@ -146,6 +146,7 @@ def test_an_expiry_is_in_the_future_and_within_the_providers_maximum(service, ap
     assert api.token(link, expireTime=local)["expireTime"] == clock.text(minutes=30)
 
 
+@pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
 def test_the_default_life_is_a_setting_and_the_providers_maximum_bounds_it(make_app, headers, clock):
     class Brief(FakeProvider):
@@ -240,6 +241,7 @@ def test_how_early_is_a_setting_and_an_edit_moves_it(make_app, headers, clock):
     assert api("POST", f"/session/{link}/token").status == 200
 
 
+@pytest.mark.needs("the fake", long=True)
 def test_a_provider_that_fails_starts_no_meeting(make_app, headers):
     class Failing(FakeProvider):
         def issue_token(self, session, request):
@@ -251,6 +253,7 @@ def test_a_provider_that_fails_starts_no_meeting(make_app, headers):
     assert api.read(link)["startTime"] is None
 
 
+@pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
 def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the_same(make_app, headers, monkeypatch):
     class Other(FakeProvider):

@@ -196,7 +196,7 @@ def test_unreachable_former_target_keeps_its_copy_until_deletion(make_world):
     assert world.url(archive_id).startswith("memory://second/")
     with world.app.app_context(), read() as session:
         states = session.execute(select(Job.state).where(Job.kind == PULL_ARCHIVE)).scalars().all()
-    assert set(states) == {JobState.DONE}, "the copy is there all the same"
+    assert set(states) == {JobState.DONE}, "the copy exists anyway"
     assert world.api("DELETE", f"/archives/{archive_id}").problem == (502, "storage_error"), "one copy is left"
     AREAS.passwords.clear()
     world.run_jobs()

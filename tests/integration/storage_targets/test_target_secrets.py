@@ -57,7 +57,7 @@ def test_service_with_another_key_refuses_to_serve(api, app, make_app, headers):
 def test_invalid_key_is_reported_at_the_start_without_its_value(make_app):
     with pytest.raises(ConfigurationError) as refused:
         make_app(encryption_keys=(KEYS[0], Secret(CANARY)))
-    assert "VIDEOCONF_ENCRYPTION_KEYS: key 2 is none" in str(refused.value)
+    assert "VIDEOCONF_ENCRYPTION_KEYS: key 2 is not a valid key" in str(refused.value)
     assert CANARY not in str(refused.value)
 
 

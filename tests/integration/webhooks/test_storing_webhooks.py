@@ -46,7 +46,7 @@ def test_second_delivery_is_accepted_and_changes_nothing(service, app):
     assert len(before) == 1
     for path, status in (("/webhooks/session", 204), ("/webhooks/fake/session", service.taken)):
         assert service.post(joined, path).status == status
-    [again] = service.waiting()  # signed anew, as each attempt is
+    [again] = service.waiting()  # signed again, as each attempt is
     assert service.post(again).status == 204
     assert service.api.attendees(link) == before
     assert statuses(app) == ["applied"]

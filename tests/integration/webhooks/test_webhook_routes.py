@@ -20,7 +20,7 @@ def test_both_webhook_routes_accept_the_same(service, app):
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("path", ["/webhooks/nobody/session", "/webhooks/fake/nothing", "/webhooks/FAKE/session"])
+@pytest.mark.parametrize("path", ["/webhooks/unknown/session", "/webhooks/fake/nothing", "/webhooks/FAKE/session"])
 def test_unknown_provider_or_channel_answers_404(service, app, path):
     assert service.post(service.made_up("connection.created"), path).problem[0] == 404
     assert stored(app) == []

@@ -85,7 +85,7 @@ def connection(provider, control, session, token_for):
 
 @pytest.fixture
 def told(provider, control, clock):
-    """Gives what the webhooks that wait say, in order, after verifying them; each is told once."""
+    """Gives what the webhooks that wait say, in order, after verifying them, each once."""
 
     def take():
         events = []

@@ -106,7 +106,7 @@ def test_the_list_shows_all_but_credentials(flask, provider, session, connection
     provider.apply_storage("s3", {"secret_key": "very-private"})
     (archive,) = provider.list_archives(session)
     text = flask("list").stdout
-    assert f"connection {connection} of somebody anonymous" in text
+    assert f"connection {connection} of an anonymous participant" in text
     assert f"archive {archive.archive_id} is started" in text
     listed = json.loads(flask("list", session.session_id, "--json").stdout)
     assert listed == {
@@ -140,9 +140,9 @@ def test_what_a_refusing_service_left_waiting_is_delivered_later(flask, session,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["join", "nonsense"], "This is no join token of the fake provider."),
+        (["join", "nonsense"], "This is not a join token of the fake provider."),
         (["join", "--session", "fs_unknown"], "The fake provider has no such session."),
-        (["leave", "fc_unknown"], "Nobody is connected under this id."),
+        (["leave", "fc_unknown"], "No connection has this id."),
         (["close", "fs_unknown"], "The fake provider has no such session."),
         (["archive", "fa_unknown", "stopped"], "The fake provider has no such archive."),
     ],

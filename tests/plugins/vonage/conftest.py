@@ -38,7 +38,7 @@ class NoNetwork:
     """An HTTP client that no test may use."""
 
     def request(self, *args: object, **kwargs: object) -> None:
-        raise AssertionError("there is no network")
+        raise AssertionError("the test has no network")
 
     def close(self) -> None:
         pass

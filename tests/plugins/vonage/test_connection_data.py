@@ -1,4 +1,4 @@
-"""Attendee, name and data travel as one text and come back; nobody's data names somebody else."""
+"""Attendee, name and data travel as one text and come back; data cannot impersonate another attendee."""
 
 import json
 from datetime import UTC, datetime

@@ -167,7 +167,7 @@ def test_nobody_there_is_known_not_to_have_been_executed(make_vonage_standin):
         assert standin.received == []
 
 
-def test_every_attempt_is_signed_anew(vonage_standin, provider):
+def test_every_attempt_is_signed_again(vonage_standin, provider):
     vonage_standin.faults.add("GET", "/archive$", faults.html(502), faults.html(502))
     provider.check()
     names = ("authorization", "x-opentok-auth")

@@ -27,7 +27,7 @@ def opentok(make_vonage_standin: Any) -> VonageStandin:
 
 @pytest.fixture
 def session(vonage_standin: VonageStandin) -> Session:
-    """Give a routed session in which somebody is connected and publishes."""
+    """Give a routed session with a connection that publishes."""
     made = vonage_standin.world.create_session(routed=True)
     vonage_standin.publish(vonage_standin.connect_to(made.session_id))
     return made

@@ -23,7 +23,7 @@ OTHER_KEY = (
 
 
 def at_present(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return claims whose times are told in seconds from now: a suite may run for longer than a token lives."""
+    """Return claims with times in seconds from now: a suite may run for longer than a token lives."""
     now = int(time.time())
     times = {claim: now + changes[claim] for claim in ("iat", "exp") if changes.get(claim) is not None}
     return {**changes, **times}
@@ -38,7 +38,7 @@ def listing(standin: VonageStandin, token: str, **headers: str) -> Got:
     ("changes", "message"),
     [
         ({"iss": "99999999"}, "Issuer not found"),
-        ({"iss": "nobody"}, "Invalid issuer format"),
+        ({"iss": "unknown"}, "Invalid issuer format"),
         ({"iss": None}, "Invalid issuer format"),
         ({"secret": OTHER_SECRET}, "Invalid signature"),
         ({"algorithm": "HS512"}, "Invalid signature"),

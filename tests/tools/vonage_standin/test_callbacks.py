@@ -45,7 +45,7 @@ def told(vonage_standin: VonageStandin) -> VonageStandin:
 
 
 def one_event(standin: VonageStandin) -> Callback:
-    """Let one thing happen that is told."""
+    """Let one thing happen that has a callback."""
     standin.switches.session_events = False
     standin.connect_to(standin.world.create_session(routed=True).session_id, data="d")
     return standin.callbacks.sent[-1]
@@ -181,18 +181,18 @@ def test_what_the_hash_covers(vonage_standin: VonageStandin, covers: Any) -> Non
     assert claims_of(headers)["payload_hash"] == hashlib.sha256(expected).hexdigest()
 
 
-@pytest.mark.parametrize("anew", [True, False])
-def test_signature_of_a_retry(vonage_standin: VonageStandin, anew: bool) -> None:
+@pytest.mark.parametrize("again", [True, False])
+def test_signature_of_a_retry(vonage_standin: VonageStandin, again: bool) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s", secret=SECRET)
-    vonage_standin.switches.retries_are_signed_anew = anew
+    vonage_standin.switches.retries_are_signed_again = again
     receiver = Receiver(500)
     one_event(vonage_standin)
     vonage_standin.deliver(post=receiver)
     vonage_standin.advance(5)
     vonage_standin.deliver(post=receiver)
     first, second = (claims_of(headers) for _, _, headers in receiver.got)
-    assert (first["jti"] != second["jti"]) == anew
-    assert second["iat"] - first["iat"] == (5 if anew else 0)
+    assert (first["jti"] != second["jti"]) == again
+    assert second["iat"] - first["iat"] == (5 if again else 0)
 
 
 # --- retries ----------------------------------------------------------------------------------------------------------

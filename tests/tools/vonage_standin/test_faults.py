@@ -91,7 +91,7 @@ def test_drip(opentok: VonageStandin) -> None:
     befall(opentok, faults.drip(0.003))
     begin = time.monotonic()
     body = create(opentok, timeout_seconds=0.5).content
-    assert time.monotonic() - begin > 1  # longer than the time-out, which each byte starts anew
+    assert time.monotonic() - begin > 1  # longer than the time-out, which each byte restarts
     assert json.loads(body)[0]["session_id"] in opentok.world.sessions
 
 

@@ -113,7 +113,7 @@ def test_muting_a_session_spares_the_excluded_and_holds_for_those_who_come(
     unknown = {"active": True, "excludedStreamIds": ["unknown"]}
     assert call(vonage_standin, "POST", f"{{p}}/session/{session.session_id}/mute", unknown).status == 404
     sdk.disable_force_mute(session.session_id)
-    assert late.muted  # nobody is unmuted by it
+    assert late.muted  # it unmutes no stream
     assert not vonage_standin.publish(vonage_standin.connect_to(session.session_id)).muted
 
 

@@ -79,7 +79,7 @@ FORGED: dict[str, Callable[[], str]] = {
     "F15 ID token of Cognito": lambda: token(token_use="id"),
     "F15 logout token": lambda: token(headers={"typ": "logout+jwt"}),
     "F15 another type": lambda: token(headers={"typ": "dpop+jwt"}),
-    "F15 a type that is no text": lambda: hs256({"alg": "HS256", "typ": 7}, claims()),
+    "F15 a type that is not a string": lambda: hs256({"alg": "HS256", "typ": 7}, claims()),
 }
 
 

@@ -54,6 +54,9 @@ def test_permissions_match_the_documentation() -> None:
         "StopMeetingArchive",
         "SetMeetingUploadTarget",
         "GetProviders",
+        "GetWebhookEvents",
+        "ManageOperations",
+        "ManagePersons",
     ]
 
 

@@ -157,8 +157,7 @@ def test_an_error_after_the_view_has_the_shape_too(shell: Flask) -> None:
     assert (response.status_code, response.get_json(force=True)["code"]) == (500, "internal")
 
 
-def test_webhooks_are_rejected_with_one_wording(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+def test_webhooks_are_rejected_with_one_wording(shell: Flask) -> None:
     causes = iter(["no signature", "wrong digest"])
     client = with_view(shell, raised(lambda: errors.WebhookRejected(next(causes), extra={"cause": "x"})))
     first, second = (
@@ -166,7 +165,6 @@ def test_webhooks_are_rejected_with_one_wording(shell: Flask, caplog: pytest.Log
     )
     assert first.data == second.data
     assert dict(first.headers) == dict(second.headers)
-    assert "wrong digest" in caplog.text
 
 
 def test_what_a_provider_said_is_logged_and_not_told(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:

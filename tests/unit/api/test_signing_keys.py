@@ -21,7 +21,7 @@ def test_either_secret_verifies_during_rotation(make_shell: Make, order: tuple[s
     client = make_shell(Settings(jwt_secrets=tuple(map(Secret, order)))).test_client()
     for secret in order:
         assert status(client, f"Bearer {token(secret)}") == 200
-    assert status(client, f"Bearer {token('a third secret, which nobody configured here')}") == 401
+    assert status(client, f"Bearer {token('a third secret, which is not configured')}") == 401
     assert status(client, f"Bearer {token(order[1])[:-3]}") == 401
 
 
@@ -62,7 +62,7 @@ def test_keys_that_forbid_serving_are_reported_with_a_remedy(make_shell: Make, n
     [fault] = auth_faults(settings)
     assert part in fault
     assert "x" * 31 not in fault
-    assert make_shell(settings).test_client().get("/who").status_code == 401  # a command can run all the same
+    assert make_shell(settings).test_client().get("/who").status_code == 401  # a command can run anyway
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The endpoint guard: what is refused, whoever asks and however it is spelt."""
+"""The endpoint guard: what is refused, whoever asks and however it is written."""
 
 import socket
 import threading
@@ -107,7 +107,7 @@ def connect(guard, host, port=443):
 @pytest.mark.parametrize("host", LOOPBACK + METADATA + PRIVATE + OTHER)
 @pytest.mark.parametrize("allowed", [(), ("*",), ("*:*",)], ids=str)
 def test_nothing_but_a_public_host_is_allowed(host, allowed):
-    """With everything allowed by name, what the system's own resolver makes of a spelling is refused all the same."""
+    """With everything allowed by name, the address that the system's resolver makes of a spelling is refused anyway."""
     with pytest.raises((StorageEndpointRefused, StorageUnavailable)) as refused:
         connect(EndpointGuard(allowed), host)
     if host.startswith(("localhost", "LOCALHOST")) and allowed:

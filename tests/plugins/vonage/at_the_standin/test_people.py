@@ -101,7 +101,7 @@ def test_mute_covers_all_streams_of_one_participant_alone(standin, provider, ses
         assert (camera.muted, screen.muted, other.muted) == (True, True, False)
     path = f"/session/{session.session_id}/stream/{camera.stream_id}/mute"
     assert [one.body for one in requests(standin, "POST", path)] == [b"", b""]
-    assert not standin.publish(bob).muted, "nobody is muted in advance"
+    assert not standin.publish(bob).muted, "later participants are not muted"
 
 
 @pytest.mark.parametrize("status", [404, 400])

@@ -118,7 +118,7 @@ def test_any_order_of_callbacks_gives_one_attendance(service, standin, seed):
 @pytest.mark.parametrize(
     "switch",
     [
-        {"retries_are_signed_anew": False},
+        {"retries_are_signed_again": False},
         {"unified_account_field": "applicationId"},
         {"session_event_body": "nested"},
         {"session_events": False},
@@ -137,7 +137,7 @@ def test_unsettled_behaviour_of_vonage_works_both_ways(make_service, standin, sw
     connection = service.join(link, **PERSON)
     archive = service.api("POST", f"/session/{link}/archives").json["id"]
     standin.disconnect(connection)
-    # Nobody takes them for hours; then they come again, under the old signature where they are not signed anew.
+    # The service is down for hours; then they come again, under the old signature where retries are not signed again.
     for _ in range(3):
         standin.deliver(post=lambda *_: 0)
         standin.advance(4 * 3600)

@@ -53,7 +53,7 @@ def test_after_a_reconnect_the_new_connection_is_muted(service, standin):
     standin.advance(1)
     second = service.join(link, attendee="ada")
     camera = standin.publish(second)
-    # That the connection is gone is told, and that its stream is comes late.
+    # The leave is reported, and the end of its stream arrives late.
     standin.deliver(post=lambda url, body, *how: 0 if b"streamDestroyed" in body else service.post(url, body, *how))
     assert mute(service, link, first).status == 204
     assert sent_to_mute(standin) == []

@@ -1,0 +1,79 @@
+"""What the operations of the matrix act on: a meeting with all that belongs to it, and an example of each request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.service import Service
+from videoconf.db.transactions import write
+from videoconf.jobs.models import Job, JobState
+from videoconf.providers import ArchiveStatus
+
+
+class Things:
+    """One meeting with all that belongs to it, made as far as a path needs it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.link = service.api.create()
+
+    def connection(self) -> str:
+        connection = self.service.join(self.link, attendee="ann")
+        self.service.deliver()
+        return connection
+
+    def archive(self) -> str:
+        """One that has been stopped and is complete."""
+        connection = self.connection()
+        self.service.fake.publish(connection)
+        answer = self.service.api("POST", f"/session/{self.link}/archives")
+        assert answer.status == 201, answer
+        archive = str(answer.json["id"])
+        assert self.service.api("POST", f"/archives/{archive}/stop").status == 200
+        self.service.fake.change_archive(archive, ArchiveStatus.AVAILABLE)
+        self.service.deliver()
+        return archive
+
+    def dead_job(self) -> str:
+        """One that gave up, of a kind that no worker knows."""
+        with self.service.app.app_context(), write() as session:
+            job = Job(kind="told", payload={}, state=JobState.DEAD)
+            session.add(job)
+            session.flush()
+            return str(job.id)
+
+
+PATH_VALUES = {
+    "meetingLinkId": lambda things: things.link,
+    "connectionId": Things.connection,
+    "archiveId": Things.archive,
+    "jobId": Things.dead_job,
+    "provider": lambda things: "fake",
+    "channel": lambda things: "session",
+}
+
+TARGET = {"name": "MEMORY", "area": "bucket", "password": "any"}
+
+
+def with_target(things: Things) -> None:
+    assert things.service.api("PUT", "/archives/storage-target", TARGET).status == 200
+
+
+@dataclass(frozen=True)
+class Example:
+    """A good request, and what has to be there beside the ids of its path."""
+
+    body: Any = None
+    prepare: Callable[[Things], Any] = lambda things: None
+    query: str = ""
+
+
+EXAMPLES = {
+    "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
+    "OperationsController.exportPerson": Example(query="attendee=ann"),
+    "OperationsController.erasePerson": Example(query="attendee=ann"),
+    "VideoChatArchiveController.startArchive": Example(prepare=Things.connection),
+    "VideoChatArchiveController.setUploadTarget": Example(TARGET),
+    "VideoChatArchiveController.getUploadTarget": Example(prepare=with_target),
+    "VideoChatArchiveController.deleteUploadTarget": Example(prepare=with_target),
+}

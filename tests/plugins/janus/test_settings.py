@@ -1,0 +1,73 @@
+"""The settings of the Janus provider: what is wrong is named at the start, and no secret is repeated."""
+
+import pytest
+
+from tests.plugins.janus.server import ROOM_KEY, SECRETS
+from videoconf.errors import ConfigurationError
+from videoconf.providers import Secret
+from videoconf_janus.settings import JanusSettings
+
+GOOD = {
+    "server_name": "janus-1",
+    "admin_url": "http://127.0.0.1:7088/admin",
+    "websocket_url": "wss://janus.example.com/",
+    "admin_secret": Secret(SECRETS["ADMIN_SECRET"]),
+    "admin_key": Secret(SECRETS["ADMIN_KEY"]),
+    "token_secret": Secret(SECRETS["TOKEN_SECRET"]),
+    "room_key": Secret(ROOM_KEY),
+    "event_passwords": (Secret(SECRETS["EVENT_PASSWORD"]),),
+}
+SHORT = Secret("short-canary")
+
+
+def faults(**changed):
+    with pytest.raises(ConfigurationError) as raised:
+        JanusSettings(**{**GOOD, **changed})
+    return [fault.partition(":")[0].removeprefix("VIDEOCONF_JANUS_") for fault in raised.value.faults]
+
+
+def test_good_settings_are_accepted():
+    JanusSettings(**GOOD)
+    JanusSettings(**GOOD, turn_urls=("turn:a.example:3478", "turns:a.example"), turn_secret=Secret("t"))
+
+
+@pytest.mark.parametrize("name", ["admin_secret", "admin_key", "token_secret", "room_key"])
+def test_short_secret_is_a_fault(name):
+    assert faults(**{name: SHORT}) == [name.upper()]
+
+
+@pytest.mark.parametrize("passwords", [(), (SHORT,), (*GOOD["event_passwords"], SHORT)], ids=["none", "short", "one"])
+def test_missing_or_short_event_password_is_a_fault(passwords):
+    assert faults(event_passwords=passwords) == ["EVENT_PASSWORDS"]
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:7088", "ws://host/", "http://", "http://u:p@host/", "http://h:x/"])
+def test_admin_url_that_is_not_http_is_a_fault(url):
+    assert faults(admin_url=url) == ["ADMIN_URL"]
+
+
+@pytest.mark.parametrize("url", ["", "https://host/", "wss://host/?token=1", "wss://host/#a"])
+def test_websocket_url_that_is_not_ws_is_a_fault(url):
+    assert faults(websocket_url=url) == ["WEBSOCKET_URL"]
+
+
+@pytest.mark.parametrize("name", ["", "two words", "né", "x" * 256])
+def test_server_name_that_is_not_printable_is_a_fault(name):
+    assert faults(server_name=name) == ["SERVER_NAME"]
+
+
+def test_user_with_a_colon_is_a_fault():
+    assert faults(event_user="a:b") == ["EVENT_USER"]
+
+
+def test_turn_needs_urls_and_a_secret():
+    assert len(faults(turn_urls=("turn:a.example",))) == 1
+    assert len(faults(turn_secret=Secret("t"))) == 1
+    assert faults(turn_urls=("https://a.example",), turn_secret=Secret("t")) == ["TURN_URLS"]
+
+
+def test_every_fault_is_reported_at_once_without_secrets():
+    with pytest.raises(ConfigurationError) as raised:
+        JanusSettings(**{**GOOD, "admin_url": "", "admin_secret": SHORT, "room_key": SHORT})
+    assert len(raised.value.faults) == 3
+    assert SHORT.reveal() not in str(raised.value)
