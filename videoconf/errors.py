@@ -652,7 +652,7 @@ class EncryptionNotConfigured(VideoconfError):
 
 
 class EncryptionKeyUnknown(VideoconfError):
-    """Stored credentials were encrypted with a key that the service does not have. Nothing is overwritten."""
+    """The service lacks the key that stored credentials were encrypted with. Nothing is overwritten."""
 
     code = "encryption_key_unknown"
     status = 503

@@ -86,11 +86,12 @@ def run_shell(line: str) -> str:
 
 def test_the_printed_lines_work_when_pasted(shared: Shared) -> None:
     server = shared.server
-    (curl,) = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
+    curl, join = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
     assert re.fullmatch(r'"[\w-]{22,}"', run_shell(curl).strip())
     assert "<title>" in run_shell(f"curl -sS {server.url}/docs")
     assert f"bearer token   {shared.token}\n" in server.log
     (act,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
+    assert "not a join token" in run_shell(join)
     assert "Session " in run_shell(f"{act} list"), "the other process must see the meeting's room"
 
 
