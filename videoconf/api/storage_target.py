@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import marshmallow
@@ -37,17 +37,6 @@ blueprint = Blueprint("storage_targets", __name__, tag=Tag.ARCHIVES)
 
 COMPONENT = "StorageTarget"
 SHOWN_COMPONENT = "ShownStorageTarget"
-EXAMPLES = {
-    "MEMORY": {"name": "MEMORY", "area": "recordings", "password": "any"},
-    "AWSS3": {
-        "name": "AWSS3",
-        "bucket": "recordings",
-        "region": "eu-central-1",
-        "accessKey": "AKIAIOSFODNN7EXAMPLE",
-        "secretKey": "an-example-and-not-a-key",
-    },
-}
-"""Bodies to try, by wire name; the first of an installed kind is shown. The first works wherever it is installed."""
 
 
 @blueprint.route("/archives/storage-target", methods=["PUT"])
@@ -129,7 +118,7 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
         {
             "oneOf": [{"$ref": reference} for reference in references.values()],
             "discriminator": {"propertyName": "name", "mapping": references},
-            "example": next((example for name, example in EXAMPLES.items() if name in names), None),
+            **_example(kinds.values()),
         },
     )
     schemas.schema(
@@ -145,6 +134,12 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
             "required": ["name", "createdOn", "createdBy"],
         },
     )
+
+
+def _example(kinds: Iterable[type[StorageTarget]]) -> dict[str, Any]:
+    """Return the example of a kind that has one, so that the documentation page sends what works."""
+    bodies = [{"name": kind.wire_name, **kind.example} for kind in kinds if kind.example]
+    return {"example": bodies[0]} if bodies else {}
 
 
 def _documented(kind: type[StorageTarget], component: str) -> marshmallow.Schema:
