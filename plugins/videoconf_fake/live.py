@@ -59,7 +59,7 @@ class Acts:
         """Do what is asked for, and post the webhooks that follow from it."""
         act = self._by_name.get((method, path.removeprefix(ACTS)))
         if act is None:
-            return HTTPStatus.NOT_FOUND, {"error": "There is no such act."}
+            return HTTPStatus.NOT_FOUND, {"error": "No act has this name."}
         try:
             document = json.loads(body or b"{}")
             if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):

@@ -79,7 +79,7 @@ def preferred_type(*offered: str) -> str:
     accepted = request.accept_mimetypes
     if not accepted:
         return offered[0]
-    # Of a type in several forms, the preferred form decides.
+    # A type in several forms counts by its preferred form.
     plain: dict[str, float] = {}
     for value, quality in accepted:
         name = parse_options_header(value)[0]
