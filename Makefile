@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite livekit-sdk test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients livekit-sdk test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,12 @@ chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provi
 azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm
 build/azurite/installed:
 	npm install --no-audit --no-fund --prefix build/azurite azurite@3.35.0
+	@touch $@
+
+clients: build/clients/installed ## Install the TypeScript generator that some tests use; needs npm
+build/clients/installed:
+	npm install --no-audit --no-fund --prefix build/clients openapi-typescript@7.13.0 openapi-fetch@0.17.0 \
+		typescript@5.9.3 @types/node@22.20.7
 	@touch $@
 
 livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm

@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from tests.support.clock import SteppedClock
+from tests.support.documented_errors import check_errors
 from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JANUS, JWT_SECRET
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def make_app(
             wiring["clock"] = clock
         app = create_app(Settings(**values | settings), **wiring)
         app.testing = True
+        check_errors(app)
         if preset == JANUS:
             app.extensions["tests.janus"] = request.getfixturevalue("janus_backend")
         made.append(app)

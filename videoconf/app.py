@@ -77,6 +77,7 @@ from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
+from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved
 from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
@@ -316,5 +317,6 @@ def _unknown(registry: Registry) -> list[str]:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
         else:
-            faults.append(f"{name} is not a setting. Correct its spelling, or unset it.")
+            nearest = proposal(name, (row.variable for row in known))
+            faults.append(f"{name} is not a setting.{nearest} Correct its spelling, or unset it.")
     return faults

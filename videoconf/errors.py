@@ -42,6 +42,7 @@
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
     │       ├── FilterCombination      422 filter_combination
+    │       ├── ReadOnly               422 read_only
     │       ├── IdempotencyKeyReused   422 idempotency_key_reused
     │       └── StorageTargetRejected  422 storage_target_rejected
     ├── ProviderError               502 provider_error
@@ -81,24 +82,36 @@ provider's own words. What the provider said goes to :attr:`ProviderError.provid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from inspect import cleandoc
 from typing import Any, ClassVar
 
 import click
+
+from videoconf.formats import utc_text
 
 
 class VideoconfError(Exception):
     """Root of all errors that a caller may be told about.
 
-    :param detail: what happened, for people; safe to show. The title when absent.
+    :param detail: what happened, for people; safe to show. By default the first paragraph of the class's docstring.
     :param errors: validation messages by JSON path.
-    :param extra: further members of the problem document, in its own spelling (camelCase).
+    :param extra: further members of the problem document, in its own spelling (camelCase); ``members`` declares them.
     :param retry_after_seconds: when repeating the request may help.
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
+    members: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """JSON schemas of the further members that ``extra`` may hold."""
+    explanation: ClassVar[str] = title
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.explanation = _first_paragraph(cls.__dict__.get("__doc__")) or cls.title
 
     def __init__(
         self,
@@ -108,11 +121,17 @@ class VideoconfError(Exception):
         extra: Mapping[str, Any] | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail or self.title
+        self.detail = detail or self.explanation
+        super().__init__(self.detail)
         self.errors = dict(errors or {})
         self.extra = dict(extra or {})
         self.retry_after_seconds = retry_after_seconds
+
+
+def _first_paragraph(docstring: str | None) -> str:
+    """Return a docstring's first paragraph in one line, without its markup."""
+    paragraph = cleandoc(docstring or "").partition("\n\n")[0]
+    return re.sub(r":\w+:`([^`]*)`", r"\1", " ".join(paragraph.split())).replace("``", "").replace("*", "")
 
 
 class InternalError(VideoconfError):
@@ -286,12 +305,25 @@ class MeetingEnded(Conflict):
     code = "meeting_ended"
     title = "The meeting has ended"
 
+    @classmethod
+    def at(cls, end_time: datetime | None) -> MeetingEnded:
+        """Make the error of a meeting that ended then."""
+        return cls(f"The meeting ended at {utc_text(end_time)}." if end_time is not None else None)
+
 
 class MeetingNotOpen(Conflict):
     """The meeting is scheduled and its doors are not open yet; ``opensOn`` says when they will be."""
 
     code = "meeting_not_open"
     title = "The meeting is not open yet"
+    members: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "opensOn": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When the doors open.",
+            "example": "2030-01-31T09:20:00Z",
+        }
+    }
 
 
 class ArchiveNoConnections(Conflict):
@@ -402,6 +434,13 @@ class FilterCombination(ValidationFailed):
     title = "These filters do not go together"
 
 
+class ReadOnly(ValidationFailed):
+    """A property that only the service sets was sent with another value than it has; ``errors`` names it."""
+
+    code = "read_only"
+    title = "The property cannot be changed"
+
+
 class StorageTargetRejected(ValidationFailed):
     """The storage target does not work with what was sent, or the provider does not take it; ``reason`` says why.
 
@@ -410,6 +449,13 @@ class StorageTargetRejected(ValidationFailed):
 
     code = "storage_target_rejected"
     title = "The storage target cannot be used"
+    members: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "reason": {
+            "type": "string",
+            "description": "The code of the error that the storage or the provider answered with.",
+            "example": "storage_denied",
+        }
+    }
 
 
 class IdempotencyKeyReused(ValidationFailed):
@@ -630,7 +676,7 @@ class EncryptionNotConfigured(VideoconfError):
 
 
 class EncryptionKeyUnknown(VideoconfError):
-    """Stored credentials were encrypted with a key that the service does not have. Nothing is overwritten."""
+    """The service lacks the key that stored credentials were encrypted with. Nothing is overwritten."""
 
     code = "encryption_key_unknown"
     status = 503

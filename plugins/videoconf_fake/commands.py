@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +16,7 @@ from videoconf.providers import ArchiveStatus
 
 if TYPE_CHECKING:
     from videoconf_fake.control import FakeControl
+    from videoconf_fake.media_server import MediaServer
 
 PROVIDER_META_KEY = "videoconf.provider"
 """Under this key of ``click.Context.meta`` the core puts a function from a provider's key to its instance."""
@@ -112,13 +115,35 @@ def archive(archive: str, status: str, reason: str | None, as_json: bool) -> Non
 
 @fake.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
-def media(port: int) -> None:
-    """Serve archives for download until Ctrl-C; VIDEOCONF_FAKE_MEDIA_URL names this server."""
+@click.option("--until-stdin-ends", is_flag=True, hidden=True, help="Say nothing, and end when standard input does.")
+def serve(port: int, until_stdin_ends: bool) -> None:
+    """Let the fake live until Ctrl-C: serve archives, let people act over HTTP, finish recordings, post webhooks.
+
+    VIDEOCONF_FAKE_MEDIA_URL names this server. `videoconf dev` runs it.
+    """
+    from videoconf_fake.live import Acts, Life
     from videoconf_fake.media_server import MediaServer
 
-    with _control() as control, MediaServer(control.provider, port) as server:
-        click.echo(f"Archives are at http://127.0.0.1:{server.server_port}")
-        server.serve_forever()
+    with _control() as control:
+        try:
+            server = MediaServer(control.provider, port, Acts(control))
+        except OSError as error:
+            raise click.ClickException(f"The fake's people have no port: {error.strerror} ({port}).") from None
+        with server:
+            life = Life(control)
+            life.start()
+            if until_stdin_ends:
+                threading.Thread(target=_shut_down_after_stdin, args=(server,), daemon=True).start()
+            else:
+                click.echo(f"The fake's archives and people are at http://127.0.0.1:{server.server_port}")
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
+            life.stop()
+
+
+def _shut_down_after_stdin(server: MediaServer) -> None:
+    sys.stdin.buffer.read()
+    server.shutdown()
 
 
 @fake.command()
@@ -136,22 +161,10 @@ def deliver(as_json: bool) -> None:
 @as_json
 def list_(session: str | None, as_json: bool) -> None:
     """List who is connected and what is recorded, in one session or in all."""
+    from videoconf_fake.live import describe
+
     with _control() as control:
-        sessions: list[dict[str, Any]] = [
-            {
-                "session": session_id,
-                "connections": [
-                    {"connection": one.connection_id, "attendee": one.attendee, "name": one.name}
-                    for one in control.list_connections(session_id)
-                ],
-                "archives": [
-                    {"archive": one.archive_id, "status": one.provider_status}
-                    for one in control.list_archives(session_id)
-                ],
-            }
-            for session_id in control.list_sessions()
-            if session in (None, session_id)
-        ]
+        sessions = describe(control, session)
         waiting = len(control.list_events(waiting=True))
     if as_json:
         click.echo(json.dumps({"sessions": sessions, "waiting": waiting}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from http import HTTPStatus
@@ -13,8 +14,12 @@ from videoconf.errors import VideoconfError
 from videoconf_fake.media import CONTENT_TYPE, may_read
 
 if TYPE_CHECKING:
+    from videoconf_fake.live import Acts
     from videoconf_fake.provider import FakeVendor
 
+ACTS = "/fake/"
+MAX_BODY_BYTES = 64 * 1024
+HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?")
 RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
@@ -22,20 +27,45 @@ class MediaServer(ThreadingHTTPServer):
     """Serves until it is shut down.
 
     :param port: 0 for a free one; ``server_port`` tells which.
+    :param acts: what people do over HTTP, under ``/fake/``. Absent: nothing.
     """
 
     daemon_threads = True
 
-    def __init__(self, provider: FakeVendor, port: int = 0) -> None:
+    def __init__(self, provider: FakeVendor, port: int = 0, acts: Acts | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.provider = provider
+        self.acts = acts
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: MediaServer
 
+    def do_POST(self) -> None:
+        self._act("POST")
+
+    def _act(self, method: str) -> None:
+        """Let people act. A page of another origin cannot: browsers name the origin of what a page posts."""
+        acts, length = self.server.acts, self.headers.get("Content-Length", "0")
+        if acts is None or "Origin" in self.headers or not HOST.fullmatch(self.headers.get("Host", "")):
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        status, document = acts.answer(method, urlsplit(self.path).path, self.rfile.read(int(length)))
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        if parts.path.startswith(ACTS):
+            self._act("GET")
+            return
         archive_id, provider = parts.path.removeprefix("/"), self.server.provider
         if not may_read(archive_id, parts.query, provider.settings.token_secret.reveal(), provider.context.clock()):
             self.send_error(HTTPStatus.FORBIDDEN)

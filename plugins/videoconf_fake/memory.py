@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from marshmallow import RAISE, Schema, fields
 from marshmallow.validate import Length, OneOf, Regexp
@@ -61,6 +62,7 @@ class MemoryTarget(StorageTarget):
     wire_name = "MEMORY"
     label = "Memory (fake)"
     configuration_schema = MemoryConfiguration
+    example: ClassVar[Mapping[str, Any]] = {"area": "recordings", "password": "any"}
     secret_fields = frozenset({"password"})
 
     def _enter(self) -> dict[str, _Object]:

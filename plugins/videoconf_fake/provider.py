@@ -84,7 +84,7 @@ class FakeSettings:
         choices=("", "twilio", "bbb", "livekit", "daily", "jaas"),
     )
     media_url: str = setting(
-        "Base URL of the command `fake media`, from which archives are downloaded. Empty: they cannot be.",
+        "Base URL of the command `fake serve`, from which archives are downloaded. Empty: they cannot be.",
         default="",
     )
 

@@ -99,6 +99,13 @@ class Recorder:
             ).fetchall()
         return [_state(row) for row in rows]
 
+    def list_stopped(self, before: datetime) -> Sequence[ArchiveState]:
+        """Read the archives of all sessions whose recording ended before a time and is not processed yet."""
+        sql = "SELECT * FROM archive WHERE status = ? AND updated_at <= ? ORDER BY number"
+        with self._state.read() as database:
+            rows = database.execute(sql, (ArchiveStatus.STOPPED, timestamp(before))).fetchall()
+        return [_state(row) for row in rows]
+
     def stop(self, archive_id: str, reason: str) -> ArchiveState:
         """Stop recording, unless it has stopped already."""
         with self._state.write() as database:

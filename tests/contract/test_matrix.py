@@ -15,9 +15,11 @@ from urllib.parse import quote
 import jwt
 import pytest
 from cryptography.fernet import Fernet
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
 from tests.contract.things import EXAMPLES, PATH_VALUES, Example, Things
 from tests.support.databases import DATABASES
+from tests.support.documented_errors import check_errors
 from tests.support.service import Answer, Caller, Service, service_of
 from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JWT_SECRET
 from videoconf.api.openapi import openapi_document
@@ -151,6 +153,8 @@ def service(request, headers, tmp_path_factory) -> Iterator[Service]:
             embedded_workers=0,
         )
         app = create_app(settings)
+    app.testing = True
+    check_errors(app)
     yield service_of(app, headers)
     services(app).refusals.close()
     with app.app_context():
@@ -208,6 +212,12 @@ def test_a_good_request_with_this_permission_alone_succeeds(service, things, cal
     operation.example.prepare(things)
     answer = call(operation, path, operation.example.body, caller=service.caller_with([operation.permission]))
     assert answer.status in operation.successes, f"EXAMPLES may lack what {operation.id} needs: {answer}"
+    content = operation.described["responses"][str(answer.status)].get("content", {})
+    media = content.get(answer.headers.get("Content-Type", "").partition(";")[0])
+    assert media or not answer.body, f"{operation} does not document its answer's type"
+    if media and "json" in answer.headers["Content-Type"]:
+        schema = {**media["schema"], "components": DOCUMENT["components"]}
+        OAS31Validator(schema, format_checker=oas31_format_checker).validate(answer.json)
 
 
 def tokens() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ BLOCK = re.compile(
 )
 COMMANDS = frozenset({"sh", "python", "py", "js", "javascript", "ts", "json"})
 """Languages of blocks that a reader runs or sends. Blocks of settings and output are not run."""
-NOT_RUN = 13
+NOT_RUN = 15
 """How many blocks are marked `not-run:`. A new mark needs a reason and a change of this number."""
 README_BLOCKS = ("Run it", "A meeting in ten lines", "Deploy it")
 
@@ -67,11 +68,11 @@ def port() -> int:
 def dev_server(tmp_path, port):
     """What `make run` serves, in an empty folder; gives a function that runs commands beside it."""
     url = f"http://127.0.0.1:{port}"
+    service, people = ("http://127.0.0.1:8000", url), ("http://127.0.0.1:8001", f"http://127.0.0.1:{port + 1}")
     server = start(f"videoconf dev --port {port}", tmp_path, url)
 
     def run(script: str) -> str:
-        script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin", str(PROGRAMS))
-        return bash(script, tmp_path)
+        return bash(script.replace(".venv/bin", str(PROGRAMS)).replace(*service).replace(*people), tmp_path)
 
     yield run
     server.close()
@@ -128,6 +129,33 @@ def test_first_meeting_tutorial_runs(dev_server):
     output = dev_server("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
     assert '"extId":"lesson-7"' in output.replace(" ", "")
     assert "Bob" in output.rstrip().splitlines()[-1], "the CSV report names the last attendee"
+
+
+BACK_END = ROOT / "docs/how-to/call-from-your-back-end.md"
+
+
+def write_files(page: Path, folder: Path, port: int) -> None:
+    """Write the files that a page shows, with the addresses of a test's own server."""
+    for mark, _, text in blocks(page):
+        if mark and mark.startswith("file: "):
+            text = text.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace(
+                "127.0.0.1:8001", f"127.0.0.1:{port + 1}"
+            )
+            (folder / mark.removeprefix("file: ")).write_text(text)
+
+
+def test_back_end_guide_runs_in_python(dev_server, tmp_path, port):
+    write_files(BACK_END, tmp_path, port)
+    output = dev_server("\n".join(text for text in run_blocks(BACK_END) if "node" not in text))
+    assert output.startswith("Ada is there\nmeeting_ended: The meeting ended at ")
+    assert output.splitlines()[-1].startswith("meeting_ended The meeting ended at ")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_back_end_guide_runs_in_node(dev_server, tmp_path, port):
+    write_files(BACK_END, tmp_path, port)
+    output = dev_server("\n".join(text for text in run_blocks(BACK_END) if "node" in text))
+    assert output.startswith("Bob is there\nmeeting_ended: The meeting ended at ")
 
 
 def test_deploy_commands_run(tmp_path, port):

@@ -24,7 +24,9 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "migrations/README.md", ROOT / "tests/README.md"]
 UNLISTED = {
     "/openapi.json": "the document itself",
+    "/": "leads to the page",
     "/docs": "shows the document",
+    "/docs/": "leads to the page",
     "/docs/<name>": "files of the page that shows the document",
 }
 """Routes that are no operations, each with the reason."""

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -87,11 +86,12 @@ def run_shell(line: str) -> str:
 
 def test_the_printed_lines_work_when_pasted(shared: Shared) -> None:
     server = shared.server
-    (curl,) = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
+    curl, join = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
     assert re.fullmatch(r'"[\w-]{22,}"', run_shell(curl).strip())
     assert "<title>" in run_shell(f"curl -sS {server.url}/docs")
     assert f"bearer token   {shared.token}\n" in server.log
     (act,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
+    assert "not a join token" in run_shell(join)
     assert "Session " in run_shell(f"{act} list"), "the other process must see the meeting's room"
 
 
@@ -135,32 +135,88 @@ def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., Gunic
     assert "vonage\tVonage Video\tdefault" in run_shell(f"{ours} providers")
 
 
-def test_credentials_are_taken_and_archives_can_be_downloaded(shared: Shared) -> None:
-    server = shared.server
-    (ours,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)
-    (serve_media,) = re.findall(r"^ +(\S+ --env-file .* fake media .*)$", server.log, re.MULTILINE)
+def call(shared: Shared, method: str, path: str, body: object = None) -> Any:
+    headers = {"Authorization": f"Bearer {shared.token}"}
+    answer = urllib3.request(method, shared.server.url + path, headers=headers, json=body, retries=False)
+    assert answer.status < 300, answer.data
+    return answer.json() if answer.data else None
 
-    def call(method: str, path: str, body: object = None) -> Any:
-        headers = {"Authorization": f"Bearer {shared.token}"}
-        answer = urllib3.request(method, server.url + path, headers=headers, json=body, retries=False)
-        assert answer.status < 300, answer.data
-        return answer.json() if answer.data else None
 
-    link = call("POST", "/session")
-    run_shell(f"{ours} join {call('POST', f'/session/{link}/token')['token']}")
-    archive = call("POST", f"/session/{link}/archives")["id"]
-    call("POST", f"/archives/{archive}/stop")
-    run_shell(f"{ours} archive {archive} available")
-    media = subprocess.Popen(shlex.split(serve_media), stdout=subprocess.PIPE, text=True)
-    try:
-        assert media.stdout is not None
-        assert media.stdout.readline().startswith("Archives are at")
-        url = call("GET", f"/archives/{archive}/download")["url"]
-        assert urllib3.request("GET", url, retries=False).status == 200
-    finally:
-        media.terminate()
-        media.communicate()
-    call("PUT", "/archives/storage-target", {"name": "MEMORY", "area": "a", "password": "any"})
+def act(shared: Shared, name: str, body: object = None, **headers: str) -> urllib3.BaseHTTPResponse:
+    port = urlsplit(shared.server.url).port
+    assert port is not None
+    url = f"http://127.0.0.1:{port + 1}/fake/{name}"
+    return urllib3.request("POST" if body is not None else "GET", url, json=body, headers=headers, retries=False)
+
+
+def eventually(read: Callable[[], Any], wanted: object, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while (found := read()) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def test_credentials_are_taken(shared: Shared) -> None:
+    call(shared, "PUT", "/archives/storage-target", {"name": "MEMORY", "area": "a", "password": "any"})
+    call(shared, "DELETE", "/archives/storage-target")
+
+
+def test_recording_finishes_by_itself_and_downloads(shared: Shared) -> None:
+    link = call(shared, "POST", "/session")
+    token = call(shared, "POST", f"/session/{link}/token")["token"]
+    assert act(shared, "join", {"token": token}).status == 200
+    archive = call(shared, "POST", f"/session/{link}/archives")["id"]
+    time.sleep(1.1)  # the shortest recording that has bytes
+    call(shared, "POST", f"/archives/{archive}/stop")
+    eventually(lambda: call(shared, "GET", f"/archives/{archive}")["status"], "available")
+    url = call(shared, "GET", f"/archives/{archive}/download")["url"]
+    answer = urllib3.request("GET", url, retries=False)
+    assert answer.status == 200
+    assert len(answer.data) == call(shared, "GET", f"/archives/{archive}")["sizeBytes"] > 0
+
+
+def test_people_act_over_http(shared: Shared) -> None:
+    link = call(shared, "POST", "/session")
+    issued = call(shared, "POST", f"/session/{link}/token", {"attendee": "u-7"})
+    connection = act(shared, "join", {"token": issued["token"]}).json()["connection"]
+    (attendee,) = call(shared, "GET", f"/session/{link}/attendees")
+    assert (attendee["attendee"], attendee["active"]) == ("u-7", True)
+    assert act(shared, "publish", {"connection": connection}).status == 200
+    archive = act(shared, "record", {"session": issued["sessionId"]}).json()["archive"]
+    assert call(shared, "GET", f"/archives/{archive}")["status"] == "started"
+    assert act(shared, "archive", {"archive": archive, "status": "failed"}).json()["status"] == "failed"
+    assert call(shared, "GET", f"/archives/{archive}")["status"] == "failed"
+    assert act(shared, "unpublish", {"connection": connection}).status == 200
+    assert act(shared, "leave", {"connection": connection}).status == 200
+    (attendee,) = call(shared, "GET", f"/session/{link}/attendees")
+    assert attendee["active"] is False
+    states = {one["session"]: one for one in act(shared, "state").json()["sessions"]}
+    assert states[issued["sessionId"]]["connections"] == []
+
+
+def test_moderation_reaches_the_service_by_itself(shared: Shared) -> None:
+    link = call(shared, "POST", "/session")
+    token = call(shared, "POST", f"/session/{link}/token")["token"]
+    connection = act(shared, "join", {"token": token}).json()["connection"]
+    call(shared, "DELETE", f"/session/{link}/attendees/{connection}")
+    eventually(lambda: [one["active"] for one in call(shared, "GET", f"/session/{link}/attendees")], [False])
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "headers", "status"),
+    [
+        ("leave", {}, {}, 422),
+        ("leave", {"connection": "unknown"}, {}, 404),
+        ("leave", ["unknown"], {}, 422),
+        ("archive", {"archive": "x", "status": "no-status"}, {}, 422),
+        ("join", {"token": "forged"}, {}, 422),
+        ("dance", {}, {}, 404),
+        ("join", {"token": "x"}, {"Origin": "https://elsewhere.example"}, 403),
+        ("join", {"token": "x"}, {"Host": "elsewhere.example"}, 403),
+    ],
+)
+def test_wrong_act_is_refused(shared: Shared, name: str, body: object, headers: dict[str, str], status: int) -> None:
+    assert act(shared, name, body, **headers).status == status
 
 
 def test_a_port_in_use_is_told_before_anything_is_changed(shared: Shared) -> None:

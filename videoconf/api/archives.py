@@ -10,15 +10,28 @@ from marshmallow import fields, validate
 
 from videoconf.api.answers import JsonText
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import PROVIDER, STORAGE, fails_with
 from videoconf.api.fields import LINK_EXAMPLE, SESSION_EXAMPLE, Schema, StrictBoolean, Text, UtcTime, documented
 from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
+from videoconf.api.smorest import LIST_HEADERS, NULL_AS_TEXT, Blueprint, ListArgs, ListRequest
 from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import ORDERS, ArchiveFilter, ListedArchive
+from videoconf.errors import (
+    ArchiveAlreadyRunning,
+    ArchiveDeleting,
+    ArchiveNoConnections,
+    ArchiveNotDeletable,
+    ArchiveNotDownloadable,
+    ArchiveOnHold,
+    ArchiveSessionEncrypted,
+    ArchiveSessionRelayed,
+    CapabilityUnsupported,
+    MeetingEnded,
+)
 from videoconf.providers import ArchiveRequest, ArchiveStatus
 
 blueprint = Blueprint("archives", __name__, tag=Tag.ARCHIVES)
@@ -150,22 +163,24 @@ def get_archive(archive_id: str) -> dict[str, Any]:
 
 @blueprint.route("/archives/<string:archive_id>", methods=["DELETE"])
 @requires(Permission.DELETE_MEETING_ARCHIVE)
-@blueprint.response(200, {"type": "null"}, content_type="text/plain", example="null")
-@blueprint.doc(operationId=f"{Tag.ARCHIVES}.deleteArchive")
+@fails_with(ArchiveOnHold, ArchiveNotDeletable, CapabilityUnsupported, *PROVIDER, *STORAGE)
+@blueprint.response(200, {"type": "null"})
+@blueprint.doc(operationId=f"{Tag.ARCHIVES}.deleteArchive", responses={200: {"content": NULL_AS_TEXT}})
 def delete_archive(archive_id: str) -> Response:
     """Delete an archive at the provider and in the storage target; the answer is `null`.
 
     Where one of the two is down, the archive stays `deleting` and is deleted later; then this may be repeated.
-    `Accept` chooses between `text/plain` (the default) and `application/json`; the body is the same.
+    `Accept` chooses between `application/json` (the default) and `text/plain`; the body is the same.
     """
-    content_type = preferred_type("text/plain", "application/json")
+    content_type = preferred_type("application/json", "text/plain")
     services().deletion.delete(caller(), archive_id)
     return Response("null", content_type=content_type)
 
 
 @blueprint.route("/archives/<string:archive_id>", methods=["PATCH"])
 @requires(Permission.DELETE_MEETING_ARCHIVE)
-@blueprint.arguments(ArchiveEditSchema)
+@fails_with(ArchiveDeleting)
+@blueprint.arguments(ArchiveEditSchema, example={"name": "Visit 7"})
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.editArchive")
 def edit_archive(changes: dict[str, Any], archive_id: str) -> None:
@@ -175,6 +190,7 @@ def edit_archive(changes: dict[str, Any], archive_id: str) -> None:
 
 @blueprint.route("/archives/<string:archive_id>/stop", methods=["POST"])
 @requires(Permission.STOP_MEETING_ARCHIVE)
+@fails_with(ArchiveDeleting, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(200, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.stopArchive")
 def stop_archive(archive_id: str) -> dict[str, Any]:
@@ -184,7 +200,17 @@ def stop_archive(archive_id: str) -> dict[str, Any]:
 
 @blueprint.route("/session/<string:meeting_link_id>/archives", methods=["POST"])
 @requires(Permission.START_MEETING_ARCHIVE)
-@blueprint.arguments(NewArchiveSchema)
+@fails_with(
+    MeetingEnded,
+    ArchiveNoConnections,
+    ArchiveAlreadyRunning,
+    ArchiveSessionRelayed,
+    ArchiveSessionEncrypted,
+    CapabilityUnsupported,
+    *PROVIDER,
+    *STORAGE,
+)
+@blueprint.arguments(NewArchiveSchema, example={"name": "Visit 7"})
 @blueprint.response(201, ArchiveSchema)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.startArchive")
 def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -196,10 +222,8 @@ def start_archive(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, 
 @blueprint.route("/archives/<string:archive_id>/download", methods=["GET"])
 @requires(Permission.GET_MEETING_ARCHIVES)
 @blueprint.response(200, ArchiveDownloadSchema)
-@blueprint.doc(
-    operationId=f"{Tag.ARCHIVES}.downloadArchive",
-    responses={409: "CONFLICT", 422: "UNPROCESSABLE_ENTITY", 502: "BAD_GATEWAY", 503: "SERVICE_UNAVAILABLE"},
-)
+@fails_with(ArchiveDeleting, ArchiveNotDownloadable, CapabilityUnsupported, *PROVIDER, *STORAGE)
+@blueprint.doc(operationId=f"{Tag.ARCHIVES}.downloadArchive")
 def download_archive(archive_id: str) -> dict[str, Any]:
     """Give a URL that reads an archive, whole or in ranges, and expires soon.
 

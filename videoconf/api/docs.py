@@ -7,6 +7,7 @@ inline, which a strict content security policy forbids.
 from __future__ import annotations
 
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +25,7 @@ _OWN = Path(__file__).parent / "static"
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _ASSETS = {
     "init.js": _OWN,
+    "docs.css": _OWN,
     "swagger-ui.css": _SWAGGER_UI,
     "swagger-ui-bundle.js": _SWAGGER_UI,
     "favicon-32x32.png": _SWAGGER_UI,
@@ -60,12 +62,29 @@ def page() -> Response:
     return response
 
 
+@blueprint.route("/")
+@public("documentation")
+def root() -> Response:
+    return _elsewhere("docs")
+
+
+@blueprint.route("/docs/")
+@public("documentation")
+def page_with_slash() -> Response:
+    return _elsewhere("../docs")
+
+
 @blueprint.route("/docs/<name>")
 @public("documentation")
 def asset(name: str) -> Response:
     if name not in _ASSETS:
         raise NotFound
     return send_from_directory(_ASSETS[name], name, max_age=MAX_AGE_SECONDS)
+
+
+def _elsewhere(place: str) -> Response:
+    """Redirect to a relative place, which is right below any prefix that a proxy removes."""
+    return Response(status=HTTPStatus.FOUND, headers={"Location": place})
 
 
 def _cacheable(response: Response) -> Response:

@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
 from videoconf.formats import KEPT_PATTERN, NOT_KEPT, camel_case, utc_text
+from videoconf.spelling import propose_fields
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)?",
@@ -35,6 +36,11 @@ class Schema(marshmallow.Schema):
 
     class Meta:
         unknown = marshmallow.RAISE
+
+    def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
+        """Add the nearest known name to each unknown one."""
+        if isinstance(error.messages, dict):
+            propose_fields(error.messages, self)
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         if field_obj.data_key is None:

@@ -7,6 +7,8 @@ import re
 from typing import Any, cast
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_list_header, parse_options_header
 from werkzeug.routing import UnicodeConverter
 
 from videoconf.api.answers import JsonAnswers
@@ -75,22 +77,40 @@ def idempotency_key() -> str | None:
     """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise IdempotencyKeyInvalid
+        raise IdempotencyKeyInvalid("It must be 1 to 255 visible ASCII characters without a comma, and sent once.")
     return key
 
 
 def preferred_type(*offered: str) -> str:
     """Return the media type that ``Accept`` prefers of those offered, by default the first.
 
-    To be asked before anything is done: an answer that cannot be given must leave nothing behind.
+    Parameters, like ``charset=utf-8``, do not matter: each type is offered in one form. To be asked before anything is
+    done: an answer that cannot be given must leave nothing behind.
 
     :raises NotAcceptable: it accepts none of the offered types.
     """
     accepted = request.accept_mimetypes
-    content_type = accepted.best_match(offered) if accepted else offered[0]
+    if not accepted:
+        return offered[0]
+    # A type in several forms counts by its preferred form.
+    plain: dict[str, float] = {}
+    for value, quality in accepted:
+        name = parse_options_header(value)[0]
+        plain[name] = max(quality, plain.get(name, 0))
+    content_type = MIMEAccept(list(plain.items())).best_match(offered)
     if content_type is None:
-        raise NotAcceptable
+        raise NotAcceptable(f"The answer can be {' or '.join(offered)}.")
     return content_type
+
+
+def preferences() -> dict[str, str]:
+    """Return what ``Prefer`` asks for (RFC 7240), by the preference's name; the first mention of a name counts."""
+    found: dict[str, str] = {}
+    for one in parse_list_header(request.headers.get("Prefer", "")):
+        # The parameters of a preference are cut off: the service knows none that has any.
+        name, _, value = one.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"').lower())
+    return found
 
 
 _UNLESS_SET = (

@@ -9,12 +9,13 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import fails_with
 from videoconf.api.fields import Schema, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
-from videoconf.errors import JobNotFound
+from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queries import BY_ID, list_jobs, retry_job
 
@@ -76,7 +77,7 @@ def job_values(job: Job) -> dict[str, Any]:
 @blueprint.route("/jobs/<string:job_id>/retry", methods=["POST"])
 @requires(Permission.MANAGE_OPERATIONS)
 @blueprint.response(204)
-@blueprint.alt_response(409, "CONFLICT")
+@fails_with(JobNotDead)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.retryJob")
 def retry(job_id: str) -> None:
     """Make a job that gave up due again, with all its attempts. A worker runs it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response, url_for
 from marshmallow import fields, pre_load, validate
 
+from videoconf.api.answers import json_bytes
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import PROVIDER, fails_with
 from videoconf.api.fields import (
     LINK_EXAMPLE,
     SESSION_EXAMPLE,
@@ -20,11 +21,24 @@ from videoconf.api.fields import (
     UtcTime,
     documented,
 )
-from videoconf.api.http import idempotency_key, preferred_type
+from videoconf.api.http import idempotency_key, preferences, preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
+from videoconf.errors import (
+    CapabilityUnsupported,
+    EncryptionKeyUnknown,
+    EncryptionNotConfigured,
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    MeetingEnded,
+    MeetingNotOpen,
+    ReadOnly,
+    RoleForbidden,
+)
+from videoconf.formats import camel_case
 from videoconf.meetings import queries
 from videoconf.meetings.create import NewMeeting
 from videoconf.meetings.join import TokenWish
@@ -34,6 +48,9 @@ from videoconf.providers import Role
 blueprint = Blueprint("meetings", __name__, tag=Tag.SESSIONS)
 
 EDITABLE = ("is_scheduled", "schedule_time", "ext_id", "ext_metadata")
+UNDOCUMENTED = ("provider", "end_to_end_encryption", "status")
+"""What this service adds to the documented properties of a meeting. An edit may not change these in silence."""
+IGNORED_PROPERTIES = "X-Ignored-Properties"
 
 
 class NewMeetingSchema(Schema):
@@ -60,19 +77,21 @@ class NewMeetingSchema(Schema):
 class VideoChatSessionPartialSchema(Schema):
     """A meeting. What is not set is null."""
 
-    deleted = StrictBoolean(metadata=documented("The meeting was deleted."))
+    deleted = StrictBoolean(metadata=documented("The meeting was deleted; it can still be read."))
     deleted_on = UtcTime(allow_none=True, metadata=documented("When it was deleted."))
     deleted_by = Text(max_length=255, allow_none=True, metadata=documented("Who deleted it."))
     created_on = UtcTime(metadata=documented("When it was created."))
     modified_on = UtcTime(metadata=documented("When it was changed last."))
     created_by = Text(max_length=255, metadata=documented("Who created it."))
     modified_by = Text(max_length=255, metadata=documented("Who changed it last."))
-    id = StrictInteger(metadata=documented("A number; a handle for nothing.", 1))
+    id = StrictInteger(metadata=documented("The row's number. Use `meetingLink` in every path.", 1))
     session_id = Text(max_length=255, allow_none=True, metadata=documented("The provider's session.", SESSION_EXAMPLE))
     meeting_link = Text(max_length=255, metadata=documented("The meeting's id in every path.", LINK_EXAMPLE))
     is_scheduled = StrictBoolean(metadata=documented("The meeting starts at `scheduleTime`."))
     schedule_time = UtcTime(allow_none=True, metadata=documented("When it starts."))
-    is_archived = StrictBoolean(metadata=documented("Every run of the meeting is recorded."))
+    is_archived = StrictBoolean(
+        metadata=documented("The provider records each run by itself, because `enableArchiving` was true.")
+    )
     archive_id = Text(max_length=255, allow_none=True, metadata=documented("The newest archive."))
     upload_target = Text(
         max_length=255, allow_none=True, metadata=documented("Storage target in force at its creation.")
@@ -165,22 +184,61 @@ IDEMPOTENCY_KEY = {
 }
 
 
+PREFER_RETURN = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`return=representation` (RFC 7240): answer with the whole meeting in place of its link id.",
+    "schema": {"type": "string", "enum": ["return=representation", "return=minimal"]},
+}
+PREFER_HANDLING = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`handling=strict` (RFC 7240): refuse a changed property that only the service sets.",
+    "schema": {"type": "string", "enum": ["handling=strict", "handling=lenient"]},
+}
+CREATED = {
+    "oneOf": [
+        {"type": "string", "description": "The link id."},
+        {"$ref": "#/components/schemas/VideoChatSessionPartial"},
+    ]
+}
+CREATED_AS_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": f'"{LINK_EXAMPLE}"'}}
+
+
 @blueprint.route("/session", methods=["POST"])
 @requires(Permission.CREATE_MEETING_SESSION)
-@blueprint.arguments(NewMeetingSchema)
-@blueprint.alt_response(409, "CONFLICT")
-@blueprint.response(200, {"type": "string"}, content_type="text/plain", example='"pX3mJ5v0Qy2cZ1tB7kLw9A"')
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingLink", parameters=[IDEMPOTENCY_KEY])
+@fails_with(
+    IdempotencyKeyInvalid,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    CapabilityUnsupported,
+    EncryptionKeyUnknown,
+    EncryptionNotConfigured,
+    *PROVIDER,
+)
+@blueprint.arguments(NewMeetingSchema, example={"extId": "lesson-7", "extMetadata": {"room": "blue"}})
+@blueprint.response(200, CREATED, example=LINK_EXAMPLE, headers={"Location": {"schema": {"type": "string"}}})
+@blueprint.doc(
+    operationId=f"{Tag.SESSIONS}.getMeetingLink",
+    parameters=[IDEMPOTENCY_KEY, PREFER_RETURN],
+    responses={200: {"content": CREATED_AS_TEXT}},
+)
 def create_meeting(new: dict[str, Any]) -> Response:
     """Create a meeting; the answer is its link id as a JSON string.
 
-    Without a body, a meeting that starts now. `Accept` chooses between `text/plain` (the default) and
-    `application/json`; the body is the same.
+    Without a body, a meeting that starts now. `Accept` chooses between `application/json` (the default) and
+    `text/plain`; the body is the same. With `Prefer: return=representation` the answer is the meeting, as
+    `application/json`.
     """
-    content_type = preferred_type("text/plain", "application/json")
+    whole = preferences().get("return") == "representation"
+    content_type = preferred_type("application/json") if whole else preferred_type("application/json", "text/plain")
     link = services().creation.create(caller(), NewMeeting(**new), idempotency_key())
-    response = Response(json.dumps(link), content_type=content_type)
+    body = meeting_values(queries.read_meeting(caller(), link)) if whole else link
+    response = Response(json_bytes(body), content_type=content_type)
     response.headers["Location"] = url_for("meetings.get_meeting", meeting_link_id=link)
+    if whole:
+        response.headers["Preference-Applied"] = "return=representation"
+    response.vary.update(("Accept", "Prefer"))
     return response
 
 
@@ -211,16 +269,35 @@ def get_meeting(meeting_link_id: str) -> dict[str, Any]:
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["PATCH"])
 @requires(Permission.EDIT_MEETING)
-@blueprint.arguments(VideoChatSessionPartialSchema(partial=True))
-@blueprint.response(204)
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.editMeeting")
-def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> None:
+@fails_with(MeetingEnded, ReadOnly)
+@blueprint.arguments(
+    VideoChatSessionPartialSchema(partial=True),
+    example={"isScheduled": True, "scheduleTime": "2100-01-31T09:30:00Z", "extId": "lesson-8"},
+)
+@blueprint.response(
+    204,
+    headers={
+        IGNORED_PROPERTIES: {
+            "description": "Properties that only the service sets, were sent with another value, and stay as they are.",
+            "schema": {"type": "string"},
+        }
+    },
+)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.editMeeting", parameters=[PREFER_HANDLING])
+def edit_meeting(sent: dict[str, Any], meeting_link_id: str) -> tuple[str, dict[str, str]]:
     """Change what is sent of `isScheduled`, `scheduleTime`, `extId` and `extMetadata`.
 
-    The other properties are the server's: they may be sent back as they were read, and stay as they are.
+    Only the service sets the other properties. They may be sent back as they were read. With another value, `provider`,
+    `endToEndEncryption` and `status` are refused as `read_only`; the others stay as they are, and the header
+    `X-Ignored-Properties` names them. With `Prefer: handling=strict` they are refused, too.
     """
-    changes = {name: sent[name] for name in EDITABLE if name in sent}
-    services().editing.edit(caller(), meeting_link_id, changes)
+    strict = preferences().get("handling") == "strict"
+    changes = {name: sent.pop(name) for name in EDITABLE if name in sent}
+    differing = services().editing.edit(caller(), meeting_link_id, changes, sent, sent if strict else UNDOCUMENTED)
+    headers = {"Preference-Applied": "handling=strict"} if strict else {}
+    if differing:
+        headers[IGNORED_PROPERTIES] = ", ".join(camel_case(name) for name in differing)
+    return "", headers
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["DELETE"])
@@ -234,6 +311,7 @@ def delete_meeting(meeting_link_id: str) -> None:
 
 @blueprint.route("/session/<string:meeting_link_id>/end", methods=["PATCH"])
 @requires(Permission.STOP_MEETING)
+@fails_with(MeetingEnded)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.endSession")
 def end_meeting(meeting_link_id: str) -> None:
@@ -243,7 +321,16 @@ def end_meeting(meeting_link_id: str) -> None:
 
 @blueprint.route("/session/<string:meeting_link_id>/token", methods=["POST"])
 @requires(Permission.GENERATE_MEETING_TOKEN)
-@blueprint.arguments(TokenWishSchema)
+@fails_with(
+    MeetingEnded,
+    MeetingNotOpen,
+    RoleForbidden,
+    CapabilityUnsupported,
+    EncryptionKeyUnknown,
+    EncryptionNotConfigured,
+    *PROVIDER,
+)
+@blueprint.arguments(TokenWishSchema, example={"role": "publisher", "attendee": "u-7", "name": "Ada"})
 @blueprint.response(200, MeetingTokenSchema)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingToken")
 def create_token(wish: dict[str, Any], meeting_link_id: str) -> dict[str, Any]:

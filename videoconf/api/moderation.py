@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import PROVIDER, fails_with
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
+from videoconf.errors import CapabilityUnsupported, MeetingEnded
 
 blueprint = Blueprint("moderation", __name__, tag=Tag.SESSIONS)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>", methods=["DELETE"])
 @requires(Permission.MODERATE_MEETING)
+@fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.disconnectAttendee")
 def disconnect_attendee(meeting_link_id: str, connection_id: str) -> None:
@@ -25,6 +28,7 @@ def disconnect_attendee(meeting_link_id: str, connection_id: str) -> None:
 
 @blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>/mute", methods=["POST"])
 @requires(Permission.MODERATE_MEETING)
+@fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.muteAttendee")
 def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
@@ -39,6 +43,7 @@ def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
 
 @blueprint.route("/session/<string:meeting_link_id>/mute", methods=["POST"])
 @requires(Permission.MODERATE_MEETING)
+@fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.muteMeeting")
 def mute_meeting(meeting_link_id: str) -> None:

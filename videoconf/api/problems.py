@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from videoconf.api.answers import json_bytes
+from videoconf.api.failures import PROBLEM_TYPE
 from videoconf.api.http import request_id
 from videoconf.db.failures import translated
 from videoconf.errors import (
@@ -38,7 +39,7 @@ from videoconf.errors import (
     WebhookRejected,
 )
 
-CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE = PROBLEM_TYPE
 
 logger = logging.getLogger(__name__)
 

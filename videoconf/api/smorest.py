@@ -32,7 +32,7 @@ A resource is a module with one blueprint and plain functions::
 
 What :meth:`Blueprint.arguments` loads comes before the path's parameters. A view returns plain values, a tuple of these
 with headers, or a response; the schema of :meth:`Blueprint.response` documents them. The permission, the errors of
-parsing and authentication, and 404 where the path has a parameter document themselves.
+parsing and authentication, and 404 where the path has a parameter document themselves; ``fails_with`` names the others.
 '''
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
 from werkzeug.routing import Rule
 
+from videoconf.api import failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
 from videoconf.api.pagination import LIST_HEADERS, ListArgs, ListRequest
@@ -72,6 +73,9 @@ __all__ = [
 SECURITY_SCHEME = "bearerAuth"
 SPEC = "videoconf.openapi"
 """The key of ``app.extensions`` for the OpenAPI document that is being built."""
+
+NULL_AS_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "null"}}
+"""The other form of an answer that is ``null``."""
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
@@ -161,7 +165,12 @@ class Blueprint(_Blueprint):
         return super().arguments(instance, location=location, required=required, **kwargs)
 
     def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
-        """Document an answer, and write the plain values that the view returns, with headers or a status if it does."""
+        """Document an answer, and write the plain values that the view returns, with headers or a status if it does.
+
+        Each member of a schema is documented as required: an answer has all of them, so typed clients need no checks.
+        """
+        if is_schema(schema):
+            schema = _always_present(resolve_schema_instance(schema))
         document = super().response(status_code, schema, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Any:
@@ -180,6 +189,22 @@ class Blueprint(_Blueprint):
         return decorate
 
 
+def is_schema(schema: Any) -> bool:
+    """Tell a marshmallow schema, or its class, from one that is written out."""
+    return isinstance(schema, marshmallow.Schema) or (
+        isinstance(schema, type) and issubclass(schema, marshmallow.Schema)
+    )
+
+
+def _always_present(schema: marshmallow.Schema) -> marshmallow.Schema:
+    for field in schema.fields.values():
+        field.required = True
+        inner = field.inner if isinstance(field, marshmallow.fields.List) else field
+        if isinstance(inner, marshmallow.fields.Nested):
+            _always_present(inner.schema)
+    return schema
+
+
 class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
     """Document what follows from the declarations of an operation: its permission, its errors, its path."""
 
@@ -196,27 +221,18 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
         return re.sub(r"{(\w+)}", lambda match: f"{{{camel_case(match[1])}}}", path)
 
     def operation_helper(self, *, operations: dict[str, Any], rule: Rule, **kwargs: Any) -> None:
-        access = access_of(self._app.view_functions[rule.endpoint])
-        for operation in operations.values():
-            statuses: list[HTTPStatus] = []
+        view = self._app.view_functions[rule.endpoint]
+        access = access_of(view)
+        for method, operation in operations.items():
             operation["security"] = []
+            secured = access is not None and access.permission is not None
             if access is not None and access.permission is not None:
-                statuses += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
                 operation["security"] = [{SECURITY_SCHEME: []}]
                 operation["x-permission"] = str(access.permission)
                 described = [operation.get("description"), f"Permission: `{access.permission}`"]
                 operation["description"] = "\n\n".join(filter(None, described))
-            if "requestBody" in operation:
-                statuses += [
-                    HTTPStatus.BAD_REQUEST,
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                ]
-            if rule.arguments:
-                statuses.append(HTTPStatus.NOT_FOUND)
-            documented = {str(status) for status in operation["responses"]}
-            errors = {status.value: status.name for status in statuses if str(status.value) not in documented}
-            operation["responses"].update(errors)
+            found = failures.errors_of(view, operation, rule.arguments, secured=secured)
+            failures.document(self._app, rule.endpoint, method, operation, found)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
@@ -238,6 +254,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
             self.spec.components.response(status.name, {"description": status.phrase, **content}, lazy=True)
         name = self.DEFAULT_ERROR_RESPONSE_NAME
         self.spec.components.response(name, {"description": "Any other error", "content": problem}, lazy=True)
+        self.spec.components.schemas["Problem"]["properties"].update(failures.further_members())
+        failures.document_examples(self.spec, failures.every_error())
 
 
 def schema_name(schema: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import marshmallow
@@ -13,14 +13,21 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import PROVIDER, STORAGE, fails_with
 from videoconf.api.http import preferred_type
 from videoconf.api.json_body import json_body
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import Api, Blueprint
+from videoconf.api.smorest import NULL_AS_TEXT, Api, Blueprint
 from videoconf.containment import raised_by_signal
-from videoconf.errors import ValidationFailed
+from videoconf.errors import (
+    CapabilityUnsupported,
+    StorageConflict,
+    StorageTargetNotFound,
+    StorageTargetRejected,
+    ValidationFailed,
+)
 from videoconf.storage import StorageTarget
 from videoconf.storage.port import load_configuration
 
@@ -34,23 +41,15 @@ SHOWN_COMPONENT = "ShownStorageTarget"
 
 @blueprint.route("/archives/storage-target", methods=["PUT"])
 @requires(Permission.SET_MEETING_UPLOAD_TARGET)
-@blueprint.response(200, {"type": "null"}, content_type="text/plain", example="null")
+@fails_with(CapabilityUnsupported, StorageConflict, StorageTargetRejected, *PROVIDER, *STORAGE)
+@blueprint.response(200, {"type": "null"})
 @blueprint.doc(
     operationId=f"{Tag.ARCHIVES}.setUploadTarget",
     requestBody={
         "required": True,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{COMPONENT}"}}},
     },
-    responses={
-        400: "BAD_REQUEST",
-        409: "CONFLICT",
-        413: "REQUEST_ENTITY_TOO_LARGE",
-        415: "UNSUPPORTED_MEDIA_TYPE",
-        422: "UNPROCESSABLE_ENTITY",
-        502: "BAD_GATEWAY",
-        503: "SERVICE_UNAVAILABLE",
-        504: "GATEWAY_TIMEOUT",
-    },
+    responses={200: {"content": NULL_AS_TEXT}},
 )
 def set_storage_target() -> Response:
     """Set where the archives of the caller's tenant go; the answer is `null`.
@@ -58,9 +57,9 @@ def set_storage_target() -> Response:
     The service writes an object, reads it back and deletes it, then configures the providers that upload by themselves.
     Only when all of this has worked is it in force; until then, and on any error, the former one is. The default
     tenant may leave the credentials out where the service's settings have them. `Accept` chooses
-    between `text/plain` (the default) and `application/json`; the body is the same.
+    between `application/json` (the default) and `text/plain`; the body is the same.
     """
-    content_type = preferred_type("text/plain", "application/json")
+    content_type = preferred_type("application/json", "text/plain")
     services().target_changes.set(caller(), *_loaded(json_body()))
     return Response("null", content_type=content_type)
 
@@ -68,7 +67,8 @@ def set_storage_target() -> Response:
 @blueprint.route("/archives/storage-target", methods=["GET"])
 @requires(Permission.SET_MEETING_UPLOAD_TARGET)
 @blueprint.response(200, {"$ref": f"#/components/schemas/{SHOWN_COMPONENT}"})
-@blueprint.doc(operationId=f"{Tag.ARCHIVES}.getUploadTarget", responses={404: "NOT_FOUND"})
+@fails_with(StorageTargetNotFound)
+@blueprint.doc(operationId=f"{Tag.ARCHIVES}.getUploadTarget")
 def get_storage_target() -> dict[str, Any]:
     """Read the target in force, without its secrets; of an access key, the last four characters are shown."""
     row = services().targets.get(caller())
@@ -78,7 +78,8 @@ def get_storage_target() -> dict[str, Any]:
 @blueprint.route("/archives/storage-target", methods=["DELETE"])
 @requires(Permission.SET_MEETING_UPLOAD_TARGET)
 @blueprint.response(204)
-@blueprint.doc(operationId=f"{Tag.ARCHIVES}.deleteUploadTarget", responses={404: "NOT_FOUND", 409: "CONFLICT"})
+@fails_with(StorageTargetNotFound, StorageConflict, *PROVIDER, *STORAGE)
+@blueprint.doc(operationId=f"{Tag.ARCHIVES}.deleteUploadTarget")
 def delete_storage_target() -> None:
     """Let archives stay with the provider again. What is in the target stays there and can still be downloaded."""
     services().target_changes.remove(caller())
@@ -117,6 +118,7 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
         {
             "oneOf": [{"$ref": reference} for reference in references.values()],
             "discriminator": {"propertyName": "name", "mapping": references},
+            **_example(kinds.values()),
         },
     )
     schemas.schema(
@@ -132,6 +134,12 @@ def document_kinds(api: Api, kinds: Mapping[str, type[StorageTarget]]) -> None:
             "required": ["name", "createdOn", "createdBy"],
         },
     )
+
+
+def _example(kinds: Iterable[type[StorageTarget]]) -> dict[str, Any]:
+    """Return the example of a kind that has one, so that the documentation page sends what works."""
+    bodies = [{"name": kind.wire_name, **kind.example} for kind in kinds if kind.example]
+    return {"example": bodies[0]} if bodies else {}
 
 
 def _documented(kind: type[StorageTarget], component: str) -> marshmallow.Schema:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from flask import Response, request
 
 from videoconf.api.authentication import public
+from videoconf.api.failures import DATABASE, fails_with
 from videoconf.api.json_body import raw_body
 from videoconf.api.openapi import Tag
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
-from videoconf.errors import ProviderNotFound
+from videoconf.errors import (
+    MalformedRequest,
+    PayloadTooLarge,
+    ProviderError,
+    ProviderNotFound,
+    ProviderPluginError,
+    WebhookRejected,
+)
 from videoconf.providers import ProviderPort, WebhookRequest
 from videoconf.webhooks.receive import receive
 
@@ -18,6 +26,7 @@ blueprint = Blueprint("webhooks", __name__, tag=Tag.SESSIONS)
 
 @blueprint.route("/webhooks/session", methods=["POST"])
 @public("the default provider's signature")
+@fails_with(WebhookRejected, MalformedRequest, PayloadTooLarge, ProviderError, ProviderPluginError, *DATABASE)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.checkWebhookPayload")
 def receive_session_webhook() -> Response:
@@ -27,6 +36,7 @@ def receive_session_webhook() -> Response:
 
 @blueprint.route("/webhooks/<string:provider>/<string:channel>", methods=["POST"])
 @public("that provider's signature")
+@fails_with(WebhookRejected, MalformedRequest, PayloadTooLarge, ProviderError, ProviderPluginError, *DATABASE)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.receiveWebhook")
 def receive_webhook(provider: str, channel: str) -> Response:

@@ -47,7 +47,7 @@ class Downloads:
             signed = target.signed_url(archive.object_key, expires_in_seconds=self._ttl_seconds)
             return _recorded(caller, archive, signed)
         if archive.status != ArchiveStatus.AVAILABLE:
-            raise ArchiveNotDownloadable
+            raise ArchiveNotDownloadable(f"The archive is {archive.shown_status}, not {ArchiveStatus.AVAILABLE}.")
         provider = self._providers.get(archive.provider)
         if not provider.can(Capability.ARCHIVE_DOWNLOADS) or provider.account != archive.account:
             raise CapabilityUnsupported(f"The provider {archive.provider!r} lacks the capability 'archive_downloads'.")

@@ -97,7 +97,7 @@ class Archives:
             raise MeetingNotFound
         provider = self._providers.get_archiving(meeting.provider, meeting.account)
         if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded
+            raise MeetingEnded.at(meeting.end_time)
         if meeting.end_to_end_encryption:
             raise ArchiveSessionEncrypted
         if meeting.session_id is None:

@@ -11,6 +11,7 @@ import os
 import secrets
 import shlex
 import socket
+import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from videoconf.errors import ConfigurationError
 
 TOKEN_TTL_SECONDS = 30 * 86400
 MEDIA_PORT_OFFSET = 1
-"""The fake provider's archives are served at the port after the service's."""
+"""The fake provider serves its archives and its people at the port after the service's."""
 
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
@@ -40,8 +41,8 @@ BANNER = """
 """
 FAKE_BANNER = """  Act as its people, from another shell:
     {command} fake --help
-  Have its archives downloaded, while this runs in another shell:
-    {command} fake media --port {media_port}
+  or over HTTP, as people whose token is that of POST /session/{{meetingLinkId}}/token:
+    curl -sS http://127.0.0.1:{media_port}/fake/join -d '{{"token": "…"}}'
 """
 
 
@@ -88,6 +89,8 @@ def dev(port: int) -> None:
             media_port=port + MEDIA_PORT_OFFSET,
         )
     )
+    if parts.providers.find("fake"):
+        _let_the_fake_live(port + MEDIA_PORT_OFFSET)
     listener.set_inheritable(True)
     # A worker can hang at Ctrl-C: if gunicorn is handing a request to a thread at that moment, its signal handler waits
     # for the lock that the interrupted code holds. After this time it is killed. (SIGTERM, as in production, is safe.)
@@ -95,6 +98,15 @@ def dev(port: int) -> None:
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
     command = gunicorn_command((f"fd://{listener.fileno()}",), 1, serving)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _let_the_fake_live(port: int) -> None:
+    """Start the fake provider's own server beside ours. It ends with the last process that holds our end of a pipe."""
+    command = [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "fake", "serve", f"--port={port}"]
+    theirs, ours = os.pipe()
+    subprocess.Popen([*command, "--until-stdin-ends"], stdin=theirs)  # noqa: S603  # our own command
+    os.close(theirs)
+    os.set_inheritable(ours, True)
 
 
 def _bound(port: int) -> socket.socket:

@@ -18,6 +18,7 @@ from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
 from videoconf.providers import Capability, Provider, ProviderContext, ProviderPort
 from videoconf.settings import load
+from videoconf.spelling import proposal
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,6 @@ def _missing(registry: Registry, key: str) -> str:
             return f"VIDEOCONF_PROVIDERS names {key!r}, whose {failure.origin} cannot be loaded: {failure.reason}"
     installed = ", ".join(sorted(registry.providers)) or "none"
     return (
-        f"VIDEOCONF_PROVIDERS names {key!r}, which no installed plugin brings (installed: {installed}). "
-        f"Install its distribution, or take it out of the list."
+        f"VIDEOCONF_PROVIDERS names {key!r}, which no installed plugin brings (installed: {installed})."
+        f"{proposal(key, registry.providers)} Install its distribution, or take it out of the list."
     )

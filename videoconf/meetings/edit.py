@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import update
@@ -10,12 +11,15 @@ from sqlalchemy import update
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import write
-from videoconf.errors import MeetingEnded, ValidationFailed
+from videoconf.errors import MeetingEnded, ReadOnly, ValidationFailed
+from videoconf.formats import camel_case
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
 from videoconf.meetings.schedule import check_schedule_time
 from videoconf.providers import Clock
 from videoconf.tenancy import Caller
+
+READ_ONLY = "Only the service sets it, and it has another value. Leave it out, or send it back as you read it."
 
 
 class Editing:
@@ -24,9 +28,20 @@ class Editing:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def edit(self, caller: Caller, link: str, changes: Mapping[str, Any]) -> None:
+    def edit(
+        self,
+        caller: Caller,
+        link: str,
+        changes: Mapping[str, Any],
+        fixed: Mapping[str, Any] = MappingProxyType({}),
+        must_equal: Collection[str] = (),
+    ) -> list[str]:
         """Change what is given of ``is_scheduled``, ``schedule_time``, ``ext_id`` and ``ext_metadata``.
 
+        :param fixed: other properties, as the caller believes them to be. They stay as they are.
+        :param must_equal: those of ``fixed`` that the caller must have right.
+        :return: those of ``fixed`` that have another value.
+        :raises ReadOnly: one of ``must_equal`` has another value.
         :raises MeetingEnded: it has ended, or was deleted.
         :raises ValidationFailed: the schedule would be contradictory, or a new time is past.
         """
@@ -34,11 +49,14 @@ class Editing:
             # Locked: of two edits at once, each would otherwise write its half of a schedule upon the other's.
             meeting = get_meeting(session, caller, link, lock=True)
             if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded
+                raise MeetingEnded.at(meeting.end_time)
+            differing = [name for name, value in fixed.items() if getattr(meeting, name) != value]
+            if refused := [name for name in differing if name in must_equal]:
+                raise ReadOnly(errors={camel_case(name): [READ_ONLY] for name in refused})
             values = {**changes, **self._new_schedule(meeting, changes)}
             changed = {name: value for name, value in values.items() if getattr(meeting, name) != value}
             if not changed:
-                return
+                return differing
             before = {name: getattr(meeting, name) for name in changed}
             session.execute(
                 update(Meeting)
@@ -47,6 +65,7 @@ class Editing:
                 .execution_options(synchronize_session=False)
             )
             record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))
+        return differing
 
     def _new_schedule(self, meeting: Meeting, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the schedule after the changes. One that stays as it was is valid whatever the time is now."""

@@ -45,7 +45,7 @@ class Ending:
         with write() as session:
             meeting = get_meeting(session, caller, link)
             if not self._mark_ended(session, caller, meeting):
-                raise MeetingEnded
+                raise MeetingEnded.at(meeting.end_time)
             job = enqueue_claimed(session, END_SESSION, {"meeting_id": meeting.id})
         self._attempt(job)
 

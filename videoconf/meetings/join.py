@@ -88,7 +88,7 @@ class Joining:
         :raises ValidationFailed: the expiry, the role or the data is not one that the provider takes.
         """
         if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
-            raise RoleForbidden
+            raise RoleForbidden(f"The token may give these roles: {', '.join(sorted(caller.meeting_roles)) or 'none'}.")
         with statements() as connection:
             meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
         if meeting is None:
@@ -107,11 +107,11 @@ class Joining:
 
     def _check_open(self, meeting: Any) -> None:
         if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded
+            raise MeetingEnded.at(meeting.end_time)
         if meeting.is_scheduled and meeting.schedule_time is not None:
             opens = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
             if self._clock() < opens:
-                raise MeetingNotOpen(extra={"opensOn": utc_text(opens)})
+                raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
 
     def _token_request(self, provider: ProviderPort, wish: TokenWish, meeting: Any) -> TokenRequest:
         can = provider.capabilities

@@ -63,7 +63,7 @@ class Moderation:
                 raise MeetingNotFound
             is_known = connection_id is None or session.get(AttendeeConnection, (meeting.id, connection_id)) is not None
         if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded
+            raise MeetingEnded.at(meeting.end_time)
         provider = self._providers.get(meeting.provider)
         provider.require(Capability.MODERATION)
         if not is_known:

@@ -39,11 +39,13 @@ def read_meeting(caller: Caller, link: str) -> Meeting:
 def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = False) -> Meeting:
     """Return a meeting of the caller's tenant, also a deleted one; with ``lock``, for a change in this transaction.
 
+    With ``lock``, the newest archive comes with it.
+
     :raises MeetingNotFound: no meeting of the tenant has this link.
     """
     statement = _of_link(caller, link)
     if lock:  # SQLite has no such clause and needs none: there is one writer
-        statement = statement.with_for_update()
+        statement = statement.options(_WITH_ARCHIVE).with_for_update(of=Meeting)
     found = session.execute(statement).scalar_one_or_none()
     if found is None:
         raise MeetingNotFound

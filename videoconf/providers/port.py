@@ -36,6 +36,7 @@ from videoconf.providers.types import (
     WebhookReply,
     WebhookRequest,
 )
+from videoconf.spelling import propose_fields
 from videoconf.storage import RemoteBody, SignedUrl
 from videoconf.storage.urls import is_absolute_url, is_web_url
 
@@ -103,8 +104,9 @@ class ProviderPort:
         """Return what is wrong with ``providerOptions``, by field."""
         with self._contained("options_schema"):
             schema: Any = self.plugin.options_schema
-            wrong: dict[str, Any] = self._of_type(dict, schema().validate(dict(options)), "options_schema")
-            return wrong
+            made = schema()
+            wrong: dict[str, Any] = self._of_type(dict, made.validate(dict(options)), "options_schema")
+            return propose_fields(wrong, made)
 
     # --- rooms and people ---------------------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ class StorageTarget(ABC):
     """Hosts of the vendor itself, which need not be allowed by the settings: ``*.example.com``."""
     configuration_schema: ClassVar[type[Schema]]
     """Validates the body of ``PUT /archives/storage-target`` without its ``name``."""
+    example: ClassVar[Mapping[str, Any] | None] = None
+    """For the documentation: a configuration that works wherever the kind is installed; None: it needs an account."""
     Settings: ClassVar[type[Any] | None] = None
     """A frozen dataclass of settings, read from ``VIDEOCONF_<KEY>_…`` and named as fields of the configuration: the
     service's own credentials, for the default tenant when it sends none. All texts, empty where not set."""

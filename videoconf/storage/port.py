@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 
 from videoconf.containment import raised_by_signal
 from videoconf.errors import StorageError, VideoconfError
+from videoconf.spelling import propose_fields
 from videoconf.storage.base import StorageContext, StorageTarget
 from videoconf.storage.bulkhead import Bulkhead
 from videoconf.storage.deadline import storage_deadline
@@ -122,7 +123,13 @@ def load_configuration(kind: type[StorageTarget], document: Mapping[str, Any]) -
     :raises marshmallow.ValidationError: the body is invalid.
     """
     with contained(kind.key, "configuration_schema", ValidationError):
-        return dict(kind.configuration_schema().load(document))
+        schema = kind.configuration_schema()
+        try:
+            return dict(schema.load(document))
+        except ValidationError as error:
+            if isinstance(error.messages, dict):
+                propose_fields(error.messages, schema)
+            raise
 
 
 @contextmanager

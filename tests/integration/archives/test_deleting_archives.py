@@ -38,7 +38,7 @@ pytestmark = pytest.mark.needs("archiving", long=True)
 def test_deletion_answers_null(service, api, link, accept):
     answer = api("DELETE", f"/archives/{finished(service, link)}", **({"Accept": accept} if accept else {}))
     assert (answer.status, answer.json) == (200, None)
-    assert answer.headers["Content-Type"].split(";")[0] == (accept or "text/plain")
+    assert answer.headers["Content-Type"].split(";")[0] == (accept or "application/json")
 
 
 @ON_SQLITE

@@ -20,7 +20,11 @@ from videoconf_fake.memory import AREAS, MemoryTarget
 def test_target_is_set_read_and_removed(api, app):
     assert api("GET", PATH).problem == (404, "storage_target_not_found")
     answer = api("PUT", PATH, target())
-    assert (answer.status, answer.body, answer.headers["Content-Type"].split(";")[0]) == (200, b"null", "text/plain")
+    assert (answer.status, answer.body, answer.headers["Content-Type"].split(";")[0]) == (
+        200,
+        b"null",
+        "application/json",
+    )
     shown = api("GET", PATH).json
     assert shown.pop("createdOn").endswith("Z")
     assert shown == {"name": "MEMORY", "area": "bucket", "fallback": "none", "createdBy": "tester"}

@@ -238,7 +238,10 @@ def test_names_are_camel_case_outside() -> None:
     ("sent", "errors"),
     [
         ({"endToEndEncryption": True, "x": 1}, {"x": ["Unknown field."]}),
-        ({"end_to_end_encryption": True, "endToEndEncryption": True}, {"end_to_end_encryption": ["Unknown field."]}),
+        (
+            {"end_to_end_encryption": True, "endToEndEncryption": True},
+            {"end_to_end_encryption": ["Unknown field. Did you mean endToEndEncryption?"]},
+        ),
         ({"endToEndEncryption": True, "innerPart": {"y": 1}}, {"innerPart": {"y": ["Unknown field."]}}),
         ({}, {"endToEndEncryption": ["Missing data for required field."]}),
     ],

@@ -1,0 +1,155 @@
+"""The errors that each operation can answer: derived from what it declares, or named beside its view.
+
+The OpenAPI document lists them by status and code. The tests compare each answer with :func:`codes_of`, so an
+operation cannot answer a code that its documentation lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from apispec import APISpec
+from flask import Flask
+
+from videoconf.errors import (
+    ArchiveNotFound,
+    ConnectionNotFound,
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseUnavailable,
+    EncryptionKeyUnknown,
+    EncryptionNotConfigured,
+    Forbidden,
+    InternalError,
+    IssuerUnavailable,
+    JobNotFound,
+    MalformedRequest,
+    MeetingNotFound,
+    NotAcceptable,
+    NotFound,
+    PayloadTooLarge,
+    ProviderError,
+    ProviderNotFound,
+    RateLimited,
+    SchemaNotReady,
+    StorageError,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationFailed,
+    VideoconfError,
+)
+
+PROBLEM_TYPE = "application/problem+json"
+ANSWERED = "videoconf.answered"
+"""The key of ``app.extensions`` for the errors of each operation, by endpoint and method."""
+
+Error = type[VideoconfError]
+View = TypeVar("View", bound=Callable[..., Any])
+
+PROVIDER: tuple[Error, ...] = (ProviderError, *ProviderError.__subclasses__())
+"""What a call of the meeting's provider can end with."""
+STORAGE: tuple[Error, ...] = (
+    StorageError,
+    *StorageError.__subclasses__(),
+    EncryptionNotConfigured,
+    EncryptionKeyUnknown,
+)
+"""What a call of the storage target can end with, the target's encrypted credentials included."""
+DATABASE: tuple[Error, ...] = (DatabaseUnavailable, DatabaseBusy, DatabaseFull, SchemaNotReady)
+
+_OF_PATH: dict[str, Error] = {
+    "meeting_link_id": MeetingNotFound,
+    "archive_id": ArchiveNotFound,
+    "connection_id": ConnectionNotFound,
+    "job_id": JobNotFound,
+    "provider": ProviderNotFound,
+}
+_MARK = "videoconf_failures"
+
+
+def fails_with(*errors: Error) -> Callable[[View], View]:
+    """Name the errors of a view that do not follow from its permission, path, parameters and body."""
+
+    def mark(view: View) -> View:
+        setattr(view, _MARK, (*errors, *getattr(view, _MARK, ())))
+        return view
+
+    return mark
+
+
+def errors_of(view: Callable[..., Any], operation: dict[str, Any], path: Iterable[str], *, secured: bool) -> set[Error]:
+    """Return every error that an operation can answer.
+
+    :param operation: as the OpenAPI document has it so far.
+    :param path: names of the path's parameters.
+    """
+    path = set(path)
+    found: set[Error] = {InternalError, RateLimited, *getattr(view, _MARK, ())}
+    if secured:
+        found |= {Unauthenticated, Forbidden, IssuerUnavailable, *DATABASE}
+    if "requestBody" in operation:
+        found |= {MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed}
+    if any(one.get("in") == "query" for one in operation.get("parameters", ()) if isinstance(one, dict)):
+        found.add(ValidationFailed)
+    if path:
+        found |= {NotFound, *(_OF_PATH[name] for name in path & _OF_PATH.keys())}
+    successes = (answer for status, answer in operation["responses"].items() if str(status).startswith("2"))
+    if any(len(answer.get("content", ())) > 1 for answer in successes if isinstance(answer, dict)):
+        found.add(NotAcceptable)
+    return found
+
+
+def document(app: Flask, endpoint: str, method: str, operation: dict[str, Any], found: set[Error]) -> None:
+    """Add the answers of these errors to an operation, and keep their codes for :func:`codes_of`."""
+    app.extensions.setdefault(ANSWERED, {})[endpoint, method.upper()] = {error.code for error in found}
+    by_status: dict[int, list[Error]] = {}
+    for error in sorted(found, key=lambda one: (one.status, one.code)):
+        by_status.setdefault(error.status, []).append(error)
+    for status, errors in by_status.items():
+        problems = {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "examples": {error.code: {"$ref": f"#/components/examples/{error.code}"} for error in errors},
+        }
+        described = ", ".join(f"`{error.code}`" for error in errors)
+        answer = operation["responses"].setdefault(str(status), {"description": described})
+        answer.setdefault("content", {})[PROBLEM_TYPE] = problems
+
+
+def codes_of(app: Flask, endpoint: str, method: str) -> set[str] | None:
+    """Return the codes that an operation documents, or None where the document does not have the operation."""
+    found: set[str] | None = app.extensions[ANSWERED].get((endpoint, method))
+    return found
+
+
+def document_examples(spec: APISpec, errors: Iterable[Error]) -> None:
+    """Add one example of each error, to which the operations refer."""
+    for error in errors:
+        value = {
+            "type": f"urn:videoconf:error:{error.code}",
+            "title": error.title,
+            "status": error.status,
+            "code": error.code,
+            "detail": error.explanation,
+            "requestId": "8f1c0a6be2f04c0d9d7f4f3a4f0a9c55",
+            **{name: schema["example"] for name, schema in error.members.items()},
+        }
+        spec.components.example(error.code, {"summary": error.title, "value": value})
+
+
+def further_members() -> dict[str, Any]:
+    """Return the JSON schemas of the members that only some codes have."""
+    return {
+        name: {**schema, "description": f"With `{error.code}`: {schema['description']}"}
+        for error in every_error()
+        for name, schema in error.members.items()
+    }
+
+
+def every_error(root: Error = VideoconfError) -> list[Error]:
+    """Return the errors that can reach a caller, in the order of their tree."""
+    found = []
+    for error in root.__subclasses__():
+        if error.__module__ == VideoconfError.__module__:
+            found += [error, *every_error(error)]
+    return found
