@@ -64,4 +64,4 @@ class Scripted:
 
     @property  # type: ignore[misc]  # a class of its own for each instance
     def __class__(self) -> Any:
-        return type(self.real)
+        return self.real.__class__  # also where the real one is scripted already
