@@ -40,6 +40,7 @@ WEBHOOK_EVENTS = Counter(
     "videoconf_webhook_events", "Events of webhooks by what became of them.", ("provider", "outcome")
 )
 JOBS_RUN = Counter("videoconf_jobs_run", "Attempts at jobs by outcome (done, failed, dead).", ("kind", "outcome"))
+JOB_THREADS_ENDED = Counter("videoconf_job_threads_ended", "Job threads that ended by an error and were started again.")
 JOBS = Gauge("videoconf_jobs", "Jobs by state: due, waiting, dead.", ("state",), multiprocess_mode="mostrecent")
 JOB_LAG = Gauge(
     "videoconf_job_lag_seconds", "How long the longest due job has been due.", multiprocess_mode="mostrecent"
