@@ -114,6 +114,8 @@ class Jobs:
         self.works: dict[str, Work] = {}
         """What is declared, by kind."""
         self._planted = False
+        self.threads_state: Callable[[], str] = lambda: "ok"
+        """Says how the job threads of this process are: :attr:`videoconf.jobs.worker.Worker.state`."""
 
     def declare(self, *works: Work) -> None:
         """Name the work that this queue can do. Called once, where the parts are wired."""
