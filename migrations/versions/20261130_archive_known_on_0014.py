@@ -1,7 +1,7 @@
 """when the service learned of an archive, by its own clock.
 
 Revision: 0014
-Follows: 0010
+Follows: 0013
 Made: 2026-11-30 08:50:00+00:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0010"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -11,7 +11,7 @@ import click
 import jwt
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import make_url
+from sqlalchemy import func, make_url, select
 
 from tests.support.commands import run, run_json
 from tests.support.service import ON_SQLITE, plugins_with, service_of
@@ -215,6 +215,25 @@ def test_terminal_shows_a_table_with_a_head(monkeypatch):
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_jobs_of_a_kind_run_at_once(make_app):
+    app = make_app()
+    assert run(app, "jobs", "run", "prune_jobs").stdout == "1 jobs ran.\n"
+    with app.app_context(), read() as session:
+        job = session.execute(select(Job).where(Job.kind == "prune_jobs")).scalar_one()
+        others = session.execute(select(func.max(Job.attempts)).where(Job.kind != "prune_jobs")).scalar_one()
+    assert job.state == JobState.PENDING, "a recurring job stays"
+    assert others == 0, "jobs of other kinds are left alone"
+
+
+@ON_SQLITE
+def test_unknown_kind_of_job_is_refused_by_name(make_app):
+    refused = run(make_app(), "jobs", "run", "no_such_kind")
+    assert refused.exit_code == 2
+    assert "is not a kind of job" in refused.stderr
+    assert "prune_jobs" in refused.stderr
 
 
 def test_dead_jobs_are_listed_and_revived(make_app):

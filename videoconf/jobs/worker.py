@@ -11,34 +11,36 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from videoconf.errors import VideoconfError
-from videoconf.jobs.queue import Jobs
+from videoconf.jobs.queue import Jobs, Lane
 from videoconf.observability.metrics import JOB_THREADS_ENDED
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
-THREADS_PER_LONG_ONE = 4
+THREADS_PER_OTHER_ONE = 4
 
 
 class Worker:
     """Threads that run due jobs until they are stopped. Any number may run, in any number of processes.
 
-    Kinds that take long have threads of their own, so that an hour of copying keeps no end of a meeting waiting.
+    Each lane has threads of its own: neither an hour of copying nor a storage target that stalls keeps an end of a
+    meeting waiting.
 
-    :param threads: for what does not take long. One more for each four of them, and at least one, is for what does.
+    :param threads: of the ordinary lane. Each other lane has one for each four of them, and at least one.
     """
 
     def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]], *, threads: int = 1) -> None:
         self._jobs = jobs
         self._context = context
         self._stopping = threading.Event()
-        lanes = [False] * threads + [True] * max(1, threads // THREADS_PER_LONG_ONE)
+        few = max(1, threads // THREADS_PER_OTHER_ONE)
+        lanes = [Lane.ORDINARY] * threads + [Lane.LONG] * few + [Lane.ERASURES] * few
         self._lock = threading.Lock()
-        self._threads = [self._thread(lane, takes_long) for lane, takes_long in enumerate(lanes)]
+        self._threads = [self._thread(place, lane) for place, lane in enumerate(lanes)]
         self._ended = 0
 
-    def _thread(self, lane: int, takes_long: bool) -> threading.Thread:
-        return threading.Thread(target=self._keep, args=(lane, takes_long), name="videoconf-worker", daemon=True)
+    def _thread(self, place: int, lane: Lane) -> threading.Thread:
+        return threading.Thread(target=self._keep, args=(place, lane), name="videoconf-worker", daemon=True)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -61,10 +63,10 @@ class Worker:
             if thread.is_alive():
                 thread.join(max(0.0, give_up_at - time.monotonic()))
 
-    def _keep(self, lane: int, takes_long: bool) -> None:
+    def _keep(self, place: int, lane: Lane) -> None:
         """Run a lane. A thread that ends before :meth:`stop` starts the next one, whatever ended it."""
         try:
-            self._run(takes_long)
+            self._run(lane)
         except BaseException:  # SystemExit, a cancelled coroutine or a plugin's own: in a thread no caller sees it
             logger.exception("a job thread ended and is started again")
         finally:
@@ -73,16 +75,16 @@ class Worker:
                 if not self._stopping.is_set():
                     self._ended += 1
                     JOB_THREADS_ENDED.inc()
-                    self._threads[lane] = self._thread(lane, takes_long)
-                    self._threads[lane].start()
+                    self._threads[place] = self._thread(place, lane)
+                    self._threads[place].start()
 
-    def _run(self, takes_long: bool) -> None:
+    def _run(self, lane: Lane) -> None:
         """Run until :meth:`stop`. A database that is away is waited for, and told of once."""
         told = ""
         while not self._stopping.is_set():
             try:
                 with self._context():
-                    self._jobs.run_due(self._stopping.is_set, takes_long=takes_long)
+                    self._jobs.run_due(self._stopping.is_set, lane=lane)
                 told = ""
             except VideoconfError as error:
                 if error.code != told:
