@@ -258,6 +258,7 @@ def create_app(
         if settings.embedded_workers:
             worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
+            jobs.threads_state = lambda: worker.state
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
 

@@ -30,6 +30,8 @@ BROKEN = {
     "import_error": "ModuleNotFoundError",
     "syntax_error": "SyntaxError",
     "sys_exit": "SystemExit",
+    "keyboard_interrupt": "RuntimeError",
+    "cancelled": "CancelledError",
     "hangs": "TimeoutError",
     "unknown_hook": "PluginValidationError",
     "hook_raises": "RuntimeError",

@@ -427,3 +427,27 @@ def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
     result = app.test_cli_runner().invoke(commands, ["worker", "--once"])
     assert (result.exit_code, result.output) == (0, "1 jobs tried\n"), result.output
     assert only_job(app).state == "done"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), KeyboardInterrupt()], ids=repr)
+def test_job_that_raises_a_base_exception_is_retried(app, error):
+    def handler(payload):
+        raise error
+
+    jobs = services(app).jobs
+    jobs.declare(Work("raises", handler))
+    with app.app_context():
+        with write() as session:
+            enqueue(session, "raises", {})
+        thread = threading.Thread(target=in_context, args=(app, jobs.run_due))
+        thread.start()
+        thread.join(30)
+        with read() as session:
+            job = session.execute(select(Job).where(Job.kind == "raises")).scalar_one()
+    assert (job.state, job.last_error, job.lease_owner) == (JobState.PENDING, type(error).__name__, None)
+
+
+def in_context(app, call):
+    with app.app_context():
+        call()

@@ -59,11 +59,24 @@ def test_it_opens_at_the_fifth_failure(breaker):
 
 
 def test_it_stays_closed_while_most_calls_are_answered(breaker):
-    call(breaker, Verdict.ANSWERED, 6)
-    call(breaker, Verdict.FAILED, 5)
+    call(breaker, Verdict.ANSWERED, 2)
+    call(breaker, Verdict.FAILED, 7)
     assert state(breaker) is BreakerState.CLOSED
-    call(breaker, Verdict.FAILED)  # 6 of 12
+    call(breaker, Verdict.FAILED)  # 8 of 10
     assert state(breaker) is BreakerState.OPEN
+
+
+def test_every_second_call_is_still_answered_if_half_fail(breaker, stopwatch):
+    answered = 0
+    for number in range(200):
+        stopwatch.now += 0.5
+        try:
+            ticket = breaker.enter()
+        except ProviderUnavailable:
+            continue
+        answered += number % 2
+        breaker.leave(ticket, Verdict.SUCCEEDED if number % 2 else Verdict.FAILED)
+    assert answered == 100
 
 
 def test_failures_are_forgotten_after_the_window(breaker, stopwatch):

@@ -5,6 +5,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -32,6 +33,7 @@ from videoconf.providers import (
     WebhookRequest,
     seconds_left,
 )
+from videoconf.providers.port import MOST_LISTED
 from videoconf.storage import SignedUrl
 from videoconf.testing import Scripted
 
@@ -333,6 +335,12 @@ def test_roster_is_cleaned():
     roster = port_of(list_connections=returning(Roster([*unusable, kept, naive], True))).list_connections(REF)
     assert roster.connections == [RosterConnection("c", "a\ufffd", "n" * 255, NOW), RosterConnection("d")]
     assert roster.complete
+
+
+def test_roster_without_end_is_bounded_and_incomplete():
+    endless = (RosterConnection(f"c-{number}") for number in count())
+    roster = port_of(list_connections=returning(Roster(endless, True))).list_connections(REF)
+    assert (len(roster.connections), roster.complete) == (MOST_LISTED, False)
 
 
 @pytest.mark.parametrize("chunk", [None, "text", b"longer than was asked for"])

@@ -1,5 +1,6 @@
 """Worker threads that find nothing to do wait, and so do those that fail: none of them keeps a CPU busy."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -21,7 +22,7 @@ ONE_WAIT_AT_LEAST = 0.9
 class Queue:
     """Counts how often each lane looks for work, and answers as the test says."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         self.looked: Counter[Lane] = Counter()
         self.error = error
 
@@ -122,3 +123,18 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
         time.sleep(3.2)
     assert first == 2, "once by each lane"
     assert len(caplog.records) == 4, "another error is reported too"
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])
+def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    queue = Queue(error)
+    with running(queue) as worker:
+        assert worker.state == "ok"
+        time.sleep(0.5)
+        queue.error = None
+        time.sleep(2.5)
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+        assert queue.looked == dict.fromkeys(Lane, 2)
+    assert "is started again" in caplog.text
+    time.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]

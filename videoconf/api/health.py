@@ -63,6 +63,9 @@ class ReadinessSchema(Schema):
         required=True,
         metadata={"description": "For each provider `ok`, or what is wrong.", "example": {"fake": "ok"}},
     )
+    jobs = fields.String(
+        metadata={"description": "How many job threads of this process run, where one ended and was started again."}
+    )
 
 
 @dataclass
@@ -113,6 +116,8 @@ def readiness() -> tuple[dict[str, Any], int]:
     parts = services()
     providers = {key: "ok" if parts.providers.find(key) else "unavailable" for key in parts.settings.providers}
     body = {"status": "ok" if ready else "unavailable", "checks": checks, "providers": providers}
+    if (threads := parts.jobs.threads_state()) != "ok":
+        body["jobs"] = threads
     return body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 

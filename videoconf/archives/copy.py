@@ -49,7 +49,7 @@ RESUMED_AT_ONCE = 100
 CONTENT_TYPE = "video/mp4"
 BUFFER_BYTES = 1 << 20
 MOST_BYTES = 256 << 30
-"""Of an archive whose provider does not say how large it is. Vendors end a recording after some hours."""
+"""The limit for an archive whose provider reports no size. Vendors end a recording after some hours."""
 LONGEST_NAME = 180
 ACTOR = "delivery"
 

@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from videoconf.containment import raised_by_signal
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, read, write
@@ -131,6 +132,8 @@ class Jobs:
         self.works: dict[str, Work] = {}
         """What is declared, by kind."""
         self._planted = False
+        self.threads_state: Callable[[], str] = lambda: "ok"
+        """Says how the job threads of this process are: :attr:`videoconf.jobs.worker.Worker.state`."""
 
     def declare(self, *works: Work) -> None:
         """Name the work that this queue can do. Called once, where the parts are wired."""
@@ -233,10 +236,12 @@ class Jobs:
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
             self._failed(job, f"{error.code}: {error.detail}", retryable=retryable)
             return error
-        except Exception as error:
+        except BaseException as error:
+            if raised_by_signal(error):
+                raise
             logger.exception("job %s (%s) raised at attempt %s", job.id, job.kind, job.attempts)
             self._failed(job, type(error).__name__, retryable=True)
-            return error
+            return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
         if work.every_seconds is not None:
             self._finish(job, attempts=0, due_at=utc_in(work.every_seconds), last_error=None)
         else:

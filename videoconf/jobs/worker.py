@@ -12,6 +12,7 @@ from typing import Any
 
 from videoconf.errors import VideoconfError
 from videoconf.jobs.queue import Jobs, Lane
+from videoconf.observability.metrics import JOB_THREADS_ENDED
 
 logger = logging.getLogger(__name__)
 
@@ -34,21 +35,48 @@ class Worker:
         self._stopping = threading.Event()
         few = max(1, threads // THREADS_PER_OTHER_ONE)
         lanes = [Lane.ORDINARY] * threads + [Lane.LONG] * few + [Lane.ERASURES] * few
-        self._threads = [
-            threading.Thread(target=self._run, args=(lane,), name="videoconf-worker", daemon=True) for lane in lanes
-        ]
+        self._lock = threading.Lock()
+        self._threads = [self._thread(place, lane) for place, lane in enumerate(lanes)]
+        self._ended = 0
+
+    def _thread(self, place: int, lane: Lane) -> threading.Thread:
+        return threading.Thread(target=self._keep, args=(place, lane), name="videoconf-worker", daemon=True)
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def state(self) -> str:
+        """``ok``, or how many threads run and how many ended and were started again, for readiness."""
+        running = sum(thread.is_alive() for thread in self._threads)
+        if running == len(self._threads) and not self._ended:
+            return "ok"
+        return f"{running} of {len(self._threads)} threads run; {self._ended} ended and were started again"
+
     def stop(self, timeout_seconds: float = 30.0) -> None:
         """Let the jobs under way finish, then stop."""
-        self._stopping.set()
+        with self._lock:  # no thread is started from here on
+            self._stopping.set()
         give_up_at = time.monotonic() + timeout_seconds
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, give_up_at - time.monotonic()))
+
+    def _keep(self, place: int, lane: Lane) -> None:
+        """Run a lane. A thread that ends before :meth:`stop` starts the next one, whatever ended it."""
+        try:
+            self._run(lane)
+        except BaseException:  # SystemExit, a cancelled coroutine or a plugin's own: in a thread no caller sees it
+            logger.exception("a job thread ended and is started again")
+        finally:
+            self._stopping.wait(IDLE_SECONDS)  # one that ends at once must not keep a CPU busy
+            with self._lock:
+                if not self._stopping.is_set():
+                    self._ended += 1
+                    JOB_THREADS_ENDED.inc()
+                    self._threads[place] = self._thread(place, lane)
+                    self._threads[place].start()
 
     def _run(self, lane: Lane) -> None:
         """Run until :meth:`stop`. A database that is away is waited for, and told of once."""

@@ -67,11 +67,27 @@ LOG_LINES_LOST = Counter(
 JOBS_RUN = Counter(
     "videoconf_jobs_run", "Attempts at jobs by outcome (done, failed, dead).", ("kind", "outcome"), registry=REGISTRY
 )
+JOB_THREADS_ENDED = Counter(
+    "videoconf_job_threads_ended",
+    "Job threads that ended by an error and were started again.",
+    registry=REGISTRY,
+)
 JOBS = Gauge("videoconf_jobs", "Jobs by state: due, waiting, dead.", ("state",))
 JOB_LAG = Gauge("videoconf_job_lag_seconds", "How long the longest due job has been due.")
 POOL = Gauge("videoconf_database_connections", "Database connections in use.")
 
-_OURS = (REQUESTS, PROVIDER_CALLS, BREAKER_OPEN, WEBHOOK_EVENTS, LOG_LINES_LOST, JOBS_RUN, JOBS, JOB_LAG, POOL)
+_OURS = (
+    REQUESTS,
+    PROVIDER_CALLS,
+    BREAKER_OPEN,
+    WEBHOOK_EVENTS,
+    LOG_LINES_LOST,
+    JOBS_RUN,
+    JOB_THREADS_ENDED,
+    JOBS,
+    JOB_LAG,
+    POOL,
+)
 """What is added up over processes."""
 _GAUGES = {"videoconf_provider_breaker_open": "max", "videoconf_database_connections": "sum"}
 """How the processes' gauges become one; of others, what was measured last counts."""

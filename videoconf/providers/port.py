@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import Any, BinaryIO, TypeVar, cast
 
 from videoconf.containment import raised_by_signal
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+MOST_LISTED = 10_000
+"""Of a provider's list, which may have no end. A roster that is longer counts as incomplete."""
 SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
 UNREADABLE = "unreadable:"
 """The dedupe key of an event that stands for one that cannot be read begins with this."""
@@ -142,7 +145,7 @@ class ProviderPort:
                 usable.append(cleaned_connection(one))
             except Exception as error:  # a plugin may return anything
                 logger.warning("a connection of a roster is left out: %s", error)
-        return Roster(usable, roster.complete)
+        return Roster(usable, roster.complete and len(usable) < MOST_LISTED)
 
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         self.require(Capability.MODERATION)
@@ -306,7 +309,7 @@ class ProviderPort:
 
     def _listed(self, values: Any, method: str) -> list[Any]:
         with self._contained(method):
-            return list(values)
+            return list(islice(values, MOST_LISTED))
 
 
 def _is_joinable(name: object, value: object) -> bool:

@@ -25,6 +25,7 @@ def shell(shell: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
         settings=settings,
         providers=SimpleNamespace(find={}.get),
         credentials=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
+        jobs=SimpleNamespace(threads_state=lambda: "ok"),
     )
     shell.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
     yield shell
@@ -124,3 +125,10 @@ def test_the_database_is_asked_once_in_two_seconds(shell: Flask, client: FlaskCl
     stamp(shell, health.code_revisions()[0])
     now.seconds += 2
     assert client.get("/readyz").status_code == 200
+
+
+def test_job_threads_that_ended_are_reported(shell: Flask, client: FlaskClient) -> None:
+    assert "jobs" not in client.get("/readyz").get_json()
+    said = "3 of 3 threads run; 1 ended and were started again"
+    shell.extensions[EXTENSION].jobs.threads_state = lambda: said
+    assert client.get("/readyz").get_json()["jobs"] == said

@@ -1,0 +1,3 @@
+from asyncio import CancelledError
+
+raise CancelledError
