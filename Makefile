@@ -39,8 +39,8 @@ browser: $(VENV)/installed-for-work ## Run the tests with real media: Janus and 
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
 
-bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk
-	$(BIN)/python -m bench.attendance
+bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk, but for BENCH="--only lists"
+	$(if $(findstring lists,$(BENCH)),,$(BIN)/python -m bench.attendance)
 	$(BIN)/python -m bench.run $(BENCH)
 
 chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7"

@@ -30,6 +30,7 @@ from pathlib import Path
 import jwt
 import psycopg
 
+from bench import lists
 from bench.requests import (
     HERE,
     SIGNATURE_SECRET,
@@ -256,8 +257,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3, help="whole ones, as wrk takes them")
     parser.add_argument("--threads", type=int, help="instead of gunicorn.conf.py's")
     parser.add_argument("--pool", type=int, help="instead of the setting's default")
-    args = parser.parse_args()
+    args, others = parser.parse_known_args()
     wanted = args.only.split(",")
+    if wanted == ["lists"]:  # alone, since it needs no server, no vendor and no load generator; its options follow
+        sys.exit(lists.main([f"--rounds={max(args.rounds, 9)}", *others]))
+    if others:
+        parser.error(f"unknown options: {' '.join(others)}")
     if shutil.which("wrk") is None:
         parser.error("wrk is needed: apt-get install wrk")
     vendor = Vendor(VENDOR_PORT)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import JSON, Connection
+from sqlalchemy import JSON, Connection, func, select
+from sqlalchemy.exc import OperationalError
+from videoconf_migrations.online import LOCK_TIMEOUT
 
 from videoconf.db.types import UTCDateTime, db
 
 LOCK = 0x766964656F636F6E  # "videocon": one lock of the database, known to every node
+TIMEOUTS = (
+    f"SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '{LOCK_TIMEOUT}'"
+)
+POLL_SECONDS = 0.2
+ATTEMPTS = 8
+PAUSE_SECONDS = 0.5
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -25,40 +35,64 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 def prepare(connection: Connection) -> Connection:
     """Make a connection fit for changing a schema, alone among all nodes."""
-    # Closing a detached connection really closes it, and with it go the lock and the settings made here.
-    connection.detach()
     if connection.dialect.name == "sqlite":
+        connection.detach()  # closing it really closes it, and with it go the settings made here
         # Batch mode replaces a table by a copy, and dropping the original would delete the rows that refer to it. The
         # switch does nothing inside a transaction, and SQLAlchemy's connection would begin one.
         cursor = connection.connection.cursor()
         cursor.execute("PRAGMA foreign_keys=OFF")
         cursor.execute("PRAGMA busy_timeout=60000")  # a second node waits, and longer than a request would
         return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-    # A node that migrates may wait for another as long as that takes. A change that waits for a table's lock must give
-    # up soon: all queries that came after it wait behind it.
-    connection.exec_driver_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-    connection.exec_driver_sql("SET lock_timeout = 0")
-    connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
-    connection.exec_driver_sql("SET lock_timeout = '2s'")
+    connection.exec_driver_sql(TIMEOUTS)
+    connection.commit()
+    # A node that migrates waits for another as long as that takes. It asks again and again, each time in a transaction
+    # of its own: an index that is built beside the writers waits for all statements that began before, and would wait
+    # for this one, which waits for it.
+    while not connection.scalar(select(func.pg_try_advisory_lock(LOCK))):
+        connection.commit()
+        time.sleep(POLL_SECONDS)
     connection.commit()
     return connection
 
 
 def configure(**where: Any) -> None:
+    is_sqlite = db.engine.dialect.name == "sqlite"
     context.configure(
         target_metadata=db.metadata,
         render_as_batch=True,
         compare_type=True,
         render_item=render_item,
         transactional_ddl=True,  # SQLite has it too, once the driver no longer begins transactions by itself
+        # On SQLite the one transaction of all revisions is what other nodes wait for.
+        transaction_per_migration=not is_sqlite,
         **where,
     )
     with context.begin_transaction():
+        if context.is_offline_mode() and not is_sqlite:
+            context.execute(TIMEOUTS)
         context.run_migrations()
+
+
+def migrate(connection: Connection) -> None:
+    """Run the revisions. One that does not get a table's lock soon gives up, and is tried again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            configure(connection=connection)
+        except OperationalError as error:
+            connection.rollback()
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE_SECONDS)  # those who waited behind it go on meanwhile
+        else:
+            return
 
 
 if context.is_offline_mode():
     configure(url=db.engine.url, literal_binds=True)
 else:
     with db.engine.connect() as connection:
-        configure(connection=prepare(connection))
+        try:
+            migrate(prepare(connection))
+        finally:
+            if not connection.connection.is_detached:  # the pool must not lend it again, with its lock and its settings
+                connection.invalidate()

@@ -163,6 +163,7 @@ def make_app(
             "database_url": Secret(database_url),
             "jwt_secrets": (Secret(JWT_SECRET),),
             "embedded_workers": 0,
+            "rate_limit_address": "",  # tests are refused often, and all by one address
         }
         wiring: dict[str, Any] = {"plugins": plugins or installed_plugins, "serving": serving}
         if clock is not None:

@@ -252,8 +252,9 @@ MUTANTS = [
         "two refusals of one deletion noted twice",
         "videoconf/archives/delete.py",
         "Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))\n"
-        "                .values(deleting_since=None, deleted_by=None",
-        "Archive.deleted_on.is_(None))\n                .values(deleting_since=None, deleted_by=None",
+        "                .values(\n                    deleting_since=None,\n                    deleted_by=None",
+        "Archive.deleted_on.is_(None))\n"
+        "                .values(\n                    deleting_since=None,\n                    deleted_by=None",
         f"{RECOVERY}::test_two_refusals_of_one_deletion_are_noted_once",
     ),
     # Load and time.

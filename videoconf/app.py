@@ -29,16 +29,20 @@ from videoconf.api import (
     webhook_events,
     webhooks,
 )
+from videoconf.api import attendance as attendance_api
 from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
 from videoconf.api.keys import auth_faults
 from videoconf.api.openapi import configure_openapi
+from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.rate_limits import init_limits, limit_faults
+from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
 from videoconf.api.services import EXTENSION, Services
+from videoconf.api.slow_reads import init_slow_reads
 from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
 from videoconf.archives.automatic import RECORD_MEETING, AutomaticArchiving
@@ -48,6 +52,8 @@ from videoconf.archives.download import Downloads
 from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
+from videoconf.attendance.across import AttendanceAcross
+from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
@@ -65,7 +71,7 @@ from videoconf.meetings.models import END_SESSION
 from videoconf.meetings.moderate import Moderation
 from videoconf.meetings.session import Sessions
 from videoconf.observability.logging import configure_logging
-from videoconf.observability.metrics import observe_call
+from videoconf.observability.metrics import LOG_LINES_LOST, observe_call
 from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
@@ -94,6 +100,7 @@ RESOURCES = (
     meetings,
     archives,
     attendees,
+    attendance_api,
     explanation,
     moderation,
     storage_target,
@@ -133,7 +140,7 @@ def create_app(
         values, unreadable = read(Settings)
         settings = Settings(**values)
         faults = _unknown(registry)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc)
     closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers, around_storage = Jobs(), [observe_call], unobserved
     wrong_tracing = tracing_faults(settings)
@@ -180,6 +187,7 @@ def create_app(
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
     credentials = StoredCredentials(cipher)
+    attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
@@ -192,7 +200,8 @@ def create_app(
         creation=creation,
         editing=Editing(clock),
         ending=ending,
-        attendance=Attendance(settings, clock),
+        attendance=attendance,
+        across=AttendanceAcross(attendance),
         persons=Persons(forget_bodies),
         joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),
@@ -213,9 +222,9 @@ def create_app(
     automatic = AutomaticArchiving(providers, archives, settings, clock)
     jobs.declare(
         Work(END_SESSION, ending.end_at_provider),
-        Work(ERASE_ARCHIVE, deletion.erase),
+        Work(ERASE_ARCHIVE, deletion.erase, erases=True),
         Work(PULL_ARCHIVE, copying.pull, takes_long=True),
-        Work(DELETE_PULLED, copying.delete_original),
+        Work(DELETE_PULLED, copying.delete_original, erases=True),
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
         Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
@@ -228,6 +237,7 @@ def create_app(
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
+        recurring("place_connections", 60, place_connections),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -268,9 +278,11 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
 def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
     init_access(app, development=settings.development)
+    init_paths(app)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_slow_reads(app, settings)
     init_requests(app)
     configure_openapi(app)
     api = Api(app)
@@ -279,6 +291,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     storage_target.document_kinds(api, targets.kinds)
+    init_refusals(app, settings)
     for page in PAGES:
         app.register_blueprint(page.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Index, func, insert, select
+from sqlalchemy import Index, Select, bindparam, delete, insert, literal_column, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from videoconf.db import keyset
+from videoconf.db.batches import ROWS_PER_BATCH
 from videoconf.db.functions import utc_now
-from videoconf.db.transactions import Transaction, read
-from videoconf.db.types import BigId, Model
+from videoconf.db.keyset import Listed, Order, Part
+from videoconf.db.offered import Offered
+from videoconf.db.transactions import Transaction, read, write
+from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
-from videoconf.tenancy import Caller, visible_to
+from videoconf.tenancy import Caller, visible_to_bound
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
 """What callers fill as they like, with personal data too. The trail is kept for ever, so it has none of it."""
@@ -24,12 +30,21 @@ class AuditEntry(Model):
     """One change. Never updated; holds no token, secret or personal data beyond the actor's id."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index(None, "tenant", "id"), Index(None, "tenant", "meeting_link", "id"))
+    __table_args__ = (
+        Index(None, "tenant", "id"),
+        Index(None, "tenant", "meeting_link", "id"),
+        Index(None, "tenant", "at", "id"),
+        Index(None, "tenant", "meeting_link", "at", "id"),
+        Index(None, "tenant", "actor", "at", "id"),
+        Index(None, "tenant", "action", "at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     tenant: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=utc_now())
     actor: Mapped[str]
+    actor_type: Mapped[str | None]
+    """An :class:`~videoconf.tenancy.ActorType`; None in entries of releases that did not know it."""
     action: Mapped[str]
     """``meeting.created``, ``meeting.edited``, …: the thing, a full stop, and what happened to it."""
     meeting_link: Mapped[str | None]
@@ -38,6 +53,8 @@ class AuditEntry(Model):
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
     request_id: Mapped[str | None]
+    """As the caller chose it, or the server's."""
+    server_request_id: Mapped[str | None]
 
 
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]  # a Table, declared as what may be selected from
@@ -57,12 +74,14 @@ def record(
     entry = {
         "tenant": caller.tenant,
         "actor": caller.subject,
+        "actor_type": caller.type.value,
         "action": action,
         "meeting_link": meeting_link,
         "target": target,
         "before": before,
         "after": after,
         "request_id": caller.request_id,
+        "server_request_id": caller.server_request_id,
     }
     transaction.execute(_INSERT, entry)
 
@@ -78,30 +97,79 @@ def _plain(name: str, value: Any) -> Any:
     return utc_text(value) if isinstance(value, datetime) else value
 
 
-def list_entries(
-    caller: Caller,
-    *,
-    meeting_link: str | None,
-    actor: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    page: int,
-    page_size: int,
-) -> tuple[list[AuditEntry], int]:
-    """Return one page of the tenant's entries, newest first, and how many match; what is None does not filter.
+def prune(before: datetime) -> int:
+    """Delete the entries before a time, in small transactions; return how many. For the owner of the schema alone."""
+    # Ids grow with time: looking at the first ones alone, a run over a long trail ends without reading all of it.
+    first = select(AuditEntry.id, AuditEntry.at).order_by(AuditEntry.id).limit(ROWS_PER_BATCH).subquery()
+    old = select(first.c.id).where(first.c.at < before)
+    pruned = 0
+    while True:
+        with write() as session:
+            statement = delete(AuditEntry).where(AuditEntry.id.in_(old)).returning(AuditEntry.id)
+            found = session.execute(statement.execution_options(synchronize_session=False)).all()
+        pruned += len(found)
+        if len(found) < ROWS_PER_BATCH:
+            return pruned
 
-    :param since: inclusive; ``until`` is exclusive.
+
+@dataclass(frozen=True)
+class EntryFilter:
+    """Which entries; None: any."""
+
+    meeting_link: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    """Inclusive."""
+    until: datetime | None = None
+    """Exclusive."""
+
+
+NEWEST_FIRST = Order((AuditEntry.at, AuditEntry.id), descending=True)
+OFFERED = Offered(
+    filters={
+        frozenset(): ("at",),
+        frozenset({"actor"}): ("at",),
+        frozenset({"action"}): ("at",),
+        # A meeting has few entries, whoever made them.
+        frozenset({"meeting_link"}): ("at",),
+        frozenset({"meeting_link", "actor"}): ("at",),
+        frozenset({"meeting_link", "action"}): ("at",),
+    },
+    ranges={"at": ("since", "until")},
+)
+
+
+def list_entries(caller: Caller, wanted: EntryFilter, part: Part) -> Listed[AuditEntry]:
+    """Return a part of the tenant's entries, newest first.
+
+    :raises FilterCombination: no index serves these filters.
     """
-    wanted = [visible_to(caller, AuditEntry.tenant)]
-    if meeting_link is not None:
-        wanted.append(AuditEntry.meeting_link == meeting_link)
-    if actor is not None:
-        wanted.append(AuditEntry.actor == actor)
-    if since is not None:
-        wanted.append(AuditEntry.at >= since)
-    if until is not None:
-        wanted.append(AuditEntry.at < until)
+    given = {name: value for name, value in vars(wanted).items() if value is not None}
+    OFFERED.check(given, "at")
+    statement, count = _listing(frozenset(given), part.shape)
+    values = {**given, **caller.scope}
     with read() as session:
-        total = session.execute(select(func.count()).select_from(AuditEntry).where(*wanted)).scalar_one()
-        newest = select(AuditEntry).where(*wanted).order_by(AuditEntry.id.desc())
-        return list(session.execute(newest.limit(page_size).offset((page - 1) * page_size)).scalars()), total
+        rows = session.execute(statement, {**values, **part.values}).all()
+        counted = rows[0].total if rows else 0
+        if not rows and part.offset:
+            counted = session.execute(count, values).scalar_one()
+    entries: list[AuditEntry] = [row[0] for row in rows]
+    positions = [(entry.at, entry.id) for entry in entries]
+    return keyset.part_of(part, entries, positions, counted if part.offset is not None else None)
+
+
+@cache
+def _listing(given: frozenset[str], shape: str) -> tuple[Select[Any], Select[Any]]:
+    """Build the statement of a part and the one that counts, once for each choice of filters."""
+    conditions = [visible_to_bound(AuditEntry.tenant)]
+    for name in sorted(given - {"since", "until"}):
+        conditions.append(getattr(AuditEntry, name) == bindparam(name))
+    if "since" in given:
+        conditions.append(AuditEntry.at >= bindparam("since", type_=UTCDateTime()))
+    if "until" in given:
+        conditions.append(AuditEntry.at < bindparam("until", type_=UTCDateTime()))
+    total = keyset.total(select(AuditEntry.id).where(*conditions), NEWEST_FIRST)
+    counted = total if shape == "page" else literal_column("NULL")
+    part = keyset.cut(select(AuditEntry, counted.label("total")).where(*conditions), NEWEST_FIRST, shape)
+    return part, select(total)

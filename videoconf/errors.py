@@ -6,6 +6,7 @@
     ├── RequestError                    the caller's request, or the state it meets
     │   ├── MalformedRequest        400 malformed_request
     │   ├── IdempotencyKeyInvalid   400 idempotency_key_invalid
+    │   ├── CursorInvalid           400 cursor_invalid
     │   ├── Unauthenticated         401 unauthenticated
     │   ├── Forbidden               403 forbidden
     │   │   └── RoleForbidden       403 role_forbidden
@@ -37,9 +38,11 @@
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   ├── RateLimited             429 rate_limited
+    │   │   └── TooManySlowReads    429 too_many_slow_reads
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
     │       ├── ReadOnly               422 read_only
+    │       ├── FilterCombination      422 filter_combination
     │       ├── IdempotencyKeyReused   422 idempotency_key_reused
     │       └── StorageTargetRejected  422 storage_target_rejected
     ├── ProviderError               502 provider_error
@@ -162,6 +165,13 @@ class IdempotencyKeyInvalid(RequestError):
 
     code = "idempotency_key_invalid"
     title = "The Idempotency-Key is not valid"
+
+
+class CursorInvalid(RequestError):
+    """The ``cursor`` is damaged, or comes from a list with another path, filter, order or tenant."""
+
+    code = "cursor_invalid"
+    title = "The cursor does not belong to this list"
 
 
 class Unauthenticated(RequestError):
@@ -424,6 +434,13 @@ class ReadOnly(ValidationFailed):
     title = "The property cannot be changed"
 
 
+class FilterCombination(ValidationFailed):
+    """The list cannot be filtered and sorted in this combination; ``detail`` names those that work."""
+
+    code = "filter_combination"
+    title = "These filters do not go together"
+
+
 class StorageTargetRejected(ValidationFailed):
     """The storage target does not work with what was sent, or the provider does not take it; ``reason`` says why.
 
@@ -454,6 +471,13 @@ class RateLimited(RequestError):
     code = "rate_limited"
     status = 429
     title = "Too many requests"
+
+
+class TooManySlowReads(RateLimited):
+    """The caller's tenant has as many reads under way that take long as it may; the next one waits for them."""
+
+    code = "too_many_slow_reads"
+    title = "Too many slow reads of this tenant are under way"
 
 
 # --- the provider -----------------------------------------------------------------------------------------------

@@ -126,6 +126,9 @@ def _address(text: str) -> str:
     return text
 
 
+DEFAULT_ADDRESS_RATE = "120/minute"
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The core's settings."""
@@ -239,12 +242,22 @@ class Settings:
     provider_call_slots: int = setting(
         "Provider calls that may be under way at once in one process, for each provider.", default=32, minimum=1
     )
+    tenant_slow_reads: int = setting(
+        "Reads of one tenant that may run at once in one process once they took longer than 0.5 s (large lists and"
+        " reports); a few more wait, others are answered with 429. 0: any number.",
+        default=2,
+        minimum=0,
+        maximum=1000,
+    )
     rate_limit: str = setting(
-        "Requests that a tenant may make, like `600/minute`; several separated by `;`. Empty: any number.", default=""
+        "Requests that a tenant may make, like `600/minute`; several separated by `;`. Each process counts for itself"
+        " unless `VIDEOCONF_RATE_LIMIT_STORAGE` is set. Empty: any number.",
+        default="",
     )
     rate_limit_address: str = setting(
-        "Requests that an address may make without a valid token (webhooks, docs, refused ones). Empty: any number.",
-        default="",
+        "How often an address, or an IPv6 /64 network, may be refused without a valid token (401, 404, 405); what is"
+        " served never counts. Empty: any number.",
+        default=DEFAULT_ADDRESS_RATE,
     )
     rate_limit_storage: Secret = setting(
         "`redis://…` where several processes share the counts; else each process counts for itself.", default=Secret("")

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy.orm import InstrumentedAttribute
+
+
+class ActorType(StrEnum):
+    """Who acts. In a column of its own, because a token may carry any name."""
+
+    CALLER = "caller"
+    """The bearer of a token."""
+    OPERATOR = "operator"
+    """A person at the command line."""
+    SYSTEM = "system"
+    """The service itself, such as its retention."""
+    PROVIDER = "provider"
+    """The video provider, by what it reported."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,10 @@ class Caller:
     meeting_roles: frozenset[str] | None = None
     """Roles that the caller may give in meeting tokens; None: any."""
     request_id: str | None = None
+    """As the caller chose it, or the server's."""
+    server_request_id: str | None = None
+    """The server's own, which no caller chooses."""
+    type: ActorType = ActorType.CALLER
 
     @property
     def scope(self) -> dict[str, str]:
@@ -33,6 +51,6 @@ def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElem
     return tenant == caller.tenant
 
 
-def visible_to_bound(tenant: ColumnElement[str]) -> ColumnElement[bool]:
+def visible_to_bound(tenant: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the same for a statement that is built once; it does not run without :attr:`Caller.scope`."""
     return tenant == bindparam("tenant")

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from bench.chaos.vendor import ChaosVendor
+from bench.chaos.walls import LogPipe, besiege, remove
 
 ROOT = Path(__file__).parents[2]
 PORTS = (3991, 3992)
@@ -54,16 +55,19 @@ class Nodes:
     """The servers."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment = environment
-        self._folder = folder
+        self.pipes = [LogPipe(folder / f"node-{port}.log") for port in PORTS]
+        # Named by the operator and gone at some time: the nodes neither need nor touch it.
+        self.metrics_folder = folder / "metrics"
+        self.metrics_folder.mkdir()
+        self._environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(self.metrics_folder)}
         self._processes = [self._start(port) for port in PORTS]
         for node in NODES:
             wait_until_up(node)
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "gunicorn", f"--workers={WORKERS}", f"--bind=127.0.0.1:{port}", "wsgi:app"]
-        with Path(self._folder, f"node-{port}.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        log = self.pipes[PORTS.index(port)].write
+        return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
 
     def kill_worker(self, chance: random.Random) -> None:
         master = chance.choice(self._processes).pid
@@ -155,5 +159,8 @@ def nemesis(
         "restart PostgreSQL, fast": lambda: database.restart("fast"),
         "restart PostgreSQL, immediate": lambda: database.restart("immediate"),
         "cut the provider off": lambda: break_vendor("is_down", True),
+        "read no log": lambda: chance.choice(nodes.pipes).stall(chance.uniform(3, 8)),
+        "remove the metrics folder": lambda: remove(nodes.metrics_folder),
+        "let hostile clients in": lambda: besiege(chance.choice(PORTS), chance.uniform(3, 8)),
         "slow the provider down": lambda: break_vendor("latency_seconds", chance.uniform(0.5, 3)),
     }

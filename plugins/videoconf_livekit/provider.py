@@ -187,7 +187,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         """Remove the participant of a connection. With LiveKit Cloud its token is revoked too."""
         room = self.own(session)
-        for participant in self._participants(session):
+        for participant in self.participants(session):
             if participant.get("sid") == connection_id and isinstance(participant.get("identity"), str):
                 body = {"room": room, "identity": participant["identity"]}
                 try:
@@ -205,7 +205,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
         room = self.own(session)
         tracks = [
             {"room": room, "identity": participant.get("identity"), "track_sid": track["sid"], "muted": True}
-            for participant in self._participants(session)
+            for participant in self.participants(session)
             if connection_id in (None, participant.get("sid"))
             for track in tracks_to_mute(participant)
         ]
@@ -251,7 +251,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
                     waiting.result()
         return len(muted), failures
 
-    def _participants(self, session: SessionRef) -> list[dict[str, Any]]:
+    def participants(self, session: SessionRef) -> list[dict[str, Any]]:
         """Read LiveKit's list of participants of every kind; empty for a room that does not exist."""
         room = self.own(session)
         try:
@@ -265,7 +265,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
     def people(self, session: SessionRef) -> list[dict[str, Any]]:
         """Read who has joined, by a token of ours."""
         return [
-            one for one in self._participants(session) if one.get("state") == "ACTIVE" and find_person(one) is not None
+            one for one in self.participants(session) if one.get("state") == "ACTIVE" and find_person(one) is not None
         ]
 
     # --- the deployment ---------------------------------------------------------------------------------------------

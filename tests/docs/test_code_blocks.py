@@ -128,7 +128,7 @@ def test_readme_meeting_ends_with_an_attendance_list(dev_server):
 def test_first_meeting_tutorial_runs(dev_server):
     output = dev_server("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
     assert '"extId":"lesson-7"' in output.replace(" ", "")
-    assert "Bob" in output.splitlines()[-1], "the CSV report names the last attendee"
+    assert "Bob" in output.rstrip().splitlines()[-1], "the CSV report names the last attendee"
 
 
 BACK_END = ROOT / "docs/how-to/call-from-your-back-end.md"

@@ -21,7 +21,9 @@ def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Ite
     """Give a function that starts gunicorn as :func:`gunicorn_server` does."""
     started: list[GunicornServer] = []
 
-    def start(workers: int = 1, threads: int = 16, *, ready: bool = True, **environment: str | None) -> GunicornServer:
+    def start(
+        workers: int = 1, threads: int = 16, *, ready: bool = True, output: int | None = None, **environment: str | None
+    ) -> GunicornServer:
         gunicorn = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
         variables: dict[str, str | None] = {
             **fake_settings,
@@ -29,6 +31,7 @@ def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Ite
             "VIDEOCONF_DATABASE_URL": database_url,
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_EMBEDDED_WORKERS": "0",
+            "VIDEOCONF_RATE_LIMIT_ADDRESS": "",  # tests are refused often, and all by one address
             "VIDEOCONF_PUBLIC_URL": "{url}",
             "VIDEOCONF_FAKE_WEBHOOK_URL": "{url}",
             "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
@@ -39,6 +42,7 @@ def nodes(database_url: str, folder: Path, fake_settings: dict[str, str]) -> Ite
             folder / f"gunicorn-{len(started)}.log",
             ROOT,
             variables,
+            output,
         )
         started.append(server)
         if ready:
@@ -59,7 +63,8 @@ def gunicorn_server(
     """Give a function that starts gunicorn on this test's database with the fake provider, and returns it serving.
 
     Called twice it starts two nodes. ``workers`` and ``threads`` are gunicorn's; further keywords are environment
-    variables, and None removes one. With ``ready=False`` it is not waited for. Its log is shown when the test fails.
+    variables, and None removes one. With ``ready=False`` it is not waited for. ``output`` is a
+    descriptor for its log. Its log is shown when the test fails.
     """
     with nodes(database_url, tmp_path, fake_settings) as start:
         yield start

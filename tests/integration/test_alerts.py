@@ -11,9 +11,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.service import ON_SQLITE, now_text, service_of
+from videoconf.breaker import BreakerState
 from videoconf.cli.process import collect_metrics
 from videoconf.observability.metrics import observe_breaker, observe_call
-from videoconf.providers.breaker import BreakerState
 from videoconf.providers.http import CallOutcome
 
 ROOT = Path(__file__).parents[2]

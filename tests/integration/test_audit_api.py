@@ -98,7 +98,7 @@ def test_another_tenants_changes_are_not_seen(service):
         ("until=2026-01-01T00:00:00", "until"),
         ("actor=" + "x" * 256, "actor"),
         ("page=0", "page"),
-        ("action=meeting.created", "action"),
+        ("action=" + "x" * 256, "action"),
         ("meeting_link=x", "meeting_link"),
         ("actor=a&actor=b", "actor"),
     ],

@@ -1,8 +1,8 @@
 """``flask videoconf …``: what operators see, and what scripts can rely on."""
 
+import io
 import json
 import os
-import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,12 +11,13 @@ import click
 import jwt
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import make_url
+from sqlalchemy import func, make_url, select
 
 from tests.support.commands import run, run_json
 from tests.support.service import ON_SQLITE, plugins_with, service_of
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.main import commands
+from videoconf.cli.printing import print_table
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
 from videoconf.hooks import Failure, Origin, Plugins
@@ -173,10 +174,17 @@ def test_doctor_probes_storage_targets_and_misses_keys(make_app, headers):
 def test_providers_are_listed(make_app):
     app = make_app()
     listed = run_json(app, "providers")
-    assert [(item["key"], item["enabled"]) for item in listed["items"]] == [("fake", True), ("vonage", False)]
+    assert [(item["key"], item["enabled"]) for item in listed["items"]] == [
+        ("fake", True),
+        ("janus", False),
+        ("livekit", False),
+        ("vonage", False),
+    ]
     lines = [line.split("\t") for line in run(app, "providers").stdout.splitlines()]
     assert [line[:3] for line in lines] == [
         ["fake", "Fake (in memory)", "default"],
+        ["janus", "Janus", "no"],
+        ["livekit", "LiveKit", "no"],
         ["vonage", "Vonage Video", "no"],
     ]
 
@@ -188,29 +196,44 @@ def test_what_a_listed_provider_lacks_is_told(make_app):
     assert "VIDEOCONF_PROVIDERS names 'acme', which no installed plugin brings" in said
 
 
-@ON_SQLITE
-def test_at_a_terminal_there_is_a_table(make_app, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    printed = run(make_app(), "providers").stdout
-    assert "\x1b[" in printed
-    assert "provider" in printed
-    assert "fake" in printed
+class Terminal(io.StringIO):
+    """Stands in for the standard output of a person."""
+
+    def isatty(self):
+        return True
 
 
-@ON_SQLITE
-def test_on_a_narrow_terminal_nothing_is_cut(make_app, monkeypatch):
-    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "80"}.items():
-        monkeypatch.setenv(name, value)
-    app, error = make_app(), "provider_unavailable: The video provider cannot be reached"
-    with app.app_context(), write() as session:
-        session.add(Job(kind="apply_storage_target", payload={}, state=JobState.DEAD, attempts=20, last_error=error))
-    printed = re.sub(r"\x1b\[[\d;]*m", "", run(app, "jobs", "list").stdout)
-    assert "apply_storage_target" in printed
-    assert "…" not in printed
-    assert all(len(line) <= 80 for line in printed.splitlines())
+def test_terminal_shows_a_table_with_a_head(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    print_table(("provider", "label"), [("fake", "Fake (in memory)"), ("vonage", "Vonage Video")])
+    assert terminal.getvalue().splitlines() == [
+        "provider  label",
+        "fake      Fake (in memory)",
+        "vonage    Vonage Video",
+    ]
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_jobs_of_a_kind_run_at_once(make_app):
+    app = make_app()
+    assert run(app, "jobs", "run", "prune_jobs").stdout == "1 jobs ran.\n"
+    with app.app_context(), read() as session:
+        job = session.execute(select(Job).where(Job.kind == "prune_jobs")).scalar_one()
+        others = session.execute(select(func.max(Job.attempts)).where(Job.kind != "prune_jobs")).scalar_one()
+    assert job.state == JobState.PENDING, "a recurring job stays"
+    assert others == 0, "jobs of other kinds are left alone"
+
+
+@ON_SQLITE
+def test_unknown_kind_of_job_is_refused_by_name(make_app):
+    refused = run(make_app(), "jobs", "run", "no_such_kind")
+    assert refused.exit_code == 2
+    assert "is not a kind of job" in refused.stderr
+    assert "prune_jobs" in refused.stderr
 
 
 def test_dead_jobs_are_listed_and_revived(make_app):

@@ -9,6 +9,8 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,7 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/loca
 
 
 @pytest.fixture
-def gunicorn(monkeypatch, tmp_path):
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+def gunicorn():
     return runpy.run_path(str(ROOT / "gunicorn.conf.py"))
 
 
@@ -164,6 +165,78 @@ def test_nginx_serves_while_a_node_is_down_and_hides_what_is_internal(database_u
                 proxy.terminate()
                 proxy.wait(10)
             node.close()
+
+
+@contextmanager
+def proxy_before(nodes: tuple[str, str], folder: Path) -> Iterator[str]:
+    """Run nginx as deployed, before two nodes (``host:port``); give its URL. Its error log is ``nginx.log``."""
+    with socket.socket() as front:
+        front.bind(("127.0.0.1", 0))
+        port = front.getsockname()[1]
+    text = (ROOT / "deploy/nginx.conf").read_text()
+    text = text.replace("node1:8000", nodes[0]).replace("node2:8000", nodes[1])
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace(" /tmp/", f" {folder}/")
+    file = folder / "nginx.conf"
+    file.write_text(text)
+    with (folder / "nginx.log").open("wb") as log:
+        proxy = subprocess.Popen([str(NGINX), "-c", file, "-g", "daemon off;"], stderr=log)
+    try:
+        deadline = time.monotonic() + 20
+        while not accepts(port):
+            assert time.monotonic() < deadline, "nginx does not listen"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        proxy.terminate()
+        proxy.wait(10)
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def status_of(url: str, **how: Any) -> int:
+    try:
+        with urlopen(Request(url, **how), timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as refused:
+        with refused:
+            return refused.code
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+@ON_SQLITE
+def test_nginx_hides_internal_pages_below_a_prefix(gunicorn_server, tmp_path):
+    node = gunicorn_server(VIDEOCONF_PATH_PREFIX="/video", ready=False)
+    with proxy_before((node.url.removeprefix("http://"),) * 2, tmp_path) as url:
+        deadline = time.monotonic() + 20
+        while status_of(f"{url}/video/healthz") != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for hidden in ("/video/readyz", "/video/metrics", "/video/%72eadyz", "//video//readyz", "/x/../video/readyz"):
+            assert status_of(url + hidden) == 404, hidden
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
+def test_nginx_logs_no_token_of_a_webhook(tmp_path):
+    with socket.socket() as down:
+        down.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
+        dead = f"127.0.0.1:{down.getsockname()[1]}"
+        with proxy_before((dead, dead), tmp_path) as url:
+            for path in ("/webhooks/vonage/session?token=s3cr3t", "/video/webhooks/vonage/archive/s3cr3t"):
+                assert status_of(url + path, data=b"{}", method="POST") == 502
+            assert status_of(f"{url}/session") == 502
+    log = (tmp_path / "nginx.log").read_text()
+    assert "/session HTTP" in log  # other failures are logged
+    assert "s3cr3t" not in log
+
+
+def test_temporary_files_of_containers_have_a_bound():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    mounts = {name: service["tmpfs"] for name, service in services.items() if "tmpfs" in service}
+    assert {"node1", "nginx"} <= mounts.keys()
+    assert all(re.search(r":(.*,)?size=\d+m", mount) for found in mounts.values() for mount in found), mounts
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")

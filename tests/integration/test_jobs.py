@@ -17,7 +17,7 @@ from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeo
 from videoconf.jobs import queue
 from videoconf.jobs import worker as jobs_module
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Work, enqueue, prune_jobs
+from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Lane, Work, enqueue, prune_jobs
 from videoconf.jobs.worker import Worker
 from videoconf.testing.faulty_server import FaultyServer, hang
 from videoconf_fake.provider import FakeProvider
@@ -398,8 +398,8 @@ def test_each_lane_takes_its_own_kinds_alone(app):
         with app.app_context():
             with write() as session:
                 enqueue(session, kind, {})
-            assert jobs.claim(takes_long=not is_long) is None
-            assert jobs.claim(takes_long=is_long).kind == kind
+            assert jobs.claim(lane=Lane.ORDINARY if is_long else Lane.LONG) is None
+            assert jobs.claim(lane=Lane.LONG if is_long else Lane.ORDINARY).kind == kind
 
 
 def test_more_threads_copy_more_at_once(app):
@@ -413,7 +413,7 @@ def test_more_threads_copy_more_at_once(app):
     with app.app_context(), write() as session:
         for _ in range(2):
             enqueue(session, "copy", {})
-    worker = Worker(jobs, app.app_context, threads=2 * jobs_module.THREADS_PER_LONG_ONE)
+    worker = Worker(jobs, app.app_context, threads=2 * jobs_module.THREADS_PER_OTHER_ONE)
     worker.start()
     assert [done.acquire(timeout=15) for _ in range(2)] == [True] * 2
     worker.stop(20)

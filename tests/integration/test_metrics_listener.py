@@ -44,6 +44,62 @@ def test_another_worker_takes_over_when_the_listening_one_ends(gunicorn_server, 
     assert server.is_up()
 
 
+def counted(address, route):
+    total = 0.0
+    for line in scrape(address).splitlines():
+        if line.startswith("videoconf_request_seconds_count") and f'route="{route}"' in line:
+            total += float(line.rpartition(" ")[2])
+    return total
+
+
+@ON_SQLITE
+def test_counts_of_all_workers_add_up_and_outlive_them(gunicorn_server, headers, address):
+    server = gunicorn_server(workers=2, VIDEOCONF_METRICS_BIND=address)
+    for _ in range(40):  # a connection each, so that both workers serve
+        assert urllib3.request("GET", f"{server.url}/session", headers=headers()).status == 200
+    deadline = time.monotonic() + 20
+    while counted(address, "/session") != 40:
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.2)
+    for pid in worker_pids(server):
+        os.kill(pid, signal.SIGKILL)
+        threading.Event().wait(1)
+    server.wait_until_up()
+    assert counted(address, "/session") == 40
+    assert scrape(address).count("\nvideoconf_database_connections ") == 1
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("exists", [True, False])
+def test_metrics_folder_of_the_operator_is_left_alone(gunicorn_server, headers, address, tmp_path, exists):
+    folder = tmp_path / "metrics"
+    if exists:
+        folder.mkdir()
+        (folder / "counter_1.db").write_text("another program's")
+    server = gunicorn_server(PROMETHEUS_MULTIPROC_DIR=str(folder), VIDEOCONF_METRICS_BIND=address)
+    for pid in worker_pids(server):
+        os.kill(pid, signal.SIGKILL)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_until_up()
+    assert urllib3.request("GET", f"{server.url}/session", headers=headers()).status == 200
+    assert counted(address, "/session") >= 1
+    assert server.terminate() == 0
+    if exists:
+        assert [(one.name, one.read_text()) for one in folder.iterdir()] == [("counter_1.db", "another program's")]
+    else:
+        assert not folder.exists()
+
+
+@ON_SQLITE
+def test_server_makes_no_file_for_metrics(gunicorn_server, headers, address, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    server = gunicorn_server(TMPDIR=str(folder), VIDEOCONF_METRICS_BIND=address)
+    assert urllib3.request("GET", f"{server.url}/session", headers=headers()).status == 200
+    scrape(address)
+    assert list(folder.iterdir()) == []
+
+
 @ON_SQLITE
 def test_taken_address_is_logged_once_and_stops_nothing(gunicorn_server):
     with socket.socket() as other:

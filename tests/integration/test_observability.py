@@ -57,6 +57,7 @@ def test_each_request_is_one_line_of_json_without_personal_data(lines, client, h
     [line] = lines()
     assert line.pop("milliseconds") >= 0
     assert line.pop("timestamp").endswith("Z")
+    assert len(line.pop("server_request_id")) == 32
     assert line == {
         "logger": "videoconf.access",
         "level": "info",

@@ -19,7 +19,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.db.types import db
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import enqueue
+from videoconf.jobs.queue import Lane, enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveStatus, Secret
 from videoconf.tenancy import Caller as Acting
@@ -273,7 +273,7 @@ def test_finishing_one_job_leaves_other_jobs(world):
     before = jobs_of(world)
     with world.app.app_context():
         jobs = services(world.app).jobs
-        job = jobs.claim(takes_long=False)
+        job = jobs.claim(lane=Lane.ORDINARY)
         assert {id for id, row in jobs_of(world).items() if row != before[id]} == {job.id}
         jobs.run(job)
     after = jobs_of(world)

@@ -62,13 +62,18 @@ class GunicornServer:
 
 
 def start_gunicorn(
-    command: Sequence[str], log_path: Path, cwd: Path, environment: Mapping[str, str | None]
+    command: Sequence[str],
+    log_path: Path,
+    cwd: Path,
+    environment: Mapping[str, str | None],
+    output: int | None = None,
 ) -> GunicornServer:
     """Start gunicorn on a free port and do not wait for it.
 
     :param command: gunicorn and its arguments, without an address.
     :param environment: on top of this process's, without its settings. None removes a variable; ``{url}`` in a value
         becomes the server's own URL.
+    :param output: a descriptor that gets what the server writes, instead of the log's file.
     """
     # Bound here and inherited, so that the port is known before the start and no other process can take it.
     with socket.socket() as listener, log_path.open("wb") as log:
@@ -83,7 +88,7 @@ def start_gunicorn(
             [*command, f"--bind=fd://{listener.fileno()}"],
             cwd=cwd,
             env={name: value.replace("{url}", url) for name, value in variables.items() if value is not None},
-            stdout=log,
+            stdout=log if output is None else output,
             stderr=subprocess.STDOUT,
             pass_fds=[listener.fileno()],
             start_new_session=True,

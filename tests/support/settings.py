@@ -20,6 +20,7 @@ ALL_PERMISSIONS = (
     "GetAuditEntries",
     "GetMeetingArchives",
     "DeleteMeetingArchive",
+    "LiftLegalHold",
     "StartMeetingArchive",
     "StopMeetingArchive",
     "SetMeetingUploadTarget",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videoconf.breaker import Breaker, BreakerState, Verdict
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
-from videoconf.providers.breaker import Breaker, BreakerState, Verdict
 
 
 class Clock:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from videoconf.breaker import BreakerState
 from videoconf.errors import (
     ProviderBadResponse,
     ProviderBusy,
@@ -13,7 +14,6 @@ from videoconf.errors import (
     ProviderTimeout,
 )
 from videoconf.providers import GuardedClient, VendorError
-from videoconf.providers.breaker import BreakerState
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
+from videoconf.jobs.queue import Lane
 from videoconf.jobs.worker import Worker
 
 ONE_WAIT_AT_LEAST = 0.9
@@ -21,11 +22,11 @@ class Queue:
     """Counts how often each lane looks for work, and answers as the test says."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.looked: Counter[bool] = Counter()
+        self.looked: Counter[Lane] = Counter()
         self.error = error
 
-    def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
-        self.looked[takes_long] += 1
+    def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+        self.looked[lane] += 1
         if self.error is not None:
             raise self.error
         return 0
@@ -46,7 +47,7 @@ def test_idle_lane_looks_once_and_waits(error: Exception | None) -> None:
     queue = Queue(error)
     with running(queue):
         time.sleep(ONE_WAIT_AT_LEAST)
-    assert queue.looked == {False: 1, True: 1}
+    assert queue.looked == dict.fromkeys(Lane, 1)
 
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
@@ -54,8 +55,7 @@ def test_idle_lane_looks_again_within_three_seconds(error: Exception | None) -> 
     queue = Queue(error)
     with running(queue):
         time.sleep(3.5)
-    assert 2 <= queue.looked[False] <= 4
-    assert 2 <= queue.looked[True] <= 4
+    assert all(2 <= queue.looked[lane] <= 4 for lane in Lane)
 
 
 def test_stop_does_not_wait_for_the_idle_time() -> None:
@@ -71,7 +71,7 @@ def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
     begun, release = threading.Event(), threading.Event()
 
     class Hanging(Queue):
-        def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
             begun.set()
             assert release.wait(10)
             assert stopping()
@@ -90,12 +90,12 @@ def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("threads", "long_ones"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
-def test_each_four_threads_bring_one_for_long_work(threads: int, long_ones: int) -> None:
+@pytest.mark.parametrize(("threads", "others"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
+def test_each_four_threads_bring_one_for_each_other_lane(threads: int, others: int) -> None:
     queue = Queue()
     with running(queue, threads):
         time.sleep(0.3)
-    assert queue.looked == {False: threads, True: long_ones}
+    assert queue.looked == {Lane.ORDINARY: threads, Lane.LONG: others, Lane.ERASURES: others}
 
 
 def test_waits_of_several_workers_differ() -> None:
@@ -103,13 +103,13 @@ def test_waits_of_several_workers_differ() -> None:
     seen: list[float] = []
 
     class Noting(Queue):
-        def run_due(self, stopping: Callable[[], bool], *, takes_long: bool) -> int:
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
             seen.append(time.monotonic())
             return 0
 
     with running(Noting(), threads=12):
         time.sleep(3.3)
-    second = sorted(seen)[15:30]  # twelve lanes and three for long work
+    second = sorted(seen)[18:36]  # twelve threads, and three of each other lane
     assert second[-1] - second[0] > 0.5
 
 

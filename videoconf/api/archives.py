@@ -16,10 +16,10 @@ from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import NULL_AS_TEXT, PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.smorest import LIST_HEADERS, NULL_AS_TEXT, Blueprint, ListArgs, ListRequest
 from videoconf.archives.lifecycle import RANK
 from videoconf.archives.models import Archive
-from videoconf.archives.queries import ArchiveFilter, ListedArchive
+from videoconf.archives.queries import ORDERS, ArchiveFilter, ListedArchive
 from videoconf.errors import (
     ArchiveAlreadyRunning,
     ArchiveDeleting,
@@ -68,14 +68,19 @@ class ArchiveSchema(Schema):
 
 
 class ArchivesSchema(Schema):
-    """A page of archives."""
+    """A part of a list of archives."""
 
-    count = fields.Integer(metadata=documented("How many match, on all pages.", 1))
+    count = fields.Integer(
+        metadata=documented(
+            "How many match, at most 10,000; absent where the list is walked with `limit` and `cursor`.", 1
+        )
+    )
+    count_is_capped = fields.Boolean(metadata=documented("True where more than `count` match; else absent."))
     items = fields.List(fields.Nested(ArchiveSchema))
 
 
-class ArchiveArgs(PageArgs):
-    """Which archives, and which page of them."""
+class ArchiveArgs(ListArgs):
+    """Which archives, in which order, and which part of them."""
 
     meeting_link = Text(max_length=255, load_default=None, metadata=documented("Those of this meeting."))
     session_id = Text(max_length=255, load_default=None, metadata=documented("Those of this session."))
@@ -84,6 +89,11 @@ class ArchiveArgs(PageArgs):
         load_default=None,
         validate=validate.OneOf(SHOWN_STATUSES),
         metadata=documented("Those that are in this status."),
+    )
+    created_from = UtcTime(load_default=None, metadata=documented("Started at this time or later."))
+    created_to = UtcTime(load_default=None, metadata=documented("Started before this time."))
+    sort = fields.String(
+        load_default="-created", validate=validate.OneOf(list(ORDERS)), metadata=documented("`-`: the newest first.")
     )
 
 
@@ -126,17 +136,20 @@ class ArchiveDownloadSchema(Schema):
 @blueprint.route("/archives", methods=["GET"])
 @requires(Permission.GET_MEETING_ARCHIVES)
 @blueprint.arguments(ArchiveArgs, location="query")
-@blueprint.response(200, ArchivesSchema, headers=PAGE_HEADERS)
+@blueprint.response(200, ArchivesSchema, headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.ARCHIVES}.getArchives")
 def list_archives(args: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """List archives, newest first.
 
-    Those being deleted are among them until all their copies are gone. It needs no provider.
+    Those being deleted are among them until all their copies are gone. It needs no provider. Filter by at most one of
+    `meetingLink` and `sessionId`, with or without `status` and a time.
     """
-    page, page_size = args.pop("page"), args.pop("page_size")
-    items, count = services().archives.list_page(caller(), ArchiveFilter(**args), page=page, page_size=page_size)
-    found = {"count": count, "items": [archive_values(row) for row in items]}
-    return found, page_headers(page, page_size, count)
+    asked = ListRequest(args, ORDERS[args["sort"]])
+    found = services().archives.list_part(caller(), ArchiveFilter(**args), asked.part)
+    counted: dict[str, Any] = {} if found.total is None else {"count": found.total}
+    if found.is_capped:
+        counted["countIsCapped"] = True
+    return {**counted, "items": [archive_values(row) for row in found.items]}, asked.headers(found)
 
 
 @blueprint.route("/archives/<string:archive_id>", methods=["GET"])

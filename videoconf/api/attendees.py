@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,31 +11,33 @@ from flask import Response
 from marshmallow import fields
 from marshmallow.validate import Range
 
-from videoconf.api.answers import BLOCK_BYTES, json_array, json_bytes, spooled
+from videoconf.api.answers import json_array, json_bytes, spooled
 from videoconf.api.authentication import caller, requires
+from videoconf.api.csv_lines import AS_CSV, CONTENT_TYPE, csv_lines
 from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, documented
 from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
-from videoconf.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE, MAX_PAGE_SIZE
+from videoconf.api.pagination import MAX_PAGE
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.attendance.presence import Attendee, Connection, Span
-from videoconf.attendance.queries import AttendeeList, Report
+from videoconf.attendance.queries import BY_ID, AttendeeList, Report, note_export
 from videoconf.attendance.report import PresenceRule, Row
-from videoconf.formats import utc_text
+from videoconf.db.keyset import COUNTED, Listed
 
 blueprint = Blueprint("attendees", __name__, tag=Tag.SESSIONS)
 
 
-class AttendeeArgs(Schema):
-    """Which attendees, and which page of them."""
+class AttendeeArgs(ListArgs):
+    """Which attendees, and which part of them; the whole list, as documented, without `page`, `limit` and `cursor`."""
 
     active = StrictBoolean(load_default=None, metadata=documented("Connected now, or not; absent: all."))
     page = StrictInteger(
-        validate=Range(1, MAX_PAGE), load_default=None, metadata=documented("Absent: the whole list, as documented.")
+        validate=Range(1, MAX_PAGE),
+        load_default=None,
+        metadata=documented("A page of the first 10,000 attendees, with totals. Not with `limit` or `cursor`."),
     )
-    page_size = StrictInteger(validate=Range(1, MAX_PAGE_SIZE), load_default=DEFAULT_PAGE_SIZE)
 
 
 class ConnectionSchema(Schema):
@@ -71,18 +70,27 @@ class AttendeeSchema(Schema):
 @blueprint.route("/session/<string:meeting_link_id>/attendees", methods=["GET"])
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(AttendeeArgs, location="query")
-@blueprint.response(200, AttendeeSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, AttendeeSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendeesList")
 def list_attendees(args: dict[str, Any], meeting_link_id: str) -> Response:
-    """List the attendees of a meeting by first join, each with all their connections."""
-    attendance = services().attendance
-    active, page, page_size = args["active"], args["page"], args["page_size"]
-    if page is None:
+    """List the attendees of a meeting by first join, each with all their connections.
+
+    Without `page`, `limit` and `cursor` it is the whole list. By `cursor`, attendees come in the order of their ids,
+    anonymous ones first: late evidence can move a first join, and the walk would miss the attendee.
+    """
+    attendance, active = services().attendance, args["active"]
+    if args["page"] is None and args["limit"] is None and args["cursor"] is None:
         with attendance.whole(caller(), meeting_link_id, active=active) as listed:
             return spooled(_json_list(listed), "application/json")
-    listed, total = attendance.page(caller(), meeting_link_id, active=active, page=page, page_size=page_size)
+    asked = ListRequest(args, BY_ID)
+    if asked.part.offset is not None:
+        listed, total = attendance.page(caller(), meeting_link_id, active=active, part=asked.part)
+        found = Listed[Any]([], total=min(total, COUNTED), is_capped=total > COUNTED)
+    else:
+        listed, behind = attendance.part(caller(), meeting_link_id, active=active, part=asked.part)
+        found = Listed([], next=behind)
     answer = spooled(_json_list(listed), "application/json")
-    answer.headers.update(page_headers(page, page_size, total))
+    answer.headers.update(asked.headers(found))
     return answer
 
 
@@ -148,7 +156,7 @@ class AttendanceSchema(Schema):
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(ReportArgs, location="query")
 @blueprint.response(200, AttendanceSchema)
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendance")
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendance", responses={200: {"content": AS_CSV}})
 def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
     """Report who was at a meeting for how long, and who counts as present.
 
@@ -157,10 +165,13 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
     content_type = preferred_type("application/json", "text/csv")
     with services().attendance.report(caller(), meeting_link_id, PresenceRule(**args)) as report:
         if content_type == "text/csv":
-            answer = spooled(_csv(report), "text/csv; charset=utf-8; header=present")
+            rows = (row_values(row) for row in report.rows)
+            answer = spooled(csv_lines(_CSV_COLUMNS, rows), CONTENT_TYPE)
             answer.headers["Content-Disposition"] = f'attachment; filename="attendance-{meeting_link_id}.csv"'
         else:
             answer = spooled(_json_report(report), "application/json")
+    if content_type == "text/csv":
+        note_export(caller(), meeting_link_id)
     answer.vary.add("Accept")
     return answer
 
@@ -185,7 +196,7 @@ def _json_report(report: Report) -> Iterator[bytes]:
         "peakOn": totals.peak_on,
     }
     yield json_bytes(head).removesuffix(b"}") + b',"attendees":'
-    yield from json_array(_row(row) for row in report.rows)
+    yield from json_array(row_values(row) for row in report.rows)
     yield b"}"
 
 
@@ -215,7 +226,8 @@ def _connection(one: Connection) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def row_values(row: Row) -> dict[str, Any]:
+    """Return what callers see of one attendee of a report."""
     return {
         "attendee": row.attendee.attendee,
         "name": row.attendee.name,
@@ -226,11 +238,12 @@ def _row(row: Row) -> dict[str, Any]:
         "joinCount": len(row.attendee.connections),
         "firstJoin": row.attendee.created_on,
         "lastLeave": row.attendee.last_leave,
-        "intervals": [_span(span) for span in row.spans],
+        "intervals": [span_values(span) for span in row.spans],
     }
 
 
-def _span(span: Span) -> dict[str, Any]:
+def span_values(span: Span) -> dict[str, Any]:
+    """Return what callers see of one time of presence."""
     return {
         "joined": span.joined,
         "left": None if span.open else span.left,
@@ -239,31 +252,4 @@ def _span(span: Span) -> dict[str, Any]:
     }
 
 
-def _csv(report: Report) -> Iterator[bytes]:
-    """Write RFC 4180: a header, then a line for each attendee; their intervals as ISO 8601, one after another."""
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\r\n")
-    writer.writerow(name for name in _CSV_COLUMNS)
-    for row in report.rows:
-        values = _row(row)
-        spans = [f"{_cell(one['joined'])}/{_cell(one['left']) or '..'}" for one in values["intervals"]]
-        values["intervals"] = " ".join(spans)
-        writer.writerow(_cell(values[name]) for name in _CSV_COLUMNS)
-        if line.tell() > BLOCK_BYTES:
-            yield line.getvalue().encode()
-            line.seek(0)
-            line.truncate()
-    yield line.getvalue().encode()
-
-
 _CSV_COLUMNS = [str(field.data_key) for field in AttendanceRowSchema().fields.values()]
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
-
-
-def _cell(value: Any) -> Any:
-    """Defuse what a spreadsheet would run: a name like ``=HYPERLINK(…)`` is shown, after an apostrophe, as a text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime):
-        return utc_text(value)
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -19,8 +19,9 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, decode_token
 from jwt.utils import base64url_decode
 
+from videoconf import shares
 from videoconf.api.claims import caller_of
-from videoconf.api.http import request_id
+from videoconf.api.http import request_id, server_request_id
 from videoconf.api.jwks import ALGORITHMS, JwksKeys
 from videoconf.api.keys import Keys, read_keys
 from videoconf.api.permissions import Permission
@@ -130,6 +131,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     @app.before_request
     def authenticate() -> None:
         g.refused = None
+        shares.tenant.set(None)  # a thread serves one request after another
         permission = needed()
         if permission is None:
             return
@@ -140,7 +142,8 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
         except (Unauthenticated, IssuerUnavailable) as error:
             g.refused = error
             return
-        g.caller = replace(known, request_id=request_id())
+        g.caller = replace(known, request_id=request_id(), server_request_id=server_request_id())
+        shares.tenant.set(known.tenant)
         if permission not in known.permissions:
             g.refused = Forbidden(f"The token lacks the permission {permission}.")
 

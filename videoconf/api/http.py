@@ -17,6 +17,7 @@ from videoconf.errors import IdempotencyKeyInvalid, NotAcceptable
 MAX_PATH_PART_LENGTH = 255
 
 _REQUEST_ID = "videoconf.request_id"
+_SERVER_REQUEST_ID = "videoconf.server_request_id"
 _SANE_REQUEST_ID = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}", re.ASCII)
 
@@ -54,6 +55,18 @@ def request_id() -> str:
             # Not uuid4: it reads secure random bytes from the system, and releases the GIL to do so.
             found = f"{random.getrandbits(128):032x}"
         environ[_REQUEST_ID] = found
+    return cast("str", found)
+
+
+def server_request_id() -> str:
+    """Return the service's own id of the current request, which no caller chooses."""
+    environ = request.environ
+    found = environ.get(_SERVER_REQUEST_ID)
+    if found is None:
+        own = request_id()
+        if own == environ.get("HTTP_X_REQUEST_ID"):
+            own = f"{random.getrandbits(128):032x}"
+        found = environ[_SERVER_REQUEST_ID] = own
     return cast("str", found)
 
 

@@ -14,10 +14,10 @@ from videoconf.api.fields import Schema, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queries import list_jobs, retry_job
+from videoconf.jobs.queries import BY_ID, list_jobs, retry_job
 
 blueprint = Blueprint("jobs", __name__, tag=Tag.OPERATIONS)
 
@@ -27,8 +27,8 @@ MAX_ID = 2**63 - 1
 _STATES = [str(state) for state in JobState]
 
 
-class JobArgs(PageArgs):
-    """Which jobs, and which page of them."""
+class JobArgs(ListArgs):
+    """Which jobs, and which part of them."""
 
     state = fields.String(load_default=None, validate=OneOf(_STATES), metadata=documented("Only these."))
 
@@ -50,12 +50,13 @@ class JobSchema(Schema):
 @blueprint.route("/jobs", methods=["GET"])
 @requires(Permission.MANAGE_OPERATIONS)
 @blueprint.arguments(JobArgs, location="query")
-@blueprint.response(200, JobSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, JobSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getJobs")
 def get_jobs(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """List the jobs of the whole service, newest first. Totals are counted up to 10,000."""
-    found, total = list_jobs(**args)
-    return [job_values(one) for one in found], page_headers(args["page"], args["page_size"], total)
+    asked = ListRequest(args, BY_ID)
+    found = list_jobs(args["state"], asked.part)
+    return [job_values(one) for one in found.items], asked.headers(found)
 
 
 def job_values(job: Job) -> dict[str, Any]:

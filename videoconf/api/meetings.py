@@ -25,7 +25,7 @@ from videoconf.api.http import idempotency_key, preferences, preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import (
     CapabilityUnsupported,
     EncryptionKeyUnknown,
@@ -149,6 +149,33 @@ class MeetingTokenSchema(Schema):
     )
 
 
+class MeetingArgs(ListArgs):
+    """Which meetings, in which order, and which part of them."""
+
+    ext_id = Text(max_length=255, load_default=None, metadata=documented("Those with your own id."))
+    attendee = Text(
+        max_length=1000,
+        load_default=None,
+        metadata=documented("Those where this person was; sorted by `created` only."),
+    )
+    provider = Text(max_length=32, load_default=None, metadata=documented("Those of this provider."))
+    status = Text(
+        max_length=32,
+        load_default=None,
+        validate=validate.OneOf(list(MeetingStatus)),
+        metadata=documented("Those in this state. Without it, all but deleted ones."),
+    )
+    created_from = UtcTime(load_default=None, metadata=documented("Created at this time or later."))
+    created_to = UtcTime(load_default=None, metadata=documented("Created before this time."))
+    scheduled_from = UtcTime(load_default=None, metadata=documented("Scheduled for this time or later."))
+    scheduled_to = UtcTime(load_default=None, metadata=documented("Scheduled for before this time."))
+    sort = fields.String(
+        load_default=queries.NEWEST_FIRST,
+        validate=validate.OneOf(list(queries.ORDERS)),
+        metadata=documented("`-`: the latest first. By `scheduled`, the list has only meetings with a `scheduleTime`."),
+    )
+
+
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -217,14 +244,18 @@ def create_meeting(new: dict[str, Any]) -> Response:
 
 @blueprint.route("/session", methods=["GET"])
 @requires(Permission.GET_MEETINGS)
-@blueprint.arguments(PageArgs, location="query")
-@blueprint.response(200, VideoChatSessionPartialSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.arguments(MeetingArgs, location="query")
+@blueprint.response(200, VideoChatSessionPartialSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetings")
 def list_meetings(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """List meetings, newest first, without deleted ones."""
-    page, page_size = args["page"], args["page_size"]
-    meetings, total = queries.list_meetings(caller(), page=page, page_size=page_size)
-    return [meeting_values(meeting) for meeting in meetings], page_headers(page, page_size, total)
+    """List meetings, newest first, without deleted ones.
+
+    Filter by at most one of `extId`, `attendee`, `provider` and `status`, with or without a range of the time that the
+    list is sorted by.
+    """
+    asked = ListRequest(args, queries.ORDERS[args["sort"]])
+    found = queries.list_meetings(caller(), queries.MeetingFilter(**args), asked.part)
+    return [meeting_values(meeting) for meeting in found.items], asked.headers(found)
 
 
 @blueprint.route("/session/<string:meeting_link_id>", methods=["GET"])

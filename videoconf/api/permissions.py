@@ -17,6 +17,7 @@ class Permission(StrEnum):
     GET_AUDIT_ENTRIES = "GetAuditEntries"
     GET_MEETING_ARCHIVES = "GetMeetingArchives"
     DELETE_MEETING_ARCHIVE = "DeleteMeetingArchive"
+    LIFT_LEGAL_HOLD = "LiftLegalHold"
     START_MEETING_ARCHIVE = "StartMeetingArchive"
     STOP_MEETING_ARCHIVE = "StopMeetingArchive"
     SET_MEETING_UPLOAD_TARGET = "SetMeetingUploadTarget"

@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from videoconf.api.problems import problem
 from videoconf.api.request_log import QUIET
 from videoconf.errors import RateLimited
-from videoconf.settings import Settings
+from videoconf.settings import DEFAULT_ADDRESS_RATE, Settings
 
 if TYPE_CHECKING:
     from flask_limiter import RequestLimit
@@ -30,7 +30,8 @@ def limit_faults(settings: Settings) -> list[str]:
             "VIDEOCONF_CORS_ORIGINS takes exact origins, like https://app.example.com or http://localhost:3000: small"
             " letters, no path, no trailing slash and no pattern. Name each one."
         )
-    if settings.rate_limit or settings.rate_limit_address or settings.rate_limit_storage:
+    of_address = settings.rate_limit_address
+    if settings.rate_limit or settings.rate_limit_storage or of_address not in ("", DEFAULT_ADDRESS_RATE):
         faults += _rate_faults(settings)
     return faults
 
@@ -72,7 +73,7 @@ def init_limits(app: Flask, settings: Settings) -> None:
         # A text with certain characters would be read as a pattern, and a pattern matches what only begins like it.
         origins = [re.compile(rf"{re.escape(origin)}\Z") for origin in settings.cors_origins]
         CORS(app, origins=origins, expose_headers=EXPOSED_HEADERS, max_age=600)
-    if settings.rate_limit or settings.rate_limit_address:
+    if settings.rate_limit:
         _init_rates(app, settings)
 
 
@@ -82,7 +83,7 @@ def _init_rates(app: Flask, settings: Settings) -> None:
     unlimited = "1000000000/second"
 
     def rate() -> str:
-        return (settings.rate_limit if "caller" in g else settings.rate_limit_address) or unlimited
+        return settings.rate_limit if "caller" in g else unlimited  # :mod:`.refusals` limits who has no token
 
     def refuse(limit: RequestLimit) -> Response:
         return problem(RateLimited(retry_after_seconds=max(1.0, limit.reset_at - time.time())))

@@ -8,7 +8,7 @@ import time
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from videoconf.api.http import request_id
+from videoconf.api.http import request_id, server_request_id
 from videoconf.observability.metrics import REQUESTS
 
 logger = logging.getLogger("videoconf.access")
@@ -47,6 +47,7 @@ def init_access(app: Flask, *, development: bool) -> None:
                 "status": response.status_code,
                 "milliseconds": round(seconds * 1000, 1),
                 "tenant": caller.tenant if caller is not None else None,
+                "server_request_id": server_request_id(),
             },
         )
         if development:

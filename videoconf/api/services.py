@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from videoconf.archives.delete import Deletion
 from videoconf.archives.download import Downloads
 from videoconf.archives.record import Archives
+from videoconf.attendance.across import AttendanceAcross
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.errors import ConfigurationError
@@ -44,6 +45,7 @@ class Services:
     editing: Editing
     ending: Ending
     attendance: Attendance
+    across: AttendanceAcross
     persons: Persons
     joining: Joining
     moderation: Moderation

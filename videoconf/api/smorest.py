@@ -5,19 +5,20 @@ A resource is a module with one blueprint and plain functions::
     blueprint = Blueprint("meetings", __name__, tag="VideoChatSessionController")
 
 
-    class MeetingQuery(PageArgs):
-        ext_id = Text(max_length=255)
+    class MeetingQuery(ListArgs):
+        ext_id = Text(max_length=255, load_default=None)
 
 
     @blueprint.route("/session", methods=["GET"])
     @requires(Permission.GET_MEETINGS)
     @blueprint.doc(operationId="VideoChatSessionController.getMeetings")
     @blueprint.arguments(MeetingQuery, location="query")
-    @blueprint.response(200, MeetingSchema(many=True), headers=PAGE_HEADERS)
+    @blueprint.response(200, MeetingSchema(many=True), headers=LIST_HEADERS)
     def get_meetings(query: dict[str, Any]) -> Any:
         """List the meetings, newest first."""
-        found, total = services().meetings.list(caller(), query["page"], query["page_size"])
-        return [meeting_values(one) for one in found], page_headers(query["page"], query["page_size"], total)
+        asked = ListRequest(query, NEWEST_FIRST)
+        found = services().meetings.list(caller(), query["ext_id"], asked.part)
+        return [meeting_values(one) for one in found.items], asked.headers(found)
 
 
     @blueprint.route("/session/<meeting_link>", methods=["PATCH"])
@@ -56,11 +57,18 @@ from werkzeug.routing import Rule
 from videoconf.api import failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
-from videoconf.api.pagination import PAGE_HEADERS, PageArgs, page_headers
+from videoconf.api.pagination import LIST_HEADERS, ListArgs, ListRequest
 from videoconf.api.problems import CONTENT_TYPE, ProblemSchema, validation_failed
 from videoconf.formats import camel_case
 
-__all__ = ["PAGE_HEADERS", "Api", "Blueprint", "PageArgs", "StrictParser", "page_headers"]
+__all__ = [
+    "LIST_HEADERS",
+    "Api",
+    "Blueprint",
+    "ListArgs",
+    "ListRequest",
+    "StrictParser",
+]
 
 SECURITY_SCHEME = "bearerAuth"
 SPEC = "videoconf.openapi"
@@ -253,7 +261,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
 def schema_name(schema: Any) -> str | None:
     """Name a schema by its class without ``Schema``; one made with ``only=`` and the like is written in place."""
     instance = resolve_schema_instance(schema)
-    # flask-smorest documents a header of its own for pages, which no operation uses: ours is PAGE_HEADERS.
+    # flask-smorest documents a header of its own for pages, which no operation uses: ours is LIST_HEADERS.
     if isinstance(instance, PaginationMetadataSchema) or any(getattr(instance, modifier) for modifier in MODIFIERS):
         return None
     return type(instance).__name__.removesuffix("Schema")

@@ -12,16 +12,16 @@ from videoconf.api.fields import LINK_EXAMPLE, Schema, Text, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.smorest import PAGE_HEADERS, Blueprint, PageArgs, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import Forbidden
 from videoconf.webhooks.models import REJECTED, EventStatus
-from videoconf.webhooks.queries import STATUSES, Wanted, WebhookRecord, list_records
+from videoconf.webhooks.queries import STATUSES, Wanted, WebhookRecord, list_records, order_of
 
 blueprint = Blueprint("webhook_events", __name__, tag=Tag.OPERATIONS)
 
 
-class WebhookEventArgs(PageArgs):
-    """Which events, and which page of them."""
+class WebhookEventArgs(ListArgs):
+    """Which events, and which part of them."""
 
     status = fields.String(
         load_default=None,
@@ -51,7 +51,7 @@ class WebhookEventSchema(Schema):
 @blueprint.route("/webhook-events", methods=["GET"])
 @requires(Permission.GET_WEBHOOK_EVENTS)
 @blueprint.arguments(WebhookEventArgs, location="query")
-@blueprint.response(200, WebhookEventSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, WebhookEventSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getWebhookEvents")
 def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """List what became of the webhook events of the tenant's meetings, newest first.
@@ -65,9 +65,9 @@ def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dic
         raise Forbidden(f"The status {wanted.status} needs the permission {Permission.MANAGE_OPERATIONS}.")
     if wanted.status == REJECTED:
         services().refusals.write()
-    page, page_size = args["page"], args["page_size"]
-    found, total = list_records(caller(), wanted, without_meeting=operates, page=page, page_size=page_size)
-    return [record_values(one) for one in found], page_headers(page, page_size, total)
+    asked = ListRequest(args, order_of(wanted))
+    found = list_records(caller(), wanted, asked.part, without_meeting=operates)
+    return [record_values(one) for one in found.items], asked.headers(found)
 
 
 def record_values(record: WebhookRecord) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from videoconf.settings import Settings
 from videoconf.storage import StoredObject
 from videoconf.storage_targets.in_force import StorageTargets, TargetState
 from videoconf.storage_targets.models import StorageTargetRow
-from videoconf.tenancy import Caller
+from videoconf.tenancy import ActorType, Caller
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -200,7 +200,7 @@ class Pulling:
                 enqueue(session, DELETE_PULLED, {"id": archive.id})
             record(
                 session,
-                Caller(ACTOR, archive.tenant),
+                Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM),
                 "archive.delivered",
                 meeting_link=archive.meeting.meeting_link,
                 target=archive.archive_id,

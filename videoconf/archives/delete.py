@@ -33,7 +33,7 @@ from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
 from videoconf.settings import Settings
 from videoconf.storage import storage_deadline
 from videoconf.storage_targets.in_force import StorageTargets
-from videoconf.tenancy import Caller
+from videoconf.tenancy import ActorType, Caller
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ SPREAD_SECONDS = 1800.0
 """Over how long the deletions that one run begins are spread."""
 REQUEST_SECONDS = PROVIDER_BUDGET_SECONDS + 4.0
 """How long a request to delete waits for the provider and the target. A job has more patience with the target."""
-RETENTION = "retention"
+RETENTION = Caller("retention", "", type=ActorType.SYSTEM)
 """The actor of what is deleted by its age."""
 RESUME_SECONDS = 3600.0
 """After how long without an end a deletion is taken up again, should its job be dead."""
@@ -73,7 +73,7 @@ class Deletion:
             if archive.legal_hold:
                 raise ArchiveOnHold
             self._providers.get_archiving(archive.provider, archive.account)
-            self._mark(session, archive.id, caller.subject)
+            self._mark(session, archive.id, caller)
             link = archive.meeting.meeting_link
             record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
             job = enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
@@ -118,11 +118,16 @@ class Deletion:
                     enqueue(session, ERASE_ARCHIVE, {"id": archive_id}, delay_seconds=delay_seconds)
             marked = len(ids)
 
-    def _mark(self, session: Session, id: int, deleted_by: str) -> None:
+    def _mark(self, session: Session, id: int, by: Caller) -> None:
         session.execute(
             update(Archive)
             .where(Archive.id == id)
-            .values(deleting_since=utc_now(), deleted_by=deleted_by, check_due_at=utc_in(RESUME_SECONDS))
+            .values(
+                deleting_since=utc_now(),
+                deleted_by=by.subject,
+                deleted_by_type=by.type.value,
+                check_due_at=utc_in(RESUME_SECONDS),
+            )
             .execution_options(synchronize_session=False)
         )
 
@@ -160,7 +165,7 @@ class Deletion:
                 copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
                 at_provider = "gone" if provider.capabilities.deletes_archives else "not deletable"
                 gone = {"provider": at_provider, "storageTarget": copy}
-                actor = Caller(archive.deleted_by or f"provider:{archive.provider}", archive.tenant)
+                actor = _deleted_by(archive)
                 link = archive.meeting.meeting_link
                 record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
 
@@ -176,14 +181,29 @@ class Deletion:
             taken_back = session.execute(
                 update(Archive)
                 .where(Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))
-                .values(deleting_since=None, deleted_by=None, check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
+                .values(
+                    deleting_since=None,
+                    deleted_by=None,
+                    deleted_by_type=None,
+                    check_due_at=utc_in(UNSETTLED_CHECK_SECONDS),
+                )
                 .returning(Archive.id)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
             logger.info("the provider does not delete the archive %s yet", archive.archive_id)
             # Retention asks again every hour; one entry for each attempt would bury the others.
-            if taken_back is not None and archive.deleted_by not in (None, RETENTION):
-                actor = Caller(str(archive.deleted_by), archive.tenant)
+            actor = _deleted_by(archive)
+            if taken_back is not None and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):
                 link = archive.meeting.meeting_link
                 record(session, actor, "archive.deletion_refused", meeting_link=link, target=archive.archive_id)
         return archive.deleted_on is None
+
+
+def _deleted_by(archive: Archive) -> Caller:
+    """Return who asked for the deletion of an archive."""
+    if archive.deleted_by is None:
+        return Caller(f"provider:{archive.provider}", archive.tenant, type=ActorType.PROVIDER)
+    by_type = archive.deleted_by_type
+    if by_type is None:  # begun by a release that told its retention by the name alone
+        by_type = ActorType.SYSTEM if archive.deleted_by == RETENTION.subject else ActorType.CALLER
+    return Caller(archive.deleted_by, archive.tenant, type=ActorType(by_type))

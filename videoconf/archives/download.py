@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
-from videoconf.db.transactions import read
+from videoconf.audit import record
+from videoconf.db.transactions import read, statements
 from videoconf.errors import (
     ArchiveDeleting,
     ArchiveNotDownloadable,
@@ -42,13 +44,23 @@ class Downloads:
             raise ArchiveDeleting
         if archive.storage_target_id is not None and archive.object_key is not None:
             target = self._targets.open(archive.storage_target_id)
-            return target.signed_url(archive.object_key, expires_in_seconds=self._ttl_seconds)
+            signed = target.signed_url(archive.object_key, expires_in_seconds=self._ttl_seconds)
+            return _recorded(caller, archive, signed)
         if archive.status != ArchiveStatus.AVAILABLE:
             raise ArchiveNotDownloadable(f"The archive is {archive.shown_status}, not {ArchiveStatus.AVAILABLE}.")
         provider = self._providers.get(archive.provider)
         if not provider.can(Capability.ARCHIVE_DOWNLOADS) or provider.account != archive.account:
             raise CapabilityUnsupported(f"The provider {archive.provider!r} lacks the capability 'archive_downloads'.")
         try:
-            return provider.archive_url(archive_id)
+            signed = provider.archive_url(archive_id)
         except (ProviderConflict, ProviderResourceNotFound) as error:
             raise ArchiveNotDownloadable(error.detail) from error
+        return _recorded(caller, archive, signed)
+
+
+def _recorded(caller: Caller, archive: Archive, signed: SignedUrl) -> SignedUrl:
+    """Return a URL once the trail says that the caller got it."""
+    with statements(atomic=True) as transaction:
+        link = archive.meeting.meeting_link
+        record(transaction, caller, "archive.download_issued", meeting_link=link, target=archive.archive_id)
+    return signed

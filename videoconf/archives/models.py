@@ -22,6 +22,17 @@ _only_kept: dict[str, Any] = {
 UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
 """An archive that only the provider has a copy of. A string, because an index uses the same condition."""
 
+LISTED = "deleted_on IS NULL"
+"""Which archives exist for callers. A string, as is the next, for the same reason."""
+SHOWS_STATUS = "coalesce(deleting_since, deleted_on) IS NULL"
+"""The archive is listed, and shows its own status. Written so that PostgreSQL cannot prove that ``ix_archive_kept``
+would do as well: of a tenant that it does not know beforehand it supposes that half of that index is the tenant's."""
+SHOWS_DELETING = f"{LISTED} AND deleting_since IS NOT NULL"
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
+
 
 class Archive(Model):
     """A recording. The provider is the source of truth; this row is what it said, and what we mean to do.
@@ -37,6 +48,9 @@ class Archive(Model):
         Index(None, "meeting_id", "created_on", "id"),
         Index(None, "tenant", "created_on", "id"),
         Index(None, "check_due_at"),
+        Index("ix_archive_listed", "tenant", "created_on", "id", **_where(LISTED)),
+        Index("ix_archive_status", "tenant", "status", "created_on", "id", **_where(SHOWS_STATUS)),
+        Index("ix_archive_deleting", "tenant", "created_on", "id", **_where(SHOWS_DELETING)),
         Index("ix_archive_kept", "created_on", **_only_kept),
         Index("ix_archive_uncopied", "tenant", "created_on", postgresql_where=UNCOPIED, sqlite_where=UNCOPIED),
     )
@@ -72,6 +86,8 @@ class Archive(Model):
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
     """Who asked for the deletion; None where the provider deleted it."""
+    deleted_by_type: Mapped[str | None]
+    """An :class:`~videoconf.tenancy.ActorType`; None also where a release that did not know it began the deletion."""
     meeting: Mapped[Meeting] = relationship(lazy="raise", viewonly=True)
 
     @property

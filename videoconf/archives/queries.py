@@ -7,11 +7,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, case, cast, literal_column, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.lifecycle import DELETING
-from videoconf.archives.models import Archive
+from videoconf.archives.models import LISTED, SHOWS_DELETING, SHOWS_STATUS, Archive
+from videoconf.db import keyset
+from videoconf.db.keyset import Listed, Order, Part
+from videoconf.db.offered import Offered
+from videoconf.db.types import UTCDateTime
 from videoconf.errors import ArchiveNotFound
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to, visible_to_bound
@@ -19,11 +23,15 @@ from videoconf.tenancy import Caller, visible_to, visible_to_bound
 
 @dataclass(frozen=True)
 class ArchiveFilter:
-    """Which archives; None: any."""
+    """Which archives, in which order; None: any. The first bound is inclusive, the second exclusive."""
 
     meeting_link: str | None = None
     session_id: str | None = None
     status: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    sort: str = "-created"
+    """A name of :data:`ORDERS`."""
 
 
 class ListedArchive(NamedTuple):
@@ -78,43 +86,70 @@ def get_archive(session: Session, caller: Caller, archive_id: str, *, lock: bool
     return archive
 
 
-def list_archives(
-    connection: Connection, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
-) -> tuple[list[ListedArchive], int]:
-    """Return one page of the tenant's archives, newest first, and how many there are in all."""
-    filters = {name: value for name, value in vars(wanted).items() if value is not None}
-    statement = _listing(frozenset(filters))
-    paged = {"page_size": page_size, "skipped": (page - 1) * page_size}
-    rows = connection.execute(statement, {**filters, **caller.scope, **paged}).all()
-    if rows:
-        return [ListedArchive._make(row[:-1]) for row in rows], rows[0].total
-    if page == 1:
-        return [], 0
-    first = connection.execute(statement, {**filters, **caller.scope, "page_size": 1, "skipped": 0}).first()
-    return [], first.total if first is not None else 0
+def list_archives(connection: Connection, caller: Caller, wanted: ArchiveFilter, part: Part) -> Listed[ListedArchive]:
+    """Return a part of the tenant's archives.
+
+    :raises FilterCombination: no index serves these filters.
+    """
+    given = {name: value for name, value in vars(wanted).items() if value is not None and name != "sort"}
+    OFFERED.check(given, wanted.sort.lstrip("-"))
+    is_deleting = given.get("status") == DELETING
+    statement, count = _listing(frozenset(given), is_deleting, wanted.sort, part.shape)
+    values = {**given, **caller.scope}
+    rows = connection.execute(statement, {**values, **part.values}).all()
+    counted = rows[0].total if rows else 0
+    if not rows and part.offset:
+        counted = connection.execute(count, values).scalar_one()
+    archives = [ListedArchive._make(row[: len(ListedArchive._fields)]) for row in rows]
+    positions = [(row.created_on, row.key) for row in rows]
+    return keyset.part_of(part, archives, positions, counted if part.offset is not None else None)
 
 
 _ARCHIVE, _MEETING = Archive.__table__.c, Meeting.__table__.c
+_BY_CREATED = (_ARCHIVE.created_on, _ARCHIVE.id)
+ORDERS = {"-created": Order(_BY_CREATED, descending=True), "created": Order(_BY_CREATED, descending=False)}
+OFFERED = Offered(
+    filters={
+        frozenset(): ("created",),
+        frozenset({"status"}): ("created",),
+        # A meeting has few archives, whatever their status is.
+        frozenset({"meeting_link"}): ("created",),
+        frozenset({"meeting_link", "status"}): ("created",),
+        frozenset({"session_id"}): ("created",),
+        frozenset({"session_id", "status"}): ("created",),
+    },
+    ranges={"created": ("created_from", "created_to")},
+)
 _FILTERS = {
-    "meeting_link": _ARCHIVE.meeting_id.in_(
-        select(_MEETING.id).where(_MEETING.meeting_link == bindparam("meeting_link"))
+    "meeting_link": _ARCHIVE.meeting_id
+    == select(_MEETING.id)
+    .where(_MEETING.meeting_link == bindparam("meeting_link"), visible_to_bound(_MEETING.tenant))
+    .scalar_subquery(),
+    "session_id": _ARCHIVE.meeting_id.in_(
+        select(_MEETING.id).where(_MEETING.session_id == bindparam("session_id"), visible_to_bound(_MEETING.tenant))
     ),
-    "session_id": _ARCHIVE.meeting_id.in_(select(_MEETING.id).where(_MEETING.session_id == bindparam("session_id"))),
-    "status": case((_ARCHIVE.deleting_since.is_(None), _ARCHIVE.status), else_=DELETING) == bindparam("status"),
+    "created_from": _ARCHIVE.created_on >= bindparam("created_from", type_=UTCDateTime()),
+    "created_to": _ARCHIVE.created_on < bindparam("created_to", type_=UTCDateTime()),
 }
 
 
 @cache
-def _listing(filters: frozenset[str]) -> Select[Any]:
-    """Build a page's statement, once for each choice of filters: building it costs more than running it.
+def _listing(given: frozenset[str], is_deleting: bool, sort: str, shape: str) -> tuple[Select[Any], Select[Any]]:
+    """Build the statement of a part and the one that counts, once for each choice of filters.
 
-    The page is cut, and all are counted, from the archives alone: joined to their meetings first, a million of them
-    takes longer than a statement may.
+    Building them costs more than running them. The part is cut from the archives alone: joined to their meetings first,
+    a million of them takes longer than a statement may.
     """
-    wanted = (visible_to_bound(_ARCHIVE.tenant), _ARCHIVE.deleted_on.is_(None), *(_FILTERS[name] for name in filters))
-    newest = select(Archive.__table__).where(*wanted).order_by(_ARCHIVE.created_on.desc(), _ARCHIVE.id.desc())
-    page = newest.limit(bindparam("page_size")).offset(bindparam("skipped")).subquery("page")
-    total = select(func.count()).select_from(Archive.__table__).where(*wanted)
+    order = ORDERS[sort]
+    wanted: list[Any] = [visible_to_bound(_ARCHIVE.tenant), *(_FILTERS[name] for name in sorted(given - {"status"}))]
+    if "status" not in given:
+        wanted.append(text(LISTED))
+    elif is_deleting:
+        wanted.append(text(SHOWS_DELETING))
+    else:
+        wanted += [text(SHOWS_STATUS), _ARCHIVE.status == bindparam("status")]
+    page = keyset.cut(select(Archive.__table__).where(*wanted), order, shape).subquery("page")
+    total = keyset.total(select(_ARCHIVE.id).where(*wanted), order)
     derived: dict[str, ColumnElement[Any]] = {
         "session_id": _MEETING.session_id,
         "meeting_link": _MEETING.meeting_link,
@@ -123,8 +158,10 @@ def _listing(filters: frozenset[str]) -> Select[Any]:
         "meta_data": cast(page.c.meta_data, Text).label("meta_data"),
     }
     listed = (derived[name] if name in derived else page.c[name] for name in ListedArchive._fields)
-    return (
-        select(*listed, total.scalar_subquery().label("total"))
+    counted = total if shape == "page" else literal_column("NULL")
+    statement = (
+        select(*listed, page.c.id.label("key"), counted.label("total"))
         .join_from(page, Meeting.__table__, page.c.meeting_id == _MEETING.id)
-        .order_by(page.c.created_on.desc(), page.c.id.desc())
+        .order_by(*order.by((page.c.created_on, page.c.id)))
     )
+    return statement, select(total)

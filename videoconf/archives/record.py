@@ -18,6 +18,7 @@ from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive
 from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
+from videoconf.db.keyset import Listed, Part
 from videoconf.db.transactions import read, statements, write
 from videoconf.errors import (
     ArchiveAlreadyRunning,
@@ -26,6 +27,7 @@ from videoconf.errors import (
     ArchiveSessionEncrypted,
     ArchiveSessionRelayed,
     Conflict,
+    Forbidden,
     MeetingEnded,
     MeetingNotFound,
     ProviderConflict,
@@ -47,6 +49,8 @@ START_CONFLICTS: Mapping[str | None, type[Conflict]] = {
 }
 """What a provider's plugin says with ``ProviderConflict.provider_code`` when an archive cannot be started."""
 
+LIFT_HOLD = "LiftLegalHold"
+"""The permission to end a legal hold, which setting one does not need."""
 LOST_START_CHECK_SECONDS = 30.0
 """After how long the provider is asked what became of a start that it did not answer."""
 
@@ -68,12 +72,13 @@ class Archives:
         with read() as session:
             return get_archive(session, caller, archive_id)
 
-    def list_page(
-        self, caller: Caller, wanted: ArchiveFilter, *, page: int, page_size: int
-    ) -> tuple[list[ListedArchive], int]:
-        """Return one page of archives, newest first, and how many there are; those being deleted included."""
+    def list_part(self, caller: Caller, wanted: ArchiveFilter, part: Part) -> Listed[ListedArchive]:
+        """Return a part of the tenant's archives; those being deleted included.
+
+        :raises FilterCombination: no index serves these filters.
+        """
         with statements() as connection:
-            return list_archives(connection, caller, wanted, page=page, page_size=page_size)
+            return list_archives(connection, caller, wanted, part)
 
     # --- start and stop -----------------------------------------------------------------------------------------
 
@@ -97,6 +102,9 @@ class Archives:
             raise ArchiveSessionEncrypted
         if meeting.session_id is None:
             raise ArchiveNoConnections  # the room is made with the first token
+        asked = plain({name: value for name, value in vars(request).items() if value is not None})
+        with write() as session:  # first: a start whose outcome stays unknown, or unheard, is in the trail
+            record(session, caller, "archive.start_requested", meeting_link=link, after=asked)
         try:
             storage = self._targets.find_destination(meeting.tenant, provider)
             wanted = replace(request, storage=storage[1]) if storage else request
@@ -117,8 +125,7 @@ class Archives:
                 archive.storage_target_id = storage[0]
             if archive.name is None:  # the provider keeps no names
                 archive.name = request.name
-            asked = {name: value for name, value in vars(request).items() if value is not None}
-            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=plain(asked))
+            record(session, caller, "archive.started", meeting_link=link, target=archive.archive_id, after=asked)
             session.flush()
             return get_archive(session, caller, archive.archive_id, lock=True)
 
@@ -157,6 +164,7 @@ class Archives:
         """Change what is given of ``name`` and ``legal_hold``.
 
         :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: a hold comes too late.
+        :raises Forbidden: the caller may not lift a legal hold.
         """
         with write() as session:
             archive = get_archive(session, caller, archive_id, lock=True)
@@ -165,6 +173,8 @@ class Archives:
             changed = {name: value for name, value in changes.items() if getattr(archive, name) != value}
             if not changed:
                 return
+            if archive.legal_hold and "legal_hold" in changed and LIFT_HOLD not in caller.permissions:
+                raise Forbidden(f"The token lacks the permission {LIFT_HOLD}, which a legal hold's end needs.")
             before = {name: getattr(archive, name) for name in changed}
             for name, value in changed.items():
                 setattr(archive, name, value)

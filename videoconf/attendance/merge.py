@@ -81,8 +81,15 @@ _MEETING: Any = Meeting.__table__.c
 _END = select(_MEETING.end_time).where(_MEETING.id == bindparam("of_meeting")).scalar_subquery()
 
 
+_OF_MEETING = {
+    name: select(column).where(_MEETING.id == bindparam("of_meeting")).scalar_subquery()
+    for name, column in (("tenant", _MEETING.tenant), ("meeting_created_on", _MEETING.created_on))
+}
+
+
 def _merge_statement(statement: Any) -> Insert:
     row, new = AttendeeConnection.__table__.c, statement.excluded
+    statement = statement.values(**_OF_MEETING)
     later_leave = or_(
         row.last_leave.is_(None),
         new.last_leave > row.last_leave,
@@ -104,6 +111,9 @@ def _merge_statement(statement: Any) -> Insert:
             ),
             "first_activity": least(row.first_activity, new.first_activity),
             "last_evidence": greatest(row.last_evidence, new.last_evidence),
+            # The meeting's, which never change: only a row of the release before lacks them.
+            "tenant": new.tenant,
+            "meeting_created_on": new.meeting_created_on,
         },
     )
     return merged.returning(_END)

@@ -8,12 +8,17 @@ from typing import Any
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from videoconf.db.functions import digest
 from videoconf.db.types import Model
 
 # Only the roster's job looks for them, and they are few beside all that ever were.
 _only_open: dict[str, Any] = {
     f"{dialect}_where": text("last_leave IS NULL OR last_join > last_leave") for dialect in ("postgresql", "sqlite")
 }
+# Each of a person's connections has its own place in this index; a hash index would put all of them into one bucket,
+# which every further one would go through.
+_only_named: dict[str, Any] = {f"{dialect}_where": text("attendee IS NOT NULL") for dialect in ("postgresql", "sqlite")}
+_only_unplaced: dict[str, Any] = {f"{dialect}_where": text("tenant IS NULL") for dialect in ("postgresql", "sqlite")}
 
 
 class AttendeeConnection(Model):
@@ -24,13 +29,16 @@ class AttendeeConnection(Model):
 
     __tablename__ = "attendee_connection"
     __table_args__ = (
-        # A person's rows across meetings are found by equality alone, and ids may be longer than a B-tree takes.
-        Index(None, "attendee", postgresql_using="hash"),
+        Index("ix_attendee_connection_unplaced", "meeting_id", **_only_unplaced),
         Index("ix_attendee_connection_open", "last_evidence", **_only_open),
     )
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"), primary_key=True)
     connection_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str | None]
+    """The meeting's, as is the next: a person's meetings are found and sorted without reading the meetings. NULL in
+    rows of the release before, until :mod:`videoconf.attendance.place` has filled it."""
+    meeting_created_on: Mapped[datetime | None]
     attendee: Mapped[str | None] = mapped_column(String(1000))
     """The stable id of the person, by the earliest evidence that gives one; None: anonymous."""
     attendee_at: Mapped[datetime | None]
@@ -48,6 +56,16 @@ class AttendeeConnection(Model):
     """By our clock: the first of two rosters in a row that did not have it."""
     erased_on: Mapped[datetime | None]
     """When the person's id and name were erased; evidence that comes later does not bring them back."""
+
+
+Index(
+    "ix_attendee_connection_person",
+    digest(AttendeeConnection.attendee),
+    AttendeeConnection.tenant,
+    AttendeeConnection.meeting_created_on,
+    AttendeeConnection.meeting_id,
+    **_only_named,
+)
 
 
 class AttendeeStream(Model):

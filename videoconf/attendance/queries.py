@@ -6,7 +6,7 @@ grow with a meeting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +31,10 @@ from videoconf.attendance.presence import (
     reduce_attendees,
 )
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
+from videoconf.audit import record
+from videoconf.db import keyset
 from videoconf.db.functions import by_code_point
+from videoconf.db.keyset import Order, Part, Position
 from videoconf.db.transactions import read, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ConnectionNotFound, MeetingNotFound
@@ -70,9 +73,7 @@ class Attendance:
         self._cap = timedelta(hours=settings.connection_cap_hours)
         self._clock = clock
 
-    def page(
-        self, caller: Caller, link: str, *, active: bool | None, page: int, page_size: int
-    ) -> tuple[AttendeeList, int]:
+    def page(self, caller: Caller, link: str, *, active: bool | None, part: Part) -> tuple[AttendeeList, int]:
         """Return one page of a meeting's attendees, and how many there are.
 
         With ``active``, only those who are, or are not, there now.
@@ -82,9 +83,23 @@ class Attendance:
         with read(snapshot=True) as session:
             meeting, bounds = self._get(session, caller, link)
             attendees, total = page_of_attendees(
-                session, meeting.id, bounds, active=active, limit=page_size, offset=(page - 1) * page_size
+                session, meeting.id, bounds, active=active, limit=part.limit, offset=part.offset or 0
             )
             return AttendeeList(meeting.session_id, bounds, attendees), total
+
+    def part(
+        self, caller: Caller, link: str, *, active: bool | None, part: Part
+    ) -> tuple[AttendeeList, Position | None]:
+        """Return the attendees behind a position, by their ids, and where the list goes on, if it does.
+
+        By their ids, because late evidence can move an attendee in the order of first joins.
+
+        :raises MeetingNotFound: no meeting of the tenant has this link.
+        """
+        with read(snapshot=True) as session:
+            meeting, bounds = self._get(session, caller, link)
+            attendees, behind = _walked(session, meeting.id, bounds, active, part)
+            return AttendeeList(meeting.session_id, bounds, attendees), behind
 
     @contextmanager
     def whole(self, caller: Caller, link: str, *, active: bool | None) -> Iterator[AttendeeList]:
@@ -97,7 +112,7 @@ class Attendance:
             raise MeetingNotFound
         meeting, connections = found
         if len(connections) <= LOADED_AT_ONCE:
-            bounds = self._bounds(meeting)
+            bounds = self.bounds(meeting)
             few = gather_attendees(connections, bounds)
             yield AttendeeList(meeting.session_id, bounds, _those(few, active))
             return
@@ -139,9 +154,10 @@ class Attendance:
         meeting = find_meeting(session, caller, link)
         if meeting is None:
             raise MeetingNotFound
-        return meeting, self._bounds(meeting)
+        return meeting, self.bounds(meeting)
 
-    def _bounds(self, meeting: Any) -> Bounds:
+    def bounds(self, meeting: Any) -> Bounds:
+        """Return what bounds the connections of a meeting, by its ``closed_at`` and ``end_time``."""
         ends = [time for time in (meeting.closed_at, meeting.end_time) if time is not None]
         return Bounds(self._clock(), self._cap, max(ends, default=None))
 
@@ -226,23 +242,54 @@ def page_of_attendees(
     Within a ``read(snapshot=True)``. Only the connections of these attendees are loaded. With ``active``, only those
     who are, or are not, there now.
     """
-    people = select(*PERSON, func.count().over().label("total")).where(c.meeting_id == meeting_id).group_by(*PERSON)
-    if active is not None:
-        gone = func.min(case((has_left(literal(bounds.closed_at, UTCDateTime()), bounds.now - bounds.cap), 1), else_=0))
-        people = people.having(gone == (0 if active else 1))
+    people = _people(meeting_id, bounds, active).add_columns(func.count().over().label("total"))
     first = people.order_by(func.coalesce(_FIRST_JOIN, _LAST_EVIDENCE), *_BY_ID)
     found = session.execute(first.limit(limit).offset(offset)).all()
     if not found:
         beyond = session.execute(select(func.count()).select_from(people.subquery())).scalar_one() if offset else 0
         return [], beyond
-    attendees = [attendee for attendee, _, _ in found if attendee is not None]
-    anonymous = [connection_id for _, connection_id, _ in found if connection_id is not None]
+    return _load(session, meeting_id, bounds, found), found[0].total
+
+
+def _people(meeting_id: int, bounds: Bounds, active: bool | None) -> Select[Any]:
+    people = select(*PERSON).where(c.meeting_id == meeting_id).group_by(*PERSON)
+    if active is None:
+        return people
+    gone = func.min(case((has_left(literal(bounds.closed_at, UTCDateTime()), bounds.now - bounds.cap), 1), else_=0))
+    return people.having(gone == (0 if active else 1))
+
+
+def _load(session: Session, meeting_id: int, bounds: Bounds, people: Sequence[Any]) -> list[Attendee]:
+    """Return these people with all their connections, by first join."""
+    attendees = [attendee for attendee, *_ in people if attendee is not None]
+    anonymous = [connection_id for _, connection_id, *_ in people if connection_id is not None]
     theirs = _IN_ORDER.where(or_(c.attendee.in_(attendees), and_(c.attendee.is_(None), c.connection_id.in_(anonymous))))
     connections = session.execute(theirs, {"meeting_id": meeting_id})
-    return list(reduce_attendees(map(Evidence._make, connections), bounds)), found[0].total
+    return list(reduce_attendees(map(Evidence._make, connections), bounds))
+
+
+BY_ID = Order(_BY_ID, descending=False)
+
+
+def _walked(
+    session: Session, meeting_id: int, bounds: Bounds, active: bool | None, part: Part
+) -> tuple[list[Attendee], Position | None]:
+    source = keyset.cut(_people(meeting_id, bounds, active), BY_ID, part.shape)
+    found = session.execute(source, part.values).all()
+    keys = [(attendee or "", connection_id or "") for attendee, connection_id in found]
+    some = keyset.part_of(part, found, keys, None)
+    attendees = _load(session, meeting_id, bounds, some.items) if some.items else []
+    attendees.sort(key=lambda one: ("", one.connections[0].id) if one.attendee is None else (one.attendee, ""))
+    return attendees, some.next
 
 
 def open_connections(session: Session, meeting_id: int) -> list[str]:
     """Return the ids of connections that joined and did not leave, whatever the meeting's own end says."""
     statement = select(c.connection_id).where(c.meeting_id == meeting_id, NO_LEAVE_STANDS)
     return list(session.execute(statement).scalars())
+
+
+def note_export(caller: Caller, link: str) -> None:
+    """Write into the audit trail that a caller exported the attendance of a meeting."""
+    with statements(atomic=True) as transaction:
+        record(transaction, caller, "attendance.exported", meeting_link=link)

@@ -67,6 +67,7 @@ def operator(actor: str = "operator", tenant: str | None = None) -> Caller:
     :raises ConfigurationError: something forbids serving; with a wrong setting a command might act on other data.
     """
     from videoconf.api.services import configured
-    from videoconf.tenancy import Caller
+    from videoconf.tenancy import ActorType, Caller
 
-    return Caller(actor, tenant or configured(application()).settings.default_tenant)
+    tenant = tenant or configured(application()).settings.default_tenant
+    return Caller(actor, tenant, type=ActorType.OPERATOR)

@@ -61,6 +61,7 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
         parts = services(app)
         yield from _settings(parts)
         yield from _public_url(parts)
+        yield from _rate_limits(parts)
         database = list(_database())
         yield from database
         if not any(finding.level is Level.ERROR for finding in database):
@@ -80,6 +81,13 @@ def _settings(parts: Services) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING, "settings", "VIDEOCONF_DEVELOPMENT allows what is unsafe", "Unset it in production."
         )
+
+
+def _rate_limits(parts: Services) -> Iterator[Finding]:
+    if parts.settings.rate_limit and not parts.settings.rate_limit_storage:
+        said = "each process counts for itself: with n processes a tenant may make n times as many requests"
+        remedy = "Set VIDEOCONF_RATE_LIMIT_STORAGE, or divide the rate by the number of all processes."
+        yield Finding(Level.WARNING, "rate limits", said, remedy)
 
 
 def _public_url(parts: Services) -> Iterator[Finding]:

@@ -27,9 +27,10 @@ def jobs() -> None:
 @in_application
 def list_(state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
+    from videoconf.db.keyset import Part
     from videoconf.jobs.queries import list_jobs
 
-    jobs, _ = list_jobs(state=state, page=1, page_size=limit)
+    jobs = list_jobs(state, Part(limit)).items
     found = [_described(job) for job in jobs]
     if as_json:
         print_json(found)
@@ -61,6 +62,19 @@ def retry(ids: tuple[int, ...], all_dead: bool, actor: str) -> None:
     click.echo(f"{len(wanted) - len(others)} jobs are due again.")
     if others and not all_dead:
         raise click.ClickException(f"No dead job has the id {', '.join(map(str, others))}.")
+
+
+@jobs.command()
+@click.argument("kind")
+@in_application
+def run(kind: str) -> None:
+    """Run the waiting jobs of a kind now, due or not: `videoconf jobs run reconcile_rosters`."""
+    from videoconf.api.services import configured
+
+    queue = configured(application()).jobs
+    if kind not in queue.works:
+        raise click.BadParameter(f"is not a kind of job. Kinds: {', '.join(sorted(queue.works))}.", param_hint="KIND")
+    click.echo(f"{queue.run_now(kind)} jobs ran.")
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videoconf.providers import Provider
 
 COMMANDS = {
+    "audit": "videoconf.cli.audit:audit",
     "db": "flask_migrate.cli:db",
     "dev": "videoconf.cli.dev:dev",
     "doctor": "videoconf.cli.doctor:doctor",

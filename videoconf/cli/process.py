@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
 
@@ -13,7 +12,8 @@ from videoconf.api.services import Services, services
 from videoconf.db.types import db
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 from videoconf.observability.listener import MetricsListener
-from videoconf.observability.metrics import JOB_LAG, JOBS, POOL, exposition, observe_breaker
+from videoconf.observability.metrics import JOB_LAG, JOBS, POOL, exposition, observe_breaker, snapshot
+from videoconf.observability.shared import SharedMetrics
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -42,24 +42,38 @@ def log_start(parts: Services, *, role: str, workers: int, job_threads: int) -> 
     )
 
 
-def serve_metrics(app: Flask) -> MetricsListener | None:
-    """Serve this process's metrics, or those of all processes of its server, where the settings ask for it."""
+def serve_metrics(app: Flask, shared: SharedMetrics | None = None, slot: int | None = None) -> MetricsListener | None:
+    """Serve this process's metrics, or those of all processes of its server, where the settings ask for it.
+
+    :param shared: where the processes of this server publish theirs, this one in its slot.
+    """
     parts = services(app)
     address = parts.settings.metrics_bind
     if not address or parts.settings.development:
         return None
+    if shared is not None and slot is None:
+        return None  # of more processes than can share their metrics, this one does not
 
-    def sample() -> None:
+    def publish() -> None:
         with app.app_context():
             measure_process(parts)
+        if shared is not None and slot is not None:
+            shared.publish(slot, snapshot())
 
-    listener = MetricsListener(address, sample=sample, collect=partial(collect_metrics, app))
+    def collect() -> bytes:
+        with app.app_context():
+            measure_queue(parts)
+        publish()
+        return exposition(shared)
+
+    others: dict[str, Any] = {} if shared is None else {"is_our_turn": shared.is_our_turn, "asked_at": shared.asked_at}
+    listener = MetricsListener(address, sample=publish, collect=collect, **others)
     listener.start()
     return listener
 
 
 def collect_metrics(app: Flask) -> bytes:
-    """Return all metrics as Prometheus reads them; what is a state rather than a count is measured now."""
+    """Return the metrics of this process as Prometheus reads them; what is a state is measured now."""
     parts = services(app)
     with app.app_context():
         measure_process(parts)

@@ -38,10 +38,11 @@ def list_(status: str | None, since: datetime | None, meeting: str | None, limit
 
     Of refused webhooks the service keeps the newest 1,000 of each provider, reason and time only.
     """
+    from videoconf.db.keyset import Part
     from videoconf.webhooks.queries import Wanted, list_records
 
     wanted = Wanted(status, _in_utc(since), meeting)
-    found, _ = list_records(None, wanted, without_meeting=True, page=1, page_size=limit)
+    found = list_records(None, wanted, Part(limit), without_meeting=True).items
     if as_json:
         print_json(_described(found))
         return

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from sqlalchemy import Connection, Engine, event, exc, make_url
 
 from videoconf.errors import DatabaseUnavailable
+from videoconf.shares import Share
 
 SQLITE_WAIT_SECONDS = 5.0
 """How long a writer waits for another to finish."""
+
+POOL_WAIT_SECONDS = {"sqlite": SQLITE_WAIT_SECONDS, "postgresql": 1.0}
+"""How long a thread waits for a pooled connection."""
 
 
 def engine_options(url: str, pool_size: int) -> dict[str, Any]:
@@ -19,11 +24,11 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
     # A failing statement would repeat its parameters in the log.
     common = {"pool_size": pool_size, "max_overflow": 0, "hide_parameters": True}
     if not url.startswith("postgresql"):
-        return {**common, "connect_args": {"timeout": SQLITE_WAIT_SECONDS}, "pool_timeout": 5}
+        return {**common, "connect_args": {"timeout": SQLITE_WAIT_SECONDS}, "pool_timeout": POOL_WAIT_SECONDS["sqlite"]}
     session_limits = "-c statement_timeout=3s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s"
     return {
         **common,
-        "pool_timeout": 1,
+        "pool_timeout": POOL_WAIT_SECONDS["postgresql"],
         "pool_recycle": 1800,
         "skip_autocommit_rollback": True,  # a connection that has no transaction needs none undone
         "connect_args": {
@@ -35,6 +40,21 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
             "tcp_user_timeout": 10_000,
         },
     }
+
+
+_shares: WeakKeyDictionary[Engine, Share] = WeakKeyDictionary()
+
+
+def tenant_share(engine: Engine) -> tuple[Share, float]:
+    """Return how many of an engine's connections one tenant may use, and how long it waits for one of them.
+
+    A quarter of the pool, and at least one connection of two, stays for other tenants.
+    """
+    share = _shares.get(engine)
+    if share is None:
+        size = engine.pool.size()  # type: ignore[attr-defined]  # of a QueuePool
+        share = _shares.setdefault(engine, Share(max(1, size - max(1, size // 4))))
+    return share, POOL_WAIT_SECONDS[engine.dialect.name]
 
 
 def url_faults(url: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Double, String, literal
+from sqlalchemy import Boolean, Double, String, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
@@ -86,3 +86,62 @@ def _by_code_point_postgresql(element: by_code_point, compiler: SQLCompiler, **k
 @compiles(by_code_point, "sqlite")
 def _by_code_point_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(element.clauses, **kw)  # as it is by default
+
+
+class digest(FunctionElement[str]):
+    """What stands for a string in an index, where the string may be longer than PostgreSQL's B-trees take.
+
+    SQLite's take any length: there it is the string itself. Different strings may have one digest, so a query compares
+    both.
+    """
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(digest, "postgresql")
+def _digest_postgresql(element: digest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"md5({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(digest, "sqlite")
+def _digest_sqlite(element: digest, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+class starts_with(FunctionElement[bool]):
+    """Whether a string begins with another, as a range of the index of its bytes (``varchar_pattern_ops``).
+
+    LIKE would do, but not in a plan that does not know its pattern.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, string: Any, prefix: str) -> None:
+        end = _behind_all(prefix)
+        super().__init__(string, literal(prefix, String), *([] if end is None else [literal(end, String)]))
+
+
+@compiles(starts_with, "postgresql")
+def _starts_with_postgresql(element: starts_with, compiler: SQLCompiler, **kw: Any) -> str:
+    return _in_range(element, compiler, ("~>=~", "~<~"), **kw)
+
+
+@compiles(starts_with, "sqlite")
+def _starts_with_sqlite(element: starts_with, compiler: SQLCompiler, **kw: Any) -> str:
+    return _in_range(element, compiler, (">=", "<"), **kw)
+
+
+def _in_range(element: starts_with, compiler: SQLCompiler, operators: tuple[str, str], **kw: Any) -> str:
+    string, *bounds = (compiler.process(clause, **kw) for clause in element.clauses)
+    return "(" + " AND ".join(f"{string} {name} {one}" for name, one in zip(operators, bounds, strict=False)) + ")"
+
+
+def _behind_all(prefix: str) -> str | None:
+    """Return the first string, by code points, behind all that begin with a prefix; None where all others are less."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return None
+    last = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else last)  # surrogates are no characters

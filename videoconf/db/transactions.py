@@ -15,9 +15,11 @@ from typing import Any
 from sqlalchemy import Connection, String, bindparam, exc, func, select
 from sqlalchemy.orm import Session
 
+from videoconf.db.engine import tenant_share
 from videoconf.db.failures import raise_translated
 from videoconf.db.types import db
-from videoconf.errors import InternalError
+from videoconf.errors import DatabaseBusy, InternalError
+from videoconf.shares import tenant
 
 Transaction = Session | Connection
 """What is under way. Whatever runs statements of tables alone takes either."""
@@ -54,19 +56,20 @@ def write() -> Iterator[Session]:
     if session.info.get("writing"):
         yield session
         return
-    session.info["writing"] = True
-    try:
-        session.close()  # a read that is still open would lend its transaction
-        session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
-        yield session
-        session.commit()
-    except BaseException as error:
-        session.rollback()
-        raise_translated(error)
-        raise
-    finally:
-        session.info["writing"] = False
-        session.close()
+    with _Place():
+        session.info["writing"] = True
+        try:
+            session.close()  # a read that is still open would lend its transaction
+            session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+            yield session
+            session.commit()
+        except BaseException as error:
+            session.rollback()
+            raise_translated(error)
+            raise
+        finally:
+            session.info["writing"] = False
+            session.close()
 
 
 @contextmanager
@@ -82,16 +85,17 @@ def read(*, snapshot: bool = False) -> Iterator[Session]:
     if session.info.get("writing"):
         yield session
         return
-    try:
-        if db.engine.dialect.name == "postgresql":
-            isolation = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
-            session.connection(execution_options={"isolation_level": isolation})
-        yield session
-    except exc.SQLAlchemyError as error:
-        raise_translated(error)
-        raise
-    finally:
-        session.close()
+    with _Place():
+        try:
+            if db.engine.dialect.name == "postgresql":
+                isolation = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+                session.connection(execution_options={"isolation_level": isolation})
+            yield session
+        except exc.SQLAlchemyError as error:
+            raise_translated(error)
+            raise
+        finally:
+            session.close()
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def statements(*, atomic: bool = False) -> Iterator[Connection]:
     """
     options = {"sqlite_begin": "BEGIN IMMEDIATE"} if atomic else _AUTOCOMMIT[db.engine.dialect.name]
     try:
-        with db.engine.connect() as connection:
+        with _Place(), db.engine.connect() as connection:
             connection.execution_options(**options)
             if not atomic:
                 yield connection
@@ -120,6 +124,23 @@ def statements(*, atomic: bool = False) -> Iterator[Connection]:
     except exc.SQLAlchemyError as error:
         raise_translated(error)
         raise
+
+
+class _Place:
+    """Use one of the connections that the tenant being served may use; a block inside a block uses the outer one's."""
+
+    __slots__ = ("_share", "_tenant")
+
+    def __enter__(self) -> None:
+        self._tenant = tenant.get()
+        if self._tenant is not None:
+            self._share, seconds = tenant_share(db.engine)
+            if not self._share.enter(self._tenant, seconds):
+                raise DatabaseBusy("This tenant uses its share of the database connections.", retry_after_seconds=1)
+
+    def __exit__(self, *raised: object) -> None:
+        if self._tenant is not None:
+            self._share.leave(self._tenant)
 
 
 # SQLAlchemy's AUTOCOMMIT of SQLite gives the connection back with the driver's own BEGIN switched on.

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from videoconf.audit import record
-from videoconf.db.pages import newest_first
+from videoconf.db.keyset import Listed, Part
+from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import read, write
 from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import Jobs
 from videoconf.tenancy import Caller
 
+BY_ID = by_id(Job.id)
 
-def list_jobs(*, state: str | None, page: int, page_size: int) -> tuple[list[Job], int]:
-    """Return one page of the jobs of every tenant, newest first, and how many match."""
+
+def list_jobs(state: str | None, part: Part) -> Listed[Job]:
+    """Return a part of the jobs of every tenant, newest first."""
     statement = select(Job)
     if state is not None:
         statement = statement.where(Job.state == state)
-    rows, total = newest_first(statement, Job.id, page, page_size)
-    return [job for (job,) in rows], total
+    found = newest_first(statement, Job.id, part)
+    return replace(found, items=[job for (job,) in found.items])
 
 
 def list_dead() -> list[int]:

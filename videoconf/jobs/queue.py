@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select, update
@@ -49,6 +50,16 @@ UNENDED = "an attempt did not end"
 UNENDED_AGAIN = "attempts in a row did not end"
 
 
+class Lane(StrEnum):
+    """Kinds of jobs that have threads of their own, so that they keep no other kinds waiting."""
+
+    ORDINARY = "ordinary"
+    LONG = "long"
+    """Kinds that take long, such as copying an archive."""
+    ERASURES = "erasures"
+    """Deletions, each of which waits for a provider and for a storage target."""
+
+
 Handler = Callable[[Mapping[str, Any]], None]
 
 
@@ -67,6 +78,13 @@ class Work:
     takes_long: bool = False
     """Whether a run may take longer than a lease, which is then renewed for as long as the process lives. Each wait of
     the handler must be bounded, because no other worker takes over from a handler that hangs."""
+    erases: bool = False
+    """Whether a run deletes elsewhere, and so may wait for a target that stalls."""
+
+    @property
+    def lane(self) -> Lane:
+        """Which threads run it."""
+        return Lane.LONG if self.takes_long else Lane.ERASURES if self.erases else Lane.ORDINARY
 
 
 def recurring(kind: str, every_seconds: float, run: Callable[[], None]) -> Work:
@@ -121,12 +139,12 @@ class Jobs:
                 raise AssertionError(f"the job {work.kind!r} is declared twice")
             self.works[work.kind] = work
 
-    def claim(self, *, takes_long: bool | None = None) -> ClaimedJob | None:
+    def claim(self, *, lane: Lane | None = None) -> ClaimedJob | None:
         """Take the lease of one due job, the longest due first; None when no job is due.
 
-        :param takes_long: only kinds that take long, or only the others; None: any kind.
+        :param lane: only kinds of this lane; None: any kind.
         """
-        return self._claim(Job.due_at <= utc_now(), *self._of_lane(takes_long))
+        return self._claim(Job.due_at <= utc_now(), *self._of_lane(lane))
 
     def _claim(self, *wanted: ColumnElement[bool]) -> ClaimedJob | None:
         owner = _new_owner()
@@ -267,20 +285,22 @@ class Jobs:
                 .execution_options(synchronize_session=False)
             )
 
-    def _of_lane(self, takes_long: bool | None) -> tuple[ColumnElement[bool], ...]:
-        if takes_long is None:
+    def _of_lane(self, lane: Lane | None) -> tuple[ColumnElement[bool], ...]:
+        if lane is None:
             return ()
-        long = [work.kind for work in self.works.values() if work.takes_long]
-        return (Job.kind.in_(long) if takes_long else Job.kind.not_in(long),)
+        # Kinds that this release does not know are ordinary, so that they are seen to.
+        others = [work.kind for work in self.works.values() if work.lane is not Lane.ORDINARY]
+        of_lane = [work.kind for work in self.works.values() if work.lane is lane]
+        return (Job.kind.not_in(others) if lane is Lane.ORDINARY else Job.kind.in_(of_lane),)
 
-    def run_due(self, stopping: Callable[[], bool] = lambda: False, *, takes_long: bool | None = None) -> int:
+    def run_due(self, stopping: Callable[[], bool] = lambda: False, *, lane: Lane | None = None) -> int:
         """Run all that is due, or until ``stopping()`` between two jobs; return how many jobs were tried.
 
-        :param takes_long: as for :meth:`claim`.
+        :param lane: as for :meth:`claim`.
         """
         self._plant()
         tried = 0
-        while not stopping() and (job := self.claim(takes_long=takes_long)) is not None:
+        while not stopping() and (job := self.claim(lane=lane)) is not None:
             self.run(job)
             tried += 1
         return tried
@@ -323,6 +343,25 @@ class Jobs:
 def enqueue(transaction: Transaction, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:
     """Add a job to the running transaction; return its id."""
     return _insert(transaction, kind, payload, due_at=utc_in(delay_seconds))
+
+
+def enqueue_once(transaction: Transaction, kind: str, name: str, number: int, *, delay_seconds: float) -> None:
+    """Add a job whose payload is one number, unless one waits that no worker has begun: that one does this one's work.
+
+    Transactions that run at the same moment may add one each.
+    """
+    waits = (
+        select(Job.id)
+        .where(
+            Job.state == JobState.PENDING,
+            Job.kind == kind,
+            Job.lease_owner.is_(None),
+            Job.payload[name].as_integer() == number,
+        )
+        .limit(1)
+    )
+    if transaction.execute(waits).one_or_none() is None:
+        enqueue(transaction, kind, {name: number}, delay_seconds=delay_seconds)
 
 
 def enqueue_claimed(transaction: Transaction, kind: str, payload: dict[str, Any]) -> ClaimedJob:

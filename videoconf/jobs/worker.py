@@ -11,30 +11,31 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from videoconf.errors import VideoconfError
-from videoconf.jobs.queue import Jobs
+from videoconf.jobs.queue import Jobs, Lane
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
-THREADS_PER_LONG_ONE = 4
+THREADS_PER_OTHER_ONE = 4
 
 
 class Worker:
     """Threads that run due jobs until they are stopped. Any number may run, in any number of processes.
 
-    Kinds that take long have threads of their own, so that an hour of copying keeps no end of a meeting waiting.
+    Each lane has threads of its own: neither an hour of copying nor a storage target that stalls keeps an end of a
+    meeting waiting.
 
-    :param threads: for what does not take long. One more for each four of them, and at least one, is for what does.
+    :param threads: of the ordinary lane. Each other lane has one for each four of them, and at least one.
     """
 
     def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]], *, threads: int = 1) -> None:
         self._jobs = jobs
         self._context = context
         self._stopping = threading.Event()
-        lanes = [False] * threads + [True] * max(1, threads // THREADS_PER_LONG_ONE)
+        few = max(1, threads // THREADS_PER_OTHER_ONE)
+        lanes = [Lane.ORDINARY] * threads + [Lane.LONG] * few + [Lane.ERASURES] * few
         self._threads = [
-            threading.Thread(target=self._run, args=(takes_long,), name="videoconf-worker", daemon=True)
-            for takes_long in lanes
+            threading.Thread(target=self._run, args=(lane,), name="videoconf-worker", daemon=True) for lane in lanes
         ]
 
     def start(self) -> None:
@@ -49,13 +50,13 @@ class Worker:
             if thread.is_alive():
                 thread.join(max(0.0, give_up_at - time.monotonic()))
 
-    def _run(self, takes_long: bool) -> None:
+    def _run(self, lane: Lane) -> None:
         """Run until :meth:`stop`. A database that is away is waited for, and told of once."""
         told = ""
         while not self._stopping.is_set():
             try:
                 with self._context():
-                    self._jobs.run_due(self._stopping.is_set, takes_long=takes_long)
+                    self._jobs.run_due(self._stopping.is_set, lane=lane)
                 told = ""
             except VideoconfError as error:
                 if error.code != told:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from videoconf.audit import record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import statements, write
 from videoconf.errors import (
@@ -99,6 +100,9 @@ class Joining:
         join = provider.issue_token(ref, request)
         if meeting.start_time is None:
             self._start(meeting.id)
+        if wish.role is Role.MODERATOR:  # it can mute, remove and record others
+            with statements(atomic=True) as transaction:
+                record(transaction, caller, "token.issued", meeting_link=link, after={"role": wish.role.value})
         return IssuedToken(ref.session_id, provider.key, wish.role, join)
 
     def _check_open(self, meeting: Any) -> None:

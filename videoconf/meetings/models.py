@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
 from videoconf.db.functions import utc_now
@@ -25,6 +26,47 @@ class MeetingStatus(StrEnum):
     DELETED = "deleted"
 
 
+LISTED = "is_ready AND NOT deleted"
+"""Which meetings a list has, unless it is filtered by status. A string, because indexes use the same condition."""
+_UNENDED = f"{LISTED} AND end_time IS NULL"
+HAS_STATUS = {
+    MeetingStatus.SCHEDULED: f"{_UNENDED} AND is_scheduled AND start_time IS NULL",
+    MeetingStatus.OPEN: f"{_UNENDED} AND (NOT is_scheduled OR start_time IS NOT NULL)",
+    MeetingStatus.ENDED: f"{LISTED} AND end_time IS NOT NULL",
+    MeetingStatus.DELETED: "is_ready AND deleted",
+}
+""":attr:`Meeting.status` as conditions."""
+
+
+def _listing_index(name: str, columns: tuple[str, ...], condition: str, **options: Any) -> Index:
+    """Make an index of a list: the filter's columns, then those of the order."""
+    where = text(condition)
+    return Index(f"ix_meeting_{name}", "tenant", *columns, postgresql_where=where, sqlite_where=where, **options)
+
+
+def _listing_indexes() -> Iterator[Index]:
+    """Make one index for each filter and order that :data:`videoconf.meetings.queries.OFFERED` names.
+
+    Each holds only the meetings that its list can have, so the indexes of all states together are as large as one, and
+    PostgreSQL needs no statistics of a status that most meetings have.
+    """
+    for order, column in (("created", "created_on"), ("scheduled", "schedule_time")):
+        has_time = "" if order == "created" else " AND schedule_time IS NOT NULL"
+        yield _listing_index(order, (column, "id"), LISTED + has_time)
+        yield _listing_index(f"provider_{order}", ("provider", column, "id"), LISTED + has_time)
+        # By bytes, so that meetings can be found by the beginning of their ids, too.
+        by_bytes = {"postgresql_ops": {"ext_id": "varchar_pattern_ops"}}
+        has_id = f"{LISTED}{has_time} AND ext_id IS NOT NULL"
+        yield _listing_index(f"ext_id_{order}", ("ext_id", column, "id"), has_id, **by_bytes)
+        for status, condition in HAS_STATUS.items():
+            yield _listing_index(f"{status}_{order}", (column, "id"), condition + has_time)
+
+
+_only_with_session: dict[str, Any] = {
+    f"{dialect}_where": text("session_id IS NOT NULL") for dialect in ("postgresql", "sqlite")
+}
+
+
 class Meeting(Model):
     """A meeting. Its public id is ``meeting_link``; ``session_id`` is the provider's and may come later, or not yet."""
 
@@ -34,6 +76,8 @@ class Meeting(Model):
         UniqueConstraint("provider", "account", "session_id"),
         Index(None, "tenant", "id"),
         Index(None, "start_time"),
+        Index("ix_meeting_session", "tenant", "session_id", **_only_with_session),
+        *_listing_indexes(),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

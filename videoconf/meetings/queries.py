@@ -1,17 +1,26 @@
-"""Read meetings: one by its link, or a page of a tenant's."""
+"""Read meetings: one by its link, or a part of a tenant's list."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, with_expression
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, String, bindparam, literal_column, select, text, tuple_
+from sqlalchemy.orm import Session, aliased, with_expression
 
 from videoconf.archives.queries import newest_archive
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.db import keyset
+from videoconf.db.functions import digest
+from videoconf.db.keyset import Listed, Order, Part
+from videoconf.db.offered import Offered
 from videoconf.db.transactions import read
+from videoconf.db.types import UTCDateTime
 from videoconf.errors import MeetingNotFound
-from videoconf.meetings.models import Meeting
-from videoconf.tenancy import Caller, visible_to
+from videoconf.meetings.models import HAS_STATUS, LISTED, Meeting, MeetingStatus
+from videoconf.tenancy import Caller, visible_to, visible_to_bound
 
 
 def read_meeting(caller: Caller, link: str) -> Meeting:
@@ -44,20 +53,153 @@ def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = Fal
     return meeting
 
 
-def list_meetings(caller: Caller, *, page: int, page_size: int) -> tuple[list[Meeting], int]:
-    """Return one page of the tenant's meetings, newest first, without deleted ones; and their total."""
-    mine = (visible_to(caller, Meeting.tenant), Meeting.is_ready, Meeting.deleted.is_(False))
-    with read() as session:
-        total = session.execute(select(func.count()).select_from(Meeting).where(*mine)).scalar_one()
-        # Chosen first: otherwise the newest archive is looked up for the meetings of all earlier pages, too.
-        newest = select(Meeting.id).where(*mine).order_by(Meeting.id.desc())
-        ids = newest.limit(page_size).offset((page - 1) * page_size)
-        statement = select(Meeting).where(Meeting.id.in_(ids)).order_by(Meeting.id.desc())
-        return list(session.execute(statement.options(_WITH_ARCHIVE)).scalars()), total
-
-
 _WITH_ARCHIVE = with_expression(Meeting.archive_id, newest_archive())
 
 
 def _of_link(caller: Caller, link: str) -> Select[Any]:
     return select(Meeting).where(Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant))
+
+
+# --- the list -------------------------------------------------------------------------------------------------------
+
+_BY_CREATED = (Meeting.created_on, Meeting.id)
+_BY_SCHEDULED = (Meeting.schedule_time, Meeting.id)
+ORDERS = {
+    "-created": Order(_BY_CREATED, descending=True),
+    "created": Order(_BY_CREATED, descending=False),
+    "-scheduled": Order(_BY_SCHEDULED, descending=True),
+    "scheduled": Order(_BY_SCHEDULED, descending=False),
+}
+NEWEST_FIRST = "-created"
+
+_BOTH = ("created", "scheduled")
+OFFERED = Offered(
+    filters={
+        frozenset(): _BOTH,
+        frozenset({"ext_id"}): _BOTH,
+        frozenset({"provider"}): _BOTH,
+        frozenset({"status"}): _BOTH,
+        frozenset({"attendee"}): ("created",),  # a connection's row knows when its meeting was created, which stays
+    },
+    ranges={"created": ("created_from", "created_to"), "scheduled": ("scheduled_from", "scheduled_to")},
+)
+
+
+@dataclass(frozen=True)
+class MeetingFilter:
+    """Which meetings, in which order; None: any. The first of two bounds is inclusive, the second exclusive."""
+
+    ext_id: str | None = None
+    attendee: str | None = None
+    """A person who was there."""
+    provider: str | None = None
+    status: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    scheduled_from: datetime | None = None
+    scheduled_to: datetime | None = None
+    sort: str = NEWEST_FIRST
+    """A name of :data:`ORDERS`. Sorted by ``scheduled``, the list has only meetings with a scheduled time."""
+
+
+def list_meetings(caller: Caller, wanted: MeetingFilter, part: Part) -> Listed[Meeting]:
+    """Return a part of the tenant's meetings. Deleted ones are left out, unless the filter asks for their status.
+
+    :raises FilterCombination: no index serves these filters in this order.
+    """
+    given = {name: value for name, value in vars(wanted).items() if value is not None and name != "sort"}
+    OFFERED.check(given, wanted.sort.lstrip("-"))
+    status, order = given.pop("status", None), ORDERS[wanted.sort]
+    statement, count = _listing(frozenset(given), status, wanted.sort, part.shape)
+    values = {**given, **caller.scope, **part.values}
+    with read() as session:
+        rows = session.execute(statement, values).all()
+        counted = rows[0].total if rows else 0
+        if not rows and part.offset:
+            counted = session.execute(count, {**given, **caller.scope}).scalar_one()
+    meetings: list[Meeting] = [row[0] for row in rows]
+    keys = [column.key for column in order.columns]
+    positions = [tuple(getattr(meeting, key) for key in keys) for meeting in meetings]
+    return keyset.part_of(part, meetings, positions, counted if part.offset is not None else None)
+
+
+@cache
+def _listing(given: frozenset[str], status: str | None, sort: str, shape: str) -> tuple[Select[Any], Select[Any]]:
+    """Build the statement of a part and the one that counts, once for each choice of filters.
+
+    The rows are chosen first: otherwise the newest archive is looked up for the meetings of all earlier pages, too.
+    """
+    order = ORDERS[sort]
+    if "attendee" in given:
+        page, total = _of_attendee(given, order, shape)
+    else:
+        source = select(Meeting.id, order.columns[0]).where(*_conditions(given, status, sort))
+        page, total = keyset.cut(source, order, shape), keyset.total(source, order)
+    chosen = page.subquery("page")
+    counted = total if shape == "page" else literal_column("NULL")
+    statement = select(Meeting, counted.label("total")).join(chosen, Meeting.id == chosen.c.id).options(_WITH_ARCHIVE)
+    return statement.order_by(*order.by([chosen.c[column.key] for column in order.columns])), select(total)
+
+
+def _conditions(given: frozenset[str], status: str | None, sort: str) -> list[Any]:
+    # As strings, because indexes have the same conditions: PostgreSQL proves by comparing that it may use one.
+    conditions: list[Any] = [
+        visible_to_bound(Meeting.tenant),
+        text(HAS_STATUS[MeetingStatus(status)] if status else LISTED),
+    ]
+    column = ORDERS[sort].columns[0]
+    if sort.endswith("scheduled"):
+        conditions.append(column.is_not(None))
+    for name in given & {"ext_id", "provider"}:
+        conditions.append(getattr(Meeting, name) == bindparam(name))
+    return conditions + _bounds(given, sort, column)
+
+
+def _bounds(given: frozenset[str], sort: str, column: Any) -> list[Any]:
+    since, until = OFFERED.ranges[sort.lstrip("-")]
+    bounds = []
+    if since in given:
+        bounds.append(column >= bindparam(since, type_=UTCDateTime()))
+    if until in given:
+        bounds.append(column < bindparam(until, type_=UTCDateTime()))
+    return bounds
+
+
+def _of_attendee(given: frozenset[str], order: Order, shape: str) -> tuple[Select[Any], ScalarSelect[Any]]:
+    """Build the same for the meetings where a person was.
+
+    The connections of a person are found in order by their index. It is stepped through from meeting to meeting, so
+    that many connections at one meeting cost as much as one.
+    """
+    chosen = keyset.rows_of(_stepped("found", given, order, after=shape == "after"), shape)
+    return chosen, keyset.count_of(_stepped("all_found", given, order, after=False))
+
+
+def _stepped(name: str, given: frozenset[str], order: Order, *, after: bool) -> Select[Any]:
+    c = AttendeeConnection.__table__.c
+    key = (c.meeting_created_on, c.meeting_id)
+    attendee = bindparam("attendee", type_=String())
+    theirs = [
+        c.attendee.is_not(None),
+        digest(c.attendee) == digest(attendee),
+        c.attendee == attendee,
+        visible_to_bound(c.tenant),
+        *_bounds(given, "created", c.meeting_created_on),
+    ]
+
+    def next_meeting(behind: Any) -> Any:
+        here = tuple_(*key)
+        bound = [] if behind is None else [here < behind if order.descending else here > behind]
+        return select(c.meeting_id).where(*theirs, *bound).order_by(*order.by(key)).limit(literal_column("1"))
+
+    first, step = aliased(Meeting), aliased(Meeting)
+    is_listed: ColumnElement[bool] = literal_column(f"({LISTED})").label("is_listed")
+    begin = tuple_(*keyset.position_binds(order)) if after else None
+    found: CTE = (
+        select(first.created_on, first.id, is_listed)
+        .where(first.id == next_meeting(begin).scalar_subquery())
+        .cte(name, recursive=True)
+    )
+    behind = next_meeting(tuple_(found.c.created_on, found.c.id)).correlate(found).scalar_subquery()
+    found = found.union_all(select(step.created_on, step.id, is_listed).join_from(found, step, step.id == behind))
+    return select(found.c.id, found.c.created_on).where(found.c.is_listed)

@@ -1,21 +1,19 @@
 """Serve ``GET /metrics`` on an address of its own, apart from the API: it is for the operator's network alone.
 
-All processes of one server share the files that prometheus_client writes, so any of them can answer for all. The first
-process that locks a file in that folder listens; when it ends, another takes over. An address that is in use never
-stops a process: it logs that once, and tries again.
+All processes of one server publish their numbers (:mod:`videoconf.observability.shared`), so any of them can answer for
+all. The first one listens; when it ends, another takes over. An address that is in use never stops a process: it logs
+that once, and tries again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
-from typing import IO
 
 from videoconf.observability.metrics import CONTENT_TYPE
 
@@ -23,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 2.0
 """How often a process measures its own state, and tries to listen while no process of its server does."""
+TICK_SECONDS = 0.1
+"""How often a process looks whether another one asks for its numbers."""
 CLIENT_SECONDS = 10.0
 """How long a client may take to send its request, or to read a block of the answer."""
 
@@ -75,18 +75,29 @@ class MetricsListener:
     """Measures this process from time to time, and serves the metrics when it is this process's turn.
 
     :param address: ``host:port``.
-    :param sample: sets the gauges of this process's own state.
+    :param sample: measures this process's own state, and publishes its numbers.
     :param collect: returns all metrics as Prometheus reads them.
+    :param is_our_turn: tells whether this process is the one that listens.
+    :param asked_at: returns when the process that listens last asked the others to publish.
     """
 
-    def __init__(self, address: str, *, sample: Callable[[], None], collect: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        sample: Callable[[], None],
+        collect: Callable[[], bytes],
+        is_our_turn: Callable[[], bool] = lambda: True,
+        asked_at: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._address = address
         self._sample = sample
         self._collect = collect
         self._stopping = threading.Event()
-        self._lock_file: IO[bytes] | None = None
+        self._is_our_turn = is_our_turn
+        self._asked_at = asked_at
         self._server: _Server | None = None
-        self._told = ""
+        self._told = self._failed = ""
         self._thread = threading.Thread(target=self._run, name="videoconf-metrics", daemon=True)
 
     def start(self) -> None:
@@ -101,35 +112,27 @@ class MetricsListener:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                asked = self._asked_at()
                 self._once()
-                self._stopping.wait(SAMPLE_SECONDS)
+                until = time.monotonic() + SAMPLE_SECONDS
+                while self._asked_at() == asked and time.monotonic() < until and not self._stopping.wait(TICK_SECONDS):
+                    pass
         finally:
             if self._server is not None:
                 self._server.shutdown()
                 self._server.server_close()
-            if self._lock_file is not None:
-                self._lock_file.close()
 
     def _once(self) -> None:
         try:
             self._sample()
-            if self._server is None and self._is_our_turn():
-                self._listen()
-        except Exception:
-            logger.exception("the metrics cannot be measured now")
-
-    def _is_our_turn(self) -> bool:
-        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-        if folder is None or self._lock_file is not None:
-            return True
-        file = open(os.path.join(folder, "listener.lock"), "ab")  # noqa: SIM115  # held while this process listens
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            return False
-        self._lock_file = file
-        return True
+        except Exception as error:
+            if repr(error) != self._failed:
+                logger.exception("the metrics cannot be measured now")
+            self._failed = repr(error)
+        else:
+            self._failed = ""
+        if self._server is None and self._is_our_turn():
+            self._listen()
 
     def _listen(self) -> None:
         try:

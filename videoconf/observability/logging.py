@@ -20,6 +20,8 @@ from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
+from videoconf.observability.line_writer import LineWriter
+
 __all__ = ["configure_logging", "log_context"]
 
 _EVERY_RECORD: list[Processor] = [
@@ -31,11 +33,14 @@ _EVERY_RECORD: list[Processor] = [
 ]
 
 
-def configure_logging(level: str, style: str) -> None:
+def configure_logging(level: str, style: str, *, count_lost: Callable[[int], object] | None = None) -> None:
     """Send all that Python's logging receives in this process to standard error. May be called again.
 
     :param style: ``json``, or ``text`` for people.
+    :param count_lost: called with the number of lines that are lost because standard error is not read.
     """
+    if count_lost is not None:
+        _WRITER.count_lost = count_lost
     handler = _StandardError()
     handler.setFormatter(
         ProcessorFormatter(
@@ -54,19 +59,39 @@ def configure_logging(level: str, style: str) -> None:
 
 
 class _StandardError(logging.Handler):
-    """Write to what standard error is at the moment: tests and command runners replace and close it.
+    """Write to standard error: a reader of it that stalls delays no request.
 
     Not to standard output, which holds a command's answer: ``--json`` there is for scripts.
     """
+
+    def createLock(self) -> None:
+        """Do without the handler's lock: lines are formatted at once by several threads, and queued under another."""
+        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record) + "\n"
         except Exception:
             self.handleError(record)
-        else:
+            return
+        if sys.stderr is sys.__stderr__:
+            _WRITER.put(line)
+        else:  # tests and command runners replace it
             with suppress(Exception):  # a closed or broken stream loses the line; it does not fail a request
                 sys.stderr.write(line)
+
+
+def _lost_line(count: int) -> str:
+    """Report lost lines in the stream itself, in the format of its lines."""
+    text = "%d log lines were lost, because standard error was not read"
+    record = logging.LogRecord(__name__, logging.WARNING, "", 0, text, (count,), None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _StandardError):
+            return handler.format(record) + "\n"
+    return ""
+
+
+_WRITER = LineWriter(2, _lost_line)
 
 
 def _rendering(style: str) -> list[Processor]:

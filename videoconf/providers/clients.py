@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from videoconf.providers.breaker import BreakerState
+from videoconf.breaker import BreakerState
 from videoconf.providers.http import CallOutcome, ClientState, GuardedClient
 
 

@@ -35,6 +35,7 @@ from typing import Any
 
 from urllib3.exceptions import ProtocolError, ReadTimeoutError, SSLError
 
+from videoconf.breaker import Verdict
 from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBadResponse,
@@ -48,7 +49,6 @@ from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from videoconf.providers.breaker import Verdict
 from videoconf.providers.connection import NotSent
 
 RETRY_AFTER_SECONDS = 5.0

@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from videoconf import __version__
+from videoconf.breaker import Breaker, BreakerState, Verdict
 from videoconf.errors import (
     ProviderBadResponse,
     ProviderBusy,
@@ -28,7 +29,6 @@ from videoconf.errors import (
     ProviderPluginError,
     ProviderUnavailable,
 )
-from videoconf.providers.breaker import Breaker, BreakerState, Verdict
 from videoconf.providers.connection import Connections, Origin
 from videoconf.providers.deadline import seconds_left
 from videoconf.providers.download import open_download
@@ -41,6 +41,7 @@ from videoconf.providers.failures import (
     is_repeatable,
     judge,
 )
+from videoconf.shares import Share, own_share
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +172,7 @@ class GuardedClient:
         self._attempt_seconds = attempt_seconds
         self._answer_cap_bytes = answer_cap_bytes
         self._slots = BoundedSemaphore(slots)
+        self._share = Share(max(1, slots - max(1, slots // 4)))  # of one tenant
         self._breaker = Breaker(clock)
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None
@@ -289,12 +291,14 @@ class GuardedClient:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=min(SLOT_WAIT_SECONDS, seconds_left())):
-            raise ProviderBusy(retry_after_seconds=1.0)
-        try:
-            yield
-        finally:
-            self._slots.release()
+        wait = min(SLOT_WAIT_SECONDS, seconds_left())
+        with own_share(self._share, wait, ProviderBusy(retry_after_seconds=1.0)):
+            if not self._slots.acquire(timeout=wait):
+                raise ProviderBusy(retry_after_seconds=1.0)
+            try:
+                yield
+            finally:
+                self._slots.release()
 
     def _attempt(self, request: _Request, call: _Call, deadline: float) -> Answer:
         now = time.monotonic()

@@ -13,6 +13,7 @@ from videoconf.containment import raised_by_signal
 from videoconf.errors import StorageError, VideoconfError
 from videoconf.spelling import propose_fields
 from videoconf.storage.base import StorageContext, StorageTarget
+from videoconf.storage.bulkhead import Bulkhead
 from videoconf.storage.deadline import storage_deadline
 from videoconf.storage.streams import RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
@@ -37,7 +38,8 @@ def unobserved(kind: str, operation: str) -> AbstractContextManager[None]:
 class StoragePort(StorageTarget):
     """A storage target as the core may use it, and as it gives it to a provider that uploads by itself.
 
-    Every call raises only :class:`~videoconf.errors.VideoconfError` and returns a checked value. Every call that does
+    Every call raises only :class:`~videoconf.errors.VideoconfError` and returns a checked value. Slots and a breaker
+    keep a target that stalls from taking all threads (:mod:`videoconf.storage.bulkhead`). Every call that does
     not move an object has a deadline; a stream may take as long as it needs, at a minimum speed.
 
     :param target: what the plugin made.
@@ -48,6 +50,7 @@ class StoragePort(StorageTarget):
         """For :mod:`videoconf.testing`; the core calls nothing of it but here."""
         self._kind = target.key
         self._around = around
+        self._bulkhead = Bulkhead()
 
     @classmethod
     def of(
@@ -70,7 +73,7 @@ class StoragePort(StorageTarget):
             return dict(self.plugin.describe(configuration))
 
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
-        with self._call("put"):
+        with self._call("put", takes_slot=False):
             return _of_type(StoredObject, self.plugin.put(key, stream, content_type=content_type))
 
     def open(self, key: str) -> BinaryIO:
@@ -91,11 +94,13 @@ class StoragePort(StorageTarget):
             return _of_type(SignedUrl, self.plugin.signed_url(key, expires_in_seconds=expires_in_seconds))
 
     def probe(self) -> None:
-        with storage_deadline(PROBE_SECONDS), self._call("probe"):
+        with storage_deadline(PROBE_SECONDS):
             if self.plugin.__class__.probe is StorageTarget.probe:
-                super().probe()  # through this port, so that each of its parts is a call
+                with self._around(self._kind, "probe"):
+                    super().probe()  # through this port, so that each of its parts is a call
             else:
-                self.plugin.probe()
+                with self._call("probe"):
+                    self.plugin.probe()
 
     def close(self) -> None:
         """Release what the target holds. An error is logged and not raised: no caller could do more."""
@@ -106,8 +111,9 @@ class StoragePort(StorageTarget):
             logger.warning("a storage target of kind %s was not closed: %s", self._kind, error.code)
 
     @contextmanager
-    def _call(self, operation: str) -> Iterator[None]:
-        with self._around(self._kind, operation), contained(self._kind, operation):
+    def _call(self, operation: str, *, takes_slot: bool = True) -> Iterator[None]:
+        bounded = self._bulkhead.call(takes_slot=takes_slot)
+        with self._around(self._kind, operation), bounded, contained(self._kind, operation):
             yield
 
 

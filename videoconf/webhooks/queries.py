@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, literal_column, null, or_, select, true
 
-from videoconf.db.pages import newest_first
+from videoconf.db.keyset import Listed, Order, Part
+from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import read
 from videoconf.errors import WebhookEventNotFound
 from videoconf.meetings.models import Meeting
@@ -52,10 +53,13 @@ class Wanted:
     meeting_link: str | None = None
 
 
-def list_records(
-    caller: Caller | None, wanted: Wanted, *, without_meeting: bool, page: int, page_size: int
-) -> tuple[list[WebhookRecord], int]:
-    """Return one page of the records, newest first, and how many match, counted as :func:`newest_first` does.
+def order_of(wanted: Wanted) -> Order:
+    """Return the order of a list of records."""
+    return by_id(_REFUSALS.c.id if wanted.status == REJECTED else _EVENTS.c.id)
+
+
+def list_records(caller: Caller | None, wanted: Wanted, part: Part, *, without_meeting: bool) -> Listed[WebhookRecord]:
+    """Return a part of the records, newest first.
 
     Refusals are listed when ``wanted.status`` asks for them, and only then.
 
@@ -64,12 +68,11 @@ def list_records(
     """
     if wanted.status == REJECTED:
         if not without_meeting or wanted.meeting_link is not None:
-            return [], 0
-        rows, total = newest_first(_refusals(wanted), _REFUSALS.c.id, page, page_size)
+            return Listed([], total=None if part.offset is None else 0)
+        found = newest_first(_refusals(wanted), _REFUSALS.c.id, part)
     else:
-        events = _events(caller, wanted, without_meeting=without_meeting)
-        rows, total = newest_first(events, _EVENTS.c.id, page, page_size)
-    return [WebhookRecord(*row) for row in rows], total
+        found = newest_first(_events(caller, wanted, without_meeting=without_meeting), _EVENTS.c.id, part)
+    return replace(found, items=[WebhookRecord(*row) for row in found.items])
 
 
 def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:

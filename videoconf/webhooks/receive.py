@@ -22,7 +22,7 @@ from videoconf.db.transactions import Transaction, dialect_of, entities, stateme
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
-from videoconf.jobs.queue import enqueue
+from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
 from videoconf.observability.metrics import WEBHOOK_EVENTS
@@ -32,6 +32,9 @@ from videoconf.webhooks.codec import event_from_json, event_to_json
 from videoconf.webhooks.credibility import arrives_in_time, credible
 from videoconf.webhooks.models import REJECTED, EventStatus, WebhookEvent
 from videoconf.webhooks.refusals import as_reason
+
+REJOINS_SECONDS = 1.0
+"""Participants who rejoin an ended meeting within this time are disconnected together."""
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +217,7 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> E
         streams.merge(transaction, meeting_id, event)
         if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
             # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
-            enqueue(transaction, END_SESSION, {"meeting_id": meeting_id})
+            enqueue_once(transaction, END_SESSION, "meeting_id", meeting_id, delay_seconds=REJOINS_SECONDS)
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
         transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))

@@ -1,6 +1,6 @@
 """A person who leaves and joins again on the same connection is there, wherever the service looks."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
@@ -129,3 +129,25 @@ def test_end_passes_connections_that_did_not_leave(script, clock, service):
     other.deliver([Event("joined", begin, "elsewhere", "ann")])
     assert service.api("PATCH", f"/session/{script.link}/end").status == 204
     assert ended == [(script.session_id, ["c", "seen", "there"])]
+
+
+def test_many_who_rejoin_after_the_end_make_one_job(script, clock, service, app):
+    ended = []
+    service.provider.end_session = lambda session, connections: ended.append(sorted(connections))
+    script.deliver([Event("joined", clock.now, "c", "ann")])
+    other = Script(service)
+    other.link = other.create()
+    for one in (script, other):
+        assert service.api("PATCH", f"/session/{one.link}/end").status == 204
+    ended.clear()
+    clock.step(minutes=1)
+    late = datetime.now(UTC) + timedelta(seconds=1)
+    for number in range(20):
+        script.deliver([Event("joined", late, f"again-{number}", "ann")])
+    other.deliver([Event("joined", late, "elsewhere", "bob")])
+    with app.app_context():
+        assert services(app).jobs.run_now("end_session") == 2
+    assert sorted(map(len, ended)) == [1, 21]
+    script.deliver([Event("joined", late, "once more", "ann")])
+    with app.app_context():
+        assert services(app).jobs.run_now("end_session") == 1, "after a job has run, the next one is needed"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -200,3 +201,28 @@ def test_no_name_becomes_a_formula_or_breaks_a_line(script, at):
         assert row["name"] == defused
         assert not row["attendee"].lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
     assert [row["name"] for row in report(script).json["attendees"]] == HOSTILE, "JSON needs no defusing"
+
+
+HIDDEN = [
+    "x;=cmd|' /C calc'!A0;y",
+    "x; =1+1",
+    'x;"=1+1',
+    "x,+1",
+    "x\u2028@SUM(A1)",
+    "x;\u200b-1",
+    ";;=1",
+    "=1;=2",
+    "x;';=1",
+]
+
+
+def test_no_part_of_a_name_becomes_a_formula(script, at):
+    for number, name in enumerate(HIDDEN):
+        script.deliver(stay(at, f"c{number}", number, number + 1, who=f"p{number}", name=name))
+    text = report(script, Accept="text/csv").body.decode()
+    assert len(report(script).json["attendees"]) == len(HIDDEN)
+    for part in re.split("[;,|\t\r\n\v\f\u2028\u2029]", text):
+        # As a spreadsheet reads a cell: around quotes and blanks.
+        assert not re.match('["\\s\u200b]*[=+@-]', part), part
+    names = [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+    assert names[0] == "x;'=cmd|' /C calc'!A0;y"

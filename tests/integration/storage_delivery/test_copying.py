@@ -17,6 +17,7 @@ from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
+from videoconf.jobs.queue import Lane
 from videoconf.providers import ArchiveStatus
 from videoconf_fake.memory import AREAS, MemoryTarget
 
@@ -164,8 +165,8 @@ def test_copies_run_in_the_threads_for_long_jobs(make_world):
     world, _ = pulled_world(make_world)
     with world.app.app_context():
         jobs = services(world.app).jobs
-        assert jobs.claim(takes_long=False) is None
-        assert jobs.claim(takes_long=True).kind == PULL_ARCHIVE
+        assert jobs.claim(lane=Lane.ORDINARY) is None
+        assert jobs.claim(lane=Lane.LONG).kind == PULL_ARCHIVE
 
 
 @ON_SQLITE

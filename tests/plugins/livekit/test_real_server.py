@@ -55,7 +55,7 @@ class TestRealServer(LiveKitKit):
         return self.server.people.publish(connection_id)
 
     def is_muted(self, provider, session, connection_id):
-        for participant in provider._participants(session):
+        for participant in provider.participants(session):
             if participant["sid"] == connection_id:
                 return all(track["muted"] for track in participant["tracks"])
         raise AssertionError("the participant has left")

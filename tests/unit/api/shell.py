@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 from marshmallow import fields
+from sqlalchemy import Integer, column
 
 from videoconf.api import docs
 from videoconf.api.authentication import caller, init_auth, public, requires
@@ -15,7 +16,8 @@ from videoconf.api.json_body import raw_body
 from videoconf.api.openapi import Tag, configure_openapi
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import register_problem_handlers
-from videoconf.api.smorest import PAGE_HEADERS, Api, Blueprint, PageArgs, page_headers
+from videoconf.api.smorest import LIST_HEADERS, Api, Blueprint, ListArgs, ListRequest
+from videoconf.db.keyset import Listed, Order
 from videoconf.formats import camel_case
 from videoconf.settings import Settings
 
@@ -29,7 +31,7 @@ def shell_with(settings: Settings) -> Flask:
         ext_metadata = JsonObject(max_bytes=64)
         schedule = fields.List(UtcTime())
 
-    class ThingArgs(PageArgs):
+    class ThingArgs(ListArgs):
         is_open = StrictBoolean()
 
     app = Flask("shell", static_folder=None)
@@ -52,16 +54,16 @@ def shell_with(settings: Settings) -> Flask:
     @things.route("/things")
     @requires(Permission.GET_MEETINGS)
     @things.arguments(ThingArgs, location="query")
-    @things.response(200, ThingSchema(many=True), headers=PAGE_HEADERS)
+    @things.response(200, ThingSchema(many=True), headers=LIST_HEADERS)
     @things.doc(operationId="listThings")
     def listing(args: dict[str, Any]) -> tuple[list[Any], dict[str, str]]:
         """List things.
 
         All of them.
         """
-        return [{"isOpen": args["is_open"]} if "is_open" in args else {}], page_headers(
-            args["page"], args["page_size"], 1000
-        )
+        asked = ListRequest(args, Order((column("id", Integer),), descending=True))
+        found = Listed([{"isOpen": args["is_open"]} if "is_open" in args else {}], total=1000)
+        return found.items, asked.headers(found)
 
     @things.route("/things/<thing_link_id>", methods=["DELETE"])
     @requires(Permission.DELETE_MEETING)

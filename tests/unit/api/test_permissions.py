@@ -50,6 +50,7 @@ def test_permissions_match_the_documentation() -> None:
         "GetAuditEntries",
         "GetMeetingArchives",
         "DeleteMeetingArchive",
+        "LiftLegalHold",
         "StartMeetingArchive",
         "StopMeetingArchive",
         "SetMeetingUploadTarget",

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from tests.unit.guarded_client.calls import OVERSHOOT_SECONDS, closed_port, create, get, within
+from videoconf.breaker import BreakerState
 from videoconf.errors import (
     ProviderAuthFailed,
     ProviderBusy,
@@ -16,7 +17,6 @@ from videoconf.errors import (
     ProviderUnavailable,
 )
 from videoconf.providers import provider_deadline
-from videoconf.providers.breaker import BreakerState
 from videoconf.testing.faulty_server import (
     hang,
     raw,

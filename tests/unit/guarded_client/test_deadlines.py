@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.unit.guarded_client.calls import NOT_ANSWERED, OVERSHOOT_SECONDS, create, get, within
+from videoconf.breaker import BreakerState
 from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
 from videoconf.providers import provider_deadline
-from videoconf.providers.breaker import BreakerState
 from videoconf.testing.faulty_server import (
     drip_body,
     drip_head,

@@ -1,0 +1,121 @@
+"""Every offered filter and order of a list is served by an index, whatever its column's values are."""
+
+import psycopg
+import pytest
+from sqlalchemy import event, make_url, text
+
+from bench.lists import fill, paths
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE
+from videoconf.db.types import db
+
+ROWS = 20_000
+READ_FOR_A_PART = 700
+"""Rows and index entries: 51 of the list, of its meetings by their keys, and of their newest archives; besides, what a
+step from meeting to meeting takes."""
+READ_FOR_A_TOTAL = 45_000
+"""A total is counted up to 10,000; by attendee with a step for each."""
+
+
+def database_name(database_url):
+    return make_url(database_url).database
+
+
+def read_by(app, ask):
+    """Return how many rows and index entries PostgreSQL reads for what is asked."""
+    before = counters(app)
+    ask()
+    return counters(app) - before
+
+
+def counters(app):
+    """Return the server's counts, once all connections have ended and so reported theirs."""
+    with app.app_context():
+        db.engine.dispose()
+        with db.engine.connect() as connection:
+            others = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            while connection.scalar(text(others)):
+                connection.rollback()
+            found = connection.scalar(
+                text(
+                    "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN"
+                    " ('meeting', 'archive', 'audit_entry', 'attendee_connection'))"
+                    " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"
+                )
+            )
+        db.engine.dispose()
+        return int(found)
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+def test_each_offered_list_reads_no_more_than_its_part(app, api, service, database_url, plans):
+    """Plans that know no values are what a prepared statement has, and the values may be those of most rows."""
+    small = service.caller_with(tenant="small")
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+        fill(connection, ROWS)
+        connection.execute("VACUUM ANALYZE")
+        connection.execute(f"ALTER DATABASE {database_name(database_url)} SET plan_cache_mode = {plans}")
+    excesses = {}
+
+    def ask(caller, path, most):
+        answers = []
+        read = read_by(app, lambda: answers.append(caller("GET", path)))
+        assert answers[0].status == 200, answers[0]
+        if read > most:
+            excesses[path, caller is small] = read
+        return answers[0]
+
+    for path in paths(ROWS):
+        ask(small, f"{path}&limit=50", READ_FOR_A_PART)
+        cursor = ask(api, f"{path}&limit=50", READ_FOR_A_PART).headers.get("X-Next-Cursor")
+        if cursor is not None and "To=" in path:
+            ask(api, f"{path}&limit=50&cursor={cursor}", READ_FOR_A_PART)
+        if "From=" not in path and "To=" not in path and "sort=-" in path and plans == "force_generic_plan":
+            ask(api, path, READ_FOR_A_TOTAL)
+    assert excesses == {}
+
+
+@ON_SQLITE
+def test_each_offered_list_is_searched_and_not_sorted_on_sqlite(app, api):
+    statements = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        statements.append((statement, parameters))
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
+    for path in paths(100):
+        statements.clear()
+        assert api("GET", f"{path}&limit=50").status == 200
+        statement, parameters = next(one for one in statements if one[0].startswith(("SELECT", "WITH")))
+        with app.app_context(), db.engine.connect() as connection:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+        lines = [line for line in plan if line.startswith("SCAN") and line.split()[1] in TABLES]
+        assert lines == [], (path, plan)
+
+
+TABLES = {"meeting", "archive", "audit_entry", "attendee_connection", "meeting_1", "meeting_2"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "query",
+    [
+        "/session?extId=a&provider=fake",
+        "/session?extId=a&status=open",
+        "/session?attendee=a&status=open",
+        "/session?attendee=a&sort=scheduled",
+        "/session?scheduledFrom=2026-01-01T00:00:00Z",
+        "/session?sort=scheduled&createdTo=2026-01-01T00:00:00Z",
+        "/archives?meetingLink=a&sessionId=b",
+        "/audit?actor=a&action=b",
+    ],
+)
+def test_other_combination_names_those_that_work(api, query):
+    answer = api("GET", query)
+    assert answer.problem == (422, "filter_combination")
+    named = {"/session": "extId", "/archives": "sessionId", "/audit": "actor"}[query.partition("?")[0]]
+    assert "These work: no filter" in answer.json["detail"]
+    assert named in answer.json["detail"]

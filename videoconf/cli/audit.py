@@ -1,0 +1,54 @@
+"""``videoconf audit``: keep the trail as long as it must be kept, and out of reach of who writes it."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from videoconf.cli.application import by_operator, in_application, operator
+
+_ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@click.group()
+def audit() -> None:
+    """Prune the audit trail, and protect it from the role that the service runs with."""
+
+
+@audit.command()
+@click.option("--older-than-days", "days", type=click.IntRange(min=1), required=True, help="Age from which on.")
+@by_operator
+@in_application
+def prune(days: int, actor: str) -> None:
+    """Delete entries older than so many days, of all tenants. Needs the schema's owner as the database user."""
+    from datetime import UTC, datetime, timedelta
+
+    from videoconf.audit import prune, record
+    from videoconf.db.transactions import write
+
+    caller = operator(actor)
+    before = datetime.now(UTC) - timedelta(days=days)
+    pruned = prune(before)
+    with write() as session:
+        record(session, caller, "audit.pruned", after={"before": before.isoformat(), "entries": pruned})
+    click.echo(f"{pruned} entries are deleted")
+
+
+@audit.command()
+@click.argument("role")
+@in_application
+def protect(role: str) -> None:
+    """Let a database role add and read entries and do nothing else to them. PostgreSQL; run as the schema's owner."""
+    from sqlalchemy import text
+
+    from videoconf.db.types import db
+
+    if not _ROLE.fullmatch(role):
+        raise click.ClickException("Name a role like videoconf: small letters, digits and _.")
+    if db.engine.dialect.name != "postgresql":
+        raise click.ClickException("Only PostgreSQL has roles.")
+    with db.engine.begin() as connection:
+        connection.execute(text(f"REVOKE ALL ON audit_entry FROM {role}"))
+        connection.execute(text(f"GRANT SELECT, INSERT ON audit_entry TO {role}"))
+    click.echo(f"{role} can only add and read entries of the audit trail")
