@@ -29,7 +29,10 @@ class AcrossArgs(Schema):
     """Whose attendance, or that of which meetings."""
 
     attendee = Text(
-        min_length=1, max_length=1000, load_default=None, metadata=documented("A person: their time in each meeting.")
+        min_length=1,
+        max_length=1000,
+        load_default=None,
+        metadata=documented("A person: their time in each meeting.", "u-7"),
     )
     ext_id_prefix = Text(
         min_length=1,
