@@ -38,6 +38,9 @@ class CapabilitiesSchema(Schema):
     )
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
+    starts_archives = fields.Boolean(metadata=documented("Archives can be started by API."))
+    deletes_archives = fields.Boolean(metadata=documented("Archives can be deleted by API."))
+    caller_brings_encryption_key = fields.Boolean(metadata=documented("Clients bring the key of encrypted media."))
     starts_archives = fields.Boolean(
         metadata=documented("With `automatic_archiving`: the provider starts the archives, and not this service.")
     )
