@@ -38,9 +38,6 @@ class CapabilitiesSchema(Schema):
     )
     storage_scope = fields.String(metadata=documented("What one storage target is valid for."))
     storage_kinds = fields.List(fields.String(), metadata=documented("Kinds of storage that archives can go to."))
-    starts_archives = fields.Boolean(metadata=documented("Archives can be started by API."))
-    deletes_archives = fields.Boolean(metadata=documented("Archives can be deleted by API."))
-    caller_brings_encryption_key = fields.Boolean(metadata=documented("Clients bring the key of encrypted media."))
     starts_archives = fields.Boolean(
         metadata=documented("With `automatic_archiving`: the provider starts the archives, and not this service.")
     )
@@ -137,6 +134,7 @@ def _facts(can: Capabilities) -> dict[str, Any]:
         "webhookChannels": can.webhook_channels,
         "eventIds": can.event_ids,
         "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
+        "repeatsRefusedWebhooks": can.repeats_refused_webhooks,
         "storageScope": can.storage_scope,
         "storageKinds": sorted(can.storage_kinds),
         "startsArchives": can.starts_archives,
