@@ -70,6 +70,7 @@ class Example:
 
 EXAMPLES = {
     "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
+    "VideoChatSessionController.getAttendanceAcross": Example(query="attendee=ann"),
     "OperationsController.exportPerson": Example(query="attendee=ann"),
     "OperationsController.erasePerson": Example(query="attendee=ann"),
     "VideoChatArchiveController.startArchive": Example(prepare=Things.connection),

@@ -70,6 +70,8 @@ class ArchiveSchema(Schema):
 class ArchivesSchema(Schema):
     """A part of a list of archives."""
 
+    SOMETIMES_ABSENT = ("count", "count_is_capped")
+
     count = fields.Integer(
         metadata=documented(
             "How many match, at most 10,000; absent where the list is walked with `limit` and `cursor`.", 1

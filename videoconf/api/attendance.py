@@ -11,7 +11,8 @@ from marshmallow import fields
 from videoconf.api.answers import json_array, spooled
 from videoconf.api.attendees import SpanSchema, span_values
 from videoconf.api.authentication import caller, requires
-from videoconf.api.csv_lines import CONTENT_TYPE, csv_lines
+from videoconf.api.csv_lines import AS_CSV, CONTENT_TYPE, csv_lines
+from videoconf.api.failures import fails_with
 from videoconf.api.fields import LINK_EXAMPLE, Schema, Text, UtcTime, documented
 from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
@@ -28,7 +29,10 @@ class AcrossArgs(Schema):
     """Whose attendance, or that of which meetings."""
 
     attendee = Text(
-        min_length=1, max_length=1000, load_default=None, metadata=documented("A person: their time in each meeting.")
+        min_length=1,
+        max_length=1000,
+        load_default=None,
+        metadata=documented("A person: their time in each meeting.", "u-7"),
     )
     ext_id_prefix = Text(
         min_length=1,
@@ -63,7 +67,8 @@ class AttendedSchema(Schema):
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(AcrossArgs, location="query")
 @blueprint.response(200, AttendedSchema(many=True))
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendanceAcross")
+@fails_with(FilterCombination)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendanceAcross", responses={200: {"content": AS_CSV}})
 def get_attendance_across(args: dict[str, Any]) -> Response:
     """Report a person's time in each meeting, or all attendees of the meetings whose `extId` begins alike.
 

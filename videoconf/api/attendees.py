@@ -13,7 +13,7 @@ from marshmallow.validate import Range
 
 from videoconf.api.answers import json_array, json_bytes, spooled
 from videoconf.api.authentication import caller, requires
-from videoconf.api.csv_lines import CONTENT_TYPE, csv_lines
+from videoconf.api.csv_lines import AS_CSV, CONTENT_TYPE, csv_lines
 from videoconf.api.fields import Schema, StrictBoolean, StrictInteger, StrictNumber, UtcTime, documented
 from videoconf.api.http import preferred_type
 from videoconf.api.openapi import Tag
@@ -156,7 +156,7 @@ class AttendanceSchema(Schema):
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(ReportArgs, location="query")
 @blueprint.response(200, AttendanceSchema)
-@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendance")
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getAttendance", responses={200: {"content": AS_CSV}})
 def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
     """Report who was at a meeting for how long, and who counts as present.
 

@@ -12,6 +12,8 @@ from typing import Any
 from videoconf.api.answers import BLOCK_BYTES
 from videoconf.formats import utc_text
 
+AS_CSV = {"text/csv": {"schema": {"type": "string"}}}
+"""The form of an answer, for the OpenAPI document."""
 CONTENT_TYPE = "text/csv; charset=utf-8; header=present"
 
 _FORMULA = r"""[\s"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]"""

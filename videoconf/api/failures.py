@@ -15,11 +15,13 @@ from flask import Flask
 from videoconf.errors import (
     ArchiveNotFound,
     ConnectionNotFound,
+    CursorInvalid,
     DatabaseBusy,
     DatabaseFull,
     DatabaseUnavailable,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
+    FilterCombination,
     Forbidden,
     InternalError,
     IssuerUnavailable,
@@ -34,6 +36,7 @@ from videoconf.errors import (
     RateLimited,
     SchemaNotReady,
     StorageError,
+    TooManySlowReads,
     Unauthenticated,
     UnsupportedMediaType,
     ValidationFailed,
@@ -87,11 +90,14 @@ def errors_of(view: Callable[..., Any], operation: dict[str, Any], path: Iterabl
     path = set(path)
     found: set[Error] = {InternalError, RateLimited, *getattr(view, _MARK, ())}
     if secured:
-        found |= {Unauthenticated, Forbidden, IssuerUnavailable, *DATABASE}
+        found |= {Unauthenticated, Forbidden, IssuerUnavailable, TooManySlowReads, *DATABASE}
     if "requestBody" in operation:
         found |= {MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed}
-    if any(one.get("in") == "query" for one in operation.get("parameters", ()) if isinstance(one, dict)):
+    query = [one for one in operation.get("parameters", ()) if isinstance(one, dict) and one.get("in") == "query"]
+    if query:
         found.add(ValidationFailed)
+    if any("cursor" in getattr(one.get("schema"), "fields", ()) for one in query):  # a schema stands for its fields
+        found |= {CursorInvalid, FilterCombination}
     if path:
         found |= {NotFound, *(_OF_PATH[name] for name in path & _OF_PATH.keys())}
     successes = (answer for status, answer in operation["responses"].items() if str(status).startswith("2"))

@@ -134,6 +134,7 @@ def _facts(can: Capabilities) -> dict[str, Any]:
         "webhookChannels": can.webhook_channels,
         "eventIds": can.event_ids,
         "retryHorizonSeconds": int(can.retry_horizon.total_seconds()),
+        "repeatsRefusedWebhooks": can.repeats_refused_webhooks,
         "storageScope": can.storage_scope,
         "storageKinds": sorted(can.storage_kinds),
         "startsArchives": can.starts_archives,

@@ -167,7 +167,7 @@ class Blueprint(_Blueprint):
     def response(self, status_code: int, schema: Any = None, **kwargs: Any) -> Callable[[Any], Any]:
         """Document an answer, and write the plain values that the view returns, with headers or a status if it does.
 
-        Each member of a schema is documented as required: an answer has all of them, so typed clients need no checks.
+        Each member of a schema is documented as required, for typed clients, unless its ``SOMETIMES_ABSENT`` names it.
         """
         if is_schema(schema):
             schema = _always_present(resolve_schema_instance(schema))
@@ -197,8 +197,9 @@ def is_schema(schema: Any) -> bool:
 
 
 def _always_present(schema: marshmallow.Schema) -> marshmallow.Schema:
-    for field in schema.fields.values():
-        field.required = True
+    absent = getattr(schema, "SOMETIMES_ABSENT", ())
+    for name, field in schema.fields.items():
+        field.required = name not in absent
         inner = field.inner if isinstance(field, marshmallow.fields.List) else field
         if isinstance(inner, marshmallow.fields.Nested):
             _always_present(inner.schema)
