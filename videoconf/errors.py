@@ -41,22 +41,8 @@
     │   │   └── TooManySlowReads    429 too_many_slow_reads
     │   └── ValidationFailed        422 validation_failed
     │       ├── CapabilityUnsupported  422 capability_unsupported
-<<<<<<< HEAD
-    │       ├── FilterCombination      422 filter_combination
-||||||| merged common ancestors
-<<<<<<<<< Temporary merge branch 1
-    │       ├── FilterCombination      422 filter_combination
-||||||||| 8c8ad57
-=========
-=======
->>>>>>> n-call
     │       ├── ReadOnly               422 read_only
-<<<<<<< HEAD
-||||||| merged common ancestors
->>>>>>>>> Temporary merge branch 2
-=======
     │       ├── FilterCombination      422 filter_combination
->>>>>>> n-call
     │       ├── IdempotencyKeyReused   422 idempotency_key_reused
     │       └── StorageTargetRejected  422 storage_target_rejected
     ├── ProviderError               502 provider_error
@@ -441,27 +427,6 @@ class CapabilityUnsupported(ValidationFailed):
     title = "The provider does not support this"
 
 
-<<<<<<< HEAD
-class FilterCombination(ValidationFailed):
-    """The list cannot be filtered and sorted in this combination; ``detail`` names those that work."""
-
-    code = "filter_combination"
-    title = "These filters do not go together"
-
-
-||||||| merged common ancestors
-<<<<<<<<< Temporary merge branch 1
-class FilterCombination(ValidationFailed):
-    """The list cannot be filtered and sorted in this combination; ``detail`` names those that work."""
-
-    code = "filter_combination"
-    title = "These filters do not go together"
-
-
-||||||||| 8c8ad57
-=========
-=======
->>>>>>> n-call
 class ReadOnly(ValidationFailed):
     """A property that only the service sets was sent with another value than it has; ``errors`` names it."""
 
@@ -469,10 +434,6 @@ class ReadOnly(ValidationFailed):
     title = "The property cannot be changed"
 
 
-<<<<<<< HEAD
-||||||| merged common ancestors
->>>>>>>>> Temporary merge branch 2
-=======
 class FilterCombination(ValidationFailed):
     """The list cannot be filtered and sorted in this combination; ``detail`` names those that work."""
 
@@ -480,7 +441,6 @@ class FilterCombination(ValidationFailed):
     title = "These filters do not go together"
 
 
->>>>>>> n-call
 class StorageTargetRejected(ValidationFailed):
     """The storage target does not work with what was sent, or the provider does not take it; ``reason`` says why.
 

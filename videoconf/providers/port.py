@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_LISTED = 10_000
-"""Of a provider's list, which may have no end. A roster that is longer counts as incomplete."""
+"""The limit for a provider's list, which may have no end. A longer roster counts as incomplete."""
 SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
 UNREADABLE = "unreadable:"
 """The dedupe key of an event that stands for one that cannot be read begins with this."""
