@@ -10,7 +10,10 @@ import pytest
 from tests.support.dev_server import DevServer, dev_server_in
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)"),
+]
 
 FIRST = ["getMeetingLink", "getMeetingToken", "JOIN", "startArchive", "stopArchive", "AVAILABLE"]
 """Operations that make what others need, and what people do meanwhile."""

@@ -151,6 +151,7 @@ def service(request, headers, tmp_path_factory) -> Iterator[Service]:
             jwt_secrets=(Secret(JWT_SECRET),),
             encryption_keys=(Secret(Fernet.generate_key().decode()),),
             embedded_workers=0,
+            rate_limit_address="",  # requests are refused often here, and all come from one address
         )
         app = create_app(settings)
     app.testing = True
@@ -430,7 +431,7 @@ def test_a_parameter_that_is_unknown_or_repeated_is_refused(things, call, operat
 
 @every([one for one in WITH_QUERY if "pageSize" in one.query])
 def test_a_page_beyond_the_last_is_empty(things, call, operation):
-    answer = call(operation, f"{filled(operation, things)}?page=10000&pageSize=100")
+    answer = call(operation, f"{filled(operation, things)}?page=100&pageSize=100")
     assert answer.status == 200
     assert answer.json == [] or answer.json["items"] == []
 

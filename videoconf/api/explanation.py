@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import fields
 
 from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import fails_with
 from videoconf.api.fields import LINK_EXAMPLE, Schema, Text, UtcTime, documented
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
@@ -14,6 +15,7 @@ from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
 from videoconf.attendance.explain import Explanation
 from videoconf.attendance.presence import Law
+from videoconf.errors import ConnectionNotFound
 
 blueprint = Blueprint("explanation", __name__, tag=Tag.SESSIONS)
 
@@ -57,6 +59,7 @@ class ExplanationSchema(Schema):
 @requires(Permission.GET_MEETING_ATTENDEES)
 @blueprint.arguments(ExplanationArgs, location="query")
 @blueprint.response(200, ExplanationSchema)
+@fails_with(ConnectionNotFound)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getExplanation")
 def explain_attendee(args: dict[str, Any], meeting_link_id: str) -> dict[str, Any]:
     """Explain why an attendee shows as they do: the evidence, the law that decided, and the result."""

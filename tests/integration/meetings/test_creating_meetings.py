@@ -114,11 +114,11 @@ def test_number_comes_back_equal_or_is_refused(api, numbers):
 
 
 ACCEPTED = [
-    (None, "text/plain"),
+    (None, "application/json"),
     ("text/plain", "text/plain"),
-    ("*/*", "text/plain"),
+    ("*/*", "application/json"),
     ("text/*", "text/plain"),
-    ("text/html, */*;q=0.1", "text/plain"),
+    ("text/html, */*;q=0.1", "application/json"),
     ("application/json", "application/json"),
     ("application/*", "application/json"),
     ("text/plain;q=0.5, application/json", "application/json"),

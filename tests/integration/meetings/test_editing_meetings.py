@@ -60,12 +60,14 @@ def test_read_only_members_may_be_sent_and_stay(api, clock):
         "uploadTarget": "mine",
         "startTime": clock.text(),
         "endTime": clock.text(),
-        "provider": "mine",
-        "endToEndEncryption": True,
-        "status": "ended",
     }
-    assert theirs.keys() | {"isScheduled", "scheduleTime", "extId", "extMetadata"} == before.keys()
+    refused = {"provider": "mine", "endToEndEncryption": True, "status": "ended"}
+    assert theirs.keys() | refused.keys() | {"isScheduled", "scheduleTime", "extId", "extMetadata"} == before.keys()
     assert api("PATCH", f"/session/{link}", theirs).status == 204
+    assert api.read(link) == before
+    for name, value in refused.items():
+        answer = api("PATCH", f"/session/{link}", {name: value})
+        assert (answer.problem, list(answer.json["errors"])) == ((422, "read_only"), [name])
     assert api.read(link) == before
 
 
