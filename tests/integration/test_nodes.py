@@ -97,6 +97,7 @@ def test_a_meeting_lives_on_both(service, callers):
         "meeting.ended",
         "archive.stopped",
         "archive.started",
+        "archive.start_requested",
         "meeting.edited",
         "meeting.created",
     ]
