@@ -1,6 +1,7 @@
 """Reading the audit trail: by meeting, actor and time, newest first, the caller's tenant alone."""
 
 import json
+import re
 from datetime import datetime
 
 import pytest
@@ -22,13 +23,18 @@ def test_a_change_is_told_as_the_wire_spells_it(service):
     assert created == {
         "at": created["at"],
         "actor": "maker",
+        "actorType": "caller",
         "action": "meeting.created",
         "meetingLink": link,
         "target": None,
         "before": None,
         "after": {"extId": "(not recorded)", "provider": service.provider.key},
         "requestId": "request-1",
+        "serverRequestId": created["serverRequestId"],
     }
+    own = [entry["serverRequestId"] for entry in (created, edited)]
+    assert [re.fullmatch("[0-9a-f]{32}", one) is not None for one in own] == [True, True], own
+    assert own[0] != own[1], "one id a request, which no caller chooses"
     assert edited["before"] == {"extId": "(not recorded)", "extMetadata": None}
     assert edited["after"] == {"extId": "(not recorded)", "extMetadata": "(not recorded)"}
     assert created["at"].endswith("Z")

@@ -44,7 +44,7 @@ def test_whoever_comes_in_after_the_end_is_shown_and_disconnected(service, app):
     assert [one["id"] for one in ann["connections"]] == [connection]
     assert service.fake.list_connections(session) != []
     with app.app_context():
-        services(app).jobs.run_due()
+        assert services(app).jobs.run_now("end_session") == 1, "one job waits a second, for whoever rejoins meanwhile"
     assert service.fake.list_connections(session) == []
     service.deliver()
     assert api.attendees(link, active="true") == []

@@ -39,7 +39,7 @@ def test_archive_is_stored_downloaded_and_deleted(make_world, storage_server: St
     target, key = world.target_of(archive_id), world.row(archive_id).object_key
     assert target.stat(key).size_bytes == len(content)
     assert world.api("DELETE", f"/archives/{archive_id}").status == 200
-    with pytest.raises(Exception, match="No such stored object"):
+    with pytest.raises(Exception, match="The target holds no object of this key"):
         target.stat(key)
     assert get(url).status in (403, 404)
     assert world.service.fake.list_archives(listed["sessionId"]) == []

@@ -1,5 +1,7 @@
 """Copies that an outage, a killed process or a changed target interrupted."""
 
+import signal
+
 import pytest
 from sqlalchemy import event, select, text, update
 
@@ -107,7 +109,7 @@ def test_oldest_archives_are_queued_first_in_batches(make_world, monkeypatch):
 
 
 class Killed(BaseException):
-    """As ``kill -9``: nothing of ours catches it."""
+    """As ``kill -9``: nothing of ours catches it, because a signal's handler raises it."""
 
 
 def copied_by_a_killed_process(world: World, before=lambda: None) -> None:
@@ -122,14 +124,21 @@ def copied_by_a_killed_process(world: World, before=lambda: None) -> None:
     def kill(*statement):
         if written:
             written.clear()
-            raise Killed
+            signal.raise_signal(signal.SIGUSR1)
+
+    def die(*_):
+        raise Killed
 
     target.script("put", put)
-    with world.app.app_context():
-        event.listen(db.engine, "before_cursor_execute", kill)
-        with pytest.raises(Killed):
-            world.run_jobs()
-        event.remove(db.engine, "before_cursor_execute", kill)
+    before_that = signal.signal(signal.SIGUSR1, die)
+    try:
+        with world.app.app_context():
+            event.listen(db.engine, "before_cursor_execute", kill)
+            with pytest.raises(Killed):
+                world.run_jobs()
+            event.remove(db.engine, "before_cursor_execute", kill)
+    finally:
+        signal.signal(signal.SIGUSR1, before_that)
     with world.app.app_context(), write() as session:
         session.execute(text("UPDATE job SET lease_until = created_on WHERE lease_until IS NOT NULL"))
 
