@@ -277,7 +277,7 @@ def main() -> None:
 
 def walk(api: Api, people: People) -> None:
     heading("A meeting is created, and two people get tokens")
-    link = json.loads(api(200, "POST", "/session", {"extId": "lesson-7"}))
+    link = api(200, "POST", "/session", {"extId": "lesson-7"})
     ada, ben = (
         api(200, "POST", f"/session/{link}/token", {"attendee": who, "name": name, "role": role})["token"]
         for who, name, role in (("u-1", "Ada", "moderator"), ("u-2", "Ben", "publisher"))

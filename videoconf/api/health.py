@@ -45,6 +45,8 @@ class HealthSchema(Schema):
 class ReadinessSchema(Schema):
     """What serving needs, and what else is known. Only ``checks`` decide the status."""
 
+    SOMETIMES_ABSENT = ("jobs",)
+
     status = fields.String(required=True, metadata={"enum": ["ok", "unavailable"]})
     release = fields.Constant(__version__, metadata={"description": "The release that answers."})
     checks = fields.Dict(
@@ -115,7 +117,12 @@ def readiness() -> tuple[dict[str, Any], int]:
     ready = all(result in ("ok", NEWER) for result in checks.values())
     parts = services()
     providers = {key: "ok" if parts.providers.find(key) else "unavailable" for key in parts.settings.providers}
-    body = {"status": "ok" if ready else "unavailable", "checks": checks, "providers": providers}
+    body: dict[str, Any] = {
+        "status": "ok" if ready else "unavailable",
+        "release": __version__,
+        "checks": checks,
+        "providers": providers,
+    }
     if (threads := parts.jobs.threads_state()) != "ok":
         body["jobs"] = threads
     return body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
