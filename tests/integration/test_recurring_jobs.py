@@ -128,6 +128,7 @@ def test_what_recurs_in_a_service(app):
         assert set(session.execute(select(Job.key).where(Job.key.is_not(None))).scalars()) == {
             "complete_creations",
             "expire_archives",
+            "place_connections",
             "prune_inbox",
             "record_meetings",
             "prune_jobs",

@@ -49,7 +49,7 @@ def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):
     rounds, seen = count(1), Event()
 
     def context():
-        if next(rounds) > 6:  # three of each of the two threads
+        if next(rounds) > 9:  # three of each of the three threads
             seen.set()
         return unmigrated.app_context()
 
@@ -59,4 +59,4 @@ def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):
     assert seen.wait(20)
     worker.stop()
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"the worker waits: schema_not_ready: {SchemaNotReady.title}. {REMEDY}"] * 2, "once in each thread"
+    assert said == [f"the worker waits: schema_not_ready: {SchemaNotReady.title}. {REMEDY}"] * 3, "once in each thread"

@@ -14,6 +14,7 @@ ON_A_MEETING = [
     ("GET", "/attendees", None),
     ("GET", "/attendees?active=true", None),
     ("GET", "/attendance", None),
+    ("GET", "/explanation?attendee=someone", None),
     ("DELETE", "/attendees/someone", None),
     ("POST", "/attendees/someone/mute", None),
     ("POST", "/mute", None),
