@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -116,7 +117,8 @@ def archive(archive: str, status: str, reason: str | None, as_json: bool) -> Non
 @fake.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
 @click.option("--until-stdin-ends", is_flag=True, hidden=True, help="Say nothing, and end when standard input does.")
-def serve(port: int, until_stdin_ends: bool) -> None:
+@click.option("--listener", type=int, hidden=True, help="Descriptor of a socket that listens at the port.")
+def serve(port: int, until_stdin_ends: bool, listener: int | None) -> None:
     """Let the fake live until Ctrl-C: serve archives, let people act over HTTP, finish recordings, post webhooks.
 
     VIDEOCONF_FAKE_MEDIA_URL names this server. `videoconf dev` runs it.
@@ -126,7 +128,8 @@ def serve(port: int, until_stdin_ends: bool) -> None:
 
     with _control() as control:
         try:
-            server = MediaServer(control.provider, port, Acts(control))
+            listening = None if listener is None else socket.socket(fileno=listener)
+            server = MediaServer(control.provider, port, Acts(control), listening)
         except OSError as error:
             raise click.ClickException(f"The fake's people have no port: {error.strerror} ({port}).") from None
         with server:

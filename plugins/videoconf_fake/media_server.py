@@ -14,6 +14,8 @@ from videoconf.errors import VideoconfError
 from videoconf_fake.media import CONTENT_TYPE, may_read
 
 if TYPE_CHECKING:
+    import socket
+
     from videoconf_fake.live import Acts
     from videoconf_fake.provider import FakeVendor
 
@@ -28,12 +30,23 @@ class MediaServer(ThreadingHTTPServer):
 
     :param port: 0 for a free one; ``server_port`` tells which.
     :param acts: what people do over HTTP, under ``/fake/``. Absent: nothing.
+    :param listening: a socket that listens already, in place of a port.
     """
 
     daemon_threads = True
 
-    def __init__(self, provider: FakeVendor, port: int = 0, acts: Acts | None = None) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(
+        self,
+        provider: FakeVendor,
+        port: int = 0,
+        acts: Acts | None = None,
+        listening: socket.socket | None = None,
+    ) -> None:
+        super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=listening is None)
+        if listening is not None:
+            self.socket.close()
+            self.socket = listening
+            self.server_name, self.server_port = self.server_address = listening.getsockname()
         self.provider = provider
         self.acts = acts
 

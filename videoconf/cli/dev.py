@@ -15,6 +15,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -104,7 +105,13 @@ def _let_the_fake_live(port: int) -> None:
     """Start the fake provider's own server beside ours. It ends with the last process that holds our end of a pipe."""
     command = [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "fake", "serve", f"--port={port}"]
     theirs, ours = os.pipe()
-    subprocess.Popen([*command, "--until-stdin-ends"], stdin=theirs)  # noqa: S603  # our own command
+    listeners = []
+    with suppress(OSError):  # it says itself that it has no port
+        listeners.append(socket.create_server(("127.0.0.1", port)))  # now: who acts while it starts waits for it
+        command.append(f"--listener={listeners[0].fileno()}")
+    subprocess.Popen(  # noqa: S603  # our own command
+        [*command, "--until-stdin-ends"], stdin=theirs, pass_fds=[one.fileno() for one in listeners]
+    )
     os.close(theirs)
     os.set_inheritable(ours, True)
 
