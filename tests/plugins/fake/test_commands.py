@@ -173,7 +173,7 @@ def test_what_the_core_cannot_give_is_one_sentence(run):
         return get_provider
 
     assert "videoconf.app videoconf fake" in run(None, "list").stderr
-    assert "No such provider" in run(fail(ProviderNotFound()), "list").stderr
+    assert "No enabled provider has this key" in run(fail(ProviderNotFound()), "list").stderr
     assert "set the secret" in run(fail(ConfigurationError("set the secret")), "list").stderr
 
 

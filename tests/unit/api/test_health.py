@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
+from videoconf import __version__
 from videoconf.api import health
 from videoconf.api.services import EXTENSION
 from videoconf.db.types import db
@@ -65,6 +66,7 @@ def test_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> N
     assert response.status_code == 200
     assert response.get_json() == {
         "status": "ok",
+        "release": __version__,
         "checks": {"database": "ok", "schema": "ok", "encryption": "ok"},
         "providers": {"vonage": "unavailable"},
     }
