@@ -98,7 +98,7 @@ def test_it_serves_soon_answers_the_printed_line_and_stops_whole(make_run, tmp_p
     for _ in range(STARTS):
         server, seconds = make_run()
         took.append(seconds)
-        [curl] = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
+        curl, _join = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)
         pasted = subprocess.run(["bash", "-c", curl], cwd=tmp_path, check=True, capture_output=True, text=True)
         assert re.fullmatch(r'"[\w-]{22,}"', pasted.stdout.strip()), pasted
 
