@@ -114,7 +114,7 @@ def test_no_credential_shows_anywhere(make_service, standin, caplog, headers):
     api("GET", "/providers")
     api("DELETE", f"/session/{link}/attendees/{connection.connection_id}")
     api("PATCH", f"/session/{link}/end")
-    provider = services(service.app).providers.get("vonage")
+    provider = services(service.app).providers.get("vonage").plugin
     tokens = {one.headers.get(name, "") for one in standin.received for name in ("x-opentok-auth", "authorization")}
     with service.app.app_context(), read() as session:
         tables = session.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
