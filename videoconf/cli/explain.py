@@ -8,7 +8,8 @@ from videoconf.cli.application import application, in_application, of_tenant, op
 from videoconf.cli.printing import as_json, print_json
 
 
-@click.command()
+# One link in 64 begins with a dash, and an attendee may; click would take either for an option.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("link")
 @click.argument("attendee")
 @of_tenant

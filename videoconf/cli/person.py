@@ -14,7 +14,7 @@ def person() -> None:
     """Export, or erase, what is stored of one person across all meetings of a tenant."""
 
 
-@person.command()
+@person.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a dash
 @click.argument("attendee")
 @of_tenant
 @by_operator
@@ -27,7 +27,7 @@ def export(attendee: str, tenant: str | None, actor: str) -> None:
     click.echo(json.dumps(services(application()).persons.export(caller, attendee), indent=2))
 
 
-@person.command()
+@person.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a dash
 @click.argument("attendee")
 @of_tenant
 @by_operator

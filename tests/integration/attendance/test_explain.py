@@ -10,6 +10,7 @@ from tests.support.commands import run, run_json
 from videoconf.api.services import services
 from videoconf.attendance.presence import Law
 from videoconf.attendance.roster import RosterReconciler
+from videoconf.errors import MeetingNotFound
 from videoconf.providers import Roster
 
 
@@ -149,3 +150,8 @@ def test_another_tenants_meeting_is_not_explained(script, app, clock):
     stranger = script.service.caller_with(tenant="other")
     assert stranger("GET", f"/session/{script.link}/explanation?attendee=ann").problem == (404, "meeting_not_found")
     assert run(app, "explain", script.link, "ann", "--tenant", "other").exit_code == 1
+
+
+def test_link_that_begins_with_a_dash_is_an_argument(app):
+    refused = run(app, "explain", "-rZFiCe2Ume5K39My3FY_Q", "-ann")
+    assert (refused.exit_code, refused.stderr) == (1, f"Error: {MeetingNotFound()}\n")
