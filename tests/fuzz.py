@@ -79,6 +79,7 @@ def main() -> int:
             "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+            "VIDEOCONF_RATE_LIMIT_ADDRESS": "",  # most requests are refused, and all come from one address
             "VIDEOCONF_STORAGE_HOSTS": "storage.invalid",  # no bucket that a request makes up is asked for
         }
         upgrade = [sys.executable, "-m", "flask", "--app", "videoconf.app", "db", "upgrade"]
