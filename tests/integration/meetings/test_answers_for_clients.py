@@ -72,6 +72,7 @@ def test_edit_of_an_added_property_is_422(api, name, value):
     assert api.read(link) == before
 
 
+@pytest.mark.needs("automatic_archiving")
 def test_meeting_sent_back_as_read_is_taken(api):
     link = api.create(extId="a", enableArchiving=True)
     meeting = api.read(link)

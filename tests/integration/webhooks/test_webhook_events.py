@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from tests.integration.webhooks.steps import connection
 from tests.support.commands import run, run_json
-from tests.support.service import ON_SQLITE, now_text, plugins_with, service_of
+from tests.support.service import ON_SQLITE, credential, now_text, plugins_with, service_of
 from videoconf.db.transactions import write
 from videoconf.webhooks.models import WebhookEvent
 from videoconf_fake.provider import FakeProvider
@@ -32,7 +32,7 @@ def orphan(service):
 
 
 def join(service, caller, link, attendee):
-    service.fake.join(caller.token(link, attendee=attendee)["token"])
+    service.fake.join(credential(caller.token(link, attendee=attendee)))
     service.deliver()
 
 
