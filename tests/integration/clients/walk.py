@@ -47,7 +47,6 @@ from client.models import (
     TokenWish,
     TokenWishRole,
     VideoChatSessionControllerEditMeetingBody,
-    VideoChatSessionControllerGetMeetingLinkPrefer,
     VideoChatSessionPartial,
 )
 
@@ -63,7 +62,7 @@ def act(name: str, **body: str) -> str:
 link = get_meeting_link.sync(client=api, body=NewMeeting(ext_id="lesson-7"))
 assert isinstance(link, str)
 
-whole = get_meeting_link.sync(client=api, prefer=VideoChatSessionControllerGetMeetingLinkPrefer.RETURNREPRESENTATION)
+whole = get_meeting_link.sync(client=api, prefer="return=representation")
 assert isinstance(whole, VideoChatSessionPartial)
 assert whole.status.value == "open"
 

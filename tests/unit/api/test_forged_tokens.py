@@ -228,8 +228,9 @@ def test_leeway_is_exact(client: FlaskClient) -> None:
 
 
 def test_refused_token_is_accepted_once_it_is_valid(client: FlaskClient) -> None:
-    made = token(nbf=NOW + 600, exp=NOW + 900)
-    with time_machine.travel(NOW, tick=False):  # which was when the run began, and that may be long ago
+    # NOW is when this file was imported, which can be minutes ago: `iat` must not be later than the times below.
+    made = token(iat=NOW, nbf=NOW + 600, exp=NOW + 900)
+    with time_machine.travel(NOW, tick=False):
         assert status(client, f"Bearer {made}") == 401
     with time_machine.travel(NOW + 601, tick=False):
         assert status(client, f"Bearer {made}") == 200
