@@ -57,8 +57,9 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
+from videoconf.db.engine import DIRECT_BIND, engine_options, folder_faults, prepare
 from videoconf.db.types import db
+from videoconf.db.urls import DIRECT, driver_url, url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
@@ -76,7 +77,7 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
+from videoconf.settings import PREFIX, Settings, declared, read
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved
@@ -84,6 +85,7 @@ from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.undeclared import undeclared_variables
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
@@ -95,6 +97,9 @@ def utc_clock() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
 
+
+INSTANCE = os.path.abspath("instance")
+"""The folder of a SQLite file that is named without a folder."""
 
 RESOURCES = (
     meetings,
@@ -171,13 +176,16 @@ def create_app(
         closing.callback(provider.close)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
-    unreadable += url_faults(settings.database_url.reveal())
+    unreadable += url_faults(settings.database_url.reveal(), pooler=settings.database_pooler)
+    if settings.database_direct_url:
+        unreadable += url_faults(settings.database_direct_url.reveal(), DIRECT)
+    unreadable = unreadable or folder_faults(driver_url(settings.database_url.reveal()), INSTANCE)
     serving = _is_serving() if serving is None else serving
     if unreadable or (serving and faults):
         raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
-    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = Flask("videoconf", static_folder=None, instance_path=INSTANCE)
     weakref.finalize(app, closing.close)
     _init_database(app, settings, serving=serving)
 
@@ -250,8 +258,7 @@ def create_app(
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
         with app.app_context():
-            faults = credentials.faults()
-            health.warn_of_schema()
+            faults = health.faults_at_start()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)
@@ -266,11 +273,14 @@ def create_app(
 def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
     url = driver_url(settings.database_url.reveal())
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
-    make_folder(make_url(url), app.instance_path)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size, settings.database_pooler)
+    if settings.database_direct_url and not serving:
+        direct = driver_url(settings.database_direct_url.reveal())
+        app.config["SQLALCHEMY_BINDS"] = {DIRECT_BIND: {"url": make_url(direct), **engine_options(direct, 1)}}
     db.init_app(app)
     with app.app_context():
-        prepare(db.engine)
+        for bind, engine in db.engines.items():
+            prepare(engine, "session" if bind == DIRECT_BIND else settings.database_pooler)
     if not serving:
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each at its import
         from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
@@ -313,8 +323,15 @@ def _unknown(registry: Registry) -> list[str]:
     for key in registry.configurable:
         known += registry.settings_of(key)
     broken = tuple(f"{PREFIX}{failure.origin.name.upper()}_" for failure in registry.failures)
+    found = undeclared_variables(known)
+    if found.injected:
+        logger.warning(
+            "%s ignored: Kubernetes sets them for a Service whose name begins with videoconf. Set"
+            " `enableServiceLinks: false` in the pod's spec",
+            ", ".join(found.injected),
+        )
     faults = []
-    for name in unknown_variables(known):
+    for name in found.unknown:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
         else:

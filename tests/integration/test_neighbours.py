@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.api import slow_reads
-from videoconf.db.engine import driver_url
+from videoconf.db.urls import driver_url
 from videoconf.db.transactions import statements
 
 CLIENTS = 24

@@ -7,10 +7,11 @@ import pytest
 
 from videoconf.api.rate_limits import limit_faults
 from videoconf.app import create_app
-from videoconf.db.engine import url_faults
+from videoconf.db.urls import url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
-from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
+from videoconf.settings import Secret, Settings, declared, load, setting
+from videoconf.undeclared import undeclared_variables
 
 CANARY = "canary-4711-canary-4711-canary-4711-canary"
 
@@ -220,7 +221,7 @@ def test_the_core_declares_each_setting_with_help_and_marks_what_is_secret():
 def test_a_misspelt_variable_is_found_and_a_file_variant_is_not_one(monkeypatch):
     monkeypatch.setenv("SAMPLE_LIMIT_SECOND", "1")
     monkeypatch.setenv("SAMPLE_KEY_FILE", "/run/secrets/key")
-    assert list(unknown_variables(declared(Sample, "SAMPLE_"), "SAMPLE_")) == ["SAMPLE_LIMIT_SECOND"]
+    assert undeclared_variables(declared(Sample, "SAMPLE_"), "SAMPLE_").unknown == ("SAMPLE_LIMIT_SECOND",)
 
 
 def test_serving_is_refused_with_every_fault_at_once(monkeypatch, fake_settings):
@@ -277,7 +278,8 @@ KUBERNETES = {
 def test_variables_of_kubernetes_are_not_misspelt_settings(monkeypatch):
     for name, value in {**KUBERNETES, "VIDEOCONF_METRICS_PORT": "9464"}.items():
         monkeypatch.setenv(name, value)
-    assert list(unknown_variables(declared(Settings))) == ["VIDEOCONF_METRICS_PORT"]
+    found = undeclared_variables(declared(Settings))
+    assert (found.unknown, set(found.injected)) == (("VIDEOCONF_METRICS_PORT",), set(KUBERNETES))
 
 
 def test_no_setting_has_a_name_that_kubernetes_sets():
