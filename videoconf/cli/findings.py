@@ -150,6 +150,7 @@ def _pooler(parts: Services, mode: Mode) -> Iterator[Finding]:
     if not found.faults and not leads_to_the_same(db.engine, direct):
         said = "VIDEOCONF_DATABASE_DIRECT_URL leads to another database than VIDEOCONF_DATABASE_URL"
         yield Finding(Level.ERROR, "direct URL", said, "Correct it: `videoconf db` would migrate the other one.")
+    direct.dispose()
 
 
 def _jobs() -> Iterator[Finding]:

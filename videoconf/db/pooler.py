@@ -73,7 +73,7 @@ def missing_bounds(connection: Connection) -> dict[str, str]:
     Looks at what ``RESET`` would restore: what another client of the pooler set in this session does not count.
     """
     found = connection.execute(text("SELECT name, reset_val FROM pg_settings WHERE name = ANY(:names)"), _NAMES)
-    present = {name: _TIMES.get(value, value) for name, value in found.tuples()}
+    present = {row.name: _TIMES.get(row.reset_val, row.reset_val) for row in found}
     return {name: value for name, value in _WANTED.items() if present.get(name) != value}
 
 
