@@ -107,7 +107,11 @@ def test_migration_that_fails_leaves_nothing_of_itself(migrating: Flask, history
     """)
     with pytest.raises(sa.exc.DatabaseError):
         upgrade(directory=history.folder)
-    before = {*db.metadata.tables, "videoconf_version", "alembic_version"} if db.engine.dialect.name == "postgresql" else set()
+    before = (
+        {*db.metadata.tables, "videoconf_version", "alembic_version"}
+        if db.engine.dialect.name == "postgresql"
+        else set()
+    )
     assert tables() == before
 
 

@@ -78,7 +78,7 @@ def test_direct_connection_is_named_so(make_app, postgresql_database):
     assert said["said"].endswith(" answers without a pooler")
 
 
-# --- transaction mode ---------------------------------------------------------------------------------------------------
+# --- transaction mode -----------------------------------------------------------------------------------------------
 
 
 def test_transaction_mode_without_the_setting_is_refused(make_app, pooled, postgresql_database):
@@ -187,7 +187,7 @@ def test_bounds_that_a_client_set_do_not_count(transaction):
 def test_role_in_another_time_zone_is_refused(transaction, postgresql_database, headers):
     name = postgresql_database.partition("?")[0].rpartition("/")[2]
     with psycopg.connect(postgresql_database, autocommit=True) as owner:
-        owner.execute(f'ALTER ROLE {UNBOUNDED} IN DATABASE "{name}" SET TimeZone = \'Asia/Tokyo\'')
+        owner.execute(f"ALTER ROLE {UNBOUNDED} IN DATABASE \"{name}\" SET TimeZone = 'Asia/Tokyo'")
     app = transaction(UNBOUNDED)
     answer = service_of(app, headers).api("GET", "/session")
     assert (answer.status, answer.json["code"]) == (503, "database_unavailable")
@@ -262,4 +262,3 @@ def test_url_with_start_up_options_is_refused(make_app, pooled, postgresql_datab
     app = make_app(database_url=Secret(url.replace("_bounded", "_unbounded")), serving=False)
     [said] = of_database(app, exit_code=1)
     assert "refuses a start-up parameter" in said["said"]
-

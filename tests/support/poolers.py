@@ -1,4 +1,4 @@
-"""PgBouncer before the PostgreSQL of the tests, in the mode that a test asks for. Debian's is used: apt-get install pgbouncer."""
+"""PgBouncer before the PostgreSQL of the tests, in the mode that a test asks for: Debian's package `pgbouncer`."""
 
 import os
 import pwd
@@ -19,7 +19,12 @@ PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/sbin:/
 NEEDS_PGBOUNCER = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed (apt-get install pgbouncer)")
 BOUNDED, UNBOUNDED = "pooled_bounded", "pooled_unbounded"
 """Roles that may do everything: one with the time limits that the service needs behind a pooler, one without."""
-PASSWORDS = {"pooled_at": "s3cr3t@word", "pooled_slash": "s3c/r3t", "pooled_hash": "s3c#r3t", "pooled_query": "s3c?r3t&x=1"}
+PASSWORDS = {
+    "pooled_at": "s3cr3t@word",
+    "pooled_slash": "s3c/r3t",
+    "pooled_hash": "s3c#r3t",
+    "pooled_query": "s3c?r3t&x=1",
+}
 """Roles whose password has what a URL gives a meaning to."""
 CONFIGURATION = """
 [databases]
@@ -81,13 +86,13 @@ def _accepts(port: int) -> bool:
 @pytest.fixture(scope="session")
 def pooler_roles(postgresql_server: str) -> None:
     """Create the roles that come in through a pooler."""
-    from videoconf.db.pooler import as_statements
     from videoconf.db.engine import BOUNDS, TIME_ZONE
+    from videoconf.db.pooler import as_statements
 
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(1)")  # processes of one run share the server
         for role in (BOUNDED, UNBOUNDED, *PASSWORDS):
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
                 connection.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")  # type: ignore[call-overload]  # names of ours
         connection.execute(as_statements(BOUNDED, {**BOUNDS, "TimeZone": TIME_ZONE}))  # type: ignore[call-overload]
 

@@ -76,7 +76,7 @@ class CommandGroup(click.Group):
 
 
 def _said_of_database(error: Exception, ctx: click.Context) -> str:
-    """Say what a failure of the database means; the driver's text would hold the statement and what was to be stored."""
+    """Say what a failure of the database means. The driver's text would hold the statement and what it was to store."""
     exc = sys.modules.get("sqlalchemy.exc")  # not imported: no command used the database
     if exc is None or not isinstance(error, DatabaseUnavailable | SchemaNotReady | exc.SQLAlchemyError):
         return ""

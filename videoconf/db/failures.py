@@ -34,8 +34,8 @@ def translated(error: BaseException) -> BaseException:
         return DatabaseBusy(retry_after_seconds=1)
     if state.startswith("53") or state == "25006":
         return DatabaseFull(retry_after_seconds=5)
-    # Privileges that the role lacks, and what a pooler in transaction mode does to prepared statements, are mended by an
-    # operator while requests are answered with 503.
+    # Privileges that the role lacks, and prepared statements that a pooler loses, are mended by an operator while
+    # requests are answered with 503.
     if state.startswith(("08", "57P", "25P03")) or state in ("42501", "3F000", "26000", "42P05"):
         return DatabaseUnavailable(retry_after_seconds=5)
     if state in ("42P01", "42703"):  # no such table, no such column

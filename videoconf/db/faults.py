@@ -1,4 +1,4 @@
-"""What is wrong with the database, each fault in one sentence with its remedy: the same for every command and server."""
+"""What is wrong with the database: each fault in one sentence with its remedy, for every command and server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class Fault:
     """Whether the service works, without something that it should have."""
 
     def __str__(self) -> str:
-        return f"{self.said[:1].upper()}{self.said[1:]}. {self.remedy}"
+        is_url = "://" in self.said.partition(" ")[0]
+        begin = self.said[0] if is_url else self.said[0].upper()
+        return f"{begin}{self.said[1:]}. {self.remedy}"
 
 
 def explain(error: BaseException, engine: Engine | None = None) -> Fault | None:
@@ -99,11 +101,8 @@ _REMEDIES = {
 
 
 def _of_connecting(said: str, engine: Engine) -> Fault:
-    for pattern, meaning, remedy in _CONNECTING:
-        if re.search(pattern, said, re.IGNORECASE):
-            break
-    else:
-        meaning, remedy = "the connection does not come about", "{host}"
+    known = ((meaning, remedy) for pattern, meaning, remedy in _CONNECTING if re.search(pattern, said, re.IGNORECASE))
+    meaning, remedy = next(known, ("the connection does not come about", "{host}"))
     statements = as_statements(engine.url.username or "…", {**BOUNDS, "TimeZone": TIME_ZONE})
     given = {"variable": variable_of(engine), "statements": statements}
     words = f"{shown(engine.url)} cannot be used: {meaning}{_in_its_words(said, engine.url)}"
@@ -148,17 +147,15 @@ def _of_server(error: psycopg.Error, engine: Engine) -> Fault:
 
 
 _GRANT = (
-    "As the owner: GRANT USAGE ON SCHEMA … TO the role, and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … and"
-    " USAGE ON ALL SEQUENCES IN SCHEMA … (on `audit_entry` SELECT and INSERT alone)."
+    "As the owner: GRANT USAGE ON SCHEMA … TO the role, and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA …"
+    " and USAGE ON ALL SEQUENCES IN SCHEMA … (on `audit_entry` SELECT and INSERT alone)."
 )
 
 
 def _of_sqlite(error: sqlite3.Error, engine: Engine) -> Fault:
     name, path = getattr(error, "sqlite_errorname", None) or "", shown(engine.url)
     if name.startswith("SQLITE_CANTOPEN"):
-        return Fault(
-            f"{path} cannot be opened", f"Create its folder, let this user write there, or correct {MAIN}."
-        )
+        return Fault(f"{path} cannot be opened", f"Create its folder, let this user write there, or correct {MAIN}.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return Fault(f"{path} takes no writes", "Let this user write the file and its folder.")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):

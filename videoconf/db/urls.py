@@ -5,6 +5,7 @@ Whatever is accepted takes effect, and no part of a URL is repeated that may bel
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator
 
@@ -66,6 +67,7 @@ _CHOICES = {
 _NUMBERS = frozenset(
     {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 )
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _REFUSED = {"replication": "The service sends ordinary statements only."}
 _REPEATED = frozenset({"host", "port"})
 """Several servers, of which the first that answers serves."""
@@ -146,11 +148,13 @@ def _postgresql_faults(url: URL, variable: str, pooler: str) -> Iterator[str]:
         elif name in _REFUSED:
             yield f"{variable} has the parameter `{name}`, which does not work here. {_REFUSED[name]}"
         elif name in _CHOICES and value.lower() not in _CHOICES[name]:
-            yield f"{variable} has a `{name}` that does not work here. It is one of: {', '.join(sorted(_CHOICES[name]))}."
+            yield _not_a_choice(name, variable, _CHOICES[name])
         elif name in _NUMBERS and not re.fullmatch(r"[0-9]{1,9}", value):
             yield f"{variable} has a `{name}` that is not a whole number."
         elif name == "connect_timeout" and not int(value):
             yield f"{variable} has a `connect_timeout` of 0, which waits for ever. Write a number of seconds."
+        elif name in _FILES and value != "system" and not os.access(value, os.R_OK):
+            yield f"{variable} names a file in `{name}` that cannot be read."
         elif name == "options":
             yield from _option_faults(value, variable, pooler)
 
@@ -164,6 +168,10 @@ def _option_faults(options: str, variable: str, pooler: str) -> Iterator[str]:
     for name in BOUNDED:
         if re.search(rf"(-c\s*|--){name.replace('_', '[_-]')}\s*=", options, re.IGNORECASE):
             yield f"{variable} sets {name} in `options`, where it has no effect. {_NEEDLESS}"
+
+
+def _not_a_choice(name: str, variable: str, choices: Collection[str]) -> str:
+    return f"{variable} has a `{name}` that does not work here. It is one of: {', '.join(sorted(choices))}."
 
 
 def _unknown(name: str, variable: str, known: Collection[str]) -> str:
@@ -191,6 +199,6 @@ def _sqlite_faults(url: URL, variable: str) -> Iterator[str]:
         if name not in _OF_SQLITE:
             yield f"{variable} has the parameter `{name}`, which does not work for SQLite here. Remove it."
         elif (choices := _OF_SQLITE[name]) is not None and value not in choices:
-            yield f"{variable} has a `{name}` that does not work here. It is one of: {', '.join(sorted(choices))}."
+            yield _not_a_choice(name, variable, choices)
         elif name == "timeout" and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", str(value)):
             yield f"{variable} has a `timeout` that is not a number of seconds."
