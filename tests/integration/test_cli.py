@@ -41,6 +41,12 @@ def run_alone(folder, *args, **environment):
     )
 
 
+@pytest.fixture(autouse=True)
+def shared_state(monkeypatch, tmp_path):
+    """Keep the fake provider's rooms in a file, as several processes need it."""
+    monkeypatch.setenv("VIDEOCONF_FAKE_STATE", str(tmp_path / "fake.sqlite"))
+
+
 # --- doctor ---------------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +123,18 @@ def test_doctor_says_what_is_missing_of_the_database(make_app, database_url, nam
     [said] = [one["said"] for one in run_json(app, "doctor", exit_code=1) if one["part"] == "database"]
     assert f'{name} "no' in said
     assert "does not exist" in said
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("development", "level"), [(True, "warning"), (False, "error")])
+def test_doctor_warns_of_a_fake_that_each_process_has(make_app, monkeypatch, tmp_path, development, level):
+    """Two processes with rooms of their own answer at random; outside development that is an error."""
+    monkeypatch.delenv("VIDEOCONF_FAKE_STATE")
+    findings = run_json(make_app(development=development), "doctor", exit_code=0 if development else 1)
+    [said] = [one for one in findings if "VIDEOCONF_FAKE_STATE" in one["said"]]
+    assert (said["part"], said["level"]) == ("provider fake", level)
+    monkeypatch.setenv("VIDEOCONF_FAKE_STATE", str(tmp_path / "fake.sqlite"))
+    assert "VIDEOCONF_FAKE_STATE" not in run(make_app(), "doctor").output
 
 
 @ON_SQLITE

@@ -27,6 +27,12 @@ ROOT = Path(__file__).parents[2]
 BOUNDS = {"statement_timeout": "3s", "lock_timeout": "1s", "idle_in_transaction_session_timeout": "10s"}
 
 
+@pytest.fixture(autouse=True)
+def shared_state(monkeypatch, tmp_path):
+    """Keep the fake provider's rooms in a file: of an application in several processes, doctor asks for it."""
+    monkeypatch.setenv("VIDEOCONF_FAKE_STATE", str(tmp_path / "fake.sqlite"))
+
+
 @pytest.fixture
 def database_url(postgresql_database):
     """Run each test once."""

@@ -43,16 +43,20 @@ server_round_robin = 1
 
 
 @contextmanager
-def pgbouncer(server: URL, mode: str, users: dict[str, str], auth: str = "trust") -> Iterator[int]:
+def pgbouncer(
+    server: URL, mode: str, users: dict[str, str], auth: str = "trust", port: int | None = None
+) -> Iterator[int]:
     """Run PgBouncer before all databases of a server; give its port.
 
     :param users: passwords of the roles that may come in, by name.
+    :param port: one that is free, when absent.
     """
     host = server.query.get("host", server.host)
     assert isinstance(host, str)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="videoconf-pgbouncer-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PgBouncer does not run as root

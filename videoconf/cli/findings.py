@@ -73,6 +73,7 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
         yield from _plugins(parts)
         for provider in parts.providers:
             yield _provider(provider)
+            yield from _cautions(parts, provider)
             yield from _webhooks(parts, provider)
 
 
@@ -205,6 +206,15 @@ def _provider(provider: ProviderPort) -> Finding:
             return Finding(Level.WARNING, part, said, "Try again; no meeting can be made meanwhile.")
         return Finding(Level.ERROR, part, said, "Compare its settings with the account at the provider.")
     return Finding(Level.OK, part, f"{provider.label} answers and takes the credentials")
+
+
+def _cautions(parts: Services, provider: ProviderPort) -> Iterator[Finding]:
+    level = Level.WARNING if parts.settings.development else Level.ERROR
+    try:
+        cautions = provider.cautions()
+    except ProviderError as error:
+        cautions = [f"its cautions cannot be read ({error.code})"]
+    yield from (Finding(level, f"provider {provider.key}", said) for said in cautions)
 
 
 def _webhooks(parts: Services, provider: ProviderPort) -> Iterator[Finding]:

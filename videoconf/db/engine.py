@@ -78,7 +78,7 @@ def tenant_share(engine: Engine) -> tuple[Share, float]:
 
 
 def prepare(engine: Engine, pooler: str = "session") -> None:
-    """Have an engine's connections opened, begun and checked as :mod:`.transactions` needs it. Called once for it.
+    """Have an engine's connections opened, begun and checked as :mod:`.transactions` needs it. To be called once.
 
     Each engine has its own listeners, and none that does nothing: SQLAlchemy takes 30 µs of a request to find out.
     """

@@ -73,7 +73,7 @@ _CONNECTING = [
     (r"database .* does not exist|no such database", "the server does not have this database", "{database}"),
     (r"no pg_hba\.conf entry|pg_hba\.conf rejects", "the server accepts no such connection", "{hba}"),
     (r"permission denied for database|does not have connect privilege", "the role may not connect", "{connect}"),
-    (r"starting up|shutting down|recovery|not yet accepting|not accepting|terminat", "the server is starting or stopping",
+    (r"starting up|shutting down|recovery|not yet accepting|not accepting|terminat", "it starts or stops",
      "Wait until it accepts connections."),
     (r"too many|connection slots|no more connections|connection limit", "the server accepts no more connections",
      "{many}"),

@@ -129,7 +129,12 @@ class Provider(ABC):
         :raises ProviderError: that it does not.
         """
 
-    @abstractmethod
+    def cautions(self) -> Sequence[str]:
+        """Say what these settings do not hold for, such as several processes. `doctor` prints each: outside development
+        as an error. Makes no call.
+        """
+        return ()
+
     def close(self) -> None:
         """Release what the instance holds. May be called twice."""
 
