@@ -8,12 +8,13 @@ from typing import Any, Literal
 import click
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from flask import current_app
 from sqlalchemy import JSON, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError
 from videoconf_migrations import OWN, SHARED, version_table
 from videoconf_migrations.online import LOCK_TIMEOUT
 
-from videoconf.api.services import services
+from videoconf.api.database import POOLER
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.faults import WITHOUT_DIRECT_URL, look
 from videoconf.db.types import UTCDateTime, db
@@ -45,7 +46,7 @@ def fit_engine() -> Engine:
     """
     if (engine := db.engines.get(DIRECT_BIND)) is None:
         engine = db.engine
-        if services().settings.database_pooler == "transaction":
+        if current_app.config[POOLER] == "transaction":
             raise click.ClickException(str(WITHOUT_DIRECT_URL))
     if faults := [str(fault) for fault in look(engine, to_migrate=True).faults]:
         raise click.ClickException(" ".join(faults))

@@ -21,7 +21,7 @@ GUIDE = ROOT / "docs/how-to/kubernetes.md"
 FOLDER = "/var/lib/videoconf"
 
 
-# --- Compose: the profile `fake` ----------------------------------------------------------------------------------------
+# --- Compose: the profile `fake` ------------------------------------------------------------
 
 
 def make_secrets(folder):
@@ -70,7 +70,7 @@ def test_profile_serves_with_what_it_makes(services, tmp_path, empty_database_ur
     assert services["fake-migrate"]["command"] == ["videoconf", "db", "upgrade"]
 
 
-# --- Kubernetes ---------------------------------------------------------------------------------------------------------
+# --- Kubernetes ------------------------------------------------------------
 
 
 def documents():

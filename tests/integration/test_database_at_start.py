@@ -256,6 +256,6 @@ def test_file_that_takes_no_writes_is_named(say, tmp_path, sqlite_template):
 
 
 def test_folder_that_cannot_be_made_is_named(monkeypatch):
-    monkeypatch.setattr("videoconf.app.INSTANCE", "/dev/null/instance")
+    monkeypatch.setattr("videoconf.api.database.INSTANCE", "/dev/null/instance")
     with pytest.raises(ConfigurationError, match="/dev/null/instance of the SQLite file cannot be created"):
         create_app(Settings(database_url=Secret("sqlite:///videoconf.db")), serving=False)

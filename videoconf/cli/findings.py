@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 
-from videoconf.api.health import NEWER, ask_database
+from videoconf.api.database_checks import NEWER, ask_database
 from videoconf.api.services import Services, services
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from videoconf import __version__
-from videoconf.cli.application import application, script
+from videoconf.cli.application import application, database
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady, VideoconfError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "audit": "videoconf.cli.audit:audit",
-    "db": "flask_migrate.cli:db",
+    "db": "videoconf.cli.migrations:db_commands",
     "dev": "videoconf.cli.dev:dev",
     "doctor": "videoconf.cli.doctor:doctor",
     "explain": "videoconf.cli.explain:explain",
@@ -45,7 +45,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            said = _said_of_database(error, ctx) or (str(error) if isinstance(error, VideoconfError) else "")
+            said = _said_of_database(error) or (str(error) if isinstance(error, VideoconfError) else "")
             if not said:
                 raise
             raise click.ClickException(said) from error
@@ -53,10 +53,9 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return _plugin_commands().get(name)
-        if name == "db":
-            script(ctx)  # Flask-Migrate's commands look for it
         module, _, attribute = COMMANDS[name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
+        command: click.Command = found(ctx) if name == "db" else found
         return command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,14 +74,14 @@ class CommandGroup(click.Group):
             formatter.write_dl(self.summaries(ctx))
 
 
-def _said_of_database(error: Exception, ctx: click.Context) -> str:
+def _said_of_database(error: Exception) -> str:
     """Say what a failure of the database means. The driver's text would hold the statement and what it was to store."""
     exc = sys.modules.get("sqlalchemy.exc")  # not imported: no command used the database
     if exc is None or not isinstance(error, DatabaseUnavailable | SchemaNotReady | exc.SQLAlchemyError):
         return ""
     from videoconf.db.faults import explain
 
-    with script(ctx).load_app().app_context():
+    with database().app_context():
         fault = explain(error)
     return str(fault) if fault else ""
 

@@ -9,10 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import psycopg
-from sqlalchemy import Connection, Engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, event, make_url
 
-from videoconf.errors import DatabaseUnavailable
 from videoconf.shares import Share
 
 SQLITE_WAIT_SECONDS = 5.0
@@ -57,6 +55,7 @@ BOUNDS = {"statement_timeout": "3s", "lock_timeout": "1s", "idle_in_transaction_
 """The longest waits of a session. Poolers refuse the start-up parameter ``options``, so each session sets them itself;
 where a session lasts for one transaction, they are the role's."""
 TIME_ZONE = "UTC"
+WRONG_TIME_ZONE = "the session is not in UTC"
 DIRECT_BIND = "direct"
 """The name of the engine past the pooler, which commands that migrate use."""
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT")
@@ -87,8 +86,11 @@ def prepare(engine: Engine, pooler: str = "session") -> None:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        event.listen(engine, "connect", _require_utc if pooler == "transaction" else _set_bounds)
-        event.listen(engine, "checkout", _refuse_closed)
+        from videoconf.db import postgresql  # with the driver, which SQLite does without
+
+        begin = postgresql.require_utc if pooler == "transaction" else postgresql.set_bounds
+        event.listen(engine, "connect", begin)
+        event.listen(engine, "checkout", postgresql.refuse_closed)
 
 
 def folder_faults(url: str, folder: str) -> list[str]:
@@ -104,8 +106,8 @@ def folder_faults(url: str, folder: str) -> list[str]:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
         return [
-            f"The folder {folder} of the SQLite file cannot be created ({error.strerror}). Let this user write there, or"
-            " set VIDEOCONF_DATABASE_URL to an absolute path: sqlite:////absolute/path."
+            f"The folder {folder} of the SQLite file cannot be created ({error.strerror}). Let this user write there,"
+            " or set VIDEOCONF_DATABASE_URL to an absolute path: sqlite:////absolute/path."
         ]
     return []
 
@@ -132,36 +134,3 @@ def _begin_sqlite(connection: Connection) -> None:
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin is not None:
         connection.exec_driver_sql(begin)
-
-
-def _set_bounds(connection: psycopg.Connection[Any], record: Any) -> None:
-    settings = {**BOUNDS, "TimeZone": TIME_ZONE}
-    connection.autocommit = True
-    connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
-    connection.autocommit = False
-
-
-def _require_utc(connection: psycopg.Connection[Any], record: Any) -> None:
-    """Refuse a session in another time zone: the times that it returns are taken to be in UTC."""
-    if connection.info.parameter_status("TimeZone") not in UTC_NAMES:
-        connection.close()
-        raise psycopg.OperationalError(WRONG_TIME_ZONE)
-
-
-WRONG_TIME_ZONE = "the session is not in UTC"
-
-
-def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any) -> None:
-    """Have the pool open another connection in place of one that the server closed while it lay idle.
-
-    Reading what has come without waiting costs microseconds, and does not let go of the interpreter; a query for each
-    checkout (SQLAlchemy's pre-ping) costs a round trip of every request.
-    """
-    try:
-        connection.pgconn.consume_input()
-        connection.pgconn.consume_input()  # where the first has read the server's farewell, this one finds the end
-    except psycopg.OperationalError as error:
-        if "used" not in record.info:  # new, and closed already: after two, SQLAlchemy raises what may mean anything
-            raise DatabaseUnavailable(retry_after_seconds=5) from error
-        raise exc.DisconnectionError from error
-    record.info["used"] = True

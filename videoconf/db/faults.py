@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, exc, text
 
 from videoconf.db.engine import BOUNDS, TIME_ZONE, WRONG_TIME_ZONE
@@ -41,16 +40,17 @@ def explain(error: BaseException, engine: Engine | None = None) -> Fault | None:
 
     :param engine: the one that failed; that of the application when absent.
     """
+    engine = engine or db.engine
+    driver = engine.dialect.loaded_dbapi.Error
     found: BaseException | None = error
-    while found is not None and not isinstance(found, exc.SQLAlchemyError | psycopg.Error | sqlite3.Error):
+    while found is not None and not isinstance(found, (exc.SQLAlchemyError, driver)):
         found = found.__cause__
     if found is None:
         return None
-    engine = engine or db.engine
-    original = found.orig if isinstance(found, exc.DBAPIError) else found
+    original: Any = found.orig if isinstance(found, exc.DBAPIError) else found
     if isinstance(original, sqlite3.Error):
         return _of_sqlite(original, engine)
-    if isinstance(original, psycopg.Error):
+    if isinstance(original, driver):
         return _of_server(original, engine) if original.sqlstate else _of_connecting(str(original), engine)
     return Fault("no connection to the database became free in time", "Try again, or add nodes.")
 
@@ -122,7 +122,7 @@ def _in_its_words(said: str, url: URL) -> str:
 MOST_SHOWN = 200
 
 
-def _of_server(error: psycopg.Error, engine: Engine) -> Fault:
+def _of_server(error: Any, engine: Engine) -> Fault:
     where, state = shown(engine.url), error.sqlstate or ""
     if state == "42501":
         return Fault(f"the database role lacks a privilege ({error.diag.message_primary})", _GRANT)
@@ -220,7 +220,7 @@ def look(engine: Engine, pooler: str = "session", *, to_migrate: bool = False) -
             mode = find_mode(connection)
             rights = _rights_to_migrate(connection) if to_migrate else _rights_to_serve(connection)
             return Found((*_of_database(connection, pooler, mode), *rights), mode)
-    except (exc.SQLAlchemyError, psycopg.Error) as error:
+    except (exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         return Found((explain(error, engine) or Fault("the database cannot be used", "Its log says more."),))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from videoconf.db.engine import BOUNDS, TIME_ZONE, UTC_NAMES
+
+if TYPE_CHECKING:
+    import psycopg
 
 PROBE_SECONDS = 2.0
 PROBES = 3
@@ -59,6 +61,8 @@ async def _is_shared(arguments: Mapping[str, Any]) -> bool:
 
 
 async def _open(arguments: Mapping[str, Any]) -> psycopg.AsyncConnection[Any]:
+    import psycopg  # which SQLite does without
+
     return await psycopg.AsyncConnection.connect(**arguments, autocommit=True, prepare_threshold=None)
 
 

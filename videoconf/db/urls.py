@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Collection, Iterator
 
-from psycopg.pq import Conninfo
 from sqlalchemy import URL, exc, make_url
 
 from videoconf.spelling import proposal
@@ -138,6 +137,8 @@ def _is_torn(url: str) -> bool:
 
 
 def _postgresql_faults(url: URL, variable: str, pooler: str) -> Iterator[str]:
+    from psycopg.pq import Conninfo  # with the driver, which SQLite does without
+
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     for name, value in url.query.items():
         if name not in known:
