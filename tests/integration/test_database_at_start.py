@@ -145,7 +145,7 @@ def test_role_that_may_not_use_the_tables_is_named(make_app, headers, database_u
         owner.execute("REVOKE UPDATE ON meeting FROM humble; REVOKE UPDATE ON audit_entry FROM humble")
         owner.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO humble; REVOKE ALL ON job_id_seq FROM humble")
     app = make_app(database_url=Secret(at(database_url, username="humble")))
-    [said] = [one["said"] for one in run_json(app, "doctor", exit_code=1) if one["level"] == "error"]
+    [said] = [one["said"] for one in run_json(app, "doctor", exit_code=1) if one["part"] == "database"]
     assert said == "the database role may not use job_id_seq, meeting"
     client = app.test_client()
     link = client.post("/session", headers=headers())

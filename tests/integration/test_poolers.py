@@ -18,6 +18,7 @@ from tests.support.commands import run_json
 from tests.support.poolers import BOUNDED, NEEDS_PGBOUNCER, UNBOUNDED
 from tests.support.service import service_of
 from videoconf.api.services import services
+from videoconf.db.pooler import as_statements
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Secret
@@ -200,6 +201,12 @@ def test_role_in_another_time_zone_is_refused(transaction, postgresql_database, 
     [said] = of_database(app, exit_code=1)
     assert "not in UTC" in said["said"]
     assert f"ALTER ROLE \"{UNBOUNDED}\" SET TimeZone = 'UTC';" in said["remedy"]
+
+
+def test_guide_has_the_statements_that_doctor_prints():
+    guide = (ROOT / "docs/how-to/poolers.md").read_text()
+    [block] = re.findall(r"```sql\n(.*?)```", guide, re.DOTALL)
+    assert " ".join(block.split()) == as_statements("videoconf", {**BOUNDS, "TimeZone": "UTC"})
 
 
 # --- migrations -------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ PASSWORDS = {
     "pooled_query": "s3c?r3t&x=1",
 }
 """Roles whose password has what a URL gives a meaning to."""
+UNPRIVILEGED = 65534
 CONFIGURATION = """
 [databases]
 * = {server}
@@ -67,7 +68,7 @@ def pgbouncer(
         command = [str(PGBOUNCER), str(folder / "pgbouncer.ini")]
         if os.getuid() == 0:
             owner = os.stat(host).st_uid if host.startswith("/") else 0
-            command += ["-u", pwd.getpwuid(owner).pw_name if owner else "nobody"]
+            command += ["-u", pwd.getpwuid(owner or UNPRIVILEGED).pw_name]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
