@@ -34,6 +34,7 @@ from bench.chaos.nodes import (
     wait_until_up,
     work_folder,
 )
+from bench.chaos.pooler import Pooler
 from bench.chaos.storage import storage
 from bench.chaos.vendor import ChaosVendor
 from bench.vendor import API_KEY
@@ -64,6 +65,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--pooler", action="store_true", help="put PgBouncer in transaction mode before PostgreSQL")
     parser.add_argument("--history", type=Path, help="where the whole history goes, as JSON lines")
     args = parser.parse_args()
     print(f"seed {args.seed}, {args.seconds:g} seconds, {CLIENTS} clients of {len(TENANTS)} tenants", flush=True)
@@ -76,6 +78,10 @@ def main() -> None:
         environment = settings(database, vendor, signing)
         migrate(environment)
         target = stack.enter_context(storage(folder))
+        pooler = stack.enter_context(Pooler(database)) if args.pooler else None
+        if pooler is not None:
+            environment |= pooler.settings
+            print("behind PgBouncer in transaction mode", flush=True)
         nodes = Nodes(environment, folder)
         stack.callback(nodes.stop)
         proxy = stack.enter_context(nginx(folder))
@@ -84,6 +90,8 @@ def main() -> None:
         target.become_target(NODES[0], load.bearer("default"))
         faults: list[Fault] = []
         ways = nemesis(nodes, database, vendor, target, chance)
+        if pooler is not None:
+            ways["restart PgBouncer"] = pooler.restart
         load.start()
         until = time.monotonic() + args.seconds
         order: list[str] = []

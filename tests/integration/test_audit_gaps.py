@@ -10,8 +10,8 @@ from tests.support.commands import run
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE
 from tests.support.settings import ALL_PERMISSIONS
 from videoconf.audit import AuditEntry
-from videoconf.db.engine import driver_url
 from videoconf.db.transactions import read, write
+from videoconf.db.urls import driver_url
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import ArchiveStatus
 
