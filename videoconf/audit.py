@@ -162,14 +162,19 @@ def list_entries(caller: Caller, wanted: EntryFilter, part: Part) -> Listed[Audi
 @cache
 def _listing(given: frozenset[str], shape: str) -> tuple[Select[Any], Select[Any]]:
     """Build the statement of a part and the one that counts, once for each choice of filters."""
-    conditions = [visible_to_bound(AuditEntry.tenant)]
+    total = keyset.total(select(AuditEntry.id).where(*_conditions(given)), NEWEST_FIRST)
+    counted = total if shape == "page" else literal_column("NULL")
+    needed = OFFERED.behind(given, "at", descending=True) if shape == "after" else given
+    part = select(AuditEntry, counted.label("total")).where(*_conditions(needed))
+    return keyset.cut(part, NEWEST_FIRST, shape), select(total)
+
+
+def _conditions(given: frozenset[str]) -> list[Any]:
+    conditions: list[Any] = [visible_to_bound(AuditEntry.tenant)]
     for name in sorted(given - {"since", "until"}):
         conditions.append(getattr(AuditEntry, name) == bindparam(name))
     if "since" in given:
         conditions.append(AuditEntry.at >= bindparam("since", type_=UTCDateTime()))
     if "until" in given:
         conditions.append(AuditEntry.at < bindparam("until", type_=UTCDateTime()))
-    total = keyset.total(select(AuditEntry.id).where(*conditions), NEWEST_FIRST)
-    counted = total if shape == "page" else literal_column("NULL")
-    part = keyset.cut(select(AuditEntry, counted.label("total")).where(*conditions), NEWEST_FIRST, shape)
-    return part, select(total)
+    return conditions
