@@ -15,7 +15,6 @@ from tests.support.filling import fill_meeting
 from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.api import slow_reads
 from videoconf.db.transactions import statements
-from videoconf.db.urls import driver_url
 
 CLIENTS = 24
 CONNECTIONS = 30_000
