@@ -238,7 +238,7 @@ class Settings:
     tenant_slow_reads: int = setting(
         "Reads of one tenant that may run at once in one process once they took longer than 0.5 s (large lists and"
         " reports); a few more wait, others are answered with 429. 0: any number.",
-        default=2,
+        default=1,
         minimum=0,
         maximum=1000,
     )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import create_engine, text
 
-from videoconf.db.engine import driver_url
+from videoconf.db.urls import driver_url
 
 
 def fill_meeting(database_url: str, link: str, connections: int, *, longer_ids: int = 0) -> None:
