@@ -31,7 +31,8 @@ from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
-from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
+from videoconf.jobs.queue import Jobs, prune_jobs
+from videoconf.jobs.work import Work, recurring
 from videoconf.jobs.worker import Worker
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing

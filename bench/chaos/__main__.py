@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 import bench.chaos
 from bench.chaos.aftermath import leaks, settle, surplus_sessions
 from bench.chaos.checker import GRACE_SECONDS, check
@@ -33,6 +35,7 @@ from bench.chaos.nodes import (
     work_folder,
 )
 from bench.chaos.pooler import Pooler
+from bench.chaos.storage import storage
 from bench.chaos.vendor import ChaosVendor
 from bench.vendor import API_KEY
 
@@ -50,6 +53,8 @@ def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[
         "VIDEOCONF_VONAGE_API_URL": vendor.url,
         "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": signing.webhooks,
         "VIDEOCONF_JWT_SECRETS": signing.bearer,
+        "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "VIDEOCONF_DEVELOPMENT": "true",  # which allows storage on this machine
         "VIDEOCONF_ROSTER_SECONDS": "5",  # so that it has its part in a minute
     }
 
@@ -72,6 +77,7 @@ def main() -> None:
         database = stack.enter_context(contextlib.closing(Database(folder)))
         environment = settings(database, vendor, signing)
         migrate(environment)
+        target = stack.enter_context(storage(folder))
         pooler = stack.enter_context(Pooler(database)) if args.pooler else None
         if pooler is not None:
             environment |= pooler.settings
@@ -81,8 +87,9 @@ def main() -> None:
         proxy = stack.enter_context(nginx(folder))
         print("behind nginx" if proxy else "nginx is not installed: the nodes are called in turn", flush=True)
         load = Load([proxy] if proxy else NODES, signing, vendor, args.seed)
+        target.become_target(NODES[0], load.bearer("default"))
         faults: list[Fault] = []
-        ways = nemesis(nodes, database, vendor, chance)
+        ways = nemesis(nodes, database, vendor, target, chance)
         if pooler is not None:
             ways["restart PgBouncer"] = pooler.restart
         load.start()

@@ -22,7 +22,8 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
 from videoconf.hooks import Failure, Origin, Plugins
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import Work, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Work
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider

@@ -94,6 +94,19 @@ def test_what_the_compose_file_refers_to_is_in_it():
     assert upstream == {name for name in services if name.startswith("node")}
 
 
+def test_compose_serves_as_a_role_that_owns_nothing():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    owners = {name for name, service in services.items() if "database_owner_url" in service.get("secrets", ())}
+    assert owners == {"migrate"}
+    roles = (ROOT / "deploy/database-roles.sh").read_text()
+    assert set(re.findall(r"CREATE ROLE (\w+) (.*) PASSWORD", roles)) == {
+        ("videoconf_owner", "LOGIN"),
+        ("videoconf", "LOGIN"),
+    }
+    assert re.findall(r"GRANT (.*) ON SCHEMA public TO videoconf;", roles) == ["USAGE"]
+    assert "audit protect videoconf" in " ".join(services["migrate"]["command"])
+
+
 def test_whoever_stops_a_node_waits_longer_than_it_drains(gunicorn):
     drains = gunicorn["graceful_timeout"]
     graces = re.findall(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
