@@ -279,9 +279,10 @@ def test_setting_without_a_pooler_is_noted(make_app, pooled, postgresql_database
 
 
 def test_url_with_start_up_options_is_refused(make_app, pooled, postgresql_database):
-    url = pooled(postgresql_database, "transaction") + "?options=-csearch_path%3Dpublic"
+    options = "?options=-csearch_path%3Dpublic"
+    url = pooled(postgresql_database, "transaction") + options
     with pytest.raises(ConfigurationError, match="poolers in transaction mode refuse"):
         make_app(database_url=Secret(url), database_pooler="transaction")
-    app = make_app(database_url=Secret(url.replace("_bounded", "_unbounded")), serving=False)
+    app = make_app(database_url=Secret(pooled(postgresql_database, "transaction", UNBOUNDED) + options), serving=False)
     [said] = of_database(app, exit_code=1)
     assert "refuses a start-up parameter" in said["said"]

@@ -92,7 +92,7 @@ def _accepts(port: int) -> bool:
 @pytest.fixture(scope="session")
 def pooler_roles(postgresql_server: str) -> None:
     """Create the roles that come in through a pooler."""
-    from videoconf.db.engine import BOUNDS, TIME_ZONE
+    from videoconf.db.bounds import BOUNDS, TIME_ZONE
     from videoconf.db.pooler import as_statements
 
     with psycopg.connect(postgresql_server, autocommit=True) as connection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, exc, text
 
-from videoconf.db.engine import BOUNDS, TIME_ZONE, WRONG_TIME_ZONE
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, WRONG_TIME_ZONE
 from videoconf.db.pooler import Mode, as_statements, find_mode, missing_bounds
 from videoconf.db.types import db
 from videoconf.db.urls import DIRECT, MAIN, shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 
-from videoconf.db.engine import BOUNDS, TIME_ZONE, UTC_NAMES
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, UTC_NAMES
 
 if TYPE_CHECKING:
     import psycopg
