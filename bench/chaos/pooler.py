@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from bench.chaos.nodes import Database
 from tests.support.poolers import pgbouncer
-from videoconf.db.engine import BOUNDS, TIME_ZONE
+from videoconf.db.bounds import BOUNDS, TIME_ZONE
 from videoconf.db.pooler import as_statements
 
 ROLE = "chaos"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from tests.support.commands import run_json
-from tests.support.poolers import BOUNDED, NEEDS_PGBOUNCER, UNBOUNDED
+from tests.support.poolers import BOUNDED, NEEDS_PGBOUNCER, UNBOUNDED, pgbouncer
 from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.db.pooler import as_statements
@@ -95,6 +95,16 @@ def test_transaction_mode_without_the_setting_is_refused(make_app, pooled, postg
     [said] = of_database(make_app(database_url=url, serving=False), exit_code=1)
     assert said["level"] == "error"
     assert said["remedy"] in str(raised.value)
+
+
+def test_transaction_mode_with_one_connection_is_found(make_app, postgresql_server, postgresql_database, pooler_roles):
+    name = make_url(postgresql_database).database
+    with pgbouncer(make_url(postgresql_server), "transaction", {BOUNDED: ""}, size=1) as port:
+        app = make_app(database_url=Secret(f"postgresql://{BOUNDED}@127.0.0.1:{port}/{name}"), serving=False)
+        [said] = of_database(app, exit_code=1)
+        with app.app_context():
+            db.engine.dispose()
+    assert "a pooler in transaction mode stands before PostgreSQL" in said["said"]
 
 
 def test_many_creations_at_once_all_succeed(transaction, headers):
@@ -269,9 +279,10 @@ def test_setting_without_a_pooler_is_noted(make_app, pooled, postgresql_database
 
 
 def test_url_with_start_up_options_is_refused(make_app, pooled, postgresql_database):
-    url = pooled(postgresql_database, "transaction") + "?options=-csearch_path%3Dpublic"
+    options = "?options=-csearch_path%3Dpublic"
+    url = pooled(postgresql_database, "transaction") + options
     with pytest.raises(ConfigurationError, match="poolers in transaction mode refuse"):
         make_app(database_url=Secret(url), database_pooler="transaction")
-    app = make_app(database_url=Secret(url.replace("_bounded", "_unbounded")), serving=False)
+    app = make_app(database_url=Secret(pooled(postgresql_database, "transaction", UNBOUNDED) + options), serving=False)
     [said] = of_database(app, exit_code=1)
     assert "refuses a start-up parameter" in said["said"]

@@ -37,7 +37,7 @@ unix_socket_dir =
 auth_type = {auth}
 auth_file = {folder}/users
 pool_mode = {mode}
-default_pool_size = 4
+default_pool_size = {size}
 max_client_conn = 300
 server_round_robin = 1
 """
@@ -45,12 +45,13 @@ server_round_robin = 1
 
 @contextmanager
 def pgbouncer(
-    server: URL, mode: str, users: dict[str, str], auth: str = "trust", port: int | None = None
+    server: URL, mode: str, users: dict[str, str], auth: str = "trust", port: int | None = None, size: int = 4
 ) -> Iterator[int]:
     """Run PgBouncer before all databases of a server; give its port.
 
     :param users: passwords of the roles that may come in, by name.
     :param port: one that is free, when absent.
+    :param size: connections to PostgreSQL, for each database and role.
     """
     host = server.query.get("host", server.host)
     assert isinstance(host, str)
@@ -62,7 +63,7 @@ def pgbouncer(
         folder = Path(name)
         folder.chmod(0o755)  # PgBouncer does not run as root
         reached = f"host={host} port={server.port or 5432}"
-        text = CONFIGURATION.format(server=reached, port=port, auth=auth, folder=folder, mode=mode)
+        text = CONFIGURATION.format(server=reached, port=port, auth=auth, folder=folder, mode=mode, size=size)
         (folder / "pgbouncer.ini").write_text(text)
         (folder / "users").write_text("".join(f'"{user}" "{password}"\n' for user, password in users.items()))
         command = [str(PGBOUNCER), str(folder / "pgbouncer.ini")]
@@ -91,7 +92,7 @@ def _accepts(port: int) -> bool:
 @pytest.fixture(scope="session")
 def pooler_roles(postgresql_server: str) -> None:
     """Create the roles that come in through a pooler."""
-    from videoconf.db.engine import BOUNDS, TIME_ZONE
+    from videoconf.db.bounds import BOUNDS, TIME_ZONE
     from videoconf.db.pooler import as_statements
 
     with psycopg.connect(postgresql_server, autocommit=True) as connection:

@@ -51,14 +51,8 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-BOUNDS = {"statement_timeout": "3s", "lock_timeout": "1s", "idle_in_transaction_session_timeout": "10s"}
-"""The longest waits of a session. Poolers refuse the start-up parameter ``options``, so each session sets them itself;
-where a session lasts for one transaction, they are the role's."""
-TIME_ZONE = "UTC"
-WRONG_TIME_ZONE = "the session is not in UTC"
 DIRECT_BIND = "direct"
 """The name of the engine past the pooler, which commands that migrate use."""
-UTC_NAMES = ("UTC", "Etc/UTC", "GMT")
 
 
 _shares: WeakKeyDictionary[Engine, Share] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, exc, text
 
-from videoconf.db.engine import BOUNDS, TIME_ZONE, WRONG_TIME_ZONE
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, WRONG_TIME_ZONE
 from videoconf.db.pooler import Mode, as_statements, find_mode, missing_bounds
 from videoconf.db.types import db
 from videoconf.db.urls import DIRECT, MAIN, shown
@@ -272,7 +272,8 @@ def _rights_to_serve(connection: Connection) -> Iterator[Fault]:
 _LACKING = """
     SELECT relname FROM pg_class
     WHERE pg_table_is_visible(oid) AND CASE relkind
-        WHEN 'r' THEN relname = ANY(:names) AND NOT (
+        WHEN 'r' THEN relname = 'videoconf_version' AND NOT has_table_privilege(oid, 'SELECT')
+            OR relname = ANY(:names) AND NOT (
             has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
             AND (relname = 'audit_entry' OR has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')))
         WHEN 'S' THEN replace(relname, '_id_seq', '') = ANY(:names) AND NOT has_sequence_privilege(oid, 'USAGE')

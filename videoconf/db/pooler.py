@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 
-from videoconf.db.engine import BOUNDS, TIME_ZONE, UTC_NAMES
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, UTC_NAMES
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,7 +32,9 @@ def find_mode(connection: Connection) -> Mode:
     A pooler announces a process id of its own at the start of a session; PostgreSQL's function returns the server's.
     """
     driver: Any = connection.connection.driver_connection
-    if connection.scalar(text("SELECT pg_backend_pid()")) == driver.info.backend_pid:
+    pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    connection.rollback()  # the pooler may have this one connection alone, and the probe needs it
+    if pid == driver.info.backend_pid:
         return Mode.DIRECT
     return Mode.TRANSACTION if asyncio.run(_is_shared(_arguments(connection.engine))) else Mode.SESSION
 

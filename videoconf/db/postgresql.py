@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import exc
 
-from videoconf.db.engine import BOUNDS, TIME_ZONE, UTC_NAMES, WRONG_TIME_ZONE
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, UTC_NAMES, WRONG_TIME_ZONE
 from videoconf.errors import DatabaseUnavailable
 
 _SET = "; ".join(f"SET {name} = '{value}'" for name, value in {**BOUNDS, "TimeZone": TIME_ZONE}.items())
