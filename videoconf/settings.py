@@ -11,16 +11,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from environs import EnvValidationError, FileAwareEnv
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
+from videoconf.variables import UnreadableValue, find_value, is_quoted, items_of
 
 PREFIX = "VIDEOCONF_"
 
@@ -336,22 +335,19 @@ def load(cls: type[T], prefix: str = PREFIX) -> T:
 
 def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str]]:
     """Read what can be read of a settings class from the environment; return it, and the faults of the rest."""
-    env = FileAwareEnv(prefix=prefix, eager=False, strip_whitespace=True)
-    rows = {row.variable: row for row in declared(cls, prefix)}
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for row in rows.values():
+    for row in declared(cls, prefix):
         try:
-            values[row.field] = _read(env, row)
-        except ValueError as error:  # a …_FILE that cannot be read is raised at once, not collected
+            text = find_value(row.variable)
+            if text is None and row.required:
+                raise ValidationError("Environment variable not set.")
+            values[row.field] = row.default if text is None else _parsed(row, text)
+        except UnreadableValue as error:
             faults.append(str(error))
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        for variable, messages in sorted(typing.cast("dict[str, list[str]]", error.error_messages).items()):
-            help = f" It is: {rows[variable].help}" if rows[variable].required else ""
-            faults.append(f"{variable}: {' '.join(str(message) for message in messages)}{help}")
-            values.pop(rows[variable].field, None)
+        except ValidationError as error:
+            help = f" It is: {row.help}" if row.required else ""
+            faults.append(f"{row.variable}: {' '.join(map(str, error.messages))}{help}")
     return values, faults
 
 
@@ -373,29 +369,27 @@ def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterat
             yield name
 
 
-def _read(env: FileAwareEnv, row: Declared) -> Any:
-    """Read one variable with the parser of its type; faults gather in ``env`` until it is sealed."""
-    name = row.field.upper()
-    options: dict[str, Any] = {"validate": lambda value: _checked(row, value)}
-    if not row.required:
-        options["default"] = row.default
+def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
+    """Name the variables from whose values quotes were removed: another program may take them as part of the value."""
+    return (row.variable for row in known if is_quoted(row.variable))
+
+
+_FIELDS: dict[Any, fields.Field[Any]] = {bool: fields.Boolean(), int: fields.Integer(), float: fields.Float()}
+
+
+def _parsed(row: Declared, text: str) -> Any:
+    """Return the value of the setting's type.
+
+    :raises ValidationError: it does not parse, or a validator refuses it.
+    """
     item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
     if get_origin(row.type) is tuple:
-        parts = env.list(name, **options)
-        return parts if parts is row.default else tuple(item(part.strip()) for part in parts or () if part.strip())
-    if item in (bool, int, float):
-        return getattr(env, item.__name__)(name, **options)
-    text = env.str(name, **options)
-    if not isinstance(text, str) or text is row.default:
-        return text
-    try:
-        return item(row.parse(text.strip()))
-    except ValidationError:  # gathered already
-        return None
-
-
-def _checked(row: Declared, value: Any) -> None:
-    """Refuse a value that does not parse, or that a validator refuses once it is parsed."""
-    parsed = row.parse(value.strip()) if isinstance(value, str) else value
+        value: Any = tuple(item(row.parse(part)) for part in items_of(text))
+    elif item in _FIELDS:
+        value = _FIELDS[item].deserialize(text)
+    else:
+        value = item(row.parse(text))
     for validator in row.validators:
-        validator(parsed)
+        for one in value if isinstance(value, tuple) else (value,):
+            validator(one)
+    return value
