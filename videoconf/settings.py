@@ -126,6 +126,8 @@ def _address(text: str) -> str:
 
 
 DEFAULT_ADDRESS_RATE = "120/minute"
+ALGORITHMS = tuple(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) + ("EdDSA",)
+"""Those that may sign bearer tokens (RFC 7518, RFC 8037)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,20 +165,53 @@ class Settings:
         choices=("jwt", "disabled"),
     )
     jwt_secrets: tuple[Secret, ...] = setting(
-        "Shared secrets that verify HS256 bearer tokens, each of 32 bytes or more; several during rotation.", default=()
+        "Shared secrets that verify bearer tokens (HS256), each of 32 bytes or more; several during rotation.", default=()
     )
     jwt_public_keys: str = setting(
-        "PEM public keys, one after another, that verify RS256, ES256 or EdDSA bearer tokens.", default=""
+        "PEM public keys or certificates, one after another, that verify bearer tokens (RS256, ES256, EdDSA).", default=""
     )
     jwt_jwks_url: str = setting(
-        "URL of an identity provider's key set (JWKS), which verifies RS256, ES256 or EdDSA bearer tokens.",
+        "URL of an identity provider's key set (JWKS), or of its discovery document (`…/.well-known/openid-configuration`),"
+        " which names the key set.",
         default="",
     )
-    jwt_issuer: str = setting("The `iss` that a bearer token must carry.", default="videoconf")
-    jwt_audience: str = setting("The `aud` that a bearer token must carry.", default="videoconf")
-    jwt_permissions_claim: str = setting(
-        "The claim that lists permissions; full stops lead into objects: `realm_access.roles`.",
-        default="permissions",
+    jwt_algorithms: tuple[str, ...] = setting(
+        "Algorithms that may sign bearer tokens. A key verifies those of its own type alone.",
+        default=("HS256", "RS256", "ES256", "EdDSA"),
+        choices=ALGORITHMS,
+    )
+    jwt_issuer: tuple[str, ...] = setting(
+        "The `iss` that a bearer token must carry, exactly; one of them where there are several.",
+        default=("videoconf",),
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        "The `aud` that a bearer token must carry; one of them where there are several. `*` accepts tokens that were"
+        " issued for any service.",
+        default=("videoconf",),
+    )
+    jwt_audience_claim: tuple[str, ...] = setting(
+        "The claim that names the audience, where it is not `aud`: `client_id`, `azp`. The first that a token has"
+        " counts.",
+        default=("aud",),
+    )
+    jwt_subject_claim: tuple[str, ...] = setting(
+        "The claim that names the caller. Where tokens of programs have no `sub`, name what they have instead:"
+        " `sub,client_id,azp`. The first that a token has counts.",
+        default=("sub",),
+    )
+    jwt_permissions_claim: tuple[str, ...] = setting(
+        "The claims that list permissions, as lists or as one string with spaces; full stops lead into objects:"
+        " `realm_access.roles`, `scope`.",
+        default=("permissions",),
+    )
+    jwt_permissions_prefix: str = setting(
+        "What stands before each permission in these claims, like `videoconf/`; values without it are not permissions.",
+        default="",
+    )
+    jwt_permission_groups: tuple[str, ...] = setting(
+        "Permissions for values of these claims that are groups, roles or addresses: `admins=*,support=GetMeetings"
+        " GetMeetingArchives`.",
+        default=(),
     )
     jwt_tenant_claim: str = setting("The claim that names the tenant; full stops lead into objects.", default="tenant")
     jwt_leeway_seconds: int = setting(
