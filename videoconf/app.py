@@ -38,6 +38,7 @@ from videoconf.api.keys import auth_faults
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
+from videoconf.api.proxies import init_proxies
 from videoconf.api.rate_limits import init_limits, limit_faults
 from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
@@ -282,6 +283,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     """Add the hooks, which run in this order, and the routes."""
     init_access(app, development=settings.development)
     init_paths(app)
+    init_proxies(app, settings)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, before_refusing=partial(init_limits, app, settings))

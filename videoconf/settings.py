@@ -312,7 +312,7 @@ class Settings:
         default=(),
     )
     trusted_proxies: int = setting(
-        "How many proxies stand in front, whose `X-Forwarded-…` headers are believed.",
+        "How many proxies stand in front, whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed.",
         default=0,
         minimum=0,
         maximum=5,
