@@ -281,7 +281,7 @@ def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
 
 def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
-    init_access(app, development=settings.development)
+    init_access(app, development=settings.development, log_actor=settings.log_actor)
     init_paths(app)
     init_proxies(app, settings)
     if tracing is not None:

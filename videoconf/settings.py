@@ -328,6 +328,10 @@ class Settings:
         " standard `OTEL_…` variables.",
         default=False,
     )
+    log_actor: bool = setting(
+        "Name the caller (`sub`) in the log line of each request. It may be a person's name or address.",
+        default=False,
+    )
     log_format: str = setting("`json` (one object a line) or `text`.", default="json", choices=("json", "text"))
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), parse=str.upper

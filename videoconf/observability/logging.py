@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 import structlog
+from structlog.contextvars import bind_contextvars as bind_log_context
 from structlog.contextvars import bound_contextvars as log_context
 from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
@@ -22,7 +23,7 @@ from structlog.typing import Processor
 
 from videoconf.observability.line_writer import LineWriter
 
-__all__ = ["configure_logging", "log_context"]
+__all__ = ["bind_log_context", "configure_logging", "log_context"]
 
 _EVERY_RECORD: list[Processor] = [
     structlog.stdlib.ExtraAdder(),
