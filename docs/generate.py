@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import observed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-import observed
 from videoconf import errors
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission

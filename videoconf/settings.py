@@ -19,6 +19,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
+from videoconf.forward_proxy import ForwardProxy
 from videoconf.variables import UnreadableValue, find_value, is_quoted, items_of
 
 PREFIX = "VIDEOCONF_"
@@ -125,8 +126,17 @@ def _address(text: str) -> str:
     return text
 
 
+def _proxy_url(text: str) -> str:
+    """Read the URL of a forward proxy."""
+    try:
+        ForwardProxy.at(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+    return text
+
+
 DEFAULT_ADDRESS_RATE = "120/minute"
-ALGORITHMS = tuple(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)) + ("EdDSA",)
+ALGORITHMS = (*tuple(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA")
 """Those that may sign bearer tokens (RFC 7518, RFC 8037)."""
 
 
@@ -165,10 +175,12 @@ class Settings:
         choices=("jwt", "disabled"),
     )
     jwt_secrets: tuple[Secret, ...] = setting(
-        "Shared secrets that verify bearer tokens (HS256), each of 32 bytes or more; several during rotation.", default=()
+        "Shared secrets that verify bearer tokens (HS256), each of 32 bytes or more; several during rotation.",
+        default=(),
     )
     jwt_public_keys: str = setting(
-        "PEM public keys or certificates, one after another, that verify bearer tokens (RS256, ES256, EdDSA).", default=""
+        "PEM public keys or certificates, one after another, that verify bearer tokens (RS256, ES256, EdDSA).",
+        default="",
     )
     jwt_jwks_url: str = setting(
         "URL of an identity provider's key set (JWKS), or of its discovery document (`…/.well-known/openid-configuration`),"
@@ -267,6 +279,17 @@ class Settings:
         " `*` (`*.example.com`, or `*` alone) allows public addresses only; one named in full may have a private one.",
         default=(),
     )
+    forward_proxy: Secret = setting(
+        "URL of a proxy that carries the connections to providers, to the identity provider and to storage targets:"
+        " `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The standard `HTTPS_PROXY` is"
+        " not read. Empty: direct connections.",
+        default=Secret(""),
+        parse=_proxy_url,
+    )
+    forward_proxy_bypass: tuple[str, ...] = setting(
+        "Hosts that are connected to directly: names, `*.internal`, addresses, `10.0.0.0/8`. This machine always is.",
+        default=(),
+    )
     download_ttl_seconds: int = setting(
         "How long the URL of an archive's download works, where the storage target signs it.",
         default=600,
@@ -336,6 +359,11 @@ class Settings:
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), parse=str.upper
     )
+
+    @property
+    def proxy(self) -> ForwardProxy | None:
+        """The forward proxy; None for direct connections."""
+        return ForwardProxy.at(self.forward_proxy.reveal(), self.forward_proxy_bypass)
 
 
 def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:

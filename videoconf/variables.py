@@ -57,7 +57,7 @@ def is_quoted(variable: str) -> bool:
 
 
 def as_meant(written: str) -> str:
-    """Undo what shells, editors and secret stores do to a value.
+    r"""Undo what shells, editors and secret stores do to a value.
 
     Removes a byte order mark, whitespace, one pair of quotes around everything, and escaped line ends at the end; line
     ends become ``\\n``. A PEM text that is on one line, escaped, or in Base64 gets its lines back.
@@ -87,7 +87,7 @@ def text_of_file(path: str) -> str:
 
 
 def items_of(text: str) -> list[str]:
-    """Split a list at commas and line ends; empty items are left out.
+    r"""Split a list at commas and line ends; empty items are left out.
 
     An item in quotes may contain them, and so may one with ``\\,`` in place of the comma. A JSON array of strings is
     accepted too.

@@ -62,7 +62,9 @@ def test_doctor_compares_the_issuer_with_the_discovery_document(make_app: MakeAp
     httpserver.expect_request("/discovery").respond_with_json(document)
     values = {"jwt_jwks_url": httpserver.url_for("/discovery"), "development": True}
     warned = findings(make_app(**values, jwt_issuer=("https://id.example.com",)), "tokens")
-    assert any(level == "warning" and "Set VIDEOCONF_JWT_ISSUER=https://id.example.com/" in said for level, said in warned)
+    assert any(
+        level == "warning" and "Set VIDEOCONF_JWT_ISSUER=https://id.example.com/" in said for level, said in warned
+    )
     right = findings(make_app(**values, jwt_issuer=("https://id.example.com/",)), "tokens")
     assert {level for level, _ in right} == {"ok"}
 

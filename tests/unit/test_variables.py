@@ -143,4 +143,3 @@ def test_doctor_names_the_variables_that_lost_their_quotes(monkeypatch: pytest.M
     for row in rows:
         monkeypatch.setenv(row.variable, f'"{SECRET}"')
     assert set(quoted_variables(every_setting())) == {row.variable for row in rows}
-

@@ -20,7 +20,7 @@ from videoconf import shares
 from videoconf.api.bearer import EXPIRED, TokenVerifier
 from videoconf.api.claims import Refusal
 from videoconf.api.http import request_id, server_request_id
-from videoconf.api.jwks import JwksKeys
+from videoconf.api.jwks import jwks_of
 from videoconf.api.keys import read_keys
 from videoconf.api.permissions import Permission
 from videoconf.errors import Forbidden, InternalError, IssuerUnavailable, Unauthenticated
@@ -95,11 +95,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     :param before_refusing: adds hooks that run once it is known who calls, and for callers that will be refused, too.
     """
     keys, _ = read_keys(settings)
-    jwks = (
-        JwksKeys(settings.jwt_jwks_url, settings.jwt_algorithms, allow_http=settings.development)
-        if settings.jwt_jwks_url
-        else None
-    )
+    jwks = jwks_of(settings)
     verifier = TokenVerifier(settings, keys, jwks)
     # Without the development setting nothing is ever open, even where no one looked at auth_faults().
     is_open = settings.auth == "disabled" and settings.development

@@ -17,8 +17,10 @@ import jwt
 
 from videoconf.api.keys import algorithms_of
 from videoconf.errors import IssuerUnavailable, ProviderBadResponse, ProviderError, ProviderTimeout
+from videoconf.forward_proxy import ForwardProxy
 from videoconf.providers import provider_deadline
 from videoconf.providers.http import GuardedClient
+from videoconf.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class JwksKeys:
     :param url: of the key set, or of the discovery document (OpenID Connect Discovery, RFC 8414) that names it.
     :param algorithms: those that may sign tokens.
     :param allow_http: whether the discovery document may name a key set on plain HTTP, for development.
+    :param proxy: the operator's forward proxy.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class JwksKeys:
         algorithms: Collection[str],
         *,
         allow_http: bool = False,
+        proxy: ForwardProxy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
@@ -76,7 +80,7 @@ class JwksKeys:
         self.generation = 0
         """Grows with each change of the keys, after it. What was verified is valid for the generation that was read
         before verifying, or for none: a later key set may lack the key."""
-        self._http = GuardedClient(provider="issuer", account="keys", slots=1, answer_cap_bytes=MAX_BYTES)
+        self._http = GuardedClient(provider="issuer", account="keys", slots=1, answer_cap_bytes=MAX_BYTES, proxy=proxy)
         self._lock = threading.Lock()
         self._set: KeySet | None = None
         self._asked_at: float | None = None
@@ -210,3 +214,15 @@ def _log(found: KeySet) -> None:
     logger.info("keys of the identity provider: %s", ", ".join(ids) or "none", extra={"key_ids": ids})
     for sentence in found.left_out:
         logger.info("a key of the identity provider is not used: %s", sentence)
+
+
+def jwks_of(settings: Settings) -> JwksKeys | None:
+    """Return the keys of the identity provider that the settings name; None where they name none."""
+    if not settings.jwt_jwks_url:
+        return None
+    return JwksKeys(
+        settings.jwt_jwks_url,
+        settings.jwt_algorithms,
+        allow_http=settings.development,
+        proxy=settings.proxy,
+    )

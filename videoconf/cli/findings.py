@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.claims import ANY_AUDIENCE
 from videoconf.api.health import NEWER, ask_database
-from videoconf.api.jwks import JwksKeys, KeySetUnusable
+from videoconf.api.jwks import KeySetUnusable, jwks_of
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
 from videoconf.db.failures import MIGRATE
@@ -105,9 +105,9 @@ def _tokens(parts: Services) -> Iterator[Finding]:
     if ANY_AUDIENCE in settings.jwt_audience:
         said = "tokens that the issuer made for other services are accepted too"
         yield Finding(Level.WARNING, "tokens", said, "Name the audience of this service in VIDEOCONF_JWT_AUDIENCE.")
-    if not settings.jwt_jwks_url:
+    jwks = jwks_of(settings)
+    if jwks is None:
         return
-    jwks = JwksKeys(settings.jwt_jwks_url, settings.jwt_algorithms, allow_http=settings.development)
     try:
         found = jwks.fetch()
     except KeySetUnusable as error:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from videoconf.errors import StorageEndpointRefused, StorageUnavailable
+from videoconf.forward_proxy import ForwardProxy
 
 Address = IPv4Address | IPv6Address
 
@@ -85,6 +86,7 @@ class EndpointGuard:
     :param hosts: what is allowed, ``host`` or ``host:port``, with ``*`` for any run of characters.
     :param development: also allows this machine itself, by plain HTTP and on any port.
     :param resolve: gives the addresses of a name; ``socket.getaddrinfo``.
+    :param proxy: the operator's forward proxy. What it carries is judged by its name alone (:meth:`check_host`).
     """
 
     def __init__(
@@ -93,14 +95,18 @@ class EndpointGuard:
         *,
         development: bool = False,
         resolve: Callable[..., Sequence[Any]] = socket.getaddrinfo,
+        proxy: ForwardProxy | None = None,
     ) -> None:
+        self.proxy = proxy
         self._hosts = tuple(host.lower() for host in hosts)
         self._development = development
         self._resolve = resolve
 
     def allowing(self, hosts: Sequence[str]) -> EndpointGuard:
         """Derive a guard that allows further hosts."""
-        return EndpointGuard((*self._hosts, *hosts), development=self._development, resolve=self._resolve)
+        return EndpointGuard(
+            (*self._hosts, *hosts), development=self._development, resolve=self._resolve, proxy=self.proxy
+        )
 
     def check_url(self, url: str) -> str:
         """Return the URL of an endpoint as scheme, host and port, where it may be connected to. Asks no resolver.
