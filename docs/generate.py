@@ -403,10 +403,10 @@ def observed_log() -> str:
         for one in observed.log_events()
     ]
     return (
-        "# Log\n\nOne JSON object a line, with `message`, `level`, `logger` and `timestamp`. Lines of a request have its"
-        " `request_id` and, where they are known, `meeting_link`, `archive_id` and `connection_id`; lines of a job have"
-        " `job_id` and `job_kind`; traced ones `trace_id`. An ellipsis stands for what differs. Libraries write lines of"
-        " their own.\n\n" + table(("message", "level", "logger", "further fields"), rows)
+        "# Log\n\nOne JSON object a line, with `message`, `level`, `logger` and `timestamp`. Lines of a request have"
+        " its `request_id` and, where they are known, `meeting_link`, `archive_id` and `connection_id`; lines of a job"
+        " have `job_id` and `job_kind`; traced ones `trace_id`. An ellipsis stands for what differs. Libraries write"
+        " lines of their own.\n\n" + table(("message", "level", "logger", "further fields"), rows)
     )
 
 

@@ -183,8 +183,8 @@ class Settings:
         default="",
     )
     jwt_jwks_url: str = setting(
-        "URL of an identity provider's key set (JWKS), or of its discovery document (`…/.well-known/openid-configuration`),"
-        " which names the key set.",
+        "URL of an identity provider's key set (JWKS), or of its discovery document"
+        " (`…/.well-known/openid-configuration`), which names the key set.",
         default="",
     )
     jwt_algorithms: tuple[str, ...] = setting(

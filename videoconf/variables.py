@@ -1,8 +1,8 @@
 """Values of variables as shells, editors and secret stores write them.
 
-``docker --env-file`` keeps quotes, editors add line ends and byte order marks, PowerShell writes UTF-16, and many secret
-stores hold a PEM key on one line. All of this is undone here, once and for every setting, so that a value means the same
-wherever it was written.
+``docker --env-file`` keeps quotes, editors add line ends and byte order marks, PowerShell writes UTF-16, and many
+secret stores hold a PEM key on one line. All of this is undone here, once and for every setting, so that a value means
+the same wherever it was written.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def text_of_file(path: str) -> str:
 def items_of(text: str) -> list[str]:
     r"""Split a list at commas and line ends; empty items are left out.
 
-    An item in quotes may contain them, and so may one with ``\\,`` in place of the comma. A JSON array of strings is
+    An item in quotes may contain them, and so may one with ``\,`` in place of the comma. A JSON array of strings is
     accepted too.
     """
     if text.startswith("[") and text.endswith("]"):

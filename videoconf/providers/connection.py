@@ -86,8 +86,8 @@ class _TLSConnection(_Connection, HTTPSConnection):
 class Connections:
     """Keep-alive connections, each used by one thread at a time. Thread-safe.
 
-    Neither proxies from the environment nor ``.netrc`` are read: the settings name a proxy. Certificates are verified against the system's, or
-    against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+    Neither proxies from the environment nor ``.netrc`` are read: the settings name a proxy. Certificates
+    are verified against the system's, or against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
     :param size: how many idle connections are kept for one origin.
     :param guard: decides on each address that is connected to; None where the operator alone names the hosts.

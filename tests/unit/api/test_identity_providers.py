@@ -1,4 +1,4 @@
-"""The settings of docs/how-to/identity-provider.md, tried against tokens and key sets as identity providers make them."""
+"""The settings of docs/how-to/identity-provider.md, tried against tokens and key sets in each shape."""
 
 from __future__ import annotations
 
