@@ -19,7 +19,7 @@ from videoconf.db.offered import Offered
 from videoconf.db.transactions import Transaction, read, write
 from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
-from videoconf.observability.logging import bind_log_context
+from videoconf.observability.log_context import bind_log_context
 from videoconf.tenancy import Caller, visible_to_bound
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})

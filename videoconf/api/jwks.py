@@ -15,7 +15,7 @@ from typing import Any
 
 import jwt
 
-from videoconf.api.keys import algorithms_of
+from videoconf.api.public_keys import algorithms_of
 from videoconf.errors import IssuerUnavailable, ProviderBadResponse, ProviderError, ProviderTimeout
 from videoconf.forward_proxy import ForwardProxy
 from videoconf.providers import provider_deadline

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import re
@@ -13,26 +12,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from cryptography.x509 import load_pem_x509_certificate
-
 from videoconf.api.claims import ANY_AUDIENCE, MEETING_ROLES_CLAIM, read_groups
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Settings
 
 MIN_SECRET_BYTES = 32
-MIN_RSA_BITS = 2048
 
 Keys = Mapping[str, tuple[Any, ...]]
 """The keys that may verify each algorithm. A key stands under the accepted algorithms of its type and no others."""
 
-_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 _MAKE_SECRET = "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one"  # noqa: S105  # advice
@@ -119,8 +107,10 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
             "VIDEOCONF_JWT_PUBLIC_KEYS_FILE."
         )
     for position, block in enumerate(blocks, 1):
+        from videoconf.api.public_keys import algorithms_of, read_public_key  # with cryptography, which takes a while
+
         try:
-            key = _read_public_key(block)
+            key = read_public_key(block)
             possible = algorithms_of(key)
             accepted = [algorithm for algorithm in possible if algorithm in settings.jwt_algorithms]
             if not accepted:
@@ -128,7 +118,7 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
                     f"verifies {', '.join(possible)}, which VIDEOCONF_JWT_ALGORITHMS does not list. Add the one that"
                     " the issuer signs with, or let it sign with RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)."
                 )
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except ValueError as error:
             faults.append(f"VIDEOCONF_JWT_PUBLIC_KEYS: key {position} {error}")
         else:
             keys |= {algorithm: (*keys.get(algorithm, ()), key) for algorithm in accepted}
@@ -138,16 +128,17 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
 def key_ids(settings: Settings) -> list[str]:
     """Return an id for each configured key, which tells old from new in the log and leads back to no secret.
 
-    A public key has its thumbprint (RFC 7638 takes the same hash of another form), a secret the start of a keyed hash.
+    A public key has the start of its hash, a secret that of a keyed hash.
     """
     ids = [
         f"secret:{hmac.digest(secret.reveal().encode(), b'videoconf key id', 'sha256').hex()[:8]}"
         for secret in settings.jwt_secrets
     ]
     for match in _PEM.finditer(settings.jwt_public_keys):
-        with suppress(ValueError, UnsupportedAlgorithm):
-            der = _read_public_key(match[0]).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            ids.append(f"public:{hashlib.sha256(der).hexdigest()[:8]}")
+        from videoconf.api.public_keys import fingerprint
+
+        with suppress(ValueError):
+            ids.append(f"public:{fingerprint(match[0])}")
     return ids
 
 
@@ -160,37 +151,9 @@ def _secret_fault(secret: bytes, algorithms: Sequence[str]) -> str:
             f"has fewer than {longest} bytes{why} and could be guessed. Replace it; {_MAKE_SECRET}. Commas and line"
             " ends separate secrets: write a comma that belongs to one as `\\,`."
         )
-    try:
-        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
-    except jwt.InvalidKeyError:
+    if b"-----BEGIN " in secret or secret.startswith((b"ssh-", b"ecdsa-sha2-")):
         return "is a public key or a certificate. Set VIDEOCONF_JWT_PUBLIC_KEYS to it instead."
     return ""
-
-
-def _read_public_key(block: str) -> Any:
-    try:
-        if "CERTIFICATE" in block.partition("\n")[0]:
-            return load_pem_x509_certificate(block.encode()).public_key()
-        return load_pem_public_key(block.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        remedy = "Export it: `openssl pkey -in private.pem -pubout`, or of a certificate `openssl x509 -pubkey -noout`."
-        raise ValueError(f"is not a readable public key. {remedy}") from error
-
-
-def algorithms_of(key: object) -> tuple[str, ...]:
-    """Return the algorithms that a public key can verify.
-
-    :raises ValueError: it is too weak, or of a type that is not accepted.
-    """
-    if isinstance(key, RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            raise ValueError(f"is RSA with {key.key_size} bits. Let the issuer sign with {MIN_RSA_BITS} or more.")
-        return ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-    if isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
-        return (_CURVES[key.curve.name],)
-    if isinstance(key, Ed25519PublicKey | Ed448PublicKey):
-        return ("EdDSA",)
-    raise ValueError("is of another type. Let the issuer sign with RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).")
 
 
 def mint_token(
@@ -234,4 +197,6 @@ def mint_token(
         claims[settings.jwt_tenant_claim] = tenant
     if meeting_roles is not None:
         claims[MEETING_ROLES_CLAIM] = list(meeting_roles)
+    import jwt
+
     return jwt.encode(claims, settings.jwt_secrets[0].reveal(), shared[0])

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.claims import ANY_AUDIENCE
-from videoconf.api.health import NEWER, ask_database
+from videoconf.api.database_checks import NEWER, ask_database
 from videoconf.api.jwks import KeySetUnusable, jwks_of
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services

@@ -36,7 +36,7 @@ from videoconf.db.types import db
 from videoconf.db.upsert import upserts
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.jobs.models import Job, JobState
-from videoconf.observability.logging import log_context
+from videoconf.observability.log_context import log_context
 from videoconf.observability.metrics import JOBS_RUN
 
 logger = logging.getLogger(__name__)

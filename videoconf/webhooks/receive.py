@@ -25,7 +25,7 @@ from videoconf.errors import WebhookRejected
 from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
-from videoconf.observability.logging import bind_log_context
+from videoconf.observability.log_context import bind_log_context
 from videoconf.observability.metrics import WEBHOOK_EVENTS
 from videoconf.providers import EventKind, ProviderEvent, ProviderPort, SessionRef, WebhookReply, WebhookRequest
 from videoconf.providers.port import UNREADABLE
