@@ -6,9 +6,9 @@ import logging
 import time
 
 from flask import Flask, Response, g, request
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from videoconf.api.http import request_id, server_request_id
+from videoconf.observability.log_context import start_log_context
 from videoconf.observability.metrics import REQUESTS
 
 _IDS = {"meeting_link_id": "meeting_link", "archive_id": "archive_id", "connection_id": "connection_id"}
@@ -32,9 +32,8 @@ def init_access(app: Flask, *, development: bool, log_actor: bool = False) -> No
     @app.before_request
     def start() -> None:
         request.environ[_STARTED] = time.perf_counter()
-        clear_contextvars()
         # Each line of the request has them: what was done for a meeting is found by its link.
-        bind_contextvars(request_id=request_id(), **_ids_of_path())
+        start_log_context(request_id=request_id(), **_ids_of_path())
 
     @app.after_request
     def finish(response: Response) -> Response:

@@ -172,7 +172,7 @@ def test_an_exception_that_is_no_error_is_answered_as_it_is(shell: Flask) -> Non
 
 
 def test_304_and_redirects_are_no_errors(shell: Flask) -> None:
-    shell.add_url_rule("/folder/", "folder", public("a test")(lambda: {}))
+    shell.add_url_rule("/folder/", "folder", public("a test")(lambda: {}), strict_slashes=True)
     response = with_view(shell, raised(lambda: NotModified())).get("/fails")
     assert (response.status_code, response.data) == (304, b"")
     assert "problem" not in response.headers.get("Content-Type", "")
