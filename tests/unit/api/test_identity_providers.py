@@ -163,7 +163,7 @@ class IdentityProvider:
         claims = {"iat": now, "exp": now + 3600, **self._shape.claims, **changes}
         made = {name: value for name, value in claims.items() if value is not ...}
         token = jwt.encode(made, key, "RS256", headers={"kid": "current", **self._shape.header})
-        if "typ" not in self._shape.header:  # PyJWT writes one where there is none
+        if "typ" not in self._shape.header:  # PyJWT writes one of its own otherwise
             token = jwt.encode(made, key, "RS256", headers={"kid": "current", "typ": None})
         return token
 
