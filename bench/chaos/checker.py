@@ -33,7 +33,7 @@ PROPER = {
     Kind.ARCHIVES: {200},
     Kind.FOREIGN: {404},
 }
-ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3}
+ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3, "uploaded": 4}
 
 
 def check(history: list[Call], faults: list[Fault]) -> list[str]:

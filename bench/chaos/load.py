@@ -35,6 +35,7 @@ PERMISSIONS = (
     "StartMeetingArchive",
     "StopMeetingArchive",
     "DeleteMeetingArchive",
+    "SetMeetingUploadTarget",
 )
 PATIENCE_SECONDS = 30.0
 """How long a client waits for an answer; some that create give up much sooner, and try again."""
@@ -49,9 +50,9 @@ WEIGHTS = {
     Kind.EDIT: 6,
     Kind.READ: 6,
     Kind.END: 2,
-    Kind.ARCHIVE_START: 2,
-    Kind.ARCHIVE_STOP: 2,
-    Kind.ARCHIVE_DELETE: 1,
+    Kind.ARCHIVE_START: 3,
+    Kind.ARCHIVE_STOP: 3,
+    Kind.ARCHIVE_DELETE: 3,
     Kind.ARCHIVE_READ: 2,
     Kind.ARCHIVES: 3,
     Kind.LIST: 1,
@@ -83,7 +84,7 @@ class Load:
         self._urls = urls
         self._secrets = secrets
         self._vendor = vendor
-        self._bearers = {tenant: self._bearer(tenant) for tenant in TENANTS}
+        self._bearers = {tenant: self.bearer(tenant) for tenant in TENANTS}
         self._archives: dict[str, list[tuple[Meeting, str]]] = {tenant: [] for tenant in TENANTS}
         self._numbers = iter(range(1, 10**9))
         self._lock = threading.Lock()
@@ -273,7 +274,7 @@ class Load:
     def _number(self) -> int:
         return next(self._numbers)
 
-    def _bearer(self, tenant: str) -> str:
+    def bearer(self, tenant: str) -> str:
         now = int(time.time())
         claims = {"sub": "chaos", "tenant": tenant, "iat": now, "exp": now + 86400, "iss": "videoconf"}
         claims |= {"aud": "videoconf", "permissions": PERMISSIONS}
