@@ -106,7 +106,7 @@ def create_app(
     # 2. Storage targets, and providers: only those that are listed.
     wrong_keys = key_faults(settings.encryption_keys)
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
-    guard = EndpointGuard(settings.storage_hosts, development=settings.development)
+    guard = EndpointGuard(settings.storage_hosts, development=settings.development, proxy=settings.proxy)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard), around_storage)
     downloads = guard.allowing(("*:*",))  # any public host; a private one where the operator names it
     clients: dict[str, Clients] = {}
@@ -116,7 +116,7 @@ def create_app(
             observer(call)
 
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads, settings.proxy)
         return ProviderContext(clock, clients[provider], settings.development, targets.open_destination)
 
     providers = enable_providers(registry, settings.providers, context_of)

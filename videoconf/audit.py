@@ -19,6 +19,7 @@ from videoconf.db.offered import Offered
 from videoconf.db.transactions import Transaction, read, write
 from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
+from videoconf.observability.log_context import bind_log_context
 from videoconf.tenancy import Caller, visible_to_bound
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
@@ -70,7 +71,9 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Add an entry to the running transaction."""
+    """Add an entry to the running transaction. The log's further lines name the meeting too."""
+    if meeting_link is not None:
+        bind_log_context(meeting_link=meeting_link)
     entry = {
         "tenant": caller.tenant,
         "actor": caller.subject,

@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
-from videoconf.storage import EndpointGuard, guarded_pool
+from videoconf.storage import EndpointGuard, ca_file, guarded_pool
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
@@ -55,7 +55,11 @@ def make_client(configuration: Mapping[str, Any], account_url: str, guard: Endpo
         configuration["container"],
         credential=AzureNamedKeyCredential(configuration["account_name"], configuration["account_key"]),
         transport=RequestsTransport(
-            session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False
+            session=session,
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            connection_verify=ca_file() or True,
+            use_env_settings=False,
         ),
         permit_redirects=False,
         retry_total=RETRIES,

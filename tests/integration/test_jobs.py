@@ -431,7 +431,7 @@ def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
     make_due(app)
     del service.provider.behaviour
     result = app.test_cli_runner().invoke(commands, ["worker", "--once"])
-    assert (result.exit_code, result.output) == (0, "1 jobs tried\n"), result.output
+    assert (result.exit_code, result.stdout) == (0, "1 jobs tried\n"), result.output
     assert only_job(app).state == "done"
 
 

@@ -65,6 +65,7 @@ def test_each_request_is_one_line_of_json_without_personal_data(lines, client, h
         "message": "request",
         "request_id": "mine-1",
         "tenant": "acme",
+        "meeting_link": link,
         "method": "POST",
         "route": "/session/<string:meeting_link_id>/token",
         "status": 200,

@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 
+from videoconf.api.claims import ANY_AUDIENCE
 from videoconf.api.database_checks import NEWER, ask_database
+from videoconf.api.jwks import KeySetUnusable, jwks_of
+from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE
@@ -24,6 +27,7 @@ from videoconf.db.urls import shown
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
+from videoconf.settings import Settings, declared, quoted_variables
 from videoconf.storage_targets.cipher import MAKE_A_KEY
 from videoconf.storage_targets.in_force import TargetState
 from videoconf.storage_targets.models import StorageTargetRow
@@ -63,6 +67,7 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
     with app.app_context():
         parts = services(app)
         yield from _settings(parts)
+        yield from _tokens(parts)
         yield from _public_url(parts)
         yield from _rate_limits(parts)
         database = list(_database(parts))
@@ -80,11 +85,53 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
 def _settings(parts: Services) -> Iterator[Finding]:
     yield from (Finding(Level.ERROR, "settings", fault) for fault in parts.faults)
     if not parts.faults:
-        yield Finding(Level.OK, "settings", "complete, and tokens can be verified")
+        yield Finding(Level.OK, "settings", "complete")
+    registry = parts.registry
+    known = [*declared(Settings), *(row for key in registry.configurable for row in registry.settings_of(key))]
+    for variable in quoted_variables(known):
+        said = f"the quotes around {variable} are not part of its value"
+        yield Finding(Level.NOTE, "settings", said, "Check that the other side, if there is one, has no quotes either.")
     if parts.settings.development:
         yield Finding(
             Level.WARNING, "settings", "VIDEOCONF_DEVELOPMENT allows what is unsafe", "Unset it in production."
         )
+
+
+def _tokens(parts: Services) -> Iterator[Finding]:
+    """Report which keys verify bearer tokens; fetch those of the identity provider. No token is tried."""
+    settings = parts.settings
+    if settings.auth == "disabled":
+        return
+    own = key_ids(settings)
+    if own:
+        separated = ", separated by commas or line ends" if len(settings.jwt_secrets) > 1 else ""
+        yield Finding(Level.OK, "tokens", f"configured keys{separated}: {', '.join(own)}")
+    if ANY_AUDIENCE in settings.jwt_audience:
+        said = "tokens that the issuer made for other services are accepted too"
+        yield Finding(Level.WARNING, "tokens", said, "Name the audience of this service in VIDEOCONF_JWT_AUDIENCE.")
+    jwks = jwks_of(settings)
+    if jwks is None:
+        return
+    try:
+        found = jwks.fetch()
+    except KeySetUnusable as error:
+        level = Level.WARNING if own else Level.ERROR
+        yield Finding(level, "tokens", str(error), "Open VIDEOCONF_JWT_JWKS_URL from this machine, and correct it.")
+        return
+    for sentence in found.left_out:
+        yield Finding(Level.NOTE, "tokens", f"not used: {sentence}")
+    if not found.keys:
+        said = f"{settings.jwt_jwks_url} has no key of use"
+        yield Finding(Level.ERROR, "tokens", said, "Add the issuer's algorithm to VIDEOCONF_JWT_ALGORITHMS.")
+    else:
+        ids = ", ".join(key_id or "(without id)" for key_id, _, _ in found.keys)
+        yield Finding(Level.OK, "tokens", f"fetched keys of the identity provider: {ids}")
+    if found.issuer is not None and found.issuer not in settings.jwt_issuer:
+        said = f"the identity provider's `iss` is {found.issuer}, which VIDEOCONF_JWT_ISSUER does not name"
+        yield Finding(Level.WARNING, "tokens", said, f"Set VIDEOCONF_JWT_ISSUER={found.issuer}")
+    elif settings.jwt_issuer == Settings.jwt_issuer:
+        said = f"VIDEOCONF_JWT_ISSUER has its default, {settings.jwt_issuer[0]}"
+        yield Finding(Level.WARNING, "tokens", said, "Set it to the `iss` of the identity provider's tokens.")
 
 
 def _rate_limits(parts: Services) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from sqlalchemy import exc
 
 from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, SchemaNotReady
 
+LONGEST_CAUSE = 300
+
 
 def raise_translated(error: BaseException) -> None:
     """Raise our own error in place of the driver's; return where the error stays as it is."""
@@ -18,6 +20,23 @@ def raise_translated(error: BaseException) -> None:
 
 def translated(error: BaseException) -> BaseException:
     """Turn what the driver raised into ours where it is the database's state; anything else stays as it is."""
+    ours = _translated(error)
+    if ours is not error:
+        ours.__cause__ = error
+    return ours
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what the driver said of a database that is unavailable, for the log; empty where it said nothing."""
+    cause = error.__cause__
+    if not isinstance(error, DatabaseUnavailable | SchemaNotReady) or cause is None:
+        return ""
+    # Never SQLAlchemy's own text, which has the statement and its values.
+    said = getattr(cause, "orig", None) or (cause if not isinstance(cause, exc.SQLAlchemyError) else "")
+    return " ".join(str(said).split())[:LONGEST_CAUSE]
+
+
+def _translated(error: BaseException) -> BaseException:
     if isinstance(error, exc.TimeoutError):
         return DatabaseBusy("No database connection became free in time.", retry_after_seconds=1)
     if not isinstance(error, exc.DBAPIError):

@@ -16,8 +16,10 @@ import logging
 import random
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select, update
@@ -25,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.containment import raised_by_signal
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.failures import cause_of
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, read, write
 from videoconf.db.types import db
@@ -32,6 +35,7 @@ from videoconf.db.upsert import upserts
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.work import GIVE_UP_SECONDS, LEASE_SECONDS, Around, ClaimedJob, Lane, Measured, Work
+from videoconf.observability.log_context import log_context
 from videoconf.observability.metrics import JOBS_RUN
 
 logger = logging.getLogger(__name__)
@@ -141,7 +145,12 @@ class Jobs:
             raise error
 
     def _run(self, job: ClaimedJob) -> Exception | None:
-        return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
+        # In a context of its own: what the job adds to its log lines ends with it.
+        return copy_context().run(self._run_here, job)
+
+    def _run_here(self, job: ClaimedJob) -> Exception | None:
+        with log_context(job_id=job.id, job_kind=job.kind):
+            return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
 
     def _try(self, job: ClaimedJob) -> Exception | None:
         if job.attempts > MAX_ATTEMPTS and job.last_error == UNENDED_AGAIN and not job.recurs:
@@ -154,11 +163,21 @@ class Jobs:
             logger.error("no handler for job %s of kind %s", job.id, job.kind)  # noqa: TRY400  # the trace says nothing
             self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
             return error
+        began = time.monotonic()
         try:
             with self._lease_kept(job) if work.takes_long else nullcontext():
                 work.handler(job.payload)
         except VideoconfError as error:
-            logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
+            cause = f" ({cause})" if (cause := cause_of(error)) else ""
+            logger.warning(
+                "job %s (%s) failed at attempt %s: %s%s",
+                job.id,
+                job.kind,
+                job.attempts,
+                error.code,
+                cause,
+                extra=_ids(job.payload),
+            )
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
             self._failed(job, f"{error.code}: {error.detail}", retryable=retryable)
             return error
@@ -173,6 +192,15 @@ class Jobs:
         else:
             self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
         JOBS_RUN.labels(job.kind, "done").inc()
+        # Recurring work runs every minute and mostly finds nothing to do.
+        logger.log(
+            logging.DEBUG if job.recurs else logging.INFO,
+            "job %s (%s) done at attempt %s",
+            job.id,
+            job.kind,
+            job.attempts,
+            extra={"milliseconds": round((time.monotonic() - began) * 1000), **_ids(job.payload)},
+        )
         return None
 
     @contextmanager
@@ -320,6 +348,11 @@ def prune_jobs() -> None:
 def _insert(transaction: Transaction, kind: str, payload: dict[str, Any], **values: Any) -> int:
     statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
     return transaction.execute(statement).scalar_one()
+
+
+def _ids(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ids of a payload, for the log."""
+    return {name: value for name, value in payload.items() if name.endswith("_id")}
 
 
 def _new_owner() -> str:

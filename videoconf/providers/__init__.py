@@ -43,6 +43,7 @@ from videoconf.providers.types import (
     WebhookRequest,
 )
 from videoconf.settings import Secret, setting
+from videoconf.variables import as_meant, text_of_file
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -82,7 +83,9 @@ __all__ = [
     "WebhookAuthentication",
     "WebhookReply",
     "WebhookRequest",
+    "as_meant",
     "provider_deadline",
     "seconds_left",
     "setting",
+    "text_of_file",
 ]

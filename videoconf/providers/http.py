@@ -26,6 +26,7 @@ from videoconf.errors import (
     ProviderPluginError,
     ProviderUnavailable,
 )
+from videoconf.forward_proxy import ForwardProxy
 from videoconf.providers.connection import Connections
 from videoconf.providers.deadline import seconds_left
 from videoconf.providers.download import open_download
@@ -108,6 +109,7 @@ class GuardedClient:
     :param between_bytes_seconds: longest silence of the peer.
     :param attempt_seconds: for one whole attempt.
     :param downloads: decides on each host of :meth:`open`; None: any host, by plain HTTP too.
+    :param proxy: the operator's forward proxy, which carries all connections but those that it names.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class GuardedClient:
         attempt_seconds: float = 6.0,
         answer_cap_bytes: int = 1 << 20,
         downloads: EndpointGuard | None = None,
+        proxy: ForwardProxy | None = None,
     ) -> None:
         self._provider = provider
         self._account = account
@@ -136,10 +139,14 @@ class GuardedClient:
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None
         self._connections = Connections(
-            size=slots, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds
+            size=slots, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds, proxy=proxy
         )
         self._downloads = Connections(
-            size=0, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds, guard=downloads
+            size=0,
+            connect_seconds=connect_seconds,
+            between_bytes_seconds=between_bytes_seconds,
+            guard=downloads,
+            proxy=proxy,
         )
 
     @property

@@ -3,7 +3,7 @@
 from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
 from videoconf.storage.deadline import storage_deadline, storage_seconds_left
 from videoconf.storage.guard import EndpointGuard
-from videoconf.storage.pool import guarded_pool
+from videoconf.storage.pool import ca_file, guarded_pool
 from videoconf.storage.port import StoragePort
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
@@ -18,6 +18,7 @@ __all__ = [
     "StoragePort",
     "StorageTarget",
     "StoredObject",
+    "ca_file",
     "checked_key",
     "guarded_pool",
     "storage_deadline",
