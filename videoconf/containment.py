@@ -24,3 +24,13 @@ def raised_by_signal(error: BaseException) -> bool:
         return True
     code = {getattr(handler, "__code__", None) for handler in handlers} - {None}
     return any(frame.f_code in code for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def words_of(error: BaseException) -> str:
+    """Return an exception's text, which is a plugin's code too: empty where making it fails."""
+    try:
+        return str(error)
+    except BaseException as failure:
+        if raised_by_signal(failure):
+            raise
+        return ""

@@ -138,7 +138,7 @@ def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app
 
 @ON_SQLITE
 def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(install, make_app, caplog):
-    app = make_app(plugins=install("schema_undocumentable"))
+    app = make_app(plugins=install("schema_undocumentable"), storage_kinds=("ofnothing", "withanything", "withinner"))
     schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
     for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError"), ("withinner", "TypeError")):
         name = kind.upper()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask.cli import ScriptInfo
@@ -19,6 +20,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
+from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
 from videoconf.storage_targets.cipher import MAKE_A_KEY
@@ -174,6 +176,18 @@ def _plugins(parts: Services) -> Iterator[Finding]:
     for failure in parts.registry.failures:
         said = f"the {failure.origin} cannot be loaded: {failure.reason}"
         yield Finding(Level.WARNING, "plugins", said, "Upgrade or uninstall its distribution.")
+    registry, settings = parts.registry, parts.settings
+    enabled: dict[str, Registered[Any]] = {
+        **{key: registry.providers[key] for key in settings.providers if key in registry.providers},
+        **{key: registry.storage_targets[key] for key in settings.storage_kinds if key in registry.storage_targets},
+    }
+    for key, registered in enabled.items():
+        if key not in registry.names:
+            said = (
+                f"{key!r} is brought by the {registered.origin}, whose entry point has another name: to find it, the"
+                " service imports every installed plugin. Release 0.3 will not"
+            )
+            yield Finding(Level.WARNING, "plugins", said, f"Upgrade its distribution, or name its entry point {key!r}.")
 
 
 def _provider(provider: ProviderPort) -> Finding:
