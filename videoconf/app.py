@@ -76,7 +76,7 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
+from videoconf.settings import Settings, declared, read, unknown_variables
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved

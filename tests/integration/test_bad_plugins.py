@@ -1,5 +1,6 @@
 """Installed plugins that are broken: each is left out and told of, and the service serves with the others."""
 
+import asyncio
 import io
 import logging
 import time
@@ -220,7 +221,12 @@ def test_a_method_that_fails_is_the_provider_plugins_fault(make_app, headers):
     assert service.api("POST", "/session").problem == (502, "provider_plugin_error")
 
 
-ERRORS = [RuntimeError("tops3cret"), SystemExit("tops3cret")]
+ERRORS = [
+    RuntimeError("tops3cret"),
+    SystemExit("tops3cret"),
+    asyncio.CancelledError("tops3cret"),
+    GeneratorExit("tops3cret"),
+]
 TARGET = {"name": "MEMORY", "area": "bad-plugins", "password": "memory-has-none"}
 
 

@@ -69,7 +69,12 @@ def start(monkeypatch, sqlite_database, fake_settings):
     """Give a function that makes the application of the environment, as a server does."""
 
     def start(serving=True, **settings):
-        defaults = {"providers": "fake", "database_url": sqlite_database, "jwt_secrets": "s" * 48, "embedded_workers": "0"}
+        defaults = {
+            "providers": "fake",
+            "database_url": sqlite_database,
+            "jwt_secrets": "s" * 48,
+            "embedded_workers": "0",
+        }
         for name, value in {**defaults, **settings}.items():
             monkeypatch.setenv(f"VIDEOCONF_{name.upper()}", value)
         return create_app(serving=serving)

@@ -201,7 +201,9 @@ def test_the_steps_of_the_guide_are_all_there() -> None:
 def test_the_guides_storage_target_works_too(followed: list[str], machine: Machine) -> None:
     assert "passed" in followed[6], followed[6]
     assert "failed" not in followed[6]
-    said = machine.run("flask --app videoconf.app videoconf openapi", VIDEOCONF_PROVIDERS="fake", VIDEOCONF_STORAGE_KINDS="folder")
+    said = machine.run(
+        "flask --app videoconf.app videoconf openapi", VIDEOCONF_PROVIDERS="fake", VIDEOCONF_STORAGE_KINDS="folder"
+    )
     assert '"FOLDER"' in said, "it can be set"
 
 
