@@ -57,7 +57,7 @@ def is_fit(error: VideoconfError) -> bool:
     try:
         if not isinstance(error, ProviderError | StorageError | ValidationFailed):
             return False
-        own: Any = next(cls for cls in type(error).__mro__ if cls.__module__ == errors.__name__)
+        own: Any = next(cls for cls in type(error).__mro__ if f"{cls.__module__}.".startswith(f"{errors.__name__}."))
         wait = error.retry_after_seconds
         return (
             (error.code, error.status, error.title) == (own.code, own.status, own.title)

@@ -7,6 +7,7 @@ from videoconf.storage.pool import guarded_pool
 from videoconf.storage.port import StoragePort
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
+from videoconf.storage.wire import refuse_entities
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -20,6 +21,7 @@ __all__ = [
     "StoredObject",
     "checked_key",
     "guarded_pool",
+    "refuse_entities",
     "storage_deadline",
     "storage_seconds_left",
 ]
