@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 from flask.blueprints import BlueprintSetupState
 from marshmallow import fields
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, delete, insert, text
+from sqlalchemy.exc import SQLAlchemyError
 from videoconf_migrations import revisions
 
 from videoconf import __version__
@@ -23,13 +25,16 @@ from videoconf.api.openapi import Tag
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
 from videoconf.db.failures import MIGRATE
-from videoconf.db.transactions import read
+from videoconf.db.transactions import read, statements
 from videoconf.db.types import db
-from videoconf.errors import DatabaseUnavailable, SchemaNotReady
+from videoconf.errors import DatabaseBusy, DatabaseUnavailable, SchemaNotReady
+from videoconf.idempotency import IdempotencyKey
 
 logger = logging.getLogger(__name__)
 
 CACHE_SECONDS = 2
+WRITTEN_BYTES = 12 * 1024
+"""More than the room that is left in a page of a table."""
 NEWER = "newer"
 """A later release has migrated the schema. During an upgrade it does so before the nodes are replaced: they go on."""
 
@@ -109,7 +114,7 @@ def health() -> dict[str, Any]:
 @blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
 @blueprint.doc(operationId="OperationsController.getReadiness")
 def readiness() -> tuple[dict[str, Any], int]:
-    """Tell whether requests can be served: the database answers, and its schema and its encryption are this service's.
+    """Tell whether requests can be served: the database answers and stores, its schema and encryption are this service's.
 
     Providers are reported and never decide: most operations go on without them.
     """
@@ -133,6 +138,8 @@ def _database_checks() -> dict[str, str]:
     with checked.lock:
         if time.monotonic() >= checked.until:
             checked.checks = ask_database()
+            if checked.checks["schema"] in ("ok", NEWER):
+                checked.checks["writes"] = ask_to_write()
             checked.until = time.monotonic() + CACHE_SECONDS
         return checked.checks
 
@@ -151,6 +158,28 @@ def ask_database() -> dict[str, str]:
         found = f"revision {revision}" if revision else "none"
         return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
     return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
+
+
+def ask_to_write() -> str:
+    """Say whether the database stores what it is sent: not on a full disk, nor on a standby or one that is read-only.
+
+    Writes a row and deletes it in one transaction, so that nothing stays. A lock that another holds is no answer.
+    """
+    key = {"tenant": "", "key": f"readiness-{secrets.token_hex(16)}"}
+    filler = {"filler": secrets.token_urlsafe(WRITTEN_BYTES)}
+    stored = insert(IdempotencyKey).values(**key, fingerprint="", answer=filler)
+    try:
+        with statements(atomic=True) as transaction:
+            transaction.execute(stored)
+            transaction.execute(delete(IdempotencyKey).filter_by(**key))
+    except DatabaseBusy:
+        return "ok"
+    except (DatabaseUnavailable, SchemaNotReady) as error:
+        return error.code
+    except SQLAlchemyError as error:  # the role may not
+        logger.error("readiness cannot write: %s", type(error).__name__)  # noqa: TRY400  # its text has the statement
+        return "refused"
+    return "ok"
 
 
 def warn_of_schema() -> None:

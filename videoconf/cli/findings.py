@@ -13,7 +13,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from videoconf.api.health import NEWER, ask_database
+from videoconf.api.health import NEWER, ask_database, ask_to_write
 from videoconf.api.services import Services, services
 from videoconf.db.failures import MIGRATE
 from videoconf.db.functions import utc_in
@@ -121,6 +121,9 @@ def _database() -> Iterator[Finding]:
         yield Finding(Level.NOTE, "schema", "a newer release has migrated it", "Replace this release by that one.")
     else:
         yield Finding(Level.ERROR, "schema", checks["schema"], MIGRATE)
+    if checks["schema"] in ("ok", NEWER) and (stores := ask_to_write()) != "ok":
+        said = f"it answers, and stores nothing ({stores})"
+        yield Finding(Level.ERROR, "database", said, "Free its disk, or name the primary in VIDEOCONF_DATABASE_URL.")
     if checks.get("encryption", "ok") != "ok":
         yield Finding(Level.ERROR, "encryption", checks["encryption"], "Add them to VIDEOCONF_ENCRYPTION_KEYS.")
 
