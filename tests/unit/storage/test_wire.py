@@ -157,7 +157,9 @@ def bomb(encoding: str) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize(("call", "status"), [("open", 404), ("open", 503), ("delete", 404), ("put", 200), ("put", 400)])
+@pytest.mark.parametrize(
+    ("call", "status"), [("open", 404), ("open", 503), ("delete", 404), ("put", 200), ("put", 400)]
+)
 def test_answer_that_declares_entities_is_refused(server, target, call, status, encoding):
     """Half a mebibyte became 120 in memory."""
     server.on(ANY, reply(status, bomb(encoding), headers={"Content-Type": "application/xml"}))
