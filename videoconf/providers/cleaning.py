@@ -95,7 +95,7 @@ def cleaned_connection(one: RosterConnection) -> RosterConnection:
 def cleaned_token(join: JoinToken) -> JoinToken:
     """Return a credential as a caller may get it.
 
-    :raises ValueError: a part cannot be answered as JSON or has a URL that is unsafe to open, or there is no time. A
+    :raises ValueError: a part cannot be answered as JSON or has a URL that is unsafe to open, or it does not say when it expires. A
         value that is not a credential raises any other error.
     """
     token = plain_json(join.token)
