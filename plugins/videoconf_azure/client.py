@@ -43,8 +43,16 @@ class GuardedAdapter(HTTPAdapter):
             "https": guarded_pool(HTTPSConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
         }
 
-    def send(self, request: requests.PreparedRequest, stream: bool = False, **kwargs: Any) -> requests.Response:
-        response = super().send(request, stream=stream, **kwargs)
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        response = super().send(request, stream, timeout, verify, cert, proxies)
         if not stream or response.status_code >= 300:  # a stream is an object, which the SDK does not parse
             refuse_entities(response.content)
         return response

@@ -163,7 +163,7 @@ def ask_database() -> dict[str, str]:
 def ask_to_write() -> str:
     """Say whether the database stores what it is sent: not on a full disk, nor on a standby or one that is read-only.
 
-    Writes a row and deletes it in one transaction, so that nothing stays. A lock that another holds says nothing about it.
+    Writes a row and deletes it in one transaction, so that nothing stays. A lock that another holds is not a refusal.
     """
     key = {"tenant": "", "key": f"readiness-{secrets.token_hex(16)}"}
     filler = {"filler": secrets.token_urlsafe(WRITTEN_BYTES)}

@@ -95,8 +95,8 @@ def cleaned_connection(one: RosterConnection) -> RosterConnection:
 def cleaned_token(join: JoinToken) -> JoinToken:
     """Return a credential as a caller may get it.
 
-    :raises ValueError: a part cannot be answered as JSON or has a URL that is unsafe to open, or it does not say when it expires. A
-        value that is not a credential raises any other error.
+    :raises ValueError: a part cannot be answered as JSON, a URL is unsafe to open, or it does not say when it expires.
+        A value that is not a credential raises any other error.
     """
     token = plain_json(join.token)
     if not (token is None or (isinstance(token, str) and len(token) <= LONGEST_TOKEN)):
