@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
-from videoconf.api.health import code_revisions
+from videoconf.api.database_checks import code_revisions
 from videoconf.api.services import services
 from videoconf.cli.process import collect_metrics
 from videoconf.db.transactions import write
