@@ -196,9 +196,6 @@ class TalksInItsSleep(Honest):
         logging.getLogger("talker").info("my secret is %s", self.settings.token_secret.reveal())
 
 
-# --- what it gives and leaves ---------------------------------------------------------------------------------------
-
-
 @liar("P25")
 class MakesEverybodyHost(Honest):
     def issue_token(self, session, request):
