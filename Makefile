@@ -46,7 +46,7 @@ bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then
 	$(if $(findstring lists,$(BENCH)),,$(BIN)/python -m bench.attendance)
 	$(BIN)/python -m bench.run $(BENCH)
 
-chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7"
+chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7 --pooler"
 	$(BIN)/python -m bench.chaos $(CHAOS)
 
 azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm

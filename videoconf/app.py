@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,8 +11,8 @@ import click
 from flask import Flask
 
 from videoconf import idempotency
-from videoconf.api.database import init_database, init_migrations
-from videoconf.api.database_checks import warn_of_schema
+from videoconf.api.database import INSTANCE, database_faults, init_database, init_migrations
+from videoconf.api.database_checks import faults_at_start
 from videoconf.api.keys import auth_faults
 from videoconf.api.limit_faults import limit_faults
 from videoconf.api.services import EXTENSION, Services
@@ -29,11 +28,11 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import url_faults
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins, settings_prefix
-from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
+from videoconf.jobs.queue import Jobs, prune_jobs
+from videoconf.jobs.work import Work, recurring
 from videoconf.jobs.worker import Worker
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
@@ -48,7 +47,7 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import Settings, declared, read, unknown_variables
+from videoconf.settings import Settings, declared, read
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved
@@ -56,6 +55,7 @@ from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets, storage_kind_faults
+from videoconf.undeclared import undeclared_variables
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
@@ -123,13 +123,13 @@ def create_app(
         closing.callback(provider.close)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
-    unreadable += url_faults(settings.database_url.reveal())
+    unreadable += database_faults(settings)
     serving = _is_serving() if serving is None else serving
     if unreadable or (serving and faults):
         raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
-    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = Flask("videoconf", static_folder=None, instance_path=INSTANCE)
     weakref.finalize(app, closing.close)
     init_database(app, settings)
 
@@ -207,8 +207,7 @@ def create_app(
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
         with app.app_context():
-            faults = credentials.faults()
-            warn_of_schema()
+            faults = faults_at_start()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)
@@ -233,8 +232,15 @@ def _faults_of_environment(registry: Registry, settings: Settings) -> list[str]:
         known += registry.settings_of(key)
     broken = tuple(settings_prefix(failure.origin.name) for failure in registry.failures)
     not_enabled = tuple(settings_prefix(origin.name) for origin in registry.skipped)
+    found = undeclared_variables(known)
+    if found.injected:
+        logger.warning(
+            "%s ignored: Kubernetes sets them for a Service whose name begins with videoconf. Set"
+            " `enableServiceLinks: false` in the pod's spec",
+            ", ".join(found.injected),
+        )
     faults = list(storage_kind_faults(registry, settings.storage_kinds))
-    for name in unknown_variables(known):
+    for name in found.unknown:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
         elif not name.startswith(not_enabled):

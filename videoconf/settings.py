@@ -9,10 +9,9 @@ reports every fault at once, and never repeats a value, so that no secret reache
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -21,40 +20,11 @@ from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
+from videoconf.secret import Secret as Secret
 
 PREFIX = "VIDEOCONF_"
 
 T = TypeVar("T")
-
-
-class Secret:
-    """A text that prints as ``***``. :meth:`reveal` is the only way to the text, and easy to search for."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text itself."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a Secret is not pickled")
 
 
 def setting(
@@ -155,6 +125,19 @@ class Settings:
         default=8,
         minimum=1,
         maximum=500,
+    )
+    database_pooler: str = setting(
+        "How a pooler before PostgreSQL lends its connections. `session`: for as long as a client stays connected, as"
+        " without a pooler. `transaction`: for one transaction (PgBouncer, Neon, Supabase, RDS Proxy); the service then"
+        " prepares no statement, and the role has the time limits that `videoconf doctor` prints and checks.",
+        default="session",
+        choices=("session", "transaction"),
+        parse=str.lower,
+    )
+    database_direct_url: Secret = setting(
+        "URL of the same database past the pooler, for `videoconf db`: a migration needs one connection from beginning"
+        " to end. Required by `VIDEOCONF_DATABASE_POOLER=transaction`; empty otherwise means `VIDEOCONF_DATABASE_URL`.",
+        default=Secret(""),
     )
     public_url: str = setting(
         "The service's own URL as providers and users reach it, without the path prefix.",
@@ -357,24 +340,6 @@ def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str
             faults.append(f"{variable}: {' '.join(str(message) for message in messages)}{help}")
             values.pop(rows[variable].field, None)
     return values, faults
-
-
-_OF_KUBERNETES = re.compile(
-    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
-    r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
-    re.DOTALL,
-)
-"""What Kubernetes sets in every container for a Service whose name begins like ours: no setting has such a name."""
-
-
-def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterator[str]:
-    """Name the variables of the environment that carry the prefix and are declared nowhere: misspellings."""
-    names = {row.variable for row in known}
-    for name in sorted(os.environ):
-        if not name.startswith(prefix) or name in names or name.removesuffix("_FILE") in names:
-            continue
-        if not _OF_KUBERNETES.fullmatch(f"{name.removeprefix(prefix)}={os.environ[name]}"):
-            yield name
 
 
 def _read(env: FileAwareEnv, row: Declared) -> Any:

@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 import bench.chaos
 from bench.chaos import moody
 from bench.chaos.aftermath import complaints, leaks, settle, surplus_sessions
@@ -34,6 +36,8 @@ from bench.chaos.nodes import (
     wait_until_up,
     work_folder,
 )
+from bench.chaos.pooler import Pooler
+from bench.chaos.storage import storage
 from bench.chaos.vendor import ChaosVendor
 from bench.vendor import API_KEY
 
@@ -52,6 +56,8 @@ def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[
         "VIDEOCONF_VONAGE_API_URL": vendor.url,
         "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": signing.webhooks,
         "VIDEOCONF_JWT_SECRETS": signing.bearer,
+        "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "VIDEOCONF_DEVELOPMENT": "true",  # which allows storage on this machine
         "VIDEOCONF_ROSTER_SECONDS": "5",  # so that it has its part in a minute
     }
 
@@ -62,6 +68,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--pooler", action="store_true", help="put PgBouncer in transaction mode before PostgreSQL")
     parser.add_argument("--history", type=Path, help="where the whole history goes, as JSON lines")
     args = parser.parse_args()
     print(f"seed {args.seed}, {args.seconds:g} seconds, {CLIENTS} clients of {len(TENANTS)} tenants", flush=True)
@@ -75,13 +82,21 @@ def main() -> None:
         moody.install(folder / "plugins")
         environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{folder / 'plugins'}"
         migrate(environment)
+        target = stack.enter_context(storage(folder))
+        pooler = stack.enter_context(Pooler(database)) if args.pooler else None
+        if pooler is not None:
+            environment |= pooler.settings
+            print("behind PgBouncer in transaction mode", flush=True)
         nodes = Nodes(environment, folder)
         stack.callback(nodes.stop)
         proxy = stack.enter_context(nginx(folder))
         print("behind nginx" if proxy else "nginx is not installed: the nodes are called in turn", flush=True)
         load = Load([proxy] if proxy else NODES, signing, vendor, args.seed)
+        target.become_target(NODES[0], load.bearer("default"))
         faults: list[Fault] = []
-        ways = nemesis(nodes, database, vendor, chance)
+        ways = nemesis(nodes, database, vendor, target, chance)
+        if pooler is not None:
+            ways["restart PgBouncer"] = pooler.restart
         load.start()
         until = time.monotonic() + args.seconds
         order: list[str] = []

@@ -34,7 +34,7 @@ PROPER = {
     Kind.MOODY: {200, 204, 401, 409, 502},
     Kind.FOREIGN: {404},
 }
-ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3}
+ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3, "uploaded": 4}
 
 
 def check(history: list[Call], faults: list[Fault]) -> list[str]:

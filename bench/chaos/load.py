@@ -35,6 +35,7 @@ PERMISSIONS = (
     "StartMeetingArchive",
     "StopMeetingArchive",
     "DeleteMeetingArchive",
+    "SetMeetingUploadTarget",
 )
 NEW = {"provider": "vonage"}
 """A meeting without a provider of its own would go to the moody one while the vendor is cut off."""
@@ -51,9 +52,9 @@ WEIGHTS = {
     Kind.EDIT: 6,
     Kind.READ: 6,
     Kind.END: 2,
-    Kind.ARCHIVE_START: 2,
-    Kind.ARCHIVE_STOP: 2,
-    Kind.ARCHIVE_DELETE: 1,
+    Kind.ARCHIVE_START: 3,
+    Kind.ARCHIVE_STOP: 3,
+    Kind.ARCHIVE_DELETE: 3,
     Kind.ARCHIVE_READ: 2,
     Kind.ARCHIVES: 3,
     Kind.LIST: 1,
@@ -86,7 +87,7 @@ class Load:
         self._urls = urls
         self._secrets = secrets
         self._vendor = vendor
-        self._bearers = {tenant: self._bearer(tenant) for tenant in TENANTS}
+        self._bearers = {tenant: self.bearer(tenant) for tenant in TENANTS}
         self._archives: dict[str, list[tuple[Meeting, str]]] = {tenant: [] for tenant in TENANTS}
         self._numbers = iter(range(1, 10**9))
         self._lock = threading.Lock()
@@ -286,7 +287,7 @@ class Load:
     def _number(self) -> int:
         return next(self._numbers)
 
-    def _bearer(self, tenant: str) -> str:
+    def bearer(self, tenant: str) -> str:
         now = int(time.time())
         claims = {"sub": "chaos", "tenant": tenant, "iat": now, "exp": now + 86400, "iss": "videoconf"}
         claims |= {"aud": "videoconf", "permissions": PERMISSIONS}

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 
+from bench.chaos.storage import Storage
 from bench.chaos.vendor import WRONG, ChaosVendor, right
 from bench.chaos.walls import LogPipe, besiege, remove
 
@@ -148,7 +149,7 @@ def work_folder() -> Iterator[Path]:
 
 
 def nemesis(
-    nodes: Nodes, database: Database, vendor: ChaosVendor, chance: random.Random
+    nodes: Nodes, database: Database, vendor: ChaosVendor, storage: Storage, chance: random.Random
 ) -> dict[str, Callable[[], None]]:
     """Name the faults; each call is one, and lasts until it is over."""
 
@@ -172,6 +173,7 @@ def nemesis(
         "restart PostgreSQL, fast": lambda: database.restart("fast"),
         "restart PostgreSQL, immediate": lambda: database.restart("immediate"),
         "cut the provider off": lambda: break_vendor("is_down", True),
+        "stall the storage": lambda: storage.stall(chance.uniform(3, 8)),
         "read no log": lambda: chance.choice(nodes.pipes).stall(chance.uniform(3, 8)),
         "remove the metrics folder": lambda: remove(nodes.metrics_folder),
         "let hostile clients in": lambda: besiege(chance.choice(PORTS), chance.uniform(3, 8)),

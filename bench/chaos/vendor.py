@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from bench.vendor import API_KEY, Vendor, session_id
 
 AVAILABLE_SECONDS = 1.0
-"""How long after its stop an archive is there."""
+"""How long after its stop an archive is in the storage target. Nothing is really put there: the service can delete a
+copy that is missing, too."""
 
 Reply = tuple[int, object]
 
@@ -103,6 +104,8 @@ class ChaosVendor(Vendor):
                 session = parse_qs(url.query).get("sessionId", [""])[0]
                 items = [self._shown(one) for one in self.archives.values() if one["sessionId"] == session]
                 return 200, {"count": len(items), "items": items}
+            case "PUT" | "DELETE", ["v2", "project", _, "archive", "storage"]:
+                return 200, {}
             case "GET", ["v2", "project", _, "archive", one] if one in self.archives:
                 return 200, self._shown(self.archives[one])
             case "POST", ["v2", "project", _, "archive", one, "stop"] if one in self.archives:
@@ -139,5 +142,5 @@ class ChaosVendor(Vendor):
 
     def _shown(self, archive: dict[str, Any]) -> dict[str, Any]:
         if archive["status"] == "stopped" and time.monotonic() > archive["stopped"] + AVAILABLE_SECONDS:
-            archive |= {"status": "available", "duration": 1, "size": 1000, "updatedAt": self._now()}
+            archive |= {"status": "uploaded", "duration": 1, "size": 1000, "updatedAt": self._now()}
         return {name: value for name, value in archive.items() if name != "stopped"}

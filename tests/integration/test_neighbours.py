@@ -9,8 +9,8 @@ from sqlalchemy import create_engine, text
 
 from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.api import slow_reads
-from videoconf.db.engine import driver_url
 from videoconf.db.transactions import statements
+from videoconf.db.urls import driver_url
 
 CLIENTS = 24
 CONNECTIONS = 30_000

@@ -51,7 +51,7 @@ def test_node_on_an_older_schema_is_not_ready_and_stores_all_or_nothing(make_app
     client = app.test_client()
     needed, former, *_ = code_revisions()
     with app.app_context(), write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :former"), {"former": former})
+        session.execute(text("UPDATE videoconf_version SET version_num = :former"), {"former": former})
         session.execute(text("ALTER TABLE audit_entry DROP COLUMN actor_type"))
     ready = client.get("/readyz")
     assert ready.status_code == 503

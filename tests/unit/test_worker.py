@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
-from videoconf.jobs.queue import Lane
+from videoconf.jobs.work import Lane
 from videoconf.jobs.worker import Worker
 
 ONE_WAIT_AT_LEAST = 0.9

@@ -8,11 +8,13 @@ from functools import cache
 
 from sqlalchemy import delete, insert, text
 from sqlalchemy.exc import SQLAlchemyError
-from videoconf_migrations import revisions
+from videoconf_migrations import READ, READ_BEFORE, is_ours, revisions
 
 from videoconf.api.services import services
 from videoconf.db.failures import MIGRATE
+from videoconf.db.faults import look
 from videoconf.db.transactions import read, statements
+from videoconf.db.types import db
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable, SchemaNotReady
 from videoconf.idempotency import IdempotencyKey
 
@@ -34,12 +36,9 @@ def code_revisions() -> tuple[str, ...]:
 def ask_database() -> dict[str, str]:
     """Say whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
     try:
-        with read() as session:
-            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+        revision = _find_revision()
     except DatabaseUnavailable as error:
         return {"database": error.code, "schema": "unknown"}
-    except SchemaNotReady:  # no such table
-        revision = None
     needed, *older = code_revisions()
     if revision is None or revision in older:
         found = f"revision {revision}" if revision else "none"
@@ -67,6 +66,31 @@ def ask_to_write() -> str:
         logger.error("readiness cannot write: %s", type(error).__name__)  # noqa: TRY400  # its text has the statement
         return "refused"
     return "ok"
+
+
+def _find_revision() -> str | None:
+    """Read the database's revision: in a table of our own, or as releases before that table wrote it."""
+    for statement in (READ, READ_BEFORE):
+        try:
+            with read() as session:
+                revision: str | None = session.scalar(text(statement))
+        except SchemaNotReady:  # no such table
+            continue
+        if revision is not None and (statement is READ or is_ours(revision)):
+            return revision
+    return None
+
+
+def faults_at_start() -> list[str]:
+    """Look at the database; return what forbids serving, and log once what else is wrong with it."""
+    parts = services()
+    found = look(db.engine, parts.settings.database_pooler)
+    for fault in found.faults:
+        if not fault.forbids:
+            logger.log(logging.WARNING if fault.is_warning else logging.ERROR, "%s", fault)
+    if found.mode is not None:  # it answers
+        warn_of_schema()
+    return [str(fault) for fault in found.faults if fault.forbids] or parts.credentials.faults()
 
 
 def warn_of_schema() -> None:

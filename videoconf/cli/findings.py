@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
 from videoconf.api.services import Services, services
+from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE
+from videoconf.db.faults import WITHOUT_DIRECT_URL, look
 from videoconf.db.functions import utc_in
+from videoconf.db.pooler import Mode, leads_to_the_same
 from videoconf.db.transactions import read
 from videoconf.db.types import db
+from videoconf.db.urls import shown
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
 from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
@@ -64,7 +67,7 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
         yield from _settings(parts)
         yield from _public_url(parts)
         yield from _rate_limits(parts)
-        database = list(_database())
+        database = list(_database(parts))
         yield from database
         if not any(finding.level is Level.ERROR for finding in database):
             yield from _jobs()
@@ -72,6 +75,7 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
         yield from _plugins(parts)
         for provider in parts.providers:
             yield _provider(provider)
+            yield from _cautions(parts, provider)
             yield from _webhooks(parts, provider)
 
 
@@ -106,15 +110,17 @@ def _public_url(parts: Services) -> Iterator[Finding]:
         yield Finding(Level.OK, "public URL", parts.settings.public_url)
 
 
-def _database() -> Iterator[Finding]:
-    name = db.engine.url.render_as_string(hide_password=True)
-    checks = ask_database()
-    if checks["database"] != "ok":
-        said = f"{name} cannot be used ({_why() or checks['database']})"
-        yield Finding(Level.ERROR, "database", said, "Start it, or correct VIDEOCONF_DATABASE_URL.")
+def _database(parts: Services) -> Iterator[Finding]:
+    found = look(db.engine, parts.settings.database_pooler)
+    for fault in found.faults:
+        level = Level.WARNING if fault.is_warning else Level.ERROR
+        yield Finding(level, "database", fault.said, fault.remedy)
+    if found.mode is None:  # it does not answer
         return
-    single = " (SQLite: for one node)" if db.engine.dialect.name == "sqlite" else ""
-    yield Finding(Level.OK, "database", f"{name} answers{single}")
+    if all(fault.is_warning for fault in found.faults):
+        yield Finding(Level.OK, "database", f"{shown(db.engine.url)} answers{_how(found.mode)}")
+    yield from _pooler(parts, found.mode)
+    checks = ask_database()
     if checks["schema"] == "ok":
         yield Finding(Level.OK, "schema", "that of this release")
     elif checks["schema"] == NEWER:
@@ -128,15 +134,29 @@ def _database() -> Iterator[Finding]:
         yield Finding(Level.ERROR, "encryption", checks["encryption"], "Add them to VIDEOCONF_ENCRYPTION_KEYS.")
 
 
-def _why() -> str:
-    """Return the first line of what the driver says when it connects, without the password."""
-    try:
-        db.engine.connect().close()
-    except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        password = db.engine.url.password
-        return said.replace(str(password), "***") if password else said
-    return ""
+def _how(mode: Mode) -> str:
+    if db.engine.dialect.name == "sqlite":
+        return " (SQLite: for one node)"
+    return " without a pooler" if mode is Mode.DIRECT else f" through a pooler in {mode} mode"
+
+
+def _pooler(parts: Services, mode: Mode) -> Iterator[Finding]:
+    """Compare the settings with what was found, and look at the connection past the pooler."""
+    if parts.settings.database_pooler == "transaction":
+        if mode is not Mode.TRANSACTION:
+            said = f"VIDEOCONF_DATABASE_POOLER=transaction is set, and the database answers{_how(mode)}"
+            yield Finding(Level.NOTE, "pooler", said, "Unset it where no pooler in transaction mode is used.")
+        if not parts.settings.database_direct_url:
+            yield Finding(Level.NOTE, "pooler", WITHOUT_DIRECT_URL.said, WITHOUT_DIRECT_URL.remedy)
+    if (direct := db.engines.get(DIRECT_BIND)) is None:
+        return
+    found = look(direct)
+    for fault in found.faults:
+        yield Finding(Level.WARNING, "direct URL", fault.said, fault.remedy)
+    if not found.faults and not leads_to_the_same(db.engine, direct):
+        said = "VIDEOCONF_DATABASE_DIRECT_URL leads to another database than VIDEOCONF_DATABASE_URL"
+        yield Finding(Level.ERROR, "direct URL", said, "Correct it: `videoconf db` would migrate the other one.")
+    direct.dispose()
 
 
 def _jobs() -> Iterator[Finding]:
@@ -203,6 +223,15 @@ def _provider(provider: ProviderPort) -> Finding:
             return Finding(Level.WARNING, part, said, "Try again; no meeting can be made meanwhile.")
         return Finding(Level.ERROR, part, said, "Compare its settings with the account at the provider.")
     return Finding(Level.OK, part, f"{provider.label} answers and takes the credentials")
+
+
+def _cautions(parts: Services, provider: ProviderPort) -> Iterator[Finding]:
+    level = Level.WARNING if parts.settings.development else Level.ERROR
+    try:
+        cautions = provider.cautions()
+    except ProviderError as error:
+        cautions = [f"its cautions cannot be read ({error.code})"]
+    yield from (Finding(level, f"provider {provider.key}", said) for said in cautions)
 
 
 def _webhooks(parts: Services, provider: ProviderPort) -> Iterator[Finding]:

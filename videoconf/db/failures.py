@@ -23,7 +23,7 @@ def translated(error: BaseException) -> BaseException:
     if not isinstance(error, exc.DBAPIError):
         return error
     original = error.orig
-    if isinstance(original, sqlite3.OperationalError):
+    if isinstance(original, sqlite3.DatabaseError):
         return _translated_sqlite(original, error)
     state = getattr(original, "sqlstate", None)
     if state is None:
@@ -34,20 +34,22 @@ def translated(error: BaseException) -> BaseException:
         return DatabaseBusy(retry_after_seconds=1)
     if state.startswith("53") or state == "25006":
         return DatabaseFull(retry_after_seconds=5)
-    if state.startswith(("08", "57P", "25P03")):
+    # Privileges that the role lacks, and prepared statements that a pooler loses, are mended by an operator while
+    # requests are answered with 503.
+    if state.startswith(("08", "57P", "25P03")) or state in ("42501", "3F000", "26000", "42P05"):
         return DatabaseUnavailable(retry_after_seconds=5)
     if state in ("42P01", "42703"):  # no such table, no such column
         return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
     return error
 
 
-def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> BaseException:
+def _translated_sqlite(original: sqlite3.DatabaseError, error: exc.DBAPIError) -> BaseException:
     name = getattr(original, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseBusy(retry_after_seconds=1)
     if name.startswith(("SQLITE_FULL", "SQLITE_READONLY")):
         return DatabaseFull(retry_after_seconds=5)
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_PERM")):
         return DatabaseUnavailable(retry_after_seconds=5)
     if _NO_SCHEMA.match(str(original)):
         return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)

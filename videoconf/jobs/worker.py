@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from videoconf.errors import VideoconfError
-from videoconf.jobs.queue import Jobs, Lane
+from videoconf.jobs.queue import Jobs
+from videoconf.jobs.work import Lane
 from videoconf.observability.metrics import JOB_THREADS_ENDED
 
 logger = logging.getLogger(__name__)

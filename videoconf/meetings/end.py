@@ -17,7 +17,8 @@ from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import MeetingEnded, MeetingNotFound
 from videoconf.hooks import Providers
-from videoconf.jobs.queue import ClaimedJob, Jobs, enqueue_claimed
+from videoconf.jobs.queue import Jobs, enqueue_claimed
+from videoconf.jobs.work import ClaimedJob
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import SessionRef, provider_deadline

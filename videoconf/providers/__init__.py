@@ -20,7 +20,8 @@ from videoconf.providers.capabilities import (
 )
 from videoconf.providers.deadline import provider_deadline, seconds_left
 from videoconf.providers.failures import VendorError
-from videoconf.providers.http import Answer, ErrorReader, GuardedClient
+from videoconf.providers.http import GuardedClient
+from videoconf.providers.messages import Answer, ErrorReader
 from videoconf.providers.port import ProviderPort
 from videoconf.providers.types import (
     ArchiveRequest,

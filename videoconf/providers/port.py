@@ -158,6 +158,10 @@ class ProviderPort:
     def check(self) -> None:
         self._call("check")
 
+    def cautions(self) -> list[str]:
+        """Return what the provider's settings do not hold for, each with its remedy."""
+        return [str(one) for one in self._listed(self._call("cautions"), "cautions")]
+
     # --- webhooks -----------------------------------------------------------------------------------------------
 
     def verify_webhook(self, request: WebhookRequest) -> None:

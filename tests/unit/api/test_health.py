@@ -48,11 +48,11 @@ unknown_keys: list[str] = []
 
 def stamp(shell: Flask, revision: str | None) -> None:
     with shell.app_context(), db.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("CREATE TABLE IF NOT EXISTS videoconf_version (version_num VARCHAR(32))"))
         IdempotencyKey.metadata.tables["idempotency_key"].create(connection, checkfirst=True)
-        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(text("DELETE FROM videoconf_version"))
         if revision:
-            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
+            connection.execute(text("INSERT INTO videoconf_version VALUES (:revision)"), {"revision": revision})
 
 
 def test_process_answers_while_its_database_is_down(shell: Flask, client: FlaskClient) -> None:
