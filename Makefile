@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,9 @@ constraints: ## Pin the newest releases that setup.cfg allows
 	build/newest/bin/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	build/newest/bin/pip freeze --exclude-editable > constraints.txt
 	rm -r build/newest
+
+requirements: $(VENV)/installed-for-work ## Write what images install, with hashes; after `make constraints`
+	$(BIN)/python -m tools.lock
 
 clean: ## Remove all that was made, the development database too
 	rm -rf $(VENV) build dist instance .*_cache .hypothesis .coverage* *.egg-info

@@ -30,7 +30,7 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
-from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
+from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins, settings_prefix
 from videoconf.jobs.queue import Jobs, prune_jobs
 from videoconf.jobs.work import Work, recurring
 from videoconf.jobs.worker import Worker
@@ -47,14 +47,14 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import PREFIX, Settings, declared, read
+from videoconf.settings import Settings, declared, read
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved
 from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
-from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.storage_targets.in_force import StorageTargets, storage_kind_faults
 from videoconf.undeclared import undeclared_variables
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
@@ -86,13 +86,12 @@ def create_app(
     :raises ConfigurationError: with every fault at once.
     """
     # 1. Plugins and settings. Every fault is reported before anything starts.
-    registry = build_registry(plugins or load_plugins())
     unreadable: list[str] = []
-    faults: list[str] = []
-    if settings is None:
+    if reads_environment := settings is None:
         values, unreadable = read(Settings)
         settings = Settings(**values)
-        faults = _unknown(registry)
+    registry = build_registry(plugins or load_plugins(keys=(*settings.providers, *settings.storage_kinds)))
+    faults = _faults_of_environment(registry, settings) if reads_environment else []
     configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc, at_once=edge)
     closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers, around_storage = Jobs(), [observe_call], unobserved
@@ -226,12 +225,13 @@ def _is_serving() -> bool:
     return context is None or context.info_name == "run"
 
 
-def _unknown(registry: Registry) -> list[str]:
-    """Refuse misspelt variables; those of a plugin that cannot be loaded cannot be judged, and only warn."""
+def _faults_of_environment(registry: Registry, settings: Settings) -> list[str]:
+    """Refuse unknown storage kinds, and misspelt variables but those of plugins that were not imported."""
     known = declared(Settings)
     for key in registry.configurable:
         known += registry.settings_of(key)
-    broken = tuple(f"{PREFIX}{failure.origin.name.upper()}_" for failure in registry.failures)
+    broken = tuple(settings_prefix(failure.origin.name) for failure in registry.failures)
+    not_enabled = tuple(settings_prefix(origin.name) for origin in registry.skipped)
     found = undeclared_variables(known)
     if found.injected:
         logger.warning(
@@ -239,11 +239,11 @@ def _unknown(registry: Registry) -> list[str]:
             " `enableServiceLinks: false` in the pod's spec",
             ", ".join(found.injected),
         )
-    faults = []
+    faults = list(storage_kind_faults(registry, settings.storage_kinds))
     for name in found.unknown:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
-        else:
+        elif not name.startswith(not_enabled):
             nearest = proposal(name, (row.variable for row in known))
             faults.append(f"{name} is not a setting.{nearest} Correct its spelling, or unset it.")
     return faults

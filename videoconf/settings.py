@@ -118,6 +118,10 @@ class Settings:
         "Enabled providers, in order; the first serves meetings that name none. Only these need their settings.",
         default=("vonage",),
     )
+    storage_kinds: tuple[str, ...] = setting(
+        "Enabled kinds of storage targets. A server imports only the plugins of these and of the enabled providers.",
+        default=("s3", "azure"),
+    )
     development: bool = setting(
         "Allows what is unsafe in production: `VIDEOCONF_AUTH=disabled`, loopback storage endpoints.",
         default=False,

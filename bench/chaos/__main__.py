@@ -17,7 +17,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 import bench.chaos
-from bench.chaos.aftermath import leaks, settle, surplus_sessions
+from bench.chaos import moody
+from bench.chaos.aftermath import complaints, leaks, settle, surplus_sessions
 from bench.chaos.checker import GRACE_SECONDS, check
 from bench.chaos.history import Fault
 from bench.chaos.load import CLIENTS, TENANTS, Load, Secrets
@@ -25,6 +26,7 @@ from bench.chaos.nodes import (
     NODES,
     POOL,
     PORTS,
+    ROOT,
     WORKERS,
     Database,
     Nodes,
@@ -47,7 +49,8 @@ def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[
         **{name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")},
         "VIDEOCONF_DATABASE_URL": database.url,
         "VIDEOCONF_DATABASE_POOL_SIZE": str(POOL),
-        "VIDEOCONF_PROVIDERS": "vonage",
+        "VIDEOCONF_PROVIDERS": f"vonage,{moody.KEY}",
+        "VIDEOCONF_ARCHIVE_RETENTION_DAYS": "30",
         "VIDEOCONF_VONAGE_API_KEY": API_KEY,
         "VIDEOCONF_VONAGE_API_SECRET": "0123456789abcdef0123456789abcdef01234567",
         "VIDEOCONF_VONAGE_API_URL": vendor.url,
@@ -76,6 +79,8 @@ def main() -> None:
         folder = stack.enter_context(work_folder())
         database = stack.enter_context(contextlib.closing(Database(folder)))
         environment = settings(database, vendor, signing)
+        moody.install(folder / "plugins")
+        environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{folder / 'plugins'}"
         migrate(environment)
         target = stack.enter_context(storage(folder))
         pooler = stack.enter_context(Pooler(database)) if args.pooler else None
@@ -115,6 +120,7 @@ def main() -> None:
         wrong = check(load.history, faults)
         wrong += leaks(database.url, len(PORTS) * WORKERS * POOL)
         wrong += surplus_sessions(database.url, vendor.sessions, load.history)
+        wrong += complaints(folder.glob("node-*.log"))
     if args.history is not None:
         args.history.write_text("".join(json.dumps(asdict(call)) + "\n" for call in load.history))
     counts = Counter(f"{call.kind} {call.status}" for call in load.history[:called])

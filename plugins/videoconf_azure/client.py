@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
-from videoconf.storage import EndpointGuard, ca_file, guarded_pool
+from videoconf.storage import EndpointGuard, ca_file, guarded_pool, refuse_entities
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
@@ -42,6 +42,20 @@ class GuardedAdapter(HTTPAdapter):
             "http": guarded_pool(HTTPConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
             "https": guarded_pool(HTTPSConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
         }
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        response = super().send(request, stream, timeout, verify, cert, proxies)
+        if not stream or response.status_code >= 300:  # a stream is an object, which the SDK does not parse
+            refuse_entities(response.content)
+        return response
 
 
 def make_client(configuration: Mapping[str, Any], account_url: str, guard: EndpointGuard) -> ContainerClient:

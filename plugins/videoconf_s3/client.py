@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 
 from videoconf.errors import StorageError, VideoconfError
-from videoconf.storage import EndpointGuard, ca_file, guarded_pool
+from videoconf.storage import EndpointGuard, ca_file, guarded_pool, refuse_entities
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
@@ -68,7 +68,8 @@ class Sender:
     def answer(self, request: Any, event_name: str, **kwargs: Any) -> Any:
         """Send a request.
 
-        :raises VideoconfError: the guard refuses the host, a bound is reached, or the answer is a redirect.
+        :raises VideoconfError: the guard refuses the host, a bound is reached, or the answer is a redirect or declares
+            entities.
         """
         try:
             response = self._special.get(event_name.rpartition(".")[2], self._session).send(request)
@@ -79,6 +80,8 @@ class Sender:
             raise
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
+        if not request.stream_output or response.status_code >= 300:
+            refuse_entities(response.content)
         return response
 
 

@@ -1,22 +1,27 @@
-"""Whether the database answers, has this release's schema, and holds nothing whose key is missing."""
+"""Whether the database answers and stores, has this release's schema, and holds nothing whose key is missing."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 from functools import cache
 
-from sqlalchemy import text
+from sqlalchemy import delete, insert, text
+from sqlalchemy.exc import SQLAlchemyError
 from videoconf_migrations import READ, READ_BEFORE, is_ours, revisions
 
 from videoconf.api.services import services
 from videoconf.db.failures import MIGRATE
 from videoconf.db.faults import look
-from videoconf.db.transactions import read
+from videoconf.db.transactions import read, statements
 from videoconf.db.types import db
-from videoconf.errors import DatabaseUnavailable, SchemaNotReady
+from videoconf.errors import DatabaseBusy, DatabaseUnavailable, SchemaNotReady
+from videoconf.idempotency import IdempotencyKey
 
 logger = logging.getLogger(__name__)
 
+WRITTEN_BYTES = 12 * 1024
+"""More than the room that is left in a page of a table."""
 NEWER = "newer"
 """A later release has migrated the schema. During an upgrade it does so before the nodes are replaced: they go on."""
 
@@ -39,6 +44,28 @@ def ask_database() -> dict[str, str]:
         found = f"revision {revision}" if revision else "none"
         return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
     return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
+
+
+def ask_to_write() -> str:
+    """Say whether the database stores what it is sent: not on a full disk, nor on a standby or one that is read-only.
+
+    Writes a row and deletes it in one transaction, so that nothing stays. A lock that another holds is not a refusal.
+    """
+    key = {"tenant": "", "key": f"readiness-{secrets.token_hex(16)}"}
+    filler = {"filler": secrets.token_urlsafe(WRITTEN_BYTES)}
+    stored = insert(IdempotencyKey).values(**key, fingerprint="", answer=filler)
+    try:
+        with statements(atomic=True) as transaction:
+            transaction.execute(stored)
+            transaction.execute(delete(IdempotencyKey).filter_by(**key))
+    except DatabaseBusy:
+        return "ok"
+    except (DatabaseUnavailable, SchemaNotReady) as error:
+        return error.code
+    except SQLAlchemyError as error:  # the role may not
+        logger.error("readiness cannot write: %s", type(error).__name__)  # noqa: TRY400  # its text has the statement
+        return "refused"
+    return "ok"
 
 
 def _find_revision() -> str | None:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 
 from videoconf.api.claims import ANY_AUDIENCE
-from videoconf.api.database_checks import NEWER, ask_database
+from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
 from videoconf.api.jwks import KeySetUnusable, jwks_of
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
@@ -25,6 +26,7 @@ from videoconf.db.transactions import read
 from videoconf.db.types import db
 from videoconf.db.urls import shown
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
+from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
 from videoconf.settings import Settings, declared, quoted_variables
@@ -172,6 +174,9 @@ def _database(parts: Services) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "schema", "a newer release has migrated it", "Replace this release by that one.")
     else:
         yield Finding(Level.ERROR, "schema", checks["schema"], MIGRATE)
+    if checks["schema"] in ("ok", NEWER) and (stores := ask_to_write()) != "ok":
+        said = f"it answers, and stores nothing ({stores})"
+        yield Finding(Level.ERROR, "database", said, "Free its disk, or name the primary in VIDEOCONF_DATABASE_URL.")
     if checks.get("encryption", "ok") != "ok":
         yield Finding(Level.ERROR, "encryption", checks["encryption"], "Add them to VIDEOCONF_ENCRYPTION_KEYS.")
 
@@ -241,6 +246,18 @@ def _plugins(parts: Services) -> Iterator[Finding]:
     for failure in parts.registry.failures:
         said = f"the {failure.origin} cannot be loaded: {failure.reason}"
         yield Finding(Level.WARNING, "plugins", said, "Upgrade or uninstall its distribution.")
+    registry, settings = parts.registry, parts.settings
+    enabled: dict[str, Registered[Any]] = {
+        **{key: registry.providers[key] for key in settings.providers if key in registry.providers},
+        **{key: registry.storage_targets[key] for key in settings.storage_kinds if key in registry.storage_targets},
+    }
+    for key, registered in enabled.items():
+        if key not in registry.names:
+            said = (
+                f"{key!r} is brought by the {registered.origin}, whose entry point has another name: to find it, the"
+                " service imports every installed plugin. Release 0.3 will not"
+            )
+            yield Finding(Level.WARNING, "plugins", said, f"Upgrade its distribution, or name its entry point {key!r}.")
 
 
 def _provider(provider: ProviderPort) -> Finding:

@@ -73,13 +73,25 @@ class Worker:
         except BaseException:  # SystemExit, a cancelled coroutine or a plugin's own: in a thread no caller sees it
             logger.exception("a job thread ended and is started again")
         finally:
-            self._stopping.wait(IDLE_SECONDS)  # one that ends at once must not keep a CPU busy
-            with self._lock:
-                if not self._stopping.is_set():
-                    self._ended += 1
-                    JOB_THREADS_ENDED.inc()
-                    self._threads[place] = self._thread(place, lane)
-                    self._threads[place].start()
+            while not self._stopping.wait(IDLE_SECONDS):  # one that ends at once must not keep a CPU busy
+                if self._start_again(place, lane):
+                    break
+
+    def _start_again(self, place: int, lane: Lane) -> bool:
+        """Start a lane's next thread unless :meth:`stop` was called; return whether it needs no further attempt."""
+        with self._lock:
+            if self._stopping.is_set():
+                return True
+            thread = self._thread(place, lane)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread to spare at this moment
+                logger.warning("a job thread cannot be started again now: %s", error)
+                return False
+            self._threads[place] = thread
+            self._ended += 1
+            JOB_THREADS_ENDED.inc()
+            return True
 
     def _run(self, lane: Lane, *, reports: bool) -> None:
         """Run until :meth:`stop`. While the database is away, wait for it, and log that once.

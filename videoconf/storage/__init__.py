@@ -7,6 +7,7 @@ from videoconf.storage.pool import ca_file, guarded_pool
 from videoconf.storage.port import StoragePort
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
+from videoconf.storage.wire import refuse_entities
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -21,6 +22,7 @@ __all__ = [
     "ca_file",
     "checked_key",
     "guarded_pool",
+    "refuse_entities",
     "storage_deadline",
     "storage_seconds_left",
 ]
