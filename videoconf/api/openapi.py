@@ -18,12 +18,14 @@ class Tag(StrEnum):
 
     SESSIONS = "VideoChatSessionController"
     ARCHIVES = "VideoChatArchiveController"
+    EVENTS = "EventsController"
     OPERATIONS = "OperationsController"
 
 
 _TAGS = {
     Tag.SESSIONS: "Meetings: creating, joining, editing and ending them; who attends; what providers report.",
     Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
+    Tag.EVENTS: "What happened: the log of events, and the subscriptions that it is sent to.",
     Tag.OPERATIONS: "Running the service: health, providers, webhook events, jobs, persons and the audit trail.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +48,11 @@ def bounds() -> Bounds:
     """Return where the log ends and begins."""
     with read() as session:
         return Bounds(*session.execute(select(_LOG.c.position, _LOG.c.pruned)).one())
+
+
+def newest_position() -> int:
+    """Return where the log ends."""
+    return bounds().newest
 
 
 def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
@@ -100,17 +106,10 @@ class EventRetention:
             .order_by(_EVENTS.c.position)
             .limit(ROWS_PER_BATCH)
         )
-        while _prune(old, until):
-            pass
-
-
-def _prune(old: Any, until: float) -> bool:
-    import time
-
-    with write() as session:
-        last = session.execute(select(func.max(old.subquery().c.position))).scalar_one()
-        if last is None:
-            return False
-        session.execute(update(_LOG).values(pruned=last))
-        session.execute(delete(_EVENTS).where(_EVENTS.c.position <= last))
-    return time.monotonic() < until
+        while time.monotonic() < until:
+            with write() as session:
+                last = session.execute(select(func.max(old.subquery().c.position))).scalar_one()
+                if last is None:
+                    return
+                session.execute(update(_LOG).values(pruned=last))
+                session.execute(delete(_EVENTS).where(_EVENTS.c.position <= last))
