@@ -20,6 +20,7 @@ from videoconf.api import (
     attendees,
     audit,
     docs,
+    event_subscriptions,
     events,
     explanation,
     health,
@@ -62,10 +63,15 @@ from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
+from videoconf.events.deliveries import Deliveries, DeliveryRetention
+from videoconf.events.dispatch import Dispatcher
 from videoconf.events.log import EventRetention, newest_position
 from videoconf.events.projector import Projector
+from videoconf.events.sender import Sender
 from videoconf.events.silence import Silence
 from videoconf.events.subscription_models import EventSubscription
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.threads import event_threads
 from videoconf.events.waiting import Waiting
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
@@ -113,6 +119,7 @@ RESOURCES = (
     moderation,
     storage_target,
     events,
+    event_subscriptions,
     webhooks,
     webhook_events,
     audit,
@@ -204,6 +211,9 @@ def create_app(
     closing.callback(refusals.close)
     projector, waiting = Projector(ApiAnswers(attendance)), Waiting(newest_position)
     closing.callback(waiting.stop)
+    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    closing.callback(sender.close)
+    dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -227,6 +237,9 @@ def create_app(
         refusals=refusals,
         projector=projector,
         waiting=waiting,
+        subscriptions=Subscriptions(cipher, sender, clock),
+        deliveries=Deliveries(clock),
+        dispatcher=dispatcher,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -254,6 +267,7 @@ def create_app(
         recurring("place_connections", 60, place_connections),
         recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
         recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
+        recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -274,6 +288,9 @@ def create_app(
             worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
             jobs.threads_state = lambda: worker.state
+            pushing = event_threads(projector, dispatcher, app.app_context)
+            pushing.start()
+            closing.callback(pushing.stop)
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
 

@@ -26,7 +26,7 @@ from videoconf.errors import DatabaseUnavailable
 from videoconf.events.answers import Answers, MeetingAnswer
 from videoconf.events.changes import EVERYTHING, MEETING, note_change
 from videoconf.events.erasure import forget_connections
-from videoconf.events.models import Change, Event, EventLog, ReportedPart
+from videoconf.events.models import PLANT, Change, Event, EventLog, ReportedPart
 from videoconf.events.reported import Reported, Row, Step, archive_steps, attendee_steps, meeting_steps
 from videoconf.events.subscription_models import EventSubscription
 from videoconf.events.types import EventType
@@ -187,7 +187,7 @@ def _lock_meetings(session: Session, meetings: Sequence[int]) -> list[int]:
     """Lock meetings until the transaction ends, and return those that no other projector has locked."""
     if dialect_of(session) != "postgresql":
         return list(meetings)  # the transaction is the lock
-    wanted = func.unnest(literal(list(meetings), _IDS)).table_valued(column("id", BigInteger))
+    wanted = func.unnest(literal(list(meetings), _IDS)).table_valued(column("id", BigInteger)).render_derived()
     key = func.hashtextextended(func.concat("events:", wanted.c.id), 0)
     return list(session.execute(select(wanted.c.id).where(func.pg_try_advisory_xact_lock(key))).scalars())
 
@@ -223,7 +223,10 @@ def _append(session: Session, events: Sequence[dict[str, Any]]) -> None:
     if not events:
         return
     advanced = update(_LOG).values(position=_LOG.c.position + len(events)).returning(_LOG.c.position)
-    last = session.execute(advanced).scalar_one()
+    last = session.execute(advanced).scalar_one_or_none()
+    if last is None:  # a restored database may lack the row
+        session.execute(PLANT[dialect_of(session)])
+        last = session.execute(advanced).scalar_one()
     rows = [{**event, "position": last - len(events) + place} for place, event in enumerate(events, start=1)]
     session.execute(_APPEND, rows)
     session.execute(_NOTIFY, {"newest_event": last, "tenants": sorted({event["tenant"] for event in events})})
