@@ -12,7 +12,8 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, Insert, bindparam, column, delete, func, insert, literal, select, update
@@ -52,9 +53,13 @@ _SUBSCRIPTIONS: Any = EventSubscription.__table__
 class Projector:
     """Writes events. One instance serves all threads; several processes may project at once."""
 
-    def __init__(self, answers: Answers) -> None:
-        self._answers = answers
+    def __init__(self, make_answers: Callable[[], Answers]) -> None:
+        self._make_answers = make_answers
         self._paused: dict[int, float] = {}
+
+    @cached_property
+    def _answers(self) -> Answers:
+        return self._make_answers()
 
     def run(self) -> int:
         """Project until no change waits; return how many changes were projected."""
