@@ -65,9 +65,10 @@ class Dispatcher:
 
     def run(self) -> None:
         """Serve until nothing is due. For tests and the command line."""
-        self._turns.ask_now()
-        while sum(self.turn(lane) for lane in Lane):
-            pass
+        served = 1
+        while served:
+            self._turns.ask_now()
+            served = sum(self.turn(lane) for lane in Lane)
 
     def _serve(self, subscription: Any) -> None:
         try:
