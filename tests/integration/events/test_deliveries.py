@@ -229,11 +229,11 @@ def test_replay_sends_the_same_ids_again(service, dispatch, receiving):
     for _ in range(3):
         create(service)
     dispatch()
-    first = receiving.events[0]
+    first = min(receiving.events, key=lambda one: one["position"])
     answer = service.api("POST", f"/event-subscriptions/{subscription['id']}/replay", {"after": first["position"]})
     assert answer.status == 202
     dispatch()
-    assert sorted(receiving.ids[3:]) == sorted(receiving.ids[:3])[:0] + sorted(set(receiving.ids[:3]) - {first["id"]})
+    assert sorted(receiving.ids[3:]) == sorted(set(receiving.ids[:3]) - {first["id"]})
     beyond = service.api("POST", f"/event-subscriptions/{subscription['id']}/replay", {"after": 10**12})
     assert beyond.wrong == ["after"]
 

@@ -1,0 +1,81 @@
+"""Find what changes a meeting, a connection or an archive and leaves no change row for the log of events.
+
+Listens to the statements of an engine. A transaction that writes one of these tables must insert a change row, unless
+it writes only columns that no GET answers.
+"""
+
+import inspect
+import re
+from pathlib import Path
+
+from sqlalchemy import event
+
+WRITES = re.compile(
+    r"\s*(?:WITH .*?\)\s*)?(INSERT INTO|UPDATE|DELETE FROM) (meeting|attendee_connection|archive)\b", re.DOTALL
+)
+CHANGE = re.compile(r'INSERT INTO "?change"?\b')
+SET = re.compile(r"\bSET (.*?)(?: WHERE | FROM | RETURNING |$)", re.S)
+UNSEEN = {
+    "meeting": {"roster_on", "storage_target_id"},
+    "attendee_connection": {"tenant", "meeting_created_on", "missed_on"},
+    "archive": {"check_due_at", "begun_copies", "known_on"},
+}
+"""Columns that no GET answers."""
+SERVICE = str(Path(__file__).parents[2] / "videoconf")
+BETWEEN = (f"{SERVICE}/db/", "sqlalchemy", "contextlib", __file__)
+"""Frames between who writes and the statement."""
+
+
+def watch(engine):
+    """Begin to watch an engine; return what it finds: the statements of transactions without a change row."""
+    found, state = [], {}
+
+    def execute(connection, cursor, statement, parameters, context, executemany):
+        seen = state.setdefault(id(connection.connection.dbapi_connection), {"writes": [], "noted": False})
+        seen["noted"] |= CHANGE.search(statement) is not None
+        match = WRITES.match(statement)
+        if match and is_seen(match[1], match[2], statement) and is_of_service():
+            seen["writes"].append(statement)
+            if is_transaction_of_its_own(connection):
+                end(connection)
+
+    def end(connection):
+        seen = state.pop(id(connection.connection.dbapi_connection), None)
+        if seen and seen["writes"] and not seen["noted"]:
+            found.extend(seen["writes"])
+
+    def undo(connection):
+        state.pop(id(connection.connection.dbapi_connection), None)
+
+    event.listen(engine, "before_cursor_execute", execute)
+    event.listen(engine, "commit", end)
+    event.listen(engine, "rollback", undo)
+    return found
+
+
+def is_transaction_of_its_own(connection):
+    options = connection.get_execution_options()
+    return options.get("isolation_level") == "AUTOCOMMIT" or options.get("sqlite_begin", "BEGIN") is None
+
+
+def is_of_service():
+    """Tell whether the service writes, and not a test that fills its database."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not any(part in file for part in BETWEEN):
+            return file.startswith(SERVICE)
+        frame = frame.f_back
+    return False
+
+
+def is_seen(verb, table, statement):
+    """Tell whether a statement writes what a GET answers."""
+    if table == "meeting" and verb != "UPDATE":
+        return False  # a row that is not ready exists for no caller; what makes it ready is an update
+    if table == "meeting" and "is_ready IS" in statement and "is_ready=" not in statement:
+        return False  # of a meeting that is not ready
+    if verb != "UPDATE":
+        return True
+    columns = {part.split("=")[0].strip().strip('"') for part in SET.search(statement)[1].split(", ") if "=" in part}
+    return not columns <= UNSEEN[table]
