@@ -15,7 +15,7 @@ from videoconf.audit import record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
-from videoconf.events.erasure import forget_person
+from videoconf.events.erasure import forget_facts, forget_person
 from videoconf.formats import camel_case, utc_text
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
@@ -86,6 +86,7 @@ class Persons:
             ).all()
             meetings = [meeting_id for meeting_id, _ in erased]
             self._forget_events(session, caller, attendee, erased)
+            forget_facts(session, caller.tenant, attendee)
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))

@@ -39,6 +39,19 @@ def forget_person(
         session.execute(statement.values(data=without_person(row.data)))
 
 
+def forget_facts(session: Session, tenant: str, attendee: str) -> None:
+    """Remove a person from the facts that name them in any meeting, such as a guest who waited in a lobby."""
+    about = (
+        _EVENTS.c.tenant == tenant,
+        _EVENTS.c.type.in_([str(one) for one in FACTS]),
+        _EVENTS.c.data["attendee"].as_string() == attendee,
+    )
+    for row in session.execute(select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data).where(*about)).all():
+        changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
+        session.execute(changed.values(data=without_person(row.data)))
+        _forget_answers(session, [row.id])
+
+
 def forget_connections(
     session: Session, tenant: str, link: str, connections: Collection[str], attendee: str | None = None
 ) -> None:

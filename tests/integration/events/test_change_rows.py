@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.change_guard import is_seen
-from tests.support.service import ON_SQLITE
+from tests.support.service import ON_POSTGRESQL
 from videoconf.api.services import services
 from videoconf.db.transactions import write
 from videoconf.events.changes import MEETING, announce, note_change
@@ -29,13 +29,12 @@ def test_guard_knows_what_a_get_answers(statement):
     assert is_seen(verb, table, statement) is SEEN[statement]
 
 
-@ON_SQLITE
+@ON_POSTGRESQL
 def test_guard_finds_a_change_without_a_row(service, monkeypatch):
     monkeypatch.setattr("videoconf.meetings.edit.note_change", lambda *args: None)
     found = service.app.extensions["tests.unnoted"]
     link = service.api.create()
-    service.join(link)
-    service.deliver()
+    service.api.token(link)
     assert found == []
     assert service.api("PATCH", f"/session/{link}", {"extId": "lesson"}).status == 204
     assert [one.startswith("UPDATE meeting SET") for one in found] == [True]
@@ -60,6 +59,8 @@ def test_fact_becomes_an_event_as_it_stands(service, meeting):
     event = service.api("GET", f"/events?meetingLink={link}").json["items"][-1]
     assert (event["type"], event["data"], event["sequence"]) == ("lobby.waiting", fact, 2)
     assert service.api("DELETE", "/persons?attendee=guest-1").status == 200
+    erased = service.api("GET", f"/events?meetingLink={link}").json["items"][-1]
+    assert erased["data"] == {"lobbyId": "w-1", "name": None, "attendee": None}
 
 
 def test_fact_that_is_rolled_back_is_no_event(service, meeting):
@@ -89,7 +90,9 @@ def test_several_changes_of_one_part_are_one_event(service, meeting):
 
 
 def test_unreadable_meeting_delays_no_other(service, monkeypatch):
-    first, second = service.api.create(), service.api.create()
+    first = service.api.create()
+    service.provider.session_id = "s-2"
+    second = service.api.create()
     answers = services(service.app).projector.answers
     read = type(answers).meeting
 

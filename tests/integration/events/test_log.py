@@ -157,7 +157,7 @@ def test_waiters_are_bounded(service):
     refused = [one for one in answers if one.status == 503]
     assert len(refused) == 2
     assert refused[0].problem == (503, "too_many_waiters")
-    assert refused[0].headers["Retry-After"] == "1"
+    assert int(refused[0].headers["Retry-After"]) <= 2
     others = [service.caller_with(tenant=f"t-{number}") for number in range(10)]
     answers = at_once([lambda api=api: wait(api) for api in others])
     assert sorted(one.status for one in answers) == [200] * 8 + [503] * 2
