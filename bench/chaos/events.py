@@ -145,8 +145,11 @@ def make_certificate(host: str, certificate: Path, key: Path) -> None:
 def settle_events(url: str) -> list[str]:
     """Wait until no change waits to be projected and no event to be delivered."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    waiting = """SELECT (SELECT count(*) FROM change), (SELECT count(*) FROM event_subscription WHERE newest > position),
-        (SELECT count(*) FROM event_delivery WHERE status = 'pending')"""
+    waiting = """
+        SELECT (SELECT count(*) FROM change),
+            (SELECT count(*) FROM event_subscription WHERE newest > position),
+            (SELECT count(*) FROM event_delivery WHERE status = 'pending')
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         while (counts := connection.execute(waiting).fetchone()) != (0, 0, 0):
             if time.monotonic() > deadline:

@@ -35,6 +35,8 @@ PERMISSIONS = (
     "StartMeetingArchive",
     "StopMeetingArchive",
     "DeleteMeetingArchive",
+    "GetEvents",
+    "ManageEventSubscriptions",
 )
 PATIENCE_SECONDS = 30.0
 """How long a client waits for an answer; some that create give up much sooner, and try again."""
