@@ -33,7 +33,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
 
-laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
+laws: $(VENV)/installed-for-work ## Try the laws of attendance and of the log on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the documentation page, and real media with Janus

@@ -26,7 +26,7 @@ BETWEEN = (f"{SERVICE}/db/", "sqlalchemy", "contextlib", __file__)
 """Frames between who writes and the statement."""
 
 
-def watch(engine):
+def watch(engine, writers=SERVICE):
     """Begin to watch an engine; return what it finds: the statements of transactions without a change row.
 
     PostgreSQL alone says how many rows a statement changed before these are read, so SQLite is not watched: the tests
@@ -40,7 +40,7 @@ def watch(engine):
         seen = state.setdefault(id(connection.connection.dbapi_connection), {"writes": [], "noted": False})
         seen["noted"] |= CHANGE.search(statement) is not None
         match = WRITES.match(statement)
-        if match and cursor.rowcount and is_seen(match[1], match[2], statement) and is_of_service():
+        if match and cursor.rowcount and is_seen(match[1], match[2], statement) and is_by(writers):
             seen["writes"].append(statement)
             if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
                 end(connection)
@@ -59,13 +59,13 @@ def watch(engine):
     return found
 
 
-def is_of_service():
-    """Tell whether the service writes, and not a test that fills its database."""
+def is_by(writers):
+    """Tell whether the code below a path writes: the service, and not a test that fills its database."""
     frame = inspect.currentframe()
     while frame is not None:
         file = frame.f_code.co_filename
         if not any(part in file for part in BETWEEN):
-            return file.startswith(SERVICE)
+            return file.startswith(writers)
         frame = frame.f_back
     return False
 
