@@ -121,7 +121,7 @@ def test_readers_miss_and_repeat_no_event(service, seconds, lenient):
     for same in (0, 1):
         assert seen[same]
         assert [one[:2] for one in seen[same]] == [one[:2] for one in seen[same + 2]]
-    assert Counter(name for reader in seen[:2] for name, _, _ in reader) == Counter(writers.committed)
+    assert Counter(name for reader in seen[:2] for name, _, _ in reader) == Counter(list(writers.committed))
     late = [now - writers.committed[name] for reader in seen for name, _, now in reader]
     assert p99(late) < (lenient or 1.0)
 
