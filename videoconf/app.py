@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 from flask import Flask
@@ -30,6 +30,17 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.types import db
 from videoconf.errors import ConfigurationError
+from videoconf.events.answers import Answers
+from videoconf.events.deliveries import Deliveries, DeliveryRetention
+from videoconf.events.dispatch import Dispatcher
+from videoconf.events.log import EventRetention, newest_position
+from videoconf.events.projector import Projector
+from videoconf.events.sender import Sender
+from videoconf.events.silence import Silence
+from videoconf.events.subscription_models import EventSubscription
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.threads import event_threads
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins, settings_prefix
 from videoconf.jobs.queue import Jobs, prune_jobs
 from videoconf.jobs.work import Work, recurring
@@ -55,6 +66,7 @@ from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets, storage_kind_faults
+from videoconf.storage_targets.models import StorageTargetRow
 from videoconf.undeclared import undeclared_variables
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
@@ -139,12 +151,17 @@ def create_app(
     deletion = Deletion(providers, jobs, targets, settings)
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
-    credentials = StoredCredentials(cipher)
+    credentials = StoredCredentials(cipher, (StorageTargetRow.configuration, EventSubscription.secret))
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
+    projector, waiting = Projector(lambda: _answers(attendance)), Waiting(newest_position)
+    closing.callback(waiting.stop)
+    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    closing.callback(sender.close)
+    dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -166,6 +183,11 @@ def create_app(
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
         refusals=refusals,
+        projector=projector,
+        waiting=waiting,
+        subscriptions=Subscriptions(cipher, sender, clock),
+        deliveries=Deliveries(clock),
+        dispatcher=dispatcher,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -191,6 +213,9 @@ def create_app(
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
         recurring("place_connections", 60, place_connections),
+        recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
+        recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
+        recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -215,8 +240,18 @@ def create_app(
             worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
             jobs.threads_state = lambda: worker.state
+            pushing = event_threads(projector, dispatcher, app.app_context)
+            pushing.start()
+            closing.callback(pushing.stop)
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
+
+
+def _answers(attendance: Attendance) -> Answers:
+    # With the views, whose functions it uses: a command that projects nothing does not import them.
+    from videoconf.api.projected import ApiAnswers
+
+    return ApiAnswers(attendance)
 
 
 def _is_serving() -> bool:

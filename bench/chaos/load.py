@@ -36,6 +36,8 @@ PERMISSIONS = (
     "StopMeetingArchive",
     "DeleteMeetingArchive",
     "SetMeetingUploadTarget",
+    "GetEvents",
+    "ManageEventSubscriptions",
 )
 NEW = {"provider": "vonage"}
 """A meeting without a provider of its own would go to the moody one while the vendor is cut off."""
@@ -87,7 +89,7 @@ class Load:
         self._urls = urls
         self._secrets = secrets
         self._vendor = vendor
-        self._bearers = {tenant: self.bearer(tenant) for tenant in TENANTS}
+        self.bearers = {tenant: self.bearer(tenant) for tenant in TENANTS}
         self._archives: dict[str, list[tuple[Meeting, str]]] = {tenant: [] for tenant in TENANTS}
         self._numbers = iter(range(1, 10**9))
         self._lock = threading.Lock()
@@ -262,7 +264,7 @@ class Load:
         authorization: str = "",
         url: str = "",
     ) -> Call:
-        sent = {"Authorization": authorization or self._bearers[tenant], "Content-Type": "application/json"}
+        sent = {"Authorization": authorization or self.bearers[tenant], "Content-Type": "application/json"}
         if kind in (Kind.CREATE, Kind.REUSE):
             sent["Idempotency-Key"] = subject
         data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()

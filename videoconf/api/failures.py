@@ -21,6 +21,8 @@ from videoconf.errors import (
     DatabaseUnavailable,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
+    EventDeliveryNotFound,
+    EventSubscriptionNotFound,
     FilterCombination,
     Forbidden,
     InternalError,
@@ -66,6 +68,8 @@ _OF_PATH: dict[str, Error] = {
     "archive_id": ArchiveNotFound,
     "connection_id": ConnectionNotFound,
     "job_id": JobNotFound,
+    "subscription_id": EventSubscriptionNotFound,
+    "delivery_id": EventDeliveryNotFound,
     "provider": ProviderNotFound,
 }
 _MARK = "videoconf_failures"

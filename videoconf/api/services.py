@@ -15,6 +15,11 @@ from videoconf.attendance.across import AttendanceAcross
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.errors import ConfigurationError
+from videoconf.events.deliveries import Deliveries
+from videoconf.events.dispatch import Dispatcher
+from videoconf.events.projector import Projector
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
 from videoconf.meetings.create import Creation
@@ -58,6 +63,11 @@ class Services:
     credentials: StoredCredentials
     downloads: Downloads
     refusals: Refusals
+    projector: Projector
+    waiting: Waiting
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    dispatcher: Dispatcher
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

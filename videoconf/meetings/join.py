@@ -19,6 +19,7 @@ from videoconf.errors import (
     RoleForbidden,
     ValidationFailed,
 )
+from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
@@ -159,5 +160,7 @@ class Joining:
                 .returning(Meeting.id)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
+            if started is not None:
+                note_change(session, meeting_id, MEETING)
         if started is None:
             raise MeetingEnded
