@@ -206,7 +206,7 @@ def create_app(
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     joining = Joining(providers, sessions, targets, settings, clock)
-    held = Bans(providers, jobs)
+    held = Bans(providers, jobs, settings, clock)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -261,7 +261,7 @@ def create_app(
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
         recurring("place_connections", 60, place_connections),
-        recurring("sweep_bans", 10, held.sweep),
+        recurring("sweep_bans", 15, held.sweep),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, or_, select, update
 
+from videoconf import shares
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import dialect_of, statements
 from videoconf.db.types import UTCDateTime
@@ -142,6 +143,7 @@ class Door:
             found = connection.execute(_BY_TICKET, {"ticket": digest}).one_or_none()
         if found is None or found.revoked_on is not None:
             raise TicketNotFound
+        shares.tenant.set(found.tenant)
         self._joining.check_open(found)
         if found.state == LobbyState.REFUSED:
             raise AdmissionRefused
@@ -168,6 +170,7 @@ class Door:
             found = connection.execute(_BY_CODE, values).one_or_none()
         if found is None:
             raise InvitationNotFound
+        shares.tenant.set(found.tenant)  # from here on: until it was found, no tenant was known
         has_seat = presented.seat is not None and found.seat_id is not None
         if found.revoked_on is not None or (not has_seat and (found.is_spent or presented.seat is not None)):
             raise InvitationNotFound(is_known=presented.seat is None)
@@ -219,7 +222,7 @@ def _new_guest() -> str:
 
 _OF_INVITATION = (
     _INVITATION.c.id.label("invitation_id"),
-    *_INVITATION.c["role", "admission", "attendee", "name", "revoked_on", "meeting_id"],
+    *_INVITATION.c["public_id", "role", "admission", "attendee", "name", "revoked_on", "meeting_id"],
     *_MEETING.c["tenant", "meeting_link", "provider", "is_scheduled", "schedule_time"],
     *_MEETING.c["start_time", "end_time", "deleted", "ext_metadata"],
 )
