@@ -63,10 +63,12 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
+from videoconf.door import privacy as door_privacy
 from videoconf.door.control import find_control
 from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
+from videoconf.door.retention import DoorRetention
 from videoconf.errors import ConfigurationError
 from videoconf.events.subscription_models import EventSubscription
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
@@ -220,7 +222,7 @@ def create_app(
         ending=ending,
         attendance=attendance,
         across=AttendanceAcross(attendance),
-        persons=Persons(forget_bodies),
+        persons=Persons(forget_bodies, (door_privacy,)),
         joining=joining,
         moderation=Moderation(providers),
         bans=held,
@@ -260,6 +262,7 @@ def create_app(
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
+        recurring("prune_door", 3600, DoorRetention(settings).run),
         recurring("place_connections", 60, place_connections),
         recurring("sweep_bans", 15, held.sweep),
     )

@@ -193,7 +193,13 @@ def _lock_meetings(session: Session, meetings: Sequence[int]) -> list[int]:
 
 
 def _store(
-    session: Session, meeting_id: int, steps: Sequence[Step], meeting: MeetingAnswer, sequence: int, *, has_started: bool
+    session: Session,
+    meeting_id: int,
+    steps: Sequence[Step],
+    meeting: MeetingAnswer,
+    sequence: int,
+    *,
+    has_started: bool,
 ) -> None:
     gone = [part for step in steps for part in step.gone]
     if gone:

@@ -59,7 +59,7 @@ from videoconf.tenancy import Caller
 
 HOLD_BANS = "hold_bans"
 """The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
-MEETINGS_PER_RUN = 100
+SUSPECTS_PER_RUN = 1000
 BAN_ATTEMPT_SECONDS = 2.0
 """How long the request that bans waits for the provider. A job does the rest."""
 
@@ -218,10 +218,21 @@ class Bans:
 
     def sweep(self) -> None:
         """Find banned attendees who are connected, and have them disconnected. The recurring job."""
-        found = self._suspects().with_only_columns(_MEETINGS.c.id).limit(MEETINGS_PER_RUN)
+        columns = (_MEETINGS.c.id, _MEETINGS.c.provider, _ROWS.c.connection_id, _ROWS.c.attendee)
+        with read() as session:
+            suspects = session.execute(self._suspects().with_only_columns(*columns).limit(SUSPECTS_PER_RUN)).all()
+        meetings = {
+            meeting_id
+            for meeting_id, provider, connection, attendee in suspects
+            if attendee is not None or self._hides_attendee(provider, connection)
+        }
         with write() as session:
-            for meeting_id in session.execute(found).scalars().all():
+            for meeting_id in sorted(meetings):
                 enqueue_once(session, HOLD_BANS, "meeting_id", meeting_id, delay_seconds=0)
+
+    def _hides_attendee(self, key: str, connection_id: str) -> bool:
+        provider = self._providers.find(key)
+        return provider is not None and provider.can(Capability.MODERATION) and provider.hides_attendee(connection_id)
 
     def _suspects(self) -> Select[Any]:
         """Select connections that are there and that a ban may mean: those of a banned attendee, and anonymous ones."""
@@ -233,6 +244,7 @@ class Bans:
             .join_from(_BANS, _MEETINGS, _MEETINGS.c.id == _BANS.c.meeting_id)
             .join(_ROWS, and_(_ROWS.c.meeting_id == _BANS.c.meeting_id, theirs))
             .where(_MEETINGS.c.end_time.is_(None), *is_there)
+            .order_by(_ROWS.c.attendee.nulls_last())  # a limit cuts off anonymous ones
         )
 
 
