@@ -115,7 +115,8 @@ class Persons:
 
 def _note(session: Session, caller: Caller, action: str, attendee: str, counts: dict[str, int]) -> None:
     # The trail outlives what was erased.
-    record(session, caller, action, target=person_digest(caller, attendee), after=counts)
+    after = {kind: count for kind, count in counts.items() if count or kind == "connections"}
+    record(session, caller, action, target=person_digest(caller, attendee), after=after)
 
 
 def _is_of(attendee: str) -> tuple[ColumnElement[bool], ...]:
