@@ -172,7 +172,7 @@ def test_lobby_is_seen_by_its_tenant_alone(service):
 @pytest.mark.needs("moderator", long=True)
 def test_participant_who_moderates_answers_by_their_control(service):
     link = service.api.create()
-    host, seated = moderator(service, link, attendee="host")
+    host, _ = moderator(service, link, attendee="host")
     ticket = wait(service, invite(service.api, link, admission="ask")["code"])
     [entry] = host("GET", f"/session/{link}/lobby").json
     assert answer(host, link, entry["id"]).status == 204
