@@ -1,5 +1,7 @@
 """A banned attendee stays out, whichever way they try."""
 
+import time
+
 import pytest
 
 from tests.integration.door.steps import come_in, connect, invite, knock, moderator, poll, wait, waiting
@@ -191,6 +193,39 @@ def test_ban_holds_for_its_meeting_and_tenant_alone(service):
     assert other("DELETE", f"/session/{theirs}/bans/{made['id']}").problem == (404, "ban_not_found")
     other.token(theirs, attendee="eve")
     assert service.api("POST", f"/session/{link}/token", {"attendee": "eve"}).problem == BANNED
+
+
+@ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
+@pytest.mark.parametrize("seconds", [0, pytest.param(60, marks=pytest.mark.long)])
+def test_banned_person_tries_every_way_in(service, seconds):
+    link = service.api.create()
+    open_code, asking = (invite(service.api, link, admission=way)["code"] for way in ("open", "ask"))
+    named = invite(service.api, link, attendee="eve")["code"]
+    seated, early = come_in(service, open_code), service.api.token(link, attendee="eve")
+    ticket = wait(service, asking)
+    [entry] = waiting(service, link)
+    whom = ("eve", seated["attendee"], entry["attendee"])
+    for attendee in whom:
+        ban(service.api, link, attendee=attendee)
+    until, tries = time.monotonic() + seconds, 0
+    while tries < 2 or time.monotonic() < until:
+        tries += 1
+        tried = [
+            knock(service, open_code, seat=seated["seat"]),
+            knock(service, named),
+            poll(service, ticket),
+            *(service.api("POST", f"/session/{link}/token", {"attendee": attendee}) for attendee in whom),
+        ]
+        assert {answer.problem for answer in tried} == {BANNED}
+        for token in (early, seated):
+            service.fake.join(credential(token))
+        service.deliver()
+        run_now(service, HOLD_BANS)
+        assert connected(service, link) == set()
+        time.sleep(min(seconds, 0.5))
+    # A shared link in a fresh browser makes a new guest: the guide says so.
+    come_in(service, open_code)
 
 
 @ON_SQLITE
