@@ -15,13 +15,13 @@ from videoconf.cli.application import application
 @click.option("--once", is_flag=True, help="Run what is due now, then stop.")
 def worker(threads: int, once: bool) -> None:
     """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
-    from videoconf.api.health import warn_of_schema
+    from videoconf.api.database_checks import warn_of_schema
     from videoconf.api.services import configured
     from videoconf.cli.process import log_start, serve_metrics
     from videoconf.errors import ConfigurationError
     from videoconf.jobs.worker import Worker
 
-    app = application()
+    app = application(with_routes=True)  # for a process that lives long, everything is imported at its start
     parts = configured(app)
     with app.app_context():
         if faults := parts.credentials.faults():
