@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 from flask import Flask
@@ -37,7 +37,17 @@ from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.door.retention import DoorRetention
 from videoconf.errors import ConfigurationError
+from videoconf.events.answers import Answers
+from videoconf.events.deliveries import Deliveries, DeliveryRetention
+from videoconf.events.dispatch import Dispatcher
+from videoconf.events.log import EventRetention, newest_position
+from videoconf.events.projector import Projector
+from videoconf.events.sender import Sender
+from videoconf.events.silence import Silence
 from videoconf.events.subscription_models import EventSubscription
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.threads import event_threads
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
@@ -156,6 +166,11 @@ def create_app(
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
+    projector, waiting = Projector(lambda: _answers(attendance)), Waiting(newest_position)
+    closing.callback(waiting.stop)
+    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    closing.callback(sender.close)
+    dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -181,6 +196,11 @@ def create_app(
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
         refusals=refusals,
+        projector=projector,
+        waiting=waiting,
+        subscriptions=Subscriptions(cipher, sender, clock),
+        deliveries=Deliveries(clock),
+        dispatcher=dispatcher,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -209,6 +229,9 @@ def create_app(
         recurring("prune_door", 3600, DoorRetention(settings).run),
         recurring("place_connections", 60, place_connections),
         recurring("sweep_bans", 15, held.sweep),
+        recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
+        recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
+        recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -234,8 +257,18 @@ def create_app(
             worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
             jobs.threads_state = lambda: worker.state
+            pushing = event_threads(projector, dispatcher, app.app_context)
+            pushing.start()
+            closing.callback(pushing.stop)
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
+
+
+def _answers(attendance: Attendance) -> Answers:
+    # With the views, whose functions it uses: a command that projects nothing does not import them.
+    from videoconf.api.projected import ApiAnswers
+
+    return ApiAnswers(attendance)
 
 
 def _is_serving() -> bool:

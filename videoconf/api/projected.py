@@ -1,4 +1,4 @@
-"""What events hold: the answers of GET for a meeting, an attendee and an archive, made by the functions of the views."""
+"""What events hold: what GET answers for a meeting, an attendee and an archive, made by the functions of the views."""
 
 from __future__ import annotations
 

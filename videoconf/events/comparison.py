@@ -35,10 +35,12 @@ def attendee_part(data: Mapping[str, Any]) -> str:
 
 
 def connection_ids(data: Mapping[str, Any]) -> list[str]:
+    """Return the ids of an attendee's connections."""
     return [one["id"] for one in data["connections"]]
 
 
 def open_connections(data: Mapping[str, Any]) -> list[str]:
+    """Return the ids of those that have not left."""
     return [one["id"] for one in data["connections"] if one["left"] is None]
 
 

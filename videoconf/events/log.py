@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
 
 from videoconf.db.batches import ROWS_PER_BATCH, run_until
 from videoconf.db.functions import utc_in
@@ -46,7 +48,18 @@ class Read:
 def bounds() -> Bounds:
     """Return where the log ends and begins."""
     with read() as session:
-        return Bounds(*session.execute(select(_LOG.c.position, _LOG.c.pruned)).one())
+        return bounds_in(session)
+
+
+def bounds_in(session: Session) -> Bounds:
+    """Return the same within a transaction."""
+    row = session.execute(select(_LOG.c.position, _LOG.c.pruned)).one_or_none()
+    return Bounds(0, 0) if row is None else Bounds(*row)
+
+
+def newest_position() -> int:
+    """Return where the log ends."""
+    return bounds().newest
 
 
 def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
@@ -57,16 +70,16 @@ def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
     """
     with read() as session:
         # First how far the log is, then the events up to there: all of them are committed.
-        newest, pruned = session.execute(select(_LOG.c.position, _LOG.c.pruned)).one()
-        after = check_position(wanted.after, Bounds(newest, pruned))
-        conditions = [visible_to(caller, Event.tenant), Event.position > after, Event.position <= newest]
+        log = bounds_in(session)
+        after = check_position(wanted.after, log)
+        conditions = [visible_to(caller, Event.tenant), Event.position > after, Event.position <= log.newest]
         if wanted.type is not None:
             conditions.append(Event.type == wanted.type)
         if wanted.meeting_link is not None:
             conditions.append(Event.meeting_link == wanted.meeting_link)
         found = session.execute(select(Event).where(*conditions).order_by(Event.position).limit(limit))
         items = list(found.scalars())
-    return Read(items, items[-1].position if len(items) == limit else newest)
+    return Read(items, items[-1].position if len(items) == limit else log.newest)
 
 
 def check_position(after: int | None, log: Bounds) -> int:
@@ -100,17 +113,10 @@ class EventRetention:
             .order_by(_EVENTS.c.position)
             .limit(ROWS_PER_BATCH)
         )
-        while _prune(old, until):
-            pass
-
-
-def _prune(old: Any, until: float) -> bool:
-    import time
-
-    with write() as session:
-        last = session.execute(select(func.max(old.subquery().c.position))).scalar_one()
-        if last is None:
-            return False
-        session.execute(update(_LOG).values(pruned=last))
-        session.execute(delete(_EVENTS).where(_EVENTS.c.position <= last))
-    return time.monotonic() < until
+        while time.monotonic() < until:
+            with write() as session:
+                last = session.execute(select(func.max(old.subquery().c.position))).scalar_one()
+                if last is None:
+                    return
+                session.execute(update(_LOG).values(pruned=last))
+                session.execute(delete(_EVENTS).where(_EVENTS.c.position <= last))

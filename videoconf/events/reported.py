@@ -56,6 +56,7 @@ class Reported:
             self._read(_PARTS.c.part.in_(some))
 
     def load_all(self) -> None:
+        """Read every row of the meeting."""
         self._read()
         self._loaded |= self._rows.keys()
 
@@ -64,9 +65,11 @@ class Reported:
         self._rows |= {row.part: row for row in self._session.execute(statement)}
 
     def row(self, part: str) -> Any:
+        """Return a part's row, or None."""
         return self._rows.get(part)
 
-    def data(self, part: str | None) -> dict[str, Any] | None:
+    def data(self, part: str) -> dict[str, Any] | None:
+        """Return what was reported of a part last; None where nothing was."""
         row = self._rows.get(part)
         return None if row is None else row.data
 
@@ -76,6 +79,7 @@ class Reported:
         return None if row is None else row.attendee_part
 
     def parts(self, prefix: str) -> list[str]:
+        """List the parts that were reported and begin with this."""
         return [part for part in self._rows if part.startswith(prefix)]
 
 
@@ -178,6 +182,7 @@ def meeting_steps(reported: Reported, meeting: MeetingAnswer) -> tuple[Step, Ste
     """Compare the meeting itself; return what comes before its attendees and archives, and what comes after."""
     types = comparison.meeting_events(reported.data(MEETING), meeting.data)
     row = [Row(MEETING, meeting.data)] if types else []
-    first = [(type, meeting.data) for type in types if type is EventType.MEETING_CREATED]
-    last = [(type, meeting.data) for type in types if type is not EventType.MEETING_CREATED]
-    return Step(first, row if first else []), Step(last, row)
+    first, last = Step(), Step(rows=row)
+    for type in types:
+        (first if type is EventType.MEETING_CREATED else last).events.append((type, meeting.data))
+    return first, last
