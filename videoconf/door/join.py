@@ -139,11 +139,13 @@ class Door:
         """
         digest = codes.digest(ticket)
         with statements() as connection:
-            connection.execute(_POLLED, {"of_ticket": digest})
             found = connection.execute(_BY_TICKET, {"ticket": digest}).one_or_none()
         if found is None or found.revoked_on is not None:
             raise TicketNotFound
         shares.tenant.set(found.tenant)
+        if found.state == LobbyState.WAITING:
+            with statements() as connection:
+                connection.execute(_POLLED, {"of_ticket": digest})
         self._joining.check_open(found)
         if found.state == LobbyState.REFUSED:
             raise AdmissionRefused

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from videoconf.events.changes import of_connection
 from videoconf.events.comparison import names_person, without_person
-from videoconf.events.models import Event, ReportedPart
+from videoconf.events.models import Change, Event, ReportedPart
 from videoconf.events.subscription_models import EventDelivery
 from videoconf.events.types import FACTS
 
 BATCH = 500
 
+_CHANGES: Any = Change.__table__
 _EVENTS: Any = Event.__table__
 _PARTS: Any = ReportedPart.__table__
 _DELIVERIES: Any = EventDelivery.__table__
@@ -31,12 +32,24 @@ def forget_person(
     :param meeting: the meeting's id and link.
     """
     meeting_id, link = meeting
+    _forget_facts(session, meeting_id, connections, attendee)
     forget_connections(session, tenant, link, connections, attendee)
     theirs = _PARTS.c.meeting_id == meeting_id
     listed = select(_PARTS.c.attendee_part).where(theirs, _PARTS.c.part.in_(map(of_connection, connections)))
     for row in session.execute(select(_PARTS).where(theirs, _PARTS.c.part.in_(listed))).all():
         statement = update(_PARTS).where(theirs, _PARTS.c.part == row.part)
         session.execute(statement.values(data=without_person(row.data)))
+
+
+def _forget_facts(session: Session, meeting_id: int, connections: Collection[str], attendee: str) -> None:
+    """Remove a person from facts that wait for the projector. Before the events: a fact may become one meanwhile."""
+    waiting = select(_CHANGES.c.id, _CHANGES.c.data).where(
+        _CHANGES.c.meeting_id == meeting_id, _CHANGES.c.data.is_not(None)
+    )
+    for row in session.execute(waiting).all():
+        if names_person(row.data, connections, attendee):
+            changed = update(_CHANGES).where(_CHANGES.c.id == row.id)
+            session.execute(changed.values(data=without_person(row.data)))
 
 
 def forget_connections(

@@ -71,6 +71,7 @@ class Ban(Model):
     __table_args__ = (
         UniqueConstraint("public_id"),
         UniqueConstraint("meeting_id", "attendee_key"),
+        Index(None, "meeting_id", "id"),
         Index(None, "attendee_key"),
     )
 

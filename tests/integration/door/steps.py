@@ -54,6 +54,7 @@ def fall_silent(app: Any, *, seconds: float) -> None:
     with app.app_context(), write() as session:
         for entry in session.execute(select(LobbyEntry)).scalars():
             entry.polled_on -= timedelta(seconds=seconds)
+            entry.waiting_since -= timedelta(seconds=seconds)
 
 
 def moderator(service: Service, link: str, **wish: Any) -> tuple[Caller, dict[str, Any]]:
