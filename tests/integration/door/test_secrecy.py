@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy import event, text
 
-from tests.integration.door.steps import come_in, invite, knock, poll, wait, waiting
+from tests.integration.door.steps import come_in, fall_silent, invite, knock, poll, wait, waiting
 from tests.support.service import ON_SQLITE, Caller, service_of
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -71,6 +71,21 @@ def test_no_answer_invites_a_referer(service):
         assert answer.headers["Cache-Control"] == "no-store"
 
 
+def statements_of(service, call):
+    """Make a call; return its answer, and the statements that it ran."""
+    with service.app.app_context():
+        engine = db.engine
+    ran = []
+
+    def note(connection, cursor, statement, *others):
+        ran.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    answer = call()
+    event.remove(engine, "before_cursor_execute", note)
+    return answer, ran
+
+
 @pytest.fixture
 def refusals(service):
     """Give each way in which a code is refused, and what it sends."""
@@ -92,15 +107,8 @@ def refusals(service):
 @pytest.mark.parametrize("path", ["/join", "/join/invitation"])
 def test_refused_codes_are_equal_in_wording_and_statements(service, refusals, path):
     answers, counts = {}, {}
-    with service.app.app_context():
-        engine = db.engine
     for kind, body in refusals.items():
-        ran = []
-        count = lambda *args, ran=ran: ran.append(args[2])  # noqa: E731
-        event.listen(engine, "before_cursor_execute", count)
-        answers[kind] = service.stranger("POST", path, body)
-        event.remove(engine, "before_cursor_execute", count)
-        counts[kind] = ran
+        answers[kind], counts[kind] = statements_of(service, lambda body=body: service.stranger("POST", path, body))
     assert {answer.problem for answer in answers.values()} == {(404, "invitation_not_found")}
     bodies = [{**answer.json, "requestId": None} for answer in answers.values()]
     assert all(body == bodies[0] for body in bodies)
@@ -108,6 +116,36 @@ def test_refused_codes_are_equal_in_wording_and_statements(service, refusals, pa
     assert all(one == names[0] for one in names)
     [statement] = counts["unknown"]
     assert all(ran == [statement] for ran in counts.values()), "one look-up decides"
+
+
+@ON_SQLITE
+@pytest.mark.needs("moderator", "the fake", long=True)
+def test_refused_tickets_and_controls_are_equal_too(service, app):
+    link = service.api.create()
+    asking, left = (invite(service.api, link, admission="ask") for _ in range(2))
+    revoked, silent = wait(service, asking["code"]), wait(service, left["code"])
+    service.api("DELETE", f"/session/{link}/invitations/{asking['id']}")
+    fall_silent(app, seconds=61)
+    controls = []
+    for way in ("revoke", "ban"):
+        invitation = invite(service.api, link, role="moderator", attendee=f"host-{way}")
+        controls.append(come_in(service, invitation["code"])["control"])
+        if way == "revoke":
+            service.api("DELETE", f"/session/{link}/invitations/{invitation['id']}")
+        else:
+            service.api("POST", f"/session/{link}/bans", {"attendee": f"host-{way}"})
+
+    by_control = [
+        lambda control=control: service.stranger("GET", f"/session/{link}/lobby", Authorization=f"Control {control}")
+        for control in ("A" * 32, *controls)
+    ]
+    by_ticket = [lambda ticket=ticket: poll(service, ticket) for ticket in ("A" * 32, revoked, silent)]
+    for calls, problem in ((by_control, (401, "unauthenticated")), (by_ticket, (404, "ticket_not_found"))):
+        seen = [statements_of(service, call) for call in calls]
+        assert {answer.problem for answer, _ in seen} == {problem}
+        assert len({str({**answer.json, "requestId": None}) for answer, _ in seen}) == 1
+        assert {tuple(ran) for _, ran in seen} == {tuple(seen[0][1])}
+        assert len(seen[0][1]) == 1
 
 
 @ON_SQLITE
