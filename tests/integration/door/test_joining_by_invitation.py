@@ -194,6 +194,7 @@ def test_moderators_entry_is_in_the_audit_trail_as_theirs(service):
     come_in(service, invite(service.api, link, role="moderator", attendee="host")["code"])
     [issued] = service.api("GET", f"/audit?meetingLink={link}&action=token.issued").json
     assert (issued["actor"], issued["actorType"]) == ("host", "attendee")
+    assert issued["serverRequestId"]
     [created] = service.api("GET", f"/audit?meetingLink={link}&action=invitation.created").json
     assert created["after"]["role"] == "moderator"
     assert "host" not in str(created["after"])
