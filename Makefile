@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients receivers livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,7 +33,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
 
-laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
+laws: $(VENV)/installed-for-work ## Try the laws of attendance and of the log on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the documentation page, and real media with Janus
@@ -58,6 +58,11 @@ clients: build/clients/installed ## Install the TypeScript generator that some t
 build/clients/installed:
 	npm install --no-audit --no-fund --prefix build/clients openapi-typescript@7.13.0 openapi-fetch@0.17.0 \
 		typescript@5.9.3 @types/node@22.20.7
+	@touch $@
+
+receivers: build/receivers/installed ## Install Express and the Standard Webhooks library that a test's receiver uses; needs npm
+build/receivers/installed:
+	npm install --no-audit --no-fund --prefix build/receivers express@5.1.0 standardwebhooks@1.1.1
 	@touch $@
 
 livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm
