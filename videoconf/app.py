@@ -29,6 +29,11 @@ from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.types import db
+from videoconf.door import privacy as door_privacy
+from videoconf.door.invitations import Invitations
+from videoconf.door.join import Door
+from videoconf.door.lobby import Lobby
+from videoconf.door.retention import DoorRetention
 from videoconf.errors import ConfigurationError
 from videoconf.events.answers import Answers
 from videoconf.events.deliveries import Deliveries, DeliveryRetention
@@ -45,6 +50,7 @@ from videoconf.hooks import Plugins, Registry, build_registry, enable_providers,
 from videoconf.jobs.queue import Jobs, prune_jobs
 from videoconf.jobs.work import Work, recurring
 from videoconf.jobs.worker import Worker
+from videoconf.meetings.bans import HOLD_BANS, Bans
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
 from videoconf.meetings.end import Ending
@@ -154,6 +160,8 @@ def create_app(
     credentials = StoredCredentials(cipher, (StorageTargetRow.configuration, EventSubscription.secret))
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
+    joining = Joining(providers, sessions, targets, settings, clock)
+    held = Bans(providers, jobs, settings, clock)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -172,9 +180,13 @@ def create_app(
         ending=ending,
         attendance=attendance,
         across=AttendanceAcross(attendance),
-        persons=Persons(forget_bodies),
-        joining=Joining(providers, sessions, targets, settings, clock),
+        persons=Persons(forget_bodies, (door_privacy,)),
+        joining=joining,
         moderation=Moderation(providers),
+        bans=held,
+        invitations=Invitations(providers, settings, clock),
+        door=Door(joining, clock),
+        lobby=Lobby(),
         archives=archives,
         deletion=deletion,
         clients=clients,
@@ -203,6 +215,7 @@ def create_app(
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
         Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
+        Work(HOLD_BANS, held.hold),
         # Databases have the job's row under this name, which says more than the job does.
         recurring("complete_creations", 60, creation.take_back_abandoned),
         recurring("reap_idempotency_keys", 600, idempotency.reap),
@@ -212,7 +225,9 @@ def create_app(
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
+        recurring("prune_door", 3600, DoorRetention(settings).run),
         recurring("place_connections", 60, place_connections),
+        recurring("sweep_bans", 15, held.sweep),
         recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
         recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
         recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),

@@ -10,11 +10,15 @@ from videoconf.api import (
     archives,
     attendees,
     audit,
+    bans,
     docs,
+    door,
     event_subscriptions,
     events,
     explanation,
     health,
+    invitations,
+    lobby,
     meetings,
     moderation,
     persons,
@@ -37,6 +41,7 @@ from videoconf.api.request_log import init_access
 from videoconf.api.slow_reads import init_slow_reads
 from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
+from videoconf.door.control import find_control
 from videoconf.observability.tracing import Tracing
 from videoconf.settings import Settings
 from videoconf.storage_targets.in_force import StorageTargets
@@ -48,6 +53,10 @@ RESOURCES = (
     attendance_api,
     explanation,
     moderation,
+    bans,
+    invitations,
+    door,
+    lobby,
     storage_target,
     events,
     event_subscriptions,
@@ -71,7 +80,7 @@ def init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: 
     init_proxies(app, settings)
     if tracing is not None:
         init_tracing(app, tracing)
-    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))
     init_slow_reads(app, settings)
     init_requests(app)
     configure_openapi(app)

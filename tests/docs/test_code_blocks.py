@@ -131,6 +131,14 @@ def test_first_meeting_tutorial_runs(dev_server):
     assert "Bob" in output.rstrip().splitlines()[-1], "the CSV report names the last attendee"
 
 
+def test_invitation_guide_runs(dev_server):
+    output = dev_server("\n".join(run_blocks(ROOT / "docs/how-to/invite-people.md")))
+    assert "/join#" in output
+    assert output.count('"attendee":"u-7"') >= 2, "a reload is the same attendee"
+    assert '"name":"Bob"' in output
+    assert '"reason":"Disturbs the lesson"' in output
+
+
 BACK_END = ROOT / "docs/how-to/call-from-your-back-end.md"
 
 

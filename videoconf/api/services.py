@@ -14,6 +14,9 @@ from videoconf.archives.record import Archives
 from videoconf.attendance.across import AttendanceAcross
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
+from videoconf.door.invitations import Invitations
+from videoconf.door.join import Door
+from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
 from videoconf.events.deliveries import Deliveries
 from videoconf.events.dispatch import Dispatcher
@@ -22,6 +25,7 @@ from videoconf.events.subscriptions import Subscriptions
 from videoconf.events.waiting import Waiting
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
+from videoconf.meetings.bans import Bans
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
 from videoconf.meetings.end import Ending
@@ -54,6 +58,10 @@ class Services:
     persons: Persons
     joining: Joining
     moderation: Moderation
+    bans: Bans
+    invitations: Invitations
+    door: Door
+    lobby: Lobby
     archives: Archives
     deletion: Deletion
     clients: dict[str, Clients]

@@ -11,7 +11,9 @@ A family of errors has a module of its own; all are imported from here.
     │   ├── CursorInvalid           400 cursor_invalid
     │   ├── Unauthenticated         401 unauthenticated
     │   ├── Forbidden               403 forbidden
-    │   │   └── RoleForbidden       403 role_forbidden
+    │   │   ├── RoleForbidden       403 role_forbidden
+    │   │   ├── AdmissionRefused    403 admission_refused
+    │   │   └── AttendeeBanned      403 attendee_banned
     │   ├── NotFound                404 not_found
     │   │   ├── MeetingNotFound     404 meeting_not_found
     │   │   ├── ConnectionNotFound  404 connection_not_found
@@ -21,7 +23,11 @@ A family of errors has a module of its own; all are imported from here.
     │   │   ├── WebhookEventNotFound   404 webhook_event_not_found
     │   │   ├── EventSubscriptionNotFound  404 event_subscription_not_found
     │   │   ├── EventDeliveryNotFound  404 event_delivery_not_found
-    │   │   └── StorageTargetNotFound  404 storage_target_not_found
+    │   │   ├── StorageTargetNotFound  404 storage_target_not_found
+    │   │   ├── InvitationNotFound  404 invitation_not_found
+    │   │   ├── TicketNotFound      404 ticket_not_found
+    │   │   ├── LobbyEntryNotFound  404 lobby_entry_not_found
+    │   │   └── BanNotFound         404 ban_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
@@ -41,7 +47,9 @@ A family of errors has a module of its own; all are imported from here.
     │   │   ├── ArchiveNotDeletable      409 archive_not_deletable
     │   │   ├── ArchiveDeleting          409 archive_deleting
     │   │   ├── ArchiveNotDownloadable   409 archive_not_downloadable
-    │   │   └── StorageConflict          409 storage_conflict
+    │   │   ├── StorageConflict          409 storage_conflict
+    │   │   ├── LobbyFull                409 lobby_full
+    │   │   └── LobbyAnswered            409 lobby_answered
     │   ├── EventCursorExpired      410 cursor_expired
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
@@ -103,6 +111,8 @@ from videoconf.errors.conflict import ArchiveSessionRelayed as ArchiveSessionRel
 from videoconf.errors.conflict import Conflict as Conflict
 from videoconf.errors.conflict import IdempotencyInProgress as IdempotencyInProgress
 from videoconf.errors.conflict import JobNotDead as JobNotDead
+from videoconf.errors.conflict import LobbyAnswered as LobbyAnswered
+from videoconf.errors.conflict import LobbyFull as LobbyFull
 from videoconf.errors.conflict import MeetingEnded as MeetingEnded
 from videoconf.errors.conflict import MeetingNotOpen as MeetingNotOpen
 from videoconf.errors.conflict import StorageConflict as StorageConflict
@@ -121,12 +131,16 @@ from videoconf.errors.invalid import ReadOnly as ReadOnly
 from videoconf.errors.invalid import StorageTargetRejected as StorageTargetRejected
 from videoconf.errors.invalid import ValidationFailed as ValidationFailed
 from videoconf.errors.not_found import ArchiveNotFound as ArchiveNotFound
+from videoconf.errors.not_found import BanNotFound as BanNotFound
 from videoconf.errors.not_found import ConnectionNotFound as ConnectionNotFound
+from videoconf.errors.not_found import InvitationNotFound as InvitationNotFound
 from videoconf.errors.not_found import JobNotFound as JobNotFound
+from videoconf.errors.not_found import LobbyEntryNotFound as LobbyEntryNotFound
 from videoconf.errors.not_found import MeetingNotFound as MeetingNotFound
 from videoconf.errors.not_found import NotFound as NotFound
 from videoconf.errors.not_found import ProviderNotFound as ProviderNotFound
 from videoconf.errors.not_found import StorageTargetNotFound as StorageTargetNotFound
+from videoconf.errors.not_found import TicketNotFound as TicketNotFound
 from videoconf.errors.not_found import WebhookEventNotFound as WebhookEventNotFound
 from videoconf.errors.provider import ProviderAuthFailed as ProviderAuthFailed
 from videoconf.errors.provider import ProviderBadResponse as ProviderBadResponse
@@ -140,6 +154,8 @@ from videoconf.errors.provider import ProviderRejected as ProviderRejected
 from videoconf.errors.provider import ProviderResourceNotFound as ProviderResourceNotFound
 from videoconf.errors.provider import ProviderTimeout as ProviderTimeout
 from videoconf.errors.provider import ProviderUnavailable as ProviderUnavailable
+from videoconf.errors.request import AdmissionRefused as AdmissionRefused
+from videoconf.errors.request import AttendeeBanned as AttendeeBanned
 from videoconf.errors.request import CursorInvalid as CursorInvalid
 from videoconf.errors.request import Forbidden as Forbidden
 from videoconf.errors.request import IdempotencyKeyInvalid as IdempotencyKeyInvalid

@@ -127,3 +127,17 @@ class StorageConflict(Conflict):
 
     code = "storage_conflict"
     title = "The storage target cannot be changed now or by this tenant"
+
+
+class LobbyFull(Conflict):
+    """As many people wait at the invitation as may; asking again helps once a moderator has admitted some."""
+
+    code = "lobby_full"
+    title = "Too many people wait at this invitation"
+
+
+class LobbyAnswered(Conflict):
+    """A moderator has already answered the person otherwise."""
+
+    code = "lobby_answered"
+    title = "The person was answered otherwise"

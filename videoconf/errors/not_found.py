@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from videoconf.errors.request import RequestError
 
 
@@ -60,3 +62,38 @@ class StorageTargetNotFound(NotFound):
 
     code = "storage_target_not_found"
     title = "No storage target is set"
+
+
+class InvitationNotFound(NotFound):
+    """The invitation does not exist, is revoked, or admits no further person: the three look the same on purpose.
+
+    :param is_known: whether a known code was presented. Such an answer does not count as guessing.
+    """
+
+    code = "invitation_not_found"
+    title = "No such invitation"
+
+    def __init__(self, detail: str | None = None, *, is_known: bool = False, **others: Any) -> None:
+        super().__init__(detail, **others)
+        self.is_known = is_known
+
+
+class TicketNotFound(NotFound):
+    """The ticket does not exist, was not polled for a minute, or its invitation has ended."""
+
+    code = "ticket_not_found"
+    title = "No such ticket"
+
+
+class LobbyEntryNotFound(NotFound):
+    """The meeting's lobby has no person with this id. A person who stops polling is gone after 60 s."""
+
+    code = "lobby_entry_not_found"
+    title = "No such person in the lobby"
+
+
+class BanNotFound(NotFound):
+    """The meeting has no such ban, or it was lifted."""
+
+    code = "ban_not_found"
+    title = "No such ban"

@@ -102,3 +102,17 @@ class TooManySlowReads(RateLimited):
 
     code = "too_many_slow_reads"
     title = "Too many slow reads of this tenant are under way"
+
+
+class AdmissionRefused(Forbidden):
+    """A moderator refused to admit the person. The ticket stays refused."""
+
+    code = "admission_refused"
+    title = "A moderator refused the admission"
+
+
+class AttendeeBanned(Forbidden):
+    """The attendee is banned from this meeting, until a moderator lifts the ban."""
+
+    code = "attendee_banned"
+    title = "The attendee is banned from this meeting"
