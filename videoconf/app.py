@@ -24,6 +24,7 @@ from videoconf.api import (
     health,
     meetings,
     moderation,
+    pages,
     persons,
     storage_target,
     webhook_events,
@@ -113,7 +114,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs,)
+PAGES = (docs, pages)
 """What is served beside them and is not in the OpenAPI document."""
 
 
