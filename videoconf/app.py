@@ -22,6 +22,7 @@ from videoconf.api import (
     docs,
     explanation,
     health,
+    join_page,
     meetings,
     moderation,
     pages,
@@ -114,7 +115,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, pages)
+PAGES = (docs, pages, join_page)
 """What is served beside them and is not in the OpenAPI document."""
 
 
