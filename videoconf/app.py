@@ -19,10 +19,14 @@ from videoconf.api import (
     archives,
     attendees,
     audit,
+    bans,
     docs,
+    door,
     explanation,
     health,
+    invitations,
     join_page,
+    lobby,
     meetings,
     moderation,
     pages,
@@ -61,10 +65,15 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
+from videoconf.door.control import find_control
+from videoconf.door.invitations import Invitations
+from videoconf.door.join import Door
+from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
+from videoconf.meetings.bans import HOLD_BANS, Bans
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
 from videoconf.meetings.end import Ending
@@ -105,6 +114,10 @@ RESOURCES = (
     attendance_api,
     explanation,
     moderation,
+    bans,
+    invitations,
+    door,
+    lobby,
     storage_target,
     webhooks,
     webhook_events,
@@ -192,6 +205,8 @@ def create_app(
     credentials = StoredCredentials(cipher)
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
+    joining = Joining(providers, sessions, targets, settings, clock)
+    held = Bans(providers, jobs)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -206,8 +221,12 @@ def create_app(
         attendance=attendance,
         across=AttendanceAcross(attendance),
         persons=Persons(forget_bodies),
-        joining=Joining(providers, sessions, targets, settings, clock),
+        joining=joining,
         moderation=Moderation(providers),
+        bans=held,
+        invitations=Invitations(providers, settings, clock),
+        door=Door(joining, clock),
+        lobby=Lobby(),
         archives=archives,
         deletion=deletion,
         clients=clients,
@@ -231,6 +250,7 @@ def create_app(
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
         Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
+        Work(HOLD_BANS, held.hold),
         # Databases have the job's row under this name, which says more than the job does.
         recurring("complete_creations", 60, creation.take_back_abandoned),
         recurring("reap_idempotency_keys", 600, idempotency.reap),
@@ -241,6 +261,7 @@ def create_app(
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
         recurring("place_connections", 60, place_connections),
+        recurring("sweep_bans", 10, held.sweep),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -286,7 +307,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     init_paths(app)
     if tracing is not None:
         init_tracing(app, tracing)
-    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))
     init_slow_reads(app, settings)
     init_requests(app)
     configure_openapi(app)

@@ -9,7 +9,9 @@
     │   ├── CursorInvalid           400 cursor_invalid
     │   ├── Unauthenticated         401 unauthenticated
     │   ├── Forbidden               403 forbidden
-    │   │   └── RoleForbidden       403 role_forbidden
+    │   │   ├── RoleForbidden       403 role_forbidden
+    │   │   ├── AdmissionRefused    403 admission_refused
+    │   │   └── AttendeeBanned      403 attendee_banned
     │   ├── NotFound                404 not_found
     │   │   ├── MeetingNotFound     404 meeting_not_found
     │   │   ├── ConnectionNotFound  404 connection_not_found
@@ -17,7 +19,11 @@
     │   │   ├── ProviderNotFound    404 provider_not_found
     │   │   ├── JobNotFound         404 job_not_found
     │   │   ├── WebhookEventNotFound   404 webhook_event_not_found
-    │   │   └── StorageTargetNotFound  404 storage_target_not_found
+    │   │   ├── StorageTargetNotFound  404 storage_target_not_found
+    │   │   ├── InvitationNotFound  404 invitation_not_found
+    │   │   ├── TicketNotFound      404 ticket_not_found
+    │   │   ├── LobbyEntryNotFound  404 lobby_entry_not_found
+    │   │   └── BanNotFound         404 ban_not_found
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── NotAcceptable           406 not_acceptable
     │   ├── Conflict                409 conflict
@@ -34,7 +40,9 @@
     │   │   ├── ArchiveNotDeletable      409 archive_not_deletable
     │   │   ├── ArchiveDeleting          409 archive_deleting
     │   │   ├── ArchiveNotDownloadable   409 archive_not_downloadable
-    │   │   └── StorageConflict          409 storage_conflict
+    │   │   ├── StorageConflict          409 storage_conflict
+    │   │   ├── LobbyFull                409 lobby_full
+    │   │   └── LobbyAnswered            409 lobby_answered
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   ├── RateLimited             429 rate_limited
@@ -197,6 +205,20 @@ class RoleForbidden(Forbidden):
     title = "The token may not give this meeting role"
 
 
+class AdmissionRefused(Forbidden):
+    """A moderator refused to admit the person. The ticket stays refused."""
+
+    code = "admission_refused"
+    title = "A moderator refused the admission"
+
+
+class AttendeeBanned(Forbidden):
+    """The attendee is banned from this meeting, until a moderator lifts the ban."""
+
+    code = "attendee_banned"
+    title = "The attendee is banned from this meeting"
+
+
 class NotFound(RequestError):
     """No such route or resource, or another tenant's: the two look the same on purpose."""
 
@@ -252,6 +274,41 @@ class StorageTargetNotFound(NotFound):
 
     code = "storage_target_not_found"
     title = "No storage target is set"
+
+
+class InvitationNotFound(NotFound):
+    """The invitation does not exist, is revoked, or admits no further person: the three look the same on purpose.
+
+    :param is_known: whether a known code was presented. Such an answer does not count as guessing.
+    """
+
+    code = "invitation_not_found"
+    title = "No such invitation"
+
+    def __init__(self, detail: str | None = None, *, is_known: bool = False, **others: Any) -> None:
+        super().__init__(detail, **others)
+        self.is_known = is_known
+
+
+class TicketNotFound(NotFound):
+    """The ticket does not exist, was not polled for a minute, or its invitation has ended."""
+
+    code = "ticket_not_found"
+    title = "No such ticket"
+
+
+class LobbyEntryNotFound(NotFound):
+    """The meeting's lobby has no person with this id. A person who stops polling is gone after 60 s."""
+
+    code = "lobby_entry_not_found"
+    title = "No such person in the lobby"
+
+
+class BanNotFound(NotFound):
+    """The meeting has no such ban, or it was lifted."""
+
+    code = "ban_not_found"
+    title = "No such ban"
 
 
 class MethodNotAllowed(RequestError):
@@ -387,6 +444,20 @@ class StorageConflict(Conflict):
 
     code = "storage_conflict"
     title = "The storage target cannot be changed now or by this tenant"
+
+
+class LobbyFull(Conflict):
+    """As many people wait at the invitation as may; asking again helps once a moderator has admitted some."""
+
+    code = "lobby_full"
+    title = "Too many people wait at this invitation"
+
+
+class LobbyAnswered(Conflict):
+    """A moderator has already answered the person otherwise."""
+
+    code = "lobby_answered"
+    title = "The person was answered otherwise"
 
 
 class PayloadTooLarge(RequestError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal,
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-from videoconf.audit import record
+from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.formats import camel_case, utc_text
@@ -91,9 +90,8 @@ class Persons:
 
 
 def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
-    # The trail outlives what was erased, so it holds a digest: enough to answer whether a given person was.
-    digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
-    record(session, caller, action, target=f"sha256:{digest}", after={"connections": connections})
+    # The trail outlives what was erased.
+    record(session, caller, action, target=person_digest(caller, attendee), after={"connections": connections})
 
 
 def _is_of(attendee: str) -> tuple[ColumnElement[bool], ...]:

@@ -72,7 +72,7 @@ export class Door {
 
   /** Return what one may know of the meeting before joining. */
   async look() {
-    return (await this.#withSeat((body) => ask("POST", "join/preview", body))).answer;
+    return (await this.#withSeat((body) => ask("POST", "join/invitation", body))).answer;
   }
 
   /** Return `{ issued }`, or `{ ticket }` where the host lets people in. */
@@ -112,7 +112,7 @@ export class Host {
 
   async lobby() {
     const { answer } = await this.#ask("GET", "lobby");
-    return answer.items ?? answer;
+    return answer.items;
   }
 
   decide(lobbyId, admit) {
