@@ -111,8 +111,7 @@ export class Host {
   }
 
   async lobby() {
-    const { answer } = await this.#ask("GET", "lobby");
-    return answer.items;
+    return (await this.#ask("GET", "lobby")).answer;
   }
 
   decide(lobbyId, admit) {

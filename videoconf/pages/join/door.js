@@ -253,8 +253,8 @@ class MeetingDoor extends HTMLElement {
     parts.host = make("host-panel", { hidden: true });
     parts.host.addEventListener("close", () => this.#togglePanel(false));
     parts.focus = () => (parts.field.hidden || parts.name.value ? parts.join : parts.name);
-    parts.preview.devices = this.#devices;
     this.append(parts.loading, parts.door, parts.message, parts.stage, parts.host, parts.spoken);
+    parts.preview.devices = this.#devices;
     this.#show();
   }
 

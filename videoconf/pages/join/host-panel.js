@@ -2,6 +2,7 @@
 //
 // Without a control it lists who is there, for everyone. It asks for the lobby by itself and dispatches `close`.
 
+import { Refused } from "./api.js";
 import { iconButton, make, nameElement, shownName } from "./elements.js";
 import { texts } from "./texts.js";
 
@@ -72,6 +73,7 @@ class HostPanel extends HTMLElement {
       if (changed) this.#show();
       this.#onWaiting(waiting.length);
     } catch (error) {
+      if (!(error instanceof Refused)) throw error;
       if (!error.passes) return; // the meeting has ended, or the control has
     }
     if (this.#host === host) this.#timer = setTimeout(() => this.#poll(), LOBBY_MS);
@@ -82,7 +84,7 @@ class HostPanel extends HTMLElement {
     this.#lobby.hidden = !this.#host;
     const count = this.#waiting.length;
     fill(this.#lobby, "lobby-title", count ? words.waiting(count) : words.emptyLobby, this.#waiting, (one) => [
-      make("span", { class: "who" }, nameElement(one.name, texts.unnamed), make("span", { class: "quiet small" }, words.since(new Date(one.since)))),
+      make("span", { class: "who" }, nameElement(one.name, texts.unnamed), make("span", { class: "quiet small" }, words.since(new Date(one.waitingSince)))),
       make("button", { type: "button", class: "button primary", onclick: () => this.#decide(one, true) }, words.admit),
       make("button", { type: "button", class: "button", onclick: () => this.#decide(one, false) }, words.refuse),
     ]);
