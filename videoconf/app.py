@@ -70,6 +70,7 @@ from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.subscription_models import EventSubscription
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
@@ -95,6 +96,7 @@ from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.storage_targets.models import StorageTargetRow
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
@@ -202,7 +204,7 @@ def create_app(
     deletion = Deletion(providers, jobs, targets, settings)
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
-    credentials = StoredCredentials(cipher)
+    credentials = StoredCredentials(cipher, (StorageTargetRow.configuration, EventSubscription.secret))
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     joining = Joining(providers, sessions, targets, settings, clock)

@@ -1,7 +1,7 @@
 """invitations, seats and the lobby.
 
 Revision: 0017
-Follows: 0014
+Follows: 0015
 Made: 2026-11-30 10:30:00+00:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -162,6 +162,6 @@ def every_error(root: Error = VideoconfError) -> list[Error]:
     """Return the errors that can reach a caller, in the order of their tree."""
     found = []
     for error in root.__subclasses__():
-        if error.__module__ == VideoconfError.__module__:
+        if error.__module__.startswith("videoconf.errors."):  # a plugin may derive its own
             found += [error, *every_error(error)]
     return found

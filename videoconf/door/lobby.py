@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
 from videoconf.audit import record
 from videoconf.db.functions import utc_in, utc_now
@@ -65,7 +65,7 @@ class Lobby:
         """Return a part of those who wait, each with their invitation, who came first at first."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        waiting: Select[Any] = (
+        waiting: Any = (
             select(LobbyEntry, Invitation.public_id, Invitation.role)
             .join(Invitation, Invitation.id == LobbyEntry.invitation_id)
             .where(

@@ -20,6 +20,7 @@ from videoconf.errors import (
     RoleForbidden,
     ValidationFailed,
 )
+from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
 from videoconf.meetings.bans import is_banned, key_of
@@ -195,5 +196,7 @@ class Joining:
                 .returning(Meeting.id)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
+            if started is not None:
+                note_change(session, meeting_id, MEETING)
         if started is None:
             raise MeetingEnded

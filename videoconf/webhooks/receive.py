@@ -22,6 +22,7 @@ from videoconf.db.transactions import Transaction, dialect_of, entities, stateme
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
+from videoconf.events.changes import EVERYTHING, note_change
 from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.bans import hold_on_join
 from videoconf.meetings.models import END_SESSION, Meeting
@@ -224,6 +225,7 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> E
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
         transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))
+        note_change(transaction, meeting_id, EVERYTHING)
     elif event.kind is EventKind.ARCHIVE:
         if event.archive is None:
             return EventStatus.IGNORED
