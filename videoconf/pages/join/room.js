@@ -82,6 +82,8 @@ class MeetingRoom extends HTMLElement {
   }
 
   #joined({ id, name, own = false, camera, microphone }) {
+    // After a lost connection one has another id.
+    if (own) for (const { person } of [...this.#people.values()]) if (person.own && person.id !== id) this.#left(person.id);
     const known = this.#people.get(id);
     const person = { ...known?.person, id, name, own, camera, microphone };
     const tile = known?.tile ?? new PersonTile();
