@@ -11,7 +11,8 @@ import pytest
 from tests.plugins.janus.server import JanusServer, needs_janus
 from tests.plugins.janus.service import WITHIN_SECONDS, present, service_with, wait_for
 from tests.plugins.janus.test_media import FRAMES, MEDIA_SECONDS, media_interface
-from tests.support.visitors import Visitor, needs_chromium
+from tests.support.chromium import needs_chromium
+from tools.visitors import Visitor
 
 pytestmark = [pytest.mark.browser, needs_janus, needs_chromium]
 
