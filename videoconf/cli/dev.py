@@ -34,7 +34,7 @@ MEDIA_PORT_OFFSET = 1
 
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
-
+{meeting}
   documentation  {url}/docs
   bearer token   {token}
                  (every permission, for 30 days; also in the file below)
@@ -46,8 +46,8 @@ BANNER = """
 """
 MEETING_BANNER = """
   Walk into a meeting, in two tabs:
-    as its host   {host}
-    as a guest    {guest}
+    as its host    {host}
+    as a guest     {guest}
 """
 FAKE_BANNER = """  Act as its people, from another shell:
     {command} fake --help
@@ -92,7 +92,7 @@ def dev(port: int) -> None:
     with app.app_context():
         invitations = _first_meeting(parts)
         db.engine.dispose()
-    banner = BANNER + (MEETING_BANNER if invitations else "") + (FAKE_BANNER if parts.providers.find("fake") else "")
+    banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
     click.echo(
         banner.format(
             url=f"http://127.0.0.1:{port}{settings.path_prefix}",
@@ -100,7 +100,7 @@ def dev(port: int) -> None:
             token_path=shlex.quote(str(folder / "dev-token")),
             command=f"{videoconf} --env-file {env_path}",
             media_port=port + MEDIA_PORT_OFFSET,
-            **invitations,
+            meeting=MEETING_BANNER.format(**invitations) if invitations else "",
         )
     )
     if parts.providers.find("fake"):

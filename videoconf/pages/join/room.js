@@ -45,8 +45,9 @@ class MeetingRoom extends HTMLElement {
   }
 
   /** Take part with a token. Reports the end by `finish`, a failure included. */
-  async enter({ token, connect, name, devices, isHost, renew }) {
+  async enter({ token, connect, name, devices, sends, isHost, renew }) {
     this.#devices = devices;
+    for (const button of Object.values(this.#switches)) button.hidden = !sends;
     this.toggleAttribute("host", isHost);
     devices.addEventListener("change", () => this.#showDevices());
     this.#showDevices();
