@@ -24,7 +24,7 @@ meet: $(VENV)/installed ## Hold a real meeting on this machine, with camera and 
 
 # The stand-in for Vonage is one of the tests' tools.
 demo: $(VENV)/installed$(if $(filter vonage janus,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage or janus
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python $(if $(filter janus,$(PROVIDER)),-m examples.demo_pages,examples/demo.py)
 
 # Each file is one process's: its tests share servers. In their order, not the largest first, the quick ones of tests/unit
 # come last, and no process ends with minutes of work while the other has none.
@@ -36,8 +36,8 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
 	$(PYTEST) -m long $(TESTS)
 
-browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the documentation page, and real media with Janus
-	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser)
+browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser tests/contract)
 
 screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small and large, light and dark, in build/screenshots; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots $(SCENES)

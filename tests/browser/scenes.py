@@ -48,7 +48,7 @@ class Stage:
         self._browser, self._closing, self._options = browser, closing, options
 
     def visit(self, url: str, **options: Any) -> Visitor:
-        hosts = (urlsplit(self.dev.people).netloc,)
+        hosts = (urlsplit(self.dev.people).netloc, urlsplit(self.dev.url).netloc)
         visitor = Visitor(self._browser, url, hosts=hosts, **{**self._options, **options})
         self._closing.callback(visitor.close)
         return visitor

@@ -124,6 +124,7 @@ class MeetingDoor extends HTMLElement {
     this.#parts.host.start(control, (waiting) => room.setAttribute("waiting", waiting));
     room.enter({
       token,
+      session: issued.sessionId,
       connect,
       name: issued.name ?? this.#state.name,
       devices: this.#devices,

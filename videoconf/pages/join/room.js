@@ -45,7 +45,7 @@ class MeetingRoom extends HTMLElement {
   }
 
   /** Take part with a token. Reports the end by `finish`, a failure included. */
-  async enter({ token, connect, name, devices, sends, isHost, renew }) {
+  async enter({ token, session, connect, name, devices, sends, isHost, renew }) {
     this.#devices = devices;
     for (const button of Object.values(this.#switches)) button.hidden = !sends;
     this.toggleAttribute("host", isHost);
@@ -56,7 +56,7 @@ class MeetingRoom extends HTMLElement {
     const options = JSON.parse(this.getAttribute("options"));
     try {
       const { join } = await import(`${location.pathname}/client.js`);
-      const client = await join({ token, connect, name, media, on, renew, options });
+      const client = await join({ token, session, connect, name, media, on, renew, options });
       if (this.#isOver) return client.leave();
       this.#client = client;
       this.#sent = media;
