@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients axe livekit-sdk test-long browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,8 +33,11 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
 	$(PYTEST) $(TESTS)
 
-test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
+test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
+
+laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
+	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
 	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser tests/contract)

@@ -32,6 +32,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ban") as batch_op:
         batch_op.create_index("ix_ban_attendee_key", ["attendee_key"])
+        batch_op.create_index("ix_ban_meeting_id_id", ["meeting_id", "id"])
 
 
 def downgrade() -> None:

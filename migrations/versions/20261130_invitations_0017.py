@@ -108,7 +108,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_lobby_entry_meeting_id_id", ["meeting_id", "id"])
         batch_op.create_index("ix_lobby_entry_invitation_id_id", ["invitation_id", "id"])
         batch_op.create_index("ix_lobby_entry_attendee", ["attendee"])
-        batch_op.create_index("ix_lobby_entry_polled_on", ["polled_on"])
+        batch_op.create_index("ix_lobby_entry_waiting_since", ["waiting_since"])
 
 
 def downgrade() -> None:

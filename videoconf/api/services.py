@@ -18,6 +18,11 @@ from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.deliveries import Deliveries
+from videoconf.events.dispatch import Dispatcher
+from videoconf.events.projector import Projector
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
 from videoconf.meetings.bans import Bans
@@ -66,6 +71,11 @@ class Services:
     credentials: StoredCredentials
     downloads: Downloads
     refusals: Refusals
+    projector: Projector
+    waiting: Waiting
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    dispatcher: Dispatcher
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal, select, update
 from sqlalchemy.orm import Session
@@ -14,7 +13,8 @@ from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
-from videoconf.formats import camel_case, utc_text
+from videoconf.events.erasure import forget_person
+from videoconf.formats import camel_case, json_values
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
 
@@ -32,14 +32,28 @@ _GIVEN = (
 )
 
 
+class Elsewhere(Protocol):
+    """What another part of the service stores of a person; called within the transaction."""
+
+    def export(self, session: Session, caller: Caller, attendee: str) -> dict[str, Any]:
+        """Return it by kind, in JSON's types."""
+
+    def erase(self, session: Session, caller: Caller, attendee: str) -> dict[str, int]:
+        """Erase it; return how much of each kind there was."""
+
+
 class Persons:
     """Exports and erases. One instance serves all threads.
 
     :param forget_webhooks: deletes the raw webhooks of these meetings within the transaction.
+    :param elsewhere: what is not attendance.
     """
 
-    def __init__(self, forget_webhooks: Callable[[Session, Collection[int]], None]) -> None:
+    def __init__(
+        self, forget_webhooks: Callable[[Session, Collection[int]], None], elsewhere: Sequence[Elsewhere] = ()
+    ) -> None:
         self._forget_webhooks = forget_webhooks
+        self._elsewhere = elsewhere
 
     def export(self, caller: Caller, attendee: str) -> dict[str, Any]:
         """Return what is stored under a person's id, as evidence and in JSON's types. Noted in the audit trail."""
@@ -62,13 +76,18 @@ class Persons:
         with write() as session:
             rows = session.execute(of_connections).mappings().all()
             streams = session.execute(of_streams).mappings().all()
-            _note(session, caller, "person.exported", attendee, len(rows))
+            others: dict[str, Any] = {}
+            for part in self._elsewhere:
+                others |= part.export(session, caller, attendee)
+            counts = {"connections": len(rows), **{kind: len(found) for kind, found in others.items()}}
+            _note(session, caller, "person.exported", attendee, counts)
         connections = [_in_json(row) for row in rows]
         sent = [_in_json(row) for row in streams]
-        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent}
+        found = {camel_case(kind): theirs for kind, theirs in others.items()}
+        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent, **found}
 
-    def erase(self, caller: Caller, attendee: str) -> int:
-        """Take a person's id and name off all their connections; return how many there were. Noted in the audit trail.
+    def erase(self, caller: Caller, attendee: str) -> dict[str, int]:
+        """Take a person's id and name off all that is stored; return how much it was. Noted in the audit trail.
 
         The times of presence stay, so that reports of a meeting still add up, without a person; the streams go.
         Webhooks that come late do not bring the person back to these connections; the raw bodies of these meetings'
@@ -83,18 +102,32 @@ class Persons:
                 .returning(_ROWS.c.meeting_id, _ROWS.c.connection_id)
             ).all()
             meetings = [meeting_id for meeting_id, _ in erased]
-            for meeting_id, connection_id in erased:
-                note_change(session, meeting_id, of_erased(connection_id))
+            self._forget_events(session, caller, attendee, erased)
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))
-            _note(session, caller, "person.erased", attendee, len(meetings))
-        return len(meetings)
+            counts = {"connections": len(meetings)}
+            for part in self._elsewhere:
+                counts |= part.erase(session, caller, attendee)
+            _note(session, caller, "person.erased", attendee, counts)
+        return counts
+
+    def _forget_events(self, session: Session, caller: Caller, attendee: str, erased: Sequence[Any]) -> None:
+        """Remove the person from the events of their meetings, and leave the changes that report what is left."""
+        by_meeting: dict[int, list[str]] = {}
+        for meeting_id, connection_id in erased:
+            by_meeting.setdefault(meeting_id, []).append(connection_id)
+        links = select(Meeting.id, Meeting.meeting_link).where(Meeting.id.in_(by_meeting))
+        for meeting_id, link in session.execute(links).all():
+            connections = by_meeting[meeting_id]
+            forget_person(session, caller.tenant, (meeting_id, link), connections, attendee)
+            note_change(session, meeting_id, *map(of_erased, connections))
 
 
-def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
+def _note(session: Session, caller: Caller, action: str, attendee: str, counts: dict[str, int]) -> None:
     # The trail outlives what was erased.
-    record(session, caller, action, target=person_digest(caller, attendee), after={"connections": connections})
+    after = {kind: count for kind, count in counts.items() if count or kind == "connections"}
+    record(session, caller, action, target=person_digest(caller, attendee), after=after)
 
 
 def _is_of(attendee: str) -> tuple[ColumnElement[bool], ...]:
@@ -107,4 +140,4 @@ def _is_of_connection() -> ColumnElement[bool]:
 
 
 def _in_json(row: RowMapping) -> dict[str, Any]:
-    return {camel_case(name): utc_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
+    return json_values({camel_case(name): value for name, value in row.items()})

@@ -107,7 +107,7 @@ class LobbyEntry(Model):
         Index(None, "meeting_id", "id"),
         Index(None, "invitation_id", "id"),
         Index(None, "attendee"),
-        Index(None, "polled_on"),
+        Index(None, "waiting_since"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

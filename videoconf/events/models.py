@@ -1,15 +1,16 @@
-"""The rows of the log: what changed, what was reported last, and the events. Subscriptions have a module of their own."""
+"""The rows of the log: what changed, what was reported last, and the events."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, String, text
+from sqlalchemy import BigInteger, Identity, Index, Insert, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
 from videoconf.db.types import BigId, Model
+from videoconf.db.upsert import upserts
 
 PART = String(300)
 """The longest part is that of a connection's id, with its prefix."""
@@ -48,17 +49,16 @@ class EventLog(Model):
     projector_until: Mapped[datetime | None]
 
 
+_only_open: dict[str, Any] = {
+    f"{dialect}_where": text("silent_since IS NOT NULL") for dialect in ("postgresql", "sqlite")
+}
+
+
 class ReportedPart(Model):
     """What the log last said of one part of a meeting, to compare with what GET answers now."""
 
     __tablename__ = "event_part"
-    __table_args__ = (
-        Index(
-            "ix_event_part_silent_since",
-            "silent_since",
-            **{f"{dialect}_where": text("silent_since IS NOT NULL") for dialect in ("postgresql", "sqlite")},
-        ),
-    )
+    __table_args__ = (Index("ix_event_part_silent_since", "silent_since", **_only_open),)
 
     meeting_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     part: Mapped[str] = mapped_column(PART, primary_key=True)
@@ -95,3 +95,12 @@ class Event(Model):
     ext_id: Mapped[str | None]
     sequence: Mapped[int] = mapped_column(BigInteger)
     data: Mapped[dict[str, Any]]
+
+
+def _plant(statement: Any) -> Insert:
+    once: Insert = statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"])
+    return once
+
+
+PLANT = upserts(EventLog.__table__, _plant)
+"""Inserts the row of the log, unless it is there."""

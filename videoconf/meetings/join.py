@@ -26,7 +26,16 @@ from videoconf.hooks import Providers
 from videoconf.meetings.bans import is_banned, key_of
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Sessions
-from videoconf.providers import Capability, Clock, JoinToken, ProviderPort, Role, SessionRef, SessionRequest, TokenRequest
+from videoconf.providers import (
+    Capability,
+    Clock,
+    JoinToken,
+    ProviderPort,
+    Role,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+)
 from videoconf.settings import Settings
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.tenancy import Caller, visible_to_bound

@@ -80,7 +80,9 @@ def _load(client: BrowserClient, policy: str) -> dict[str, Any]:
         route.fulfill(body=body, content_type=content_type, headers={"Content-Security-Policy": policy})
 
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = running.chromium.launch(
+            executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         try:
             page = browser.new_page()
             page.set_default_timeout(LOADED_MS)
