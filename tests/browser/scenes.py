@@ -1,4 +1,4 @@
-"""Every state of the join page, each as a person sees it: for the screenshots, and for what must hold in each of them."""
+"""Every state of the join page, as a person sees it: for the screenshots, and for what must hold in each of them."""
 
 from __future__ import annotations
 
@@ -90,9 +90,13 @@ def scene(function: Scene) -> Scene:
 @contextmanager
 def stage(**options: Any) -> Iterator[Stage]:
     """Start a service and a browser."""
-    with tempfile.TemporaryDirectory() as folder, dev_server_in(Path(folder)) as dev, chromium() as browser:
-        with ExitStack() as closing:
-            yield Stage(dev, browser, closing, **options)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dev_server_in(Path(folder)) as dev,
+        chromium() as browser,
+        ExitStack() as closing,
+    ):
+        yield Stage(dev, browser, closing, **options)
 
 
 # --- at the door ------------------------------------------------------------------------------------------------------

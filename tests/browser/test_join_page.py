@@ -1,4 +1,4 @@
-"""The join page, as people use it: by the keyboard alone, by slow networks, by going back and reloading, by odd names."""
+"""The join page, as people use it: by the keyboard alone, by going back and reloading, by odd names."""
 
 import re
 import time
@@ -33,7 +33,8 @@ def press_by_keyboard(visitor, label):
     """Move on by the tabulator until a button has the focus, which must show, and press it."""
     focused = """() => {
         const inner = document.activeElement?.contentDocument?.activeElement ?? document.activeElement;
-        return [inner.ariaLabel || inner.textContent, inner.matches(":focus-visible"), getComputedStyle(inner).outlineStyle];
+        const { outlineStyle } = getComputedStyle(inner);
+        return [inner.ariaLabel || inner.textContent, inner.matches(":focus-visible"), outlineStyle];
     }"""
     for _ in range(20):
         found, *shows = visitor.page.evaluate(focused)

@@ -108,8 +108,8 @@ def check_role(provider: ProviderPort, role: Role) -> None:
 def token_role(provider: ProviderPort, invited: Role) -> Role:
     """Return the role of the token for a person who is invited in a role.
 
-    An invited moderator acts through the service, by a control. Where the provider can remove and mute people but has no
-    moderators of its own, a publisher's token does.
+    An invited moderator acts through the service, by a control. Where the provider can remove and mute people but has
+    no moderators of its own, a publisher's token does.
     """
     can = provider.capabilities
     if invited is Role.MODERATOR and invited not in can.roles and Capability.MODERATION in can.features:
