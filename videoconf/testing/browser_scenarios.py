@@ -12,7 +12,7 @@ from videoconf.testing.driven import Driven
 from videoconf.testing.harness import Harness, wrong
 
 ORIGIN = "http://127.0.0.1:9"
-"""Of the page in which the client is loaded. Every request is intercepted, so that no server is needed."""
+"""Origin of the page that loads the client. Every request is intercepted, so that no server is needed."""
 LOADED_MS = 20_000
 LOAD = """async () => {
     const violations = [];
