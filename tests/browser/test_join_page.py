@@ -202,3 +202,15 @@ def test_hostile_name_changes_its_own_tile_alone(made, name):
     assert visitor.page.title() == scenes.TITLE
     assert visitor.room.locator("img, script:not([src])").count() == 0
     assert visitor.problems == []
+
+
+def test_name_of_any_length_is_cut_in_the_middle(made):
+    visitor = made.visit(f"{made.dev.url}/join")
+    script = """async (name) => {
+        const { nameElement, initials } = await import("/pages/join/elements.js");
+        const { textContent, title, localName } = nameElement(name, "Guest");
+        return [textContent, title.length, localName, initials(name)];
+    }"""
+    assert visitor.page.evaluate(script, "Ada " * 250) == [f"{'Ada ' * 7}…Ada Ada Ada", 500, "bdi", "AA"]
+    assert visitor.page.evaluate(script, "\u200b\u2060")[0] == "Guest"
+    assert visitor.page.evaluate(script, "Ada")[:2] == ["Ada", 0]

@@ -108,7 +108,7 @@ class MeetingDoor extends HTMLElement {
     const frame = make("iframe", {
       src: `join/room/${encodeURIComponent(provider)}`,
       title: texts.room.label,
-      allow: "camera; microphone; autoplay; display-capture; fullscreen",
+      allow: "camera; microphone; autoplay; fullscreen",
     });
     this.#frame = frame;
     this.#parts.frame.replaceChildren(frame);
