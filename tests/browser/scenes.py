@@ -324,6 +324,25 @@ def banned(stage: Stage) -> Visitor:
 
 
 @scene
+def no_client(stage: Stage) -> Visitor:
+    visitor = stage.visit(stage.organiser.invite(stage.meeting()))
+    visitor.page.route("**/join/room/fake", lambda route: route.fulfill(status=404, body="{}"))
+    visitor.join("Grace Hopper")
+    visitor.reads("This page cannot show the meeting")
+    return visitor
+
+
+@scene
+def elsewhere(stage: Stage) -> Visitor:
+    visitor = stage.visit(stage.organiser.invite(stage.meeting()))
+    issued = {"token": None, "connect": {"url": "https://meet.example/lesson-7"}, "provider": "other"}
+    visitor.page.route("**/join", lambda route: route.fulfill(status=200, body=json.dumps(issued)))
+    visitor.join("Grace Hopper")
+    visitor.page.get_by_role("link", name="Open the meeting").wait_for()
+    return visitor
+
+
+@scene
 def full(stage: Stage) -> Visitor:
     visitor = stage.visit(stage.organiser.invite(stage.meeting()))
     problem = json.dumps({"code": "lobby_full", "title": "Too many wait.", "status": 429})

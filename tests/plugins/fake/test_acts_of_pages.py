@@ -1,4 +1,4 @@
-"""What pages may do at the fake provider's own server: the service's pages take part in meetings, and no other page does."""
+"""What pages may do at the fake provider's own server: those of the service take part in meetings, others do nothing."""
 
 import json
 import threading

@@ -5,7 +5,7 @@
 
 import "./camera-preview.js";
 import "./host-panel.js";
-import { Door, Host, Refused, now } from "./api.js";
+import { Door, Host, Refused, hasRoom, now } from "./api.js";
 import { Devices } from "./devices.js";
 import { make, nameElement, shownName } from "./elements.js";
 import { browser, tab } from "./memory.js";
@@ -104,9 +104,11 @@ class MeetingDoor extends HTMLElement {
   async #enter(issued) {
     const { token, connect, provider } = issued;
     if (token === null && /^https?:/.test(connect?.url ?? "")) return this.#stop("elsewhere", { url: connect.url });
+    const src = `join/room/${encodeURIComponent(provider)}`;
+    if (!(await hasRoom(src))) return this.#stop("noClient");
     if (!history.state?.inMeeting) history.pushState({ inMeeting: true }, "");
     const frame = make("iframe", {
-      src: `join/room/${encodeURIComponent(provider)}`,
+      src,
       title: texts.room.label,
       allow: "camera; microphone; autoplay; fullscreen",
     });
