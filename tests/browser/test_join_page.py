@@ -168,6 +168,22 @@ def test_camera_that_is_off_is_not_filmed(made):
     visitor.room.locator("person-tile[own][picture]").wait_for()
 
 
+def test_camera_that_was_off_stays_off_after_a_reload(made):
+    visitor = made.visit(made.organiser.invite(made.meeting()))
+    visitor.page.get_by_role("button", name="Switch the camera off").click()
+    visitor.join("Grace Hopper")
+    visitor.sees("You")
+    visitor.page.reload()
+    visitor.sees("You")
+    visitor.room.get_by_role("button", name="Mute the microphone").wait_for()
+    assert visitor.room.get_by_role("button", name="Switch the camera on").is_visible()
+
+
+def test_page_that_is_over_films_no_longer(made):
+    visitor = scenes.left(made)
+    visitor.page.wait_for_function("!document.querySelector('camera-preview video').srcObject?.active")
+
+
 def test_viewer_is_not_asked_for_the_camera(made):
     visitor = made.visit("about:blank")
     visitor.context.add_init_script(

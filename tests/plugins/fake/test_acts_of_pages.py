@@ -1,4 +1,4 @@
-"""What pages may do at the fake provider's own server: those of the service take part in meetings, others do nothing."""
+"""What pages may do at the fake provider's own server: those of the service take part, others do nothing."""
 
 import json
 import threading

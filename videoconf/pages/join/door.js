@@ -201,6 +201,7 @@ class MeetingDoor extends HTMLElement {
   #stop(page, more = {}) {
     if (this.#frame) this.#closeRoom();
     clearTimeout(this.#timer);
+    if (!["full", "failed"].includes(page)) this.#devices.stop(); // from these it goes on by itself
     this.#set({ view: "message", page, doing: null, retry: null, trouble: null, ...more });
     this.#parts.heading?.focus();
   }
