@@ -59,7 +59,7 @@ class EventArgs(Schema):
     wait = StrictInteger(
         load_default=0,
         validate=Range(0, LONGEST_SECONDS),
-        metadata=documented("How many seconds to hold the answer while there is no event."),
+        metadata=documented("For how many seconds to hold an answer without events."),
     )
 
 
@@ -81,7 +81,7 @@ class EventsSchema(Schema):
     """A part of the log."""
 
     items = fields.List(fields.Nested(EventSchema))
-    next = fields.Integer(metadata=documented("The `after` of the next call, also where there is no event.", 120345))
+    next = fields.Integer(metadata=documented("The `after` of the next call, also where `items` is empty.", 120345))
 
 
 @blueprint.route("/events", methods=["GET"])

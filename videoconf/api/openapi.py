@@ -95,9 +95,7 @@ def _webhooks() -> dict[str, Any]:
     }
 
 
-DELIVERED = (
-    "Sent to subscriptions by Standard Webhooks: at least once, in any order, with the same `webhook-id` each time."
-)
+DELIVERED = "Sent by Standard Webhooks: at least once, in any order, with the same `webhook-id` each time."
 _SIGNED = (
     ("webhook-id", "The event's id, the same for every attempt.", {"type": "string"}),
     ("webhook-timestamp", "When this attempt was made, in seconds since 1970.", {"type": "string"}),

@@ -13,7 +13,7 @@ from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
-from videoconf.events.erasure import forget_person
+from videoconf.events.erasure import forget_facts, forget_person
 from videoconf.formats import camel_case, json_values
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
@@ -93,7 +93,10 @@ class Persons:
         Webhooks that come late do not bring the person back to these connections; the raw bodies of these meetings'
         webhooks go at once.
         """
+        others: dict[str, int] = {}
         with write() as session:
+            for part in self._elsewhere:  # before the events: what is announced may become one meanwhile
+                others |= part.erase(session, caller, attendee)
             of_tenant = select(Meeting.id).where(visible_to(caller, Meeting.tenant))
             erased = session.execute(
                 update(_ROWS)
@@ -103,12 +106,11 @@ class Persons:
             ).all()
             meetings = [meeting_id for meeting_id, _ in erased]
             self._forget_events(session, caller, attendee, erased)
+            forget_facts(session, caller.tenant, attendee)
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))
-            counts = {"connections": len(meetings)}
-            for part in self._elsewhere:
-                counts |= part.erase(session, caller, attendee)
+            counts = {"connections": len(meetings), **others}
             _note(session, caller, "person.erased", attendee, counts)
         return counts
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from videoconf.db.functions import utc_now
 from videoconf.door.models import Invitation, LobbyEntry, Seat
-from videoconf.events.erasure import forget_person
+from videoconf.events.erasure import forget_waiting_facts
 from videoconf.formats import camel_case, json_values
 from videoconf.meetings.bans import Ban, key_of
 from videoconf.meetings.models import Meeting
@@ -52,11 +52,9 @@ def erase(session: Session, caller: Caller, attendee: str) -> dict[str, int]:
     theirs = _theirs(caller, attendee)
     counts, meetings = {}, set()
     for kind, rows in theirs.items():
-        found = session.execute(
-            rows.with_only_columns(rows.selected_columns.id, Meeting.id, Meeting.meeting_link)
-        ).all()
+        found = session.execute(rows.with_only_columns(rows.selected_columns.id, Meeting.id)).all()
         counts[kind] = len(found)
-        meetings |= {(row[1], row[2]) for row in found}
+        meetings |= {meeting_id for _, meeting_id in found}
     session.execute(
         update(_INVITATION)
         .where(_INVITATION.c.id.in_(theirs["invitations"]))
@@ -69,8 +67,7 @@ def erase(session: Session, caller: Caller, attendee: str) -> dict[str, int]:
     )
     for kind, table in (("lobby_entries", _ENTRY), ("seats", _SEAT), ("bans", _BAN)):
         session.execute(delete(table).where(table.c.id.in_(theirs[kind])))
-    for meeting in meetings:
-        forget_person(session, caller.tenant, meeting, (), attendee)
+    forget_waiting_facts(session, meetings, attendee)
     return counts
 
 

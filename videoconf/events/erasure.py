@@ -32,7 +32,6 @@ def forget_person(
     :param meeting: the meeting's id and link.
     """
     meeting_id, link = meeting
-    _forget_facts(session, meeting_id, connections, attendee)
     forget_connections(session, tenant, link, connections, attendee)
     theirs = _PARTS.c.meeting_id == meeting_id
     listed = select(_PARTS.c.attendee_part).where(theirs, _PARTS.c.part.in_(map(of_connection, connections)))
@@ -41,15 +40,28 @@ def forget_person(
         session.execute(statement.values(data=without_person(row.data)))
 
 
-def _forget_facts(session: Session, meeting_id: int, connections: Collection[str], attendee: str) -> None:
-    """Remove a person from facts that wait for the projector. Before the events: a fact may become one meanwhile."""
+def forget_waiting_facts(session: Session, meeting_ids: Collection[int], attendee: str) -> None:
+    """Remove a person from the facts of these meetings that wait for the projector. Before :func:`forget_facts`."""
     waiting = select(_CHANGES.c.id, _CHANGES.c.data).where(
-        _CHANGES.c.meeting_id == meeting_id, _CHANGES.c.data.is_not(None)
+        _CHANGES.c.meeting_id.in_(meeting_ids), _CHANGES.c.data.is_not(None)
     )
     for row in session.execute(waiting).all():
-        if names_person(row.data, connections, attendee):
+        if names_person(row.data, (), attendee):
             changed = update(_CHANGES).where(_CHANGES.c.id == row.id)
             session.execute(changed.values(data=without_person(row.data)))
+
+
+def forget_facts(session: Session, tenant: str, attendee: str) -> None:
+    """Remove a person from the facts that name them in any meeting, such as a guest who waited in a lobby."""
+    about = (
+        _EVENTS.c.tenant == tenant,
+        _EVENTS.c.type.in_([str(one) for one in FACTS]),
+        _EVENTS.c.data["attendee"].as_string() == attendee,
+    )
+    for row in session.execute(select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data).where(*about)).all():
+        changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
+        session.execute(changed.values(data=without_person(row.data)))
+        _forget_answers(session, [row.id])
 
 
 def forget_connections(

@@ -14,8 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     ForeignKey,
+    Identity,
     Index,
     Select,
     String,
@@ -36,7 +38,7 @@ from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import Transaction, dialect_of, read, write
-from videoconf.db.types import Model
+from videoconf.db.types import BigId, Model
 from videoconf.db.upsert import upserts
 from videoconf.errors import (
     AttendeeBanned,
@@ -75,9 +77,9 @@ class Ban(Model):
         Index(None, "attendee_key"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
     public_id: Mapped[str]
-    meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"))
+    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
     attendee: Mapped[str] = mapped_column(String(1000))
     attendee_key: Mapped[str] = mapped_column(String(64))
     """:func:`key_of` the attendee, whose id may be longer than an index takes."""

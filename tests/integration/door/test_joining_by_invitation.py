@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.integration.door.steps import come_in, connect, invite, knock
+from tests.integration.door.steps import come_in, connect, invite, knock, poll, wait
 from tests.support.service import ON_SQLITE, now_text, service_of
 from videoconf.errors import ProviderTimeout
 
@@ -46,18 +46,24 @@ def test_door_opens_when_the_meeting_does(service, clock):
     assert early.problem == (409, "meeting_not_open")
     assert early.json["opensOn"] == opens
     assert (look(service, code).json["status"], look(service, code).json["opensOn"]) == ("scheduled", opens)
+    asking = invite(service.api, link, admission="ask")["code"]
+    assert knock(service, asking).problem == (409, "meeting_not_open")
+    assert service.api("GET", f"/session/{link}/lobby").json == []
     clock.step(minutes=105)
     assert look(service, code).json["opensOn"] is None
     come_in(service, code)
+    assert knock(service, asking).status == 202
 
 
 def test_ended_and_deleted_meetings_admit_no_guest(service):
     for method, path in (("PATCH", "/session/{}/end"), ("DELETE", "/session/{}")):
         link = service.api.create()
-        code = invite(service.api, link)["code"]
-        seat = come_in(service, code)["seat"]
+        code, asking = (invite(service.api, link, admission=way)["code"] for way in ("open", "ask"))
+        seat, ticket = come_in(service, code)["seat"], wait(service, asking)
         assert service.api(method, path.format(link)).status == 204
         assert knock(service, code).problem == (409, "meeting_ended")
+        assert knock(service, asking).problem == (409, "meeting_ended")
+        assert poll(service, ticket).problem == (409, "meeting_ended")
         assert knock(service, code, seat=seat).problem == (409, "meeting_ended")
         assert look(service, code).json["status"] in ("ended", "deleted")
         assert service.api("POST", f"/session/{link}/invitations", {}).problem == (409, "meeting_ended")
