@@ -81,11 +81,12 @@ def test_other_embedder_is_refused(make_app, origin):
         make_app(join_page_embedders=(origin,))
 
 
-@pytest.mark.parametrize("path", ["/join", ROOM, f"{ROOM}/client.js"])
-def test_page_that_is_off_answers_404(client_with, monkeypatch, path):
+def test_page_that_is_off_leaves_the_api(client_with, monkeypatch):
     monkeypatch.setenv("VIDEOCONF_FAKE_MEDIA_URL", PEOPLE)
     client = client_with(join_page=False)
-    assert client.get(path).status_code == 404
+    door = client.get("/join")
+    assert (door.status_code, door.headers["Allow"]) == (405, "POST")
+    assert [client.get(path).status_code for path in (ROOM, f"{ROOM}/client.js")] == [404, 404]
     assert client.post("/join", json={"code": "a" * 32}).get_json()["code"] == "invitation_not_found"
 
 
