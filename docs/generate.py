@@ -87,8 +87,8 @@ def api(document: dict[str, Any]) -> str:
     parts = [
         "# API\n\nThe service documents itself: `GET /openapi.json` is the OpenAPI document, `GET /docs` shows it. This"
         " page is made from the same document ([openapi.json](openapi.json)).\n\n"
-        "Every operation except webhooks, probes, `/join` and this documentation takes `Authorization: Bearer <JWT>`; see"
-        " [Permissions](permissions.md). Errors are `application/problem+json`; see [Errors](errors.md).\n"
+        "Every operation except webhooks, probes, `/join` and this documentation takes `Authorization: Bearer <JWT>`;"
+        " see [Permissions](permissions.md). Errors are `application/problem+json`; see [Errors](errors.md).\n"
     ]
     for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in operations(document)):
         parts.append(f"\n## {tag.removesuffix('Controller')}\n")
