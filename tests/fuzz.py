@@ -86,6 +86,7 @@ def main() -> int:
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "VIDEOCONF_RATE_LIMIT_ADDRESS": "",  # most requests are refused, and all come from one address
+            "VIDEOCONF_JOIN_PAGE": "false",  # GET of a path whose POST is an operation, and not in the document
             "VIDEOCONF_STORAGE_HOSTS": "storage.invalid",  # no bucket that a request makes up is asked for
         }
         upgrade = [sys.executable, "-m", "flask", "--app", "videoconf.app", "db", "upgrade"]

@@ -18,9 +18,11 @@ from videoconf.api import (
     explanation,
     health,
     invitations,
+    join_page,
     lobby,
     meetings,
     moderation,
+    pages,
     persons,
     storage_target,
     webhook_events,
@@ -69,7 +71,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs,)
+PAGES = (docs, pages, join_page)
 """What is served beside them and is not in the OpenAPI document."""
 
 

@@ -33,6 +33,11 @@ def pytest_configure() -> None:
     at_start.update(functions_of_python())
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out."""
+    config.addinivalue_line("markers", "browser: drives Chromium")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end which scenarios of a conformance kit failed, and what each wants."""
     failed = [

@@ -17,12 +17,16 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from videoconf.cli.application import application
 from videoconf.cli.serve import gunicorn_command
-from videoconf.errors import ConfigurationError
+from videoconf.errors import ConfigurationError, VideoconfError
+
+if TYPE_CHECKING:
+    from videoconf.api.services import Services
 
 TOKEN_TTL_SECONDS = 30 * 86400
 MEDIA_PORT_OFFSET = 1
@@ -30,7 +34,7 @@ MEDIA_PORT_OFFSET = 1
 
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
-
+{meeting}
   documentation  {url}/docs
   bearer token   {token}
                  (every permission, for 30 days; also in the file below)
@@ -39,6 +43,11 @@ BANNER = """
     curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
   Ask, from another shell, whether all is well:
     {command} doctor
+"""
+MEETING_BANNER = """
+  Walk into a meeting, in two tabs:
+    as its host    {host}
+    as a guest     {guest}
 """
 FAKE_BANNER = """  Act as its people, from another shell:
     {command} fake --help
@@ -82,6 +91,9 @@ def dev(port: int) -> None:
     (folder / "dev-token").write_text(token)
     videoconf = shlex.quote(str(Path(sys.executable).with_name("videoconf")))
     env_path = shlex.quote(str(folder / "dev.env"))
+    with app.app_context():
+        invitations = _first_meeting(parts)
+        db.engine.dispose()
     banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
     click.echo(
         banner.format(
@@ -90,6 +102,7 @@ def dev(port: int) -> None:
             token_path=shlex.quote(str(folder / "dev-token")),
             command=f"{videoconf} --env-file {env_path}",
             media_port=port + MEDIA_PORT_OFFSET,
+            meeting=MEETING_BANNER.format(**invitations) if invitations else "",
         )
     )
     if parts.providers.find("fake"):
@@ -101,6 +114,25 @@ def dev(port: int) -> None:
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
     command = gunicorn_command((f"fd://{listener.fileno()}",), 1, serving)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _first_meeting(parts: Services) -> dict[str, str]:
+    """Create a meeting and invite to it; return the links, or nothing where the provider has no client for browsers."""
+    from videoconf.door.invitations import NewInvitation
+    from videoconf.meetings.create import NewMeeting
+    from videoconf.providers import Role
+    from videoconf.tenancy import Caller
+
+    if not parts.settings.join_page or parts.providers.choose(None).browser_client() is None:
+        return {}
+    developer = Caller("developer", parts.settings.default_tenant)
+    roles = {"host": Role.MODERATOR, "guest": Role.PUBLISHER}
+    try:
+        link = parts.creation.create(developer, NewMeeting(ext_metadata={"title": "Your first meeting"}))
+        return {who: parts.invitations.invite(developer, link, NewInvitation(role))[1] for who, role in roles.items()}
+    except VideoconfError as error:  # a provider that is down, for example, which serving survives
+        click.echo(f"The first meeting was not made: {error.detail}", err=True)
+        return {}
 
 
 def _let_the_fake_live(port: int) -> None:

@@ -209,7 +209,8 @@ class Door:
 
     def _issue(self, visitor: Caller, found: Any, attendee: str, name: str | None) -> IssuedToken:
         caller = replace(visitor, subject=attendee, tenant=found.tenant)
-        wish = TokenWish(role=Role(found.role), attendee=attendee, name=name)
+        role = self._joining.token_role(found.provider, Role(found.role))
+        wish = TokenWish(role=role, attendee=attendee, name=name)
         return self._joining.issue_token(caller, found.meeting_link, wish)
 
 

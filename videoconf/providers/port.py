@@ -19,6 +19,7 @@ from videoconf.errors import (
     WebhookRejected,
 )
 from videoconf.providers.base import Provider
+from videoconf.providers.browser import BrowserClient
 from videoconf.providers.capabilities import Capability, SessionCreation
 from videoconf.providers.cleaning import (
     cleaned_archive,
@@ -165,6 +166,16 @@ class ProviderPort:
     def cautions(self) -> list[str]:
         """Return what the provider's settings do not hold for, each with its remedy."""
         return [str(one) for one in self._listed(self._call("cautions"), "cautions")]
+
+    def browser_client(self) -> BrowserClient | None:
+        """Return the provider's client for browsers, if it has one that is safe to serve."""
+        with self._contained("browser_client"):
+            client = self.plugin.browser_client
+            faults = [] if client is None else list(self._of_type(BrowserClient, client, "browser_client").faults())
+        if faults:
+            logger.error("the browser client of %s cannot be served: %s", self.key, "; ".join(faults))
+            raise ProviderPluginError
+        return client
 
     # --- webhooks -----------------------------------------------------------------------------------------------
 
