@@ -19,6 +19,7 @@ from videoconf.api import (
     archives,
     attendees,
     audit,
+    console,
     docs,
     explanation,
     health,
@@ -54,6 +55,7 @@ from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
 from videoconf.attendance.across import AttendanceAcross
+from videoconf.attendance.now import PeopleNow
 from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
@@ -114,7 +116,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, pages)
+PAGES = (docs, pages, console)
 """What is served beside them and is not in the OpenAPI document."""
 
 
@@ -204,6 +206,7 @@ def create_app(
         ending=ending,
         attendance=attendance,
         across=AttendanceAcross(attendance),
+        people_now=PeopleNow(settings, clock),
         persons=Persons(forget_bodies),
         joining=Joining(providers, sessions, targets, settings, clock),
         moderation=Moderation(providers),

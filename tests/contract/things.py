@@ -71,6 +71,7 @@ class Example:
 EXAMPLES = {
     "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
     "VideoChatSessionController.getAttendanceAcross": Example(query="attendee=ann"),
+    "VideoChatSessionController.getPeopleNow": Example(query="meetingLinks=pX3mJ5v0Qy2cZ1tB7kLw9A"),
     "OperationsController.exportPerson": Example(query="attendee=ann"),
     "OperationsController.erasePerson": Example(query="attendee=ann"),
     "VideoChatArchiveController.startArchive": Example(prepare=Things.connection),
