@@ -59,5 +59,5 @@ export const icon = (name) =>
   svg(
     "svg",
     { viewBox: "0 0 20 20", class: "icon", "aria-hidden": "true", focusable: "false" },
-    svg("path", { d: ICONS[name] }),
+    svg("path", { d: ICONS[name], "stroke-width": name === "more" ? 2.5 : null }),
   );

@@ -173,10 +173,10 @@ export class Attendance {
       cell(columns.name, [who, attendee.name !== null && attendee.attendee !== null && h("span", { class: "quiet small" }, named(attendee.attendee, 24))], "main"),
       cell(columns.present, h("span", { class: `state ${counts ? "good" : "bad"}` }, attendee.active ? text.here : counts ? text.present : text.absent)),
       cell(columns.time, length(attendee.durationSeconds)),
-      cell(columns.share, share !== null && [h("span", { class: "meter", "aria-hidden": "true" }, meter(share)), percent(share)], "number share"),
-      cell(columns.joins, count(attendee.connections.length), "number"),
-      cell(columns.first, moment(attendee.createdOn)),
-      cell(columns.last, attendee.active ? h("span", { class: "quiet" }, text.here) : moment(row?.lastLeave ?? null)),
+      cell(columns.share, share !== null && [h("span", { class: "meter", "aria-hidden": "true" }, meter(share)), h("span", { class: "figure" }, percent(share))], "number share"),
+      cell(columns.joins, count(attendee.connections.length), "number labelled"),
+      cell(columns.first, moment(attendee.createdOn), "labelled"),
+      cell(columns.last, attendee.active ? words.nothing : moment(row?.lastLeave ?? null), `labelled ${attendee.active ? "nothing" : ""}`),
       cell(words.list.actions, this.rowActions(attendee, name ?? words.name.anonymous), "acts"),
     );
   }

@@ -5,31 +5,38 @@ import { length } from "../format.js";
 import { words } from "../words.js";
 import { named } from "./name.js";
 import { moment } from "./time.js";
-import { reasonOf } from "./timeline.js";
 
 const AT_ONCE = 200;
+
+const TIME = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+/** Write a sentence of the service with its times in the viewer's zone. */
+export const written = (sentence) => sentence.split(TIME).map((piece, place) => (place % 2 === 1 ? moment(piece, true) : piece));
 
 /** Write an explanation: for each connection what is known, what decided, what follows. */
 export function explanation(found) {
   const { why } = words;
   return [
-    h("p", { class: "verdict" }, found.result),
+    h("p", { class: "verdict" }, written(found.result)),
     found.connections.map((one, place) =>
       h(
         "section",
         { class: "because-of" },
         h("h3", {}, why.connection(place + 1), " ", h("code", { class: "quiet" }, named(one.id, 22))),
         h("h4", {}, why.evidence),
-        h("ul", {}, one.evidence.map((sentence) => h("li", {}, sentence))),
+        h("ul", {}, one.evidence.map((sentence) => h("li", {}, written(sentence)))),
         h("h4", {}, why.decision),
-        h("p", {}, one.decision),
+        h("p", {}, written(one.decision)),
         h("h4", {}, why.result),
-        h("p", {}, one.result),
+        h("p", {}, written(one.result)),
       ),
     ),
     h("p", { class: "quiet small" }, why.as(""), moment(found.explainedOn, true)),
   ];
 }
+
+/** Say a reason in words: the provider's where there are no better ones. */
+export const reasonOf = (bar) => (bar.reason ? (words.reasons[bar.reason] ?? bar.reason.slice(0, 60)) : "");
 
 /** Make the table of all connections, closed at first; a part of it is drawn when it is opened. */
 export function connectionTable({ rows }, isOpen, toggled) {
@@ -64,7 +71,7 @@ function tableRow({ row, bar }) {
   const { columns, card, stillThere, unknownJoin } = words.timeline;
   const guess = (isInferred) => isInferred && h("span", { class: "guess" }, card.inferred);
   const iso = (time) => new Date(time).toISOString();
-  const cell = (label, ...content) => h("td", { role: "cell", "data-label": label }, content);
+  const cell = (label, ...content) => h("td", { role: "cell", class: "labelled", "data-label": label }, content);
   return h(
     "tr",
     { role: "row" },

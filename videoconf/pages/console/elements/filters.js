@@ -32,7 +32,7 @@ customElements.define(
 
     chip(filter) {
       const value = this.written(filter);
-      const summary = h("summary", { class: "chip" }, filter.label, value !== null && [h("span", { class: "quiet" }, ":"), " ", h("bdi", {}, value)], icon("down"));
+      const summary = h("summary", { class: "chip" }, value === null ? filter.label : [h("span", { class: "quiet" }, `${filter.label}:`), h("bdi", {}, value)], icon("down"));
       const details = h("details", { class: value === null || filter.kind === "sort" ? "" : "set" }, summary, this.panel(filter));
       if (value === null || filter.kind === "sort") return details;
       const clear = h(

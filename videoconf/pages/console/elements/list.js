@@ -5,7 +5,7 @@
 // It says `read` after each reading, with the rows that it has.
 
 import { empty, failed, loading, refused } from "./state.js";
-import { h, put } from "../dom.js";
+import { h, present, put } from "../dom.js";
 import { when } from "../format.js";
 import { words } from "../words.js";
 import { Part, every } from "./part.js";
@@ -143,8 +143,9 @@ customElements.define(
 
     row(item, signature) {
       const cells = this.source.columns.map((column) => {
-        const content = column.cell(item) ?? words.nothing;
-        return h("td", { role: "cell", class: column.kind, "data-label": column.label }, content);
+        const content = present([column.cell(item)]);
+        const kind = [column.kind, content.length === 0 && "nothing"].filter(Boolean).join(" ");
+        return h("td", { role: "cell", class: kind, "data-label": column.label }, content.length === 0 && !column.isQuiet ? words.nothing : content);
       });
       return { signature, element: h("tr", { role: "row", class: this.source.rowClass?.(item) }, cells) };
     }

@@ -10,6 +10,7 @@ import { lanesOf } from "../timeline/model.js";
 import { isDays, isSeconds, moved, resized, revealed, scaleOf, ticks, toX, zoomed } from "../timeline/scale.js";
 import { TimelineCard } from "../timeline/card.js";
 import { gestures } from "../timeline/gestures.js";
+import { reasonOf } from "./evidence.js";
 import { named } from "./name.js";
 import { Part } from "./part.js";
 
@@ -271,9 +272,6 @@ customElements.define(
     }
   },
 );
-
-/** Say a reason in words: the provider's where it has no better ones. */
-export const reasonOf = (bar) => (bar.reason ? (words.reasons[bar.reason] ?? bar.reason.slice(0, 60)) : "");
 
 /** Make the buttons beside the title of a timeline. */
 export const zoomButtons = (timeline) =>

@@ -3,6 +3,7 @@
 import { h, put } from "../dom.js";
 import { exactly, inUtc, length, size } from "../format.js";
 import { words } from "../words.js";
+import { written } from "../elements/evidence.js";
 import { named } from "../elements/name.js";
 import { explainedBy } from "./model.js";
 
@@ -38,7 +39,7 @@ export class TimelineCard {
       const explained = await this.why(explainedBy(found.row.attendee)).catch(() => null);
       const one = explained?.connections.find((each) => each.id === found.bar.id);
       if (this.shown !== found.bar || !one) return;
-      put(why, one.decision);
+      put(why, written(one.decision));
       this.place(found.element, clientX);
     }, WHY_AFTER_MS);
   }
@@ -60,7 +61,7 @@ export class TimelineCard {
 
 const term = (label, ...value) => [h("dt", {}, label), h("dd", {}, value)];
 
-const exact = (time) => h("time", { datetime: new Date(time).toISOString() }, exactly(new Date(time)), h("span", { class: "quiet small" }, inUtc(new Date(time))));
+const exact = (time, guess) => [exactly(new Date(time)), guess, h("span", { class: "quiet small" }, inUtc(new Date(time)))];
 
 function connection({ row, bar }, why) {
   const reason = bar.reason && (words.reasons[bar.reason] ?? bar.reason);
@@ -70,10 +71,10 @@ function connection({ row, bar }, why) {
     h(
       "dl",
       {},
-      term(text.joined, bar.joined === null ? words.timeline.unknownJoin : exact(bar.from), guess(bar.isJoinInferred)),
-      term(text.left, bar.isOpen ? text.still : exact(bar.to), guess(bar.isInferred)),
+      term(text.joined, bar.joined === null ? words.timeline.unknownJoin : exact(bar.from, guess(bar.isJoinInferred))),
+      term(text.left, bar.isOpen ? text.still : exact(bar.to, guess(bar.isInferred))),
       bar.joined !== null && term(text.length, length((bar.to - bar.from) / 1000)),
-      reason && term(text.reason, named(reason, 40)),
+      reason && term(text.reason, named(reason, 90)),
       term(text.connection, h("code", {}, named(bar.id, 24))),
     ),
     why,

@@ -26,10 +26,10 @@ export function view({ query }, signal) {
     columns: [
       { label: text.columns.kind, kind: "main", cell: kindOf },
       { label: text.columns.state, cell: (job) => dot(text.state[job.state], TONES[job.state]) },
-      { label: text.columns.attempts, kind: "number", cell: (job) => count(job.attempts) },
+      { label: text.columns.attempts, kind: "number labelled", cell: (job) => count(job.attempts) },
       { label: text.columns.error, kind: "wide", cell: (job) => job.lastError && named(job.lastError, 90) },
-      { label: text.columns.due, cell: (job) => moment(job.state === "pending" ? job.dueOn : null) },
-      { label: text.columns.created, cell: (job) => moment(job.createdOn) },
+      { label: text.columns.due, kind: "labelled", cell: (job) => moment(job.state === "pending" ? job.dueOn : null) },
+      { label: text.columns.created, kind: "labelled", cell: (job) => moment(job.createdOn) },
       { label: words.list.actions, kind: "acts", isQuiet: true, cell: (job) => job.state === "dead" && retryButton(job, () => shown.refresh()) },
     ],
     empty: () => (state === null ? { title: text.emptyTitle, text: text.emptyText } : { title: text.noneTitle, text: words.meeting.noneText }),

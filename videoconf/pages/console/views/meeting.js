@@ -60,10 +60,8 @@ class OneMeeting {
     const changed = () => this.read();
     const name = titleOf(this.meeting);
     document.title = `${name ?? text.untitled} · ${words.product}`;
-    const head = page(name === null ? text.untitled : named(name, 80), {
-      ...BACK,
-      aside: [dot(text.status[this.meeting.status], TONES[this.meeting.status]), actionsOf({ ...found, changed })],
-    });
+    const state = dot(text.status[this.meeting.status], TONES[this.meeting.status]);
+    const head = page([name === null ? text.untitled : named(name, 80), state], { ...BACK, aside: actionsOf({ ...found, changed }) });
     if (isFirst) this.frame();
     put(this.head, head);
     put(this.facts, facts(this.meeting));

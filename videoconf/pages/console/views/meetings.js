@@ -36,7 +36,7 @@ export function view({ query }, signal) {
     columns: [
       { label: text.columns.title, kind: "main", cell: title },
       { label: text.columns.status, cell: (meeting) => dot(text.status[meeting.status], TONES[meeting.status]) },
-      canCount && { label: text.columns.people, kind: "number", cell: (meeting) => now(people.get(meeting.meetingLink)) },
+      canCount && { label: text.columns.people, kind: "number labelled", cell: (meeting) => now(people.get(meeting.meetingLink)) },
       { label: text.columns.start, cell: (meeting) => moment(meeting.startTime ?? meeting.scheduleTime) },
       { label: text.columns.length, kind: "number", cell: lengthOf },
       { label: text.columns.provider, kind: "quiet", cell: (meeting) => meeting.provider },

@@ -36,10 +36,10 @@ function meetingsOf(attendee, totals) {
     load: async (cursor, signal) => ({ items: await get("/attendance", { attendee }, signal), next: null }),
     columns: [
       { label: text.columns.meeting, kind: "main", cell: (one) => meetingCell(one, canOpen) },
-      { label: text.columns.first, cell: (one) => moment(one.firstJoin) },
-      { label: text.columns.last, cell: (one) => (one.active ? h("span", { class: "state good" }, words.attendance.here) : moment(one.lastLeave)) },
+      { label: text.columns.first, kind: "labelled", cell: (one) => moment(one.firstJoin) },
+      { label: text.columns.last, kind: "labelled", cell: (one) => (one.active ? h("span", { class: "state good" }, words.attendance.here) : moment(one.lastLeave)) },
       { label: text.columns.time, kind: "number", cell: (one) => length(one.totalSeconds) },
-      { label: text.columns.joins, kind: "number", cell: (one) => String(one.joinCount) },
+      { label: text.columns.joins, kind: "number labelled", cell: (one) => String(one.joinCount) },
     ],
     empty: () => ({ title: text.emptyTitle, text: text.emptyText }),
   });

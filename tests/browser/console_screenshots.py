@@ -1,0 +1,157 @@
+"""Screenshots of every view and state of the console, from a realistic story: ``python -m tests.browser.console_screenshots``.
+
+They go to ``build/screenshots/console``: each view at 390 and 1280 pixels, in the light and in the dark. ``--only`` takes
+those whose name begins so.
+"""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.browser.story import CLINIC, bearer, served, tell
+
+BUILD = Path(__file__).parents[2] / "build/screenshots/console"
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+SCHEMES = ("light", "dark")
+NO_ANSWER = "**/{}"
+
+
+def settle(page: Any) -> None:
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(450)
+
+
+def open_dialog(label: str) -> Callable[[Any], None]:
+    def act(page: Any) -> None:
+        page.get_by_role("button", name=label, exact=True).first.click()
+        page.wait_for_selector("dialog")
+
+    return act
+
+
+def scroll_to(title: str) -> Callable[[Any], None]:
+    return lambda page: page.get_by_role("heading", name=title, exact=True).first.evaluate("one => one.scrollIntoView()")
+
+
+def focus_dropped(page: Any) -> None:
+    """Point at the connection whose leave was inferred."""
+    page.locator("g.bar.inferred").first.focus()
+    page.wait_for_timeout(700)
+
+
+def set_rule(page: Any) -> None:
+    page.evaluate(
+        "() => { const one = document.querySelector('input[type=range]'); one.value = 80;"
+        " one.dispatchEvent(new Event('input')); }"
+    )
+    page.wait_for_timeout(500)
+    scroll_to("Attendance")(page)
+
+
+def open_menu(selector: str) -> Callable[[Any], None]:
+    return lambda page: page.locator(selector).first.click()
+
+
+def type_search(page: Any) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("lesson-7b-0412")
+
+
+VIEWS: dict[str, tuple[str, Callable[[Any], None] | None]] = {
+    "meetings": ("#/meetings", None),
+    "meetings-filtered": ("#/meetings?status=ended&sort=created", open_menu("vc-filters summary")),
+    "meetings-empty": ("#/meetings?extId=no-such-id", None),
+    "search": ("#/meetings", type_search),
+    "token": ("#/meetings", open_menu(".who summary")),
+    "meeting": ("#/meetings/{lesson}", None),
+    "meeting-card": ("#/meetings/{lesson}", focus_dropped),
+    "meeting-rule": ("#/meetings/{lesson}", set_rule),
+    "meeting-why": ("#/meetings/{lesson}", lambda page: page.get_by_role("button", name="Why does Tomás").click()),
+    "meeting-open": ("#/meetings/{physics}", None),
+    "meeting-menu": ("#/meetings/{physics}", lambda page: page.locator(".acts summary").nth(1).click()),
+    "meeting-end": ("#/meetings/{physics}", open_dialog("End")),
+    "meeting-invite": ("#/meetings/{physics}", open_dialog("Invite")),
+    "meeting-empty": ("#/meetings/{planned}", None),
+    "person": ("#/persons/p-tomas", None),
+    "person-erase": ("#/persons/p-tomas", open_dialog("Erase this person")),
+    "archives": ("#/archives", None),
+    "archives-hold": ("#/archives", open_dialog("Put on hold")),
+    "events": ("#/events", None),
+    "webhooks": ("#/webhooks", None),
+    "webhooks-refused": ("#/webhooks?status=rejected", None),
+    "webhooks-orphans": ("#/webhooks?status=orphan", None),
+    "providers": ("#/providers", None),
+    "jobs": ("#/jobs", None),
+    "jobs-dead": ("#/jobs?state=dead", None),
+    "audit": ("#/audit", None),
+    "unknown": ("#/nothing", None),
+    "missing": ("#/meetings/pX3mJ5v0Qy2cZ1tB7kLw9A", None),
+}
+
+
+def take(browser: Any, server: Any, links: dict[str, str], only: str) -> None:
+    for size, (width, height) in SIZES.items():
+        for scheme in SCHEMES:
+            folder = BUILD / f"{size}-{scheme}"
+            folder.mkdir(parents=True, exist_ok=True)
+
+            def shoot(name: str, fragment: str, act: Any = None, *, token: str | None = None, prepare: Any = None, **where: Any) -> None:
+                if not name.startswith(only):
+                    return
+                context = browser.new_context(
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,
+                    locale="en-GB",
+                    timezone_id="Europe/Berlin",
+                    has_touch=size == "phone",
+                    is_mobile=size == "phone",
+                )
+                page = context.new_page()
+                page.on("console", lambda message: print(f"{name}: {message.text}") if message.type == "error" else None)
+                page.on("pageerror", lambda error: print(f"{name}: {error}"))
+                if prepare:
+                    prepare(page)
+                if token != "":
+                    context.add_init_script(f"sessionStorage.setItem('videoconf.token', '{token or bearer()}')")
+                page.goto(f"{server.url}/console{fragment.format(**links)}")
+                settle(page)
+                if act:
+                    act(page)
+                    page.wait_for_timeout(250)
+                page.screenshot(path=folder / f"{name}.png", full_page=where.get("full", False))
+                context.close()
+
+            for name, (fragment, act) in VIEWS.items():
+                shoot(name, fragment, act)
+            for name in ("meeting", "meeting-open", "providers"):
+                shoot(f"{name}-whole", VIEWS[name][0], full=True)
+            shoot("sign-in", "", token="")
+            shoot("refused", "#/jobs", token=bearer(["GetMeetings"]))
+            shoot("read-only", "#/meetings/{lesson}", token=bearer(["GetMeetings", "GetMeetingAttendees"]))
+            shoot("clinic", "#/meetings", token=bearer(tenant=CLINIC))
+            shoot("loading", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: None))
+            shoot("failed", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: route.abort()))
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="take those whose name begins so")
+    only = parser.parse_args().only
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        links = tell(folder)
+        with served(folder, VIDEOCONF_LOG_LEVEL="ERROR") as server, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"])
+            take(browser, server, links, only)
+            browser.close()
+    print(f"Screenshots: {BUILD}")
+
+
+if __name__ == "__main__":
+    main()
