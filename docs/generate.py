@@ -191,7 +191,7 @@ def permissions(document: dict[str, Any]) -> str:
 
 def error_codes() -> str:
     """Every code that an answer can carry, by status. A plugin's own errors use these codes."""
-    ours = (cls for cls in subclasses(errors.VideoconfError) if cls.__module__ == errors.__name__)
+    ours = (cls for cls in subclasses(errors.VideoconfError) if cls.__module__.startswith("videoconf.errors."))
     rows = [
         (str(cls.status), f"`{cls.code}`", first_line(cls)) for cls in sorted(ours, key=lambda c: (c.status, c.code))
     ]

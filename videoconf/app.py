@@ -19,10 +19,15 @@ from videoconf.api import (
     archives,
     attendees,
     audit,
+    bans,
     console,
     docs,
+    door,
     explanation,
     health,
+    invitations,
+    join_page,
+    lobby,
     meetings,
     moderation,
     pages,
@@ -62,10 +67,16 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
 from videoconf.db.types import db
+from videoconf.door.control import find_control
+from videoconf.door.invitations import Invitations
+from videoconf.door.join import Door
+from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.subscription_models import EventSubscription
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
+from videoconf.meetings.bans import HOLD_BANS, Bans
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
 from videoconf.meetings.end import Ending
@@ -87,6 +98,7 @@ from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
 from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.storage_targets.models import StorageTargetRow
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
@@ -106,6 +118,10 @@ RESOURCES = (
     attendance_api,
     explanation,
     moderation,
+    bans,
+    invitations,
+    door,
+    lobby,
     storage_target,
     webhooks,
     webhook_events,
@@ -116,7 +132,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, pages, console)
+PAGES = (docs, pages, join_page, console)
 """What is served beside them and is not in the OpenAPI document."""
 
 
@@ -190,9 +206,11 @@ def create_app(
     deletion = Deletion(providers, jobs, targets, settings)
     target_changes = TargetChanges(targets, providers, jobs, settings, cipher)
     creation = Creation(providers, sessions, targets, clock)
-    credentials = StoredCredentials(cipher)
+    credentials = StoredCredentials(cipher, (StorageTargetRow.configuration, EventSubscription.secret))
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
+    joining = Joining(providers, sessions, targets, settings, clock)
+    held = Bans(providers, jobs)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -208,8 +226,12 @@ def create_app(
         across=AttendanceAcross(attendance),
         people_now=PeopleNow(settings, clock),
         persons=Persons(forget_bodies),
-        joining=Joining(providers, sessions, targets, settings, clock),
+        joining=joining,
         moderation=Moderation(providers),
+        bans=held,
+        invitations=Invitations(providers, settings, clock),
+        door=Door(joining, clock),
+        lobby=Lobby(),
         archives=archives,
         deletion=deletion,
         clients=clients,
@@ -233,6 +255,7 @@ def create_app(
         Work(RECONCILE_MEETING, reconciler.reconcile_meeting),
         Work(RECORD_MEETING, automatic.record),
         Work(SYNC_STORAGE, target_changes.sync),
+        Work(HOLD_BANS, held.hold),
         # Databases have the job's row under this name, which says more than the job does.
         recurring("complete_creations", 60, creation.take_back_abandoned),
         recurring("reap_idempotency_keys", 600, idempotency.reap),
@@ -243,6 +266,7 @@ def create_app(
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
         recurring("place_connections", 60, place_connections),
+        recurring("sweep_bans", 10, held.sweep),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
@@ -288,7 +312,7 @@ def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing:
     init_paths(app)
     if tracing is not None:
         init_tracing(app, tracing)
-    init_auth(app, settings, before_refusing=partial(init_limits, app, settings))
+    init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))
     init_slow_reads(app, settings)
     init_requests(app)
     configure_openapi(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,6 +85,12 @@ def record(
         "server_request_id": caller.server_request_id,
     }
     transaction.execute(_INSERT, entry)
+
+
+def person_digest(caller: Caller, attendee: str) -> str:
+    """Return what the trail holds of a person who did not act: enough to answer whether it was a given one."""
+    digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
+    return f"sha256:{digest}"
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

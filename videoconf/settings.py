@@ -277,6 +277,14 @@ class Settings:
         " `https://app.example.com`, with the port where it is not the usual one.",
         default=(),
     )
+    join_page: bool = setting(
+        "Serve the page on which people join by an invitation, `/join`. `false` where your product has its own.",
+        default=True,
+    )
+    join_page_embedders: tuple[str, ...] = setting(
+        "Origins whose pages may show the join page in a frame, like `https://app.example.com`.",
+        default=(),
+    )
     trusted_proxies: int = setting(
         "How many proxies stand in front, whose `X-Forwarded-…` headers are believed.",
         default=0,

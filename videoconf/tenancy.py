@@ -18,6 +18,8 @@ class ActorType(StrEnum):
     """A person at the command line."""
     SYSTEM = "system"
     """The service itself, such as its retention."""
+    ATTENDEE = "attendee"
+    """A participant, by an invitation or as a moderator of their meeting."""
     PROVIDER = "provider"
     """The video provider, by what it reported."""
 

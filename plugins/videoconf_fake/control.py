@@ -87,6 +87,10 @@ class FakeControl:
     def unpublish(self, connection_id: str, stream_id: str = "camera") -> None:
         self._rooms.unpublish(connection_id, _word(stream_id))
 
+    def look(self, connection_id: str) -> rooms.Look:
+        """Read what the client of a connection sees of its room."""
+        return self._rooms.look(connection_id)
+
     def close_session(self, session_id: str) -> None:
         """Close the run of a session; only the closing itself reports that its participants left."""
         self._rooms.close(session_id)

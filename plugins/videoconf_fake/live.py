@@ -7,12 +7,13 @@ The acts are requests under ``/fake/`` of the media server. Bodies and answers a
     POST /fake/drop       {"connection": …}
     POST /fake/publish    {"connection": …, "stream": …}
     POST /fake/unpublish  {"connection": …, "stream": …}
+    POST /fake/look       {"connection": …}                         -> reason, people
     POST /fake/record     {"session": …}                            -> archive
     POST /fake/archive    {"archive": …, "status": …, "reason": …}
     POST /fake/close      {"session": …}
     GET  /fake/state                                                -> sessions
 
-Each act posts its webhooks before it answers.
+Each act posts its webhooks before it answers. The page on which people join (``browser.js``) uses :data:`FOR_PAGES`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from videoconf_fake import rooms
 from videoconf_fake.control import FakeControl
 from videoconf_fake.media_server import ACTS
 
+FOR_PAGES = frozenset({"join", "leave", "publish", "unpublish", "look"})
 TICK_SECONDS = 0.5
 PROCESSING = timedelta(seconds=2)
 """From the end of a recording until it is available."""
@@ -49,11 +51,17 @@ class Acts:
             ("POST", "drop"): lambda body: control.drop(body["connection"]),
             ("POST", "publish"): lambda body: control.publish(body["connection"], body.get("stream", "camera")),
             ("POST", "unpublish"): lambda body: control.unpublish(body["connection"], body.get("stream", "camera")),
+            ("POST", "look"): self._look,
             ("POST", "record"): self._record,
             ("POST", "archive"): self._archive,
             ("POST", "close"): lambda body: control.close_session(body["session"]),
             ("GET", "state"): lambda body: {"sessions": describe(control)},
         }
+
+    @staticmethod
+    def may_page(path: str) -> bool:
+        """Return whether an act is one of a participant's client, which a page of the service may do."""
+        return path.removeprefix(ACTS) in FOR_PAGES
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
         """Do what is asked for, and post the webhooks that follow from it."""
@@ -71,7 +79,7 @@ class Acts:
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": f"The body lacks {error}."}
         except ValueError as error:
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": str(error)}
-        if method == "POST":
+        if method == "POST" and path.removeprefix(ACTS) != "look":
             delivered = self._control.deliver()
             if delivered.problem:
                 answer["problem"] = delivered.problem
@@ -81,6 +89,13 @@ class Acts:
         if "token" in body:
             return {"connection": self._control.join(body["token"])}
         return {"connection": self._control.join_anonymously(body["session"])}
+
+    def _look(self, body: dict[str, Any]) -> dict[str, Any]:
+        seen = self._control.look(body["connection"])
+        people = [
+            {"connection": one.connection_id, "name": one.name, "streams": sorted(one.streams)} for one in seen.people
+        ]
+        return {"reason": seen.reason, "people": people}
 
     def _record(self, body: dict[str, Any]) -> dict[str, Any]:
         archive = self._control.provider.recorder.start(body["session"], ArchiveRequest())

@@ -50,6 +50,12 @@ class MediaServer(ThreadingHTTPServer):
         self.provider = provider
         self.acts = acts
 
+    def is_of_service(self, origin: str) -> bool:
+        """Return whether a page's origin is the service's, which its people reach by either name of this machine."""
+        service = urlsplit(self.provider.settings.webhook_url)
+        hosts = (service.netloc, f"localhost:{service.port}", f"127.0.0.1:{service.port}")
+        return origin in {f"{service.scheme}://{host}" for host in hosts}
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: MediaServer
@@ -58,18 +64,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._act("POST")
 
     def _act(self, method: str) -> None:
-        """Let people act. A page of another origin cannot: browsers name the origin of what a page posts."""
+        """Let people act. Browsers name the origin of a page that posts: the service's page may, and no other."""
         acts, length = self.server.acts, self.headers.get("Content-Length", "0")
-        if acts is None or "Origin" in self.headers or not HOST.fullmatch(self.headers.get("Host", "")):
+        origin, path = self.headers.get("Origin"), urlsplit(self.path).path
+        of_service = origin is None or (acts is not None and acts.may_page(path) and self.server.is_of_service(origin))
+        if acts is None or not of_service or not HOST.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.FORBIDDEN)
             return
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
-        status, document = acts.answer(method, urlsplit(self.path).path, self.rfile.read(int(length)))
+        status, document = acts.answer(method, path, self.rfile.read(int(length)))
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        if origin is not None:
+            self.send_header("Access-Control-Allow-Origin", origin)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

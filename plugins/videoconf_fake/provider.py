@@ -19,6 +19,7 @@ from videoconf.providers import (
     ArchiveState,
     ArchiveStatus,
     Archiving,
+    BrowserClient,
     Capabilities,
     Capability,
     DownloadsArchives,
@@ -38,6 +39,7 @@ from videoconf.providers import (
     TokenRequest,
     WebhookRequest,
     setting,
+    source_of,
 )
 from videoconf.storage import SignedUrl
 from videoconf_fake import webhooks
@@ -50,6 +52,7 @@ from videoconf_fake.state import State
 from videoconf_fake.tokens import MIN_SECRET_BYTES, Claims, sign_token
 
 PREFIX = "VIDEOCONF_FAKE_"
+BROWSER_MODULE = Path(__file__).with_name("browser.js")
 URL_LIFE = timedelta(minutes=10)
 
 
@@ -127,6 +130,14 @@ class FakeVendor(Provider):
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
+
+    @property
+    def browser_client(self) -> BrowserClient | None:
+        """A simulated room, whose people act at the command ``fake serve``."""
+        url = self.settings.media_url.rstrip("/")
+        if not url:
+            return None
+        return BrowserClient(BROWSER_MODULE, connect=(source_of(url),), options={"acts": f"{url}/fake/"})
 
     def ensure_session(self, request: SessionRequest) -> SessionRef:
         if request.archiving and request.end_to_end_encryption:

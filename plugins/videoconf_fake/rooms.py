@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from videoconf.errors import ProviderConflict, ProviderRejected, ProviderResourceNotFound
@@ -19,6 +20,26 @@ from videoconf_fake.webhooks import timestamp
 LEFT = "left"
 FORCED = "forced"
 NETWORK = "network"
+ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A participant as the others see them."""
+
+    connection_id: str
+    name: str | None
+    streams: frozenset[str]
+    """The streams that are published and not muted."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a client sees of its room."""
+
+    reason: str | None
+    """Why its own connection ended; None while it is there."""
+    people: Sequence[Person]
 
 
 class Rooms:
@@ -109,7 +130,7 @@ class Rooms:
         with self._state.write() as database:
             at = timestamp(self._clock())
             for connection in self._connected(database, session_id):
-                self._disconnect(database, connection, FORCED)
+                self._disconnect(database, connection, FORCED, shown=ENDED)
             self._recorder.stop_all(database, session_id, "session_ended")
             database.execute(
                 "UPDATE session SET ended_at = coalesce(ended_at, ?) WHERE session_id = ?", (at, session_id)
@@ -124,7 +145,7 @@ class Rooms:
             self._get_session(database, session_id)
             at = timestamp(self._clock())
             for connection in self._connected(database, session_id):
-                self._forget(database, connection, at)
+                self._forget(database, connection, at, ENDED)
             self._recorder.stop_all(database, session_id, "session_closed")
             self._outbox.append_session_closed(database, session_id, at)
 
@@ -182,6 +203,29 @@ class Rooms:
                 for row in self._connected(database, session_id)
             ]
 
+    def look(self, connection_id: str) -> Look:
+        """Read what the client of a connection sees.
+
+        :raises ProviderResourceNotFound: no connection ever had this id.
+        """
+        with self._state.read() as database:
+            own = database.execute(
+                "SELECT session_id, reason FROM connection LEFT JOIN departure USING (connection_id)"
+                " WHERE connection_id = ?",
+                (connection_id,),
+            ).fetchone()
+            if own is None:
+                raise ProviderResourceNotFound("No connection has this id.")
+            people = [
+                Person(row["connection_id"], row["name"], frozenset(self._heard_streams(database, row)))
+                for row in self._connected(database, own["session_id"])
+            ]
+        return Look(own["reason"], people)
+
+    def _heard_streams(self, database: sqlite3.Connection, connection: sqlite3.Row) -> list[str]:
+        sql = "SELECT stream_id FROM stream WHERE connection_id = ? AND NOT muted"
+        return [row["stream_id"] for row in database.execute(sql, (connection["connection_id"],))]
+
     def list_sessions(self) -> Sequence[str]:
         """Read the ids of all sessions, oldest first."""
         with self._state.read() as database:
@@ -207,13 +251,20 @@ class Rooms:
             raise ProviderResourceNotFound("No connection has this id.")
         return row
 
-    def _disconnect(self, database: sqlite3.Connection, connection: sqlite3.Row, reason: str) -> None:
+    def _disconnect(
+        self, database: sqlite3.Connection, connection: sqlite3.Row, reason: str, *, shown: str | None = None
+    ) -> None:
+        """End a connection.
+
+        :param shown: what its own client sees as the reason, where that is another than the event's.
+        """
         at = timestamp(self._clock())
-        self._forget(database, connection, at)
+        self._forget(database, connection, at, shown or reason)
         self._outbox.append_connection_event(database, "connection.destroyed", connection, at, reason=reason)
 
-    def _forget(self, database: sqlite3.Connection, connection: sqlite3.Row, at: str) -> None:
+    def _forget(self, database: sqlite3.Connection, connection: sqlite3.Row, at: str, reason: str) -> None:
         connection_id = connection["connection_id"]
+        database.execute("INSERT INTO departure (connection_id, reason) VALUES (?, ?)", (connection_id, reason))
         database.execute("DELETE FROM stream WHERE connection_id = ?", (connection_id,))
         database.execute("UPDATE connection SET left_at = ? WHERE connection_id = ?", (at, connection_id))
 

@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS connection (
     left_at TEXT
 );
 CREATE INDEX IF NOT EXISTS connection_session ON connection (session_id) WHERE left_at IS NULL;
+CREATE TABLE IF NOT EXISTS departure (
+    connection_id TEXT PRIMARY KEY,
+    reason TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS stream (
     connection_id TEXT NOT NULL,
     stream_id TEXT NOT NULL,

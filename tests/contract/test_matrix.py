@@ -308,6 +308,46 @@ def test_an_id_that_is_none_is_404(things, call, operation, id):
             refused(operation, answer, 404)
 
 
+# --- moderators who came by an invitation -----------------------------------------------------------------------------
+
+BY_CONTROL = {
+    "VideoChatSessionController.endSession",
+    "VideoChatSessionController.disconnectAttendee",
+    "VideoChatSessionController.muteAttendee",
+    "VideoChatSessionController.muteMeeting",
+    "DoorController.getLobby",
+    "DoorController.answerLobby",
+    "DoorController.banAttendee",
+    "DoorController.getBans",
+    "DoorController.liftBan",
+}
+"""All that a control allows."""
+
+
+@every(SECURED)
+def test_a_control_does_what_it_may_for_its_meeting_alone(service, things, call, operation):
+    other = Things(service)
+    mine, theirs = filled(operation, things), filled(operation, other)
+    operation.example.prepare(things)
+    moderator = Caller(service.send, {"Authorization": f"Control {things.control()}"})
+    documented = {"control": []} in operation.described["security"]
+    assert documented == (operation.id in BY_CONTROL)
+    if not documented:
+        refused(operation, call(operation, mine, operation.example.body, caller=moderator), 401, "unauthenticated")
+        return
+    refused(operation, call(operation, theirs, operation.example.body, caller=moderator), 404, "meeting_not_found")
+    assert call(operation, mine, operation.example.body, caller=moderator).status in operation.successes
+
+
+@every([one for one in SECURED if one.id in BY_CONTROL])
+def test_a_control_that_is_none_is_refused(service, things, call, operation):
+    path = filled(operation, things)
+    seat = things.service.stranger("POST", "/join", {"code": things.invitation()["url"].partition("#")[2]}).json["seat"]
+    for sent in ("", "x" * 32, "x" * 300, seat, f"{seat} {seat}", "%00", "\u00e9"):
+        caller = Caller(service.send, {"Authorization": f"Control {sent}"})
+        refused(operation, call(operation, path, operation.example.body, caller=caller), 401, "unauthenticated")
+
+
 # --- what may be sent -----------------------------------------------------------------------------------------------
 
 
@@ -446,8 +486,10 @@ def test_a_public_operation_needs_no_token_and_trusts_nothing(service, things, c
         answer = call(operation, path, body, caller=service.stranger, Content_Type="application/json")
         if operation.method == "GET":
             assert answer.status in operation.successes
-        else:
+        elif "webhook" in operation.path:
             assert answer.problem in ((401, "webhook_rejected"), (413, "payload_too_large"))
+        else:
+            refused(operation, answer, 422 if body is None else 413 if len(body) > 65_536 else 400)
     for name in operation.path_parameters:
         for id in ("unknown", "%00", "%ED%A0%80"):
             replaced = filled(operation, things, **{name: id})

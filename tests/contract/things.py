@@ -34,6 +34,27 @@ class Things:
         self.service.deliver()
         return archive
 
+    def invitation(self, **wish: Any) -> dict[str, Any]:
+        answer = self.service.api("POST", f"/session/{self.link}/invitations", wish)
+        assert answer.status == 201, answer
+        return dict(answer.json)
+
+    def in_lobby(self) -> str:
+        """A person who waits to be admitted."""
+        code = self.invitation(admission="ask")["url"].partition("#")[2]
+        assert self.service.stranger("POST", "/join", {"code": code}).status == 202
+        return str(self.service.api("GET", f"/session/{self.link}/lobby").json[-1]["id"])
+
+    def ban(self) -> str:
+        answer = self.service.api("POST", f"/session/{self.link}/bans", {"attendee": "eve"})
+        assert answer.status == 201, answer
+        return str(answer.json["id"])
+
+    def control(self) -> str:
+        """What a moderator of the meeting moderates with."""
+        code = self.invitation(role="moderator")["url"].partition("#")[2]
+        return str(self.service.stranger("POST", "/join", {"code": code}).json["control"])
+
     def dead_job(self) -> str:
         """One that gave up, of a kind that no worker knows."""
         with self.service.app.app_context(), write() as session:
@@ -48,6 +69,9 @@ PATH_VALUES = {
     "connectionId": Things.connection,
     "archiveId": Things.archive,
     "jobId": Things.dead_job,
+    "invitationId": lambda things: things.invitation()["id"],
+    "lobbyId": Things.in_lobby,
+    "banId": Things.ban,
     "provider": lambda things: "fake",
     "channel": lambda things: "session",
 }
@@ -72,6 +96,8 @@ EXAMPLES = {
     "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
     "VideoChatSessionController.getAttendanceAcross": Example(query="attendee=ann"),
     "VideoChatSessionController.getPeopleNow": Example(query="meetingLinks=pX3mJ5v0Qy2cZ1tB7kLw9A"),
+    "DoorController.banAttendee": Example({"attendee": "eve"}),
+    "DoorController.answerLobby": Example({"admit": True}),
     "OperationsController.exportPerson": Example(query="attendee=ann"),
     "OperationsController.erasePerson": Example(query="attendee=ann"),
     "VideoChatArchiveController.startArchive": Example(prepare=Things.connection),

@@ -52,7 +52,7 @@ def column(page: Path, heading: str) -> set[str]:
 
 def all_errors(cls=errors.VideoconfError):
     for child in cls.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith("videoconf.errors."):
             yield child
             yield from all_errors(child)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def all_errors(cls=errors.VideoconfError):
     for child in cls.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith("videoconf.errors."):
             yield child
             yield from all_errors(child)
 
@@ -46,3 +46,7 @@ def test_every_error_has_a_code_of_its_own():
 
 def test_every_error_is_explained():
     assert all(vars(cls).get("__doc__") for cls in all_errors())
+
+
+def test_each_error_can_be_imported_from_the_package():
+    assert [cls for cls in all_errors() if getattr(errors, cls.__name__, None) is not cls] == []

@@ -25,6 +25,8 @@ ALL_PERMISSIONS = (
     "StopMeetingArchive",
     "SetMeetingUploadTarget",
     "GetProviders",
+    "GetEvents",
+    "ManageEventSubscriptions",
     "GetWebhookEvents",
     "ManageOperations",
     "ManagePersons",

@@ -26,9 +26,10 @@ from videoconf.api.jwks import ALGORITHMS, JwksKeys
 from videoconf.api.keys import Keys, read_keys
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import problem
-from videoconf.errors import Forbidden, InternalError, IssuerUnavailable, Unauthenticated
+from videoconf.door.control import Control
+from videoconf.errors import Forbidden, InternalError, IssuerUnavailable, MeetingNotFound, Unauthenticated
 from videoconf.settings import Settings
-from videoconf.tenancy import Caller
+from videoconf.tenancy import ActorType, Caller
 
 MAX_TOKEN_LENGTH = 8192
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 _ACCESS = "videoconf_access"
+_CONTROL = re.compile(r"control +([\w-]{1,255})", re.ASCII | re.IGNORECASE)
 _BEARER = re.compile(r"bearer +([\w.=-]+)", re.ASCII | re.IGNORECASE)
 _EXPIRED = "The token has expired."
 
@@ -49,11 +51,16 @@ class Access:
 
     permission: str | None
     reason: str = ""
+    by_control: bool = False
+    """Whether the control of a moderator of the path's meeting will do, too."""
 
 
-def requires(permission: str) -> Callable[[View], View]:
-    """Mark a view: it answers callers whose token has this permission, to be found by :func:`caller`."""
-    return _marked(Access(Permission(permission)))
+def requires(permission: str, *, by_control: bool = False) -> Callable[[View], View]:
+    """Mark a view: it answers callers whose token has this permission, to be found by :func:`caller`.
+
+    :param by_control: it answers moderators of the meeting in its path, too.
+    """
+    return _marked(Access(Permission(permission), by_control=by_control))
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -93,9 +100,15 @@ def _access(app: Flask, endpoint: str) -> Access | None:
 # --- checking it ----------------------------------------------------------------------------------------------------
 
 
-def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None] = lambda: None) -> None:
+def init_auth(
+    app: Flask,
+    settings: Settings,
+    find_control: Callable[[str], Control | None] = lambda presented: None,
+    before_refusing: Callable[[], None] = lambda: None,
+) -> None:
     """Check every request of the application before its view runs.
 
+    :param find_control: returns whose control was presented.
     :param before_refusing: adds hooks that run once it is known who calls, and for callers that will be refused, too.
     """
     keys, _ = read_keys(settings)
@@ -117,7 +130,7 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
         claims = decode_token(token)
         return caller_of(claims, settings), int(claims["exp"])
 
-    def needed() -> str | None:
+    def needed() -> Access | None:
         rule = request.url_rule
         # Flask sets the attribute on werkzeug's rule, whose types do not have it.
         if rule is None or (rule.provide_automatic_options and request.method == "OPTIONS"):  # type: ignore[attr-defined]
@@ -125,14 +138,17 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
         access = _access(app, rule.endpoint)
         if access is None:
             raise InternalError(f"{rule.endpoint} declares no permission")
-        return access.permission
+        return access
 
     @app.before_request
     def authenticate() -> None:
         g.refused = None
         shares.tenant.set(None)  # a thread serves one request after another
-        permission = needed()
-        if permission is None:
+        access = needed()
+        if access is None or access.permission is None:
+            return
+        if access.by_control and (sent := _CONTROL.fullmatch(request.headers.get("Authorization", ""))) is not None:
+            _enter_by_control(find_control(sent[1]))
             return
         if jwks is not None:
             jwks.refresh_if_due()
@@ -144,8 +160,8 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
             return
         g.caller = replace(known, request_id=request_id(), server_request_id=server_request_id())
         shares.tenant.set(known.tenant)
-        if permission not in known.permissions:
-            g.refused = Forbidden(f"The token lacks the permission {permission}.")
+        if access.permission not in known.permissions:
+            g.refused = Forbidden(f"The token lacks the permission {access.permission}.")
 
     before_refusing()
 
@@ -153,6 +169,23 @@ def init_auth(app: Flask, settings: Settings, before_refusing: Callable[[], None
     def refuse() -> None:
         if (refused := g.refused) is not None:
             raise refused
+
+
+def _enter_by_control(control: Control | None) -> None:
+    if control is None:
+        g.refused = Unauthenticated("The control is not valid.")
+        return
+    g.caller = Caller(
+        control.attendee,
+        control.tenant,
+        meeting_roles=frozenset(),
+        request_id=request_id(),
+        server_request_id=server_request_id(),
+        type=ActorType.ATTENDEE,
+    )
+    shares.tenant.set(control.tenant)
+    if (request.view_args or {}).get("meeting_link_id") != control.meeting_link:
+        g.refused = MeetingNotFound()  # as for an id that does not exist
 
 
 def _authenticate(verified: Callable[[str, int], tuple[Caller, float]], generation: int, leeway_seconds: int) -> Caller:

@@ -14,6 +14,7 @@ from flask import Flask
 
 from videoconf.errors import (
     ArchiveNotFound,
+    BanNotFound,
     ConnectionNotFound,
     CursorInvalid,
     DatabaseBusy,
@@ -24,8 +25,10 @@ from videoconf.errors import (
     FilterCombination,
     Forbidden,
     InternalError,
+    InvitationNotFound,
     IssuerUnavailable,
     JobNotFound,
+    LobbyEntryNotFound,
     MalformedRequest,
     MeetingNotFound,
     NotAcceptable,
@@ -66,6 +69,9 @@ _OF_PATH: dict[str, Error] = {
     "archive_id": ArchiveNotFound,
     "connection_id": ConnectionNotFound,
     "job_id": JobNotFound,
+    "invitation_id": InvitationNotFound,
+    "lobby_id": LobbyEntryNotFound,
+    "ban_id": BanNotFound,
     "provider": ProviderNotFound,
 }
 _MARK = "videoconf_failures"
@@ -156,6 +162,6 @@ def every_error(root: Error = VideoconfError) -> list[Error]:
     """Return the errors that can reach a caller, in the order of their tree."""
     found = []
     for error in root.__subclasses__():
-        if error.__module__ == VideoconfError.__module__:
+        if error.__module__.startswith("videoconf.errors."):  # a plugin may derive its own
             found += [error, *every_error(error)]
     return found

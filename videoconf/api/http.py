@@ -70,6 +70,15 @@ def server_request_id() -> str:
     return cast("str", found)
 
 
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same body makes one thing, however often it is sent, for at least 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
+}
+"""Documents the header."""
+
+
 def idempotency_key() -> str | None:
     """Return the request's ``Idempotency-Key``, or None where it sends none.
 

@@ -21,12 +21,13 @@ from videoconf.api.fields import (
     UtcTime,
     documented,
 )
-from videoconf.api.http import idempotency_key, preferences, preferred_type
+from videoconf.api.http import IDEMPOTENCY_KEY, idempotency_key, preferences, preferred_type
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import (
+    AttendeeBanned,
     CapabilityUnsupported,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
@@ -41,7 +42,7 @@ from videoconf.errors import (
 from videoconf.formats import camel_case
 from videoconf.meetings import queries
 from videoconf.meetings.create import NewMeeting
-from videoconf.meetings.join import TokenWish
+from videoconf.meetings.join import IssuedToken, TokenWish
 from videoconf.meetings.models import Meeting, MeetingStatus
 from videoconf.providers import Role
 
@@ -176,14 +177,6 @@ class MeetingArgs(ListArgs):
     )
 
 
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same body gives the same meeting for at least 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
-}
-
-
 PREFER_RETURN = {
     "name": "Prefer",
     "in": "header",
@@ -312,7 +305,7 @@ def delete_meeting(meeting_link_id: str) -> None:
 
 
 @blueprint.route("/session/<string:meeting_link_id>/end", methods=["PATCH"])
-@requires(Permission.STOP_MEETING)
+@requires(Permission.STOP_MEETING, by_control=True)
 @fails_with(MeetingEnded)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.endSession")
@@ -327,6 +320,7 @@ def end_meeting(meeting_link_id: str) -> None:
     MeetingEnded,
     MeetingNotOpen,
     RoleForbidden,
+    AttendeeBanned,
     CapabilityUnsupported,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
@@ -339,6 +333,11 @@ def create_token(wish: dict[str, Any], meeting_link_id: str) -> dict[str, Any]:
     """Give one person a token to join a meeting with."""
     role = Role(wish.pop("role"))
     issued = services().joining.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))
+    return token_values(issued)
+
+
+def token_values(issued: IssuedToken) -> dict[str, Any]:
+    """Return what callers see of a token."""
     return {
         "sessionId": issued.session_id,
         "token": issued.join.token,

@@ -14,7 +14,7 @@ blueprint = Blueprint("moderation", __name__, tag=Tag.SESSIONS)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>", methods=["DELETE"])
-@requires(Permission.MODERATE_MEETING)
+@requires(Permission.MODERATE_MEETING, by_control=True)
 @fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.disconnectAttendee")
@@ -27,7 +27,7 @@ def disconnect_attendee(meeting_link_id: str, connection_id: str) -> None:
 
 
 @blueprint.route("/session/<string:meeting_link_id>/attendees/<string:connection_id>/mute", methods=["POST"])
-@requires(Permission.MODERATE_MEETING)
+@requires(Permission.MODERATE_MEETING, by_control=True)
 @fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.muteAttendee")
@@ -42,7 +42,7 @@ def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
 
 
 @blueprint.route("/session/<string:meeting_link_id>/mute", methods=["POST"])
-@requires(Permission.MODERATE_MEETING)
+@requires(Permission.MODERATE_MEETING, by_control=True)
 @fails_with(MeetingEnded, CapabilityUnsupported, *PROVIDER)
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.muteMeeting")

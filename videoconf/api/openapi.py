@@ -10,20 +10,22 @@ from typing import Any, cast
 from flask import Flask
 
 from videoconf import __version__
-from videoconf.api.smorest import SECURITY_SCHEME, SPEC
+from videoconf.api.smorest import CONTROL_SCHEME, SECURITY_SCHEME, SPEC
 
 
 class Tag(StrEnum):
-    """What groups operations. The first two are the documented ones; the third follows their pattern."""
+    """What groups operations. The first two are the documented ones; the others follow their pattern."""
 
     SESSIONS = "VideoChatSessionController"
     ARCHIVES = "VideoChatArchiveController"
+    DOOR = "DoorController"
     OPERATIONS = "OperationsController"
 
 
 _TAGS = {
     Tag.SESSIONS: "Meetings: creating, joining, editing and ending them; who attends; what providers report.",
     Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
+    Tag.DOOR: "How people come in: invitations, the exchange of a link for a token, the lobby, and bans.",
     Tag.OPERATIONS: "Running the service: health, providers, webhook events, jobs, persons and the audit trail.",
 }
 
@@ -39,7 +41,14 @@ def configure_openapi(app: Flask) -> None:
             "servers": [{"url": "/", "description": "This service"}],
             "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
             "components": {
-                "securitySchemes": {SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+                "securitySchemes": {
+                    SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                    CONTROL_SCHEME: {
+                        "type": "http",
+                        "scheme": "Control",
+                        "description": "What `POST /join` returns to a moderator as `control`, for that meeting alone.",
+                    },
+                }
             },
         },
     }

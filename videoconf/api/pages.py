@@ -71,7 +71,17 @@ def page_policy(*, frame_ancestors: str = "'none'", **sources: str) -> str:
 
 def page_file(name: str, policy: str) -> Response:
     """Send the HTML file of a page, with its policy."""
-    response = send_page_file(FOLDER / name)
+    return _as_page(send_page_file(FOLDER / name), policy)
+
+
+def send_page_text(html: str, policy: str) -> Response:
+    """Send a page that is made for the request, with its policy."""
+    response = Response(html, content_type=CONTENT_TYPES[".html"])
+    response.cache_control.no_cache = True
+    return _as_page(response, policy)
+
+
+def _as_page(response: Response, policy: str) -> Response:
     response.headers["Content-Security-Policy"] = policy
     response.headers["Permissions-Policy"] = PERMISSIONS
     return response

@@ -22,6 +22,8 @@ class Permission(StrEnum):
     STOP_MEETING_ARCHIVE = "StopMeetingArchive"
     SET_MEETING_UPLOAD_TARGET = "SetMeetingUploadTarget"
     GET_PROVIDERS = "GetProviders"
+    GET_EVENTS = "GetEvents"
+    MANAGE_EVENT_SUBSCRIPTIONS = "ManageEventSubscriptions"
     GET_WEBHOOK_EVENTS = "GetWebhookEvents"
     MANAGE_OPERATIONS = "ManageOperations"
     MANAGE_PERSONS = "ManagePersons"

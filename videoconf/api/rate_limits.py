@@ -25,11 +25,12 @@ EXPOSED_HEADERS = ["Link", "Location", "Retry-After", "X-Pagination", "X-Request
 def limit_faults(settings: Settings) -> list[str]:
     """Say which limits cannot be put in force, each with its remedy."""
     faults = []
-    if not all(map(_ORIGIN.fullmatch, settings.cors_origins)):
-        faults.append(
-            "VIDEOCONF_CORS_ORIGINS takes exact origins, like https://app.example.com or http://localhost:3000: small"
-            " letters, no path, no trailing slash and no pattern. Name each one."
-        )
+    for name in ("cors_origins", "join_page_embedders"):
+        if not all(map(_ORIGIN.fullmatch, getattr(settings, name))):
+            faults.append(
+                f"VIDEOCONF_{name.upper()} takes exact origins, like https://app.example.com or http://localhost:3000:"
+                " small letters, no path, no trailing slash and no pattern. Name each one."
+            )
     of_address = settings.rate_limit_address
     if settings.rate_limit or settings.rate_limit_storage or of_address not in ("", DEFAULT_ADDRESS_RATE):
         faults += _rate_faults(settings)

@@ -36,10 +36,15 @@ def init_refusals(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        if response.status_code not in REFUSALS or "caller" in g or request.endpoint in QUIET:
+        if response.status_code not in REFUSALS or "caller" in g or "spared" in g or request.endpoint in QUIET:
             return response
         wait = limits.hit(network_of(request.remote_addr or ""))
         return response if wait is None else problem(RateLimited(retry_after_seconds=wait))
+
+
+def spare() -> None:
+    """Let the answer to the current request not count as a refusal."""
+    g.spared = True
 
 
 def network_of(address: str) -> str:

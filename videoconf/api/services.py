@@ -15,9 +15,13 @@ from videoconf.attendance.across import AttendanceAcross
 from videoconf.attendance.now import PeopleNow
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
+from videoconf.door.invitations import Invitations
+from videoconf.door.join import Door
+from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
+from videoconf.meetings.bans import Bans
 from videoconf.meetings.create import Creation
 from videoconf.meetings.edit import Editing
 from videoconf.meetings.end import Ending
@@ -51,6 +55,10 @@ class Services:
     persons: Persons
     joining: Joining
     moderation: Moderation
+    bans: Bans
+    invitations: Invitations
+    door: Door
+    lobby: Lobby
     archives: Archives
     deletion: Deletion
     clients: dict[str, Clients]

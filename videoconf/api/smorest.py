@@ -71,6 +71,7 @@ __all__ = [
 ]
 
 SECURITY_SCHEME = "bearerAuth"
+CONTROL_SCHEME = "control"
 SPEC = "videoconf.openapi"
 """The key of ``app.extensions`` for the OpenAPI document that is being built."""
 
@@ -228,9 +229,10 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
             operation["security"] = []
             secured = access is not None and access.permission is not None
             if access is not None and access.permission is not None:
-                operation["security"] = [{SECURITY_SCHEME: []}]
+                operation["security"] = [{SECURITY_SCHEME: []}, *([{CONTROL_SCHEME: []}] if access.by_control else [])]
                 operation["x-permission"] = str(access.permission)
-                described = [operation.get("description"), f"Permission: `{access.permission}`"]
+                or_control = ", or the `control` of a moderator of this meeting" if access.by_control else ""
+                described = [operation.get("description"), f"Permission: `{access.permission}`{or_control}"]
                 operation["description"] = "\n\n".join(filter(None, described))
             found = failures.errors_of(view, operation, rule.arguments, secured=secured)
             failures.document(self._app, rule.endpoint, method, operation, found)

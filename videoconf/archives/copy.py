@@ -28,6 +28,7 @@ from videoconf.audit import record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
+from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import enqueue
@@ -199,6 +200,7 @@ class Pulling:
             ).one_or_none()
             if row is None:
                 return False
+            note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             if self._deletes_original:
                 enqueue(session, DELETE_PULLED, {"id": archive.id})
             record(

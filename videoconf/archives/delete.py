@@ -26,6 +26,7 @@ from videoconf.db.batches import run_until
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderResourceNotFound
+from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
 from videoconf.providers import ArchiveStatus, Capability
@@ -121,7 +122,7 @@ class Deletion:
             marked = len(ids)
 
     def _mark(self, session: Session, id: int, by: Caller) -> None:
-        session.execute(
+        marked = session.execute(
             update(Archive)
             .where(Archive.id == id)
             .values(
@@ -130,8 +131,10 @@ class Deletion:
                 deleted_by_type=by.type.value,
                 check_due_at=utc_in(RESUME_SECONDS),
             )
+            .returning(Archive.meeting_id, Archive.archive_id)
             .execution_options(synchronize_session=False)
-        )
+        ).one()
+        note_change(session, marked.meeting_id, of_archive(marked.archive_id))
 
     def erase(self, payload: Mapping[str, Any]) -> None:
         self.resume(payload["id"])
@@ -164,6 +167,7 @@ class Deletion:
                 .execution_options(synchronize_session=False)
             ).one_or_none()
             if finished is not None:
+                note_change(session, archive.meeting_id, of_archive(archive.archive_id))
                 copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
                 at_provider = "gone" if provider.capabilities.deletes_archives else "not deletable"
                 gone = {"provider": at_provider, "storageTarget": copy}
@@ -192,6 +196,7 @@ class Deletion:
                 .returning(Archive.id)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
+            note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             logger.info("the provider does not delete the archive %s yet", archive.archive_id)
             # Retention asks again every hour; one entry for each attempt would bury the others.
             actor = _deleted_by(archive)

@@ -14,6 +14,7 @@ from videoconf.archives.models import Archive
 from videoconf.archives.plausible import AHEAD_TOLERANCE, believed
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import dialect_of
+from videoconf.events.changes import note_change, of_archive
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
@@ -59,6 +60,7 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
         select(Archive).filter_by(**row).with_for_update().execution_options(populate_existing=True)
     ).scalar_one()
     if archive.deleted_on is None:
+        note_change(session, meeting_id, of_archive(archive.archive_id))
         _update(session, archive, said, meeting.now, is_automatic=meeting.is_archived)
     return archive
 

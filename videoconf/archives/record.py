@@ -34,6 +34,7 @@ from videoconf.errors import (
     ProviderError,
     ProviderResourceNotFound,
 )
+from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
@@ -179,6 +180,7 @@ class Archives:
             for name, value in changed.items():
                 setattr(archive, name, value)
             archive.modified_on = utc_now()
+            note_change(session, archive.meeting_id, of_archive(archive_id))
             if archive.status == ArchiveStatus.DELETED and not archive.legal_hold:
                 bury(session, archive)  # the hold was all that kept it in sight
             record(

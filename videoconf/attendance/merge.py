@@ -16,6 +16,7 @@ from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.functions import by_code_point, greatest, least
 from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.upsert import upserts
+from videoconf.events.changes import execute_noting, noting, of_connection
 from videoconf.meetings.models import Meeting
 from videoconf.providers import EventKind, ProviderEvent
 
@@ -41,9 +42,9 @@ def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> N
 
 def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> datetime | None:
     row = {"meeting_id": meeting_id, "connection_id": event.connection_id, **columns}
-    ended: datetime | None = transaction.execute(
-        _MERGE[dialect_of(transaction)], {**row, "of_meeting": meeting_id}
-    ).scalar_one()
+    values, part = {**row, "of_meeting": meeting_id}, of_connection(event.connection_id or "")
+    merged = execute_noting(transaction, _MERGE[dialect_of(transaction)], values, meeting_id, part)
+    ended: datetime | None = merged.scalar_one()
     return ended
 
 
@@ -133,4 +134,7 @@ def _earliest(row: Any, new: Any, column: str) -> dict[str, Any]:
     return {column: case((earlier, theirs), else_=ours), at: case((earlier, theirs_at), else_=ours_at)}
 
 
-_MERGE = upserts(AttendeeConnection.__table__, _merge_statement)
+_MERGE = {
+    dialect: noting(statement, dialect)
+    for dialect, statement in upserts(AttendeeConnection.__table__, _merge_statement).items()
+}

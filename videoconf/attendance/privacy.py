@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
@@ -11,9 +10,10 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal,
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-from videoconf.audit import record
+from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
+from videoconf.events.changes import note_change, of_erased
 from videoconf.formats import camel_case, utc_text
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
@@ -80,9 +80,11 @@ class Persons:
                 update(_ROWS)
                 .where(*_is_of(attendee), _ROWS.c.meeting_id.in_(of_tenant))
                 .values(attendee=None, attendee_at=None, name=None, name_at=None, erased_on=utc_now())
-                .returning(_ROWS.c.meeting_id)
-            ).scalars()
-            meetings = list(erased)
+                .returning(_ROWS.c.meeting_id, _ROWS.c.connection_id)
+            ).all()
+            meetings = [meeting_id for meeting_id, _ in erased]
+            for meeting_id, connection_id in erased:
+                note_change(session, meeting_id, of_erased(connection_id))
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))
@@ -91,9 +93,8 @@ class Persons:
 
 
 def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
-    # The trail outlives what was erased, so it holds a digest: enough to answer whether a given person was.
-    digest = hashlib.sha256(f"{caller.tenant}\0{attendee}".encode()).hexdigest()
-    record(session, caller, action, target=f"sha256:{digest}", after={"connections": connections})
+    # The trail outlives what was erased.
+    record(session, caller, action, target=person_digest(caller, attendee), after={"connections": connections})
 
 
 def _is_of(attendee: str) -> tuple[ColumnElement[bool], ...]:

@@ -24,6 +24,7 @@ from videoconf.db.functions import greatest, utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ProviderError
+from videoconf.events.changes import note_change, of_connection
 from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
 from videoconf.providers import (
@@ -153,6 +154,7 @@ class RosterReconciler:
             again = [row.connection_id for row in missing if row.missed_on is not None]
             first = [row.connection_id for row in missing if row.missed_on is None]
             _update(session, meeting.id, again, observed_on, absent_on=c.missed_on, missed_on=None)
+            note_change(session, meeting.id, *map(of_connection, again))
             _update(session, meeting.id, first, observed_on, missed_on=observed_on)
 
 

@@ -1,4 +1,4 @@
-"""A list that is sorted by id, newest first."""
+"""A list of a statement's rows in one order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ def newest_first(statement: Select[Any], key: Any, part: Part) -> Listed[Any]:
 
     :param key: the column that the list is sorted by.
     """
-    order = by_id(key)
+    return listed(statement, by_id(key), part)
+
+
+def listed(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
+    """Return a part of a statement's rows, in an order by one column."""
+    [key] = order.columns
     some = keyset.cut(statement.add_columns(key.label("position")), order, part.shape)
     with read() as session:
         counted = None

@@ -30,6 +30,7 @@ from videoconf.errors import (
     ProviderUnavailable,
     ValidationFailed,
 )
+from videoconf.events.changes import MEETING, note_change
 from videoconf.hooks import Providers
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.schedule import check_schedule_time
@@ -148,7 +149,9 @@ class Creation:
         provider = self._choose(new)
         if not provider.is_eager:
             with write() as session:
-                return self._finish(session, self._insert(session, caller, new, provider), new)
+                begun = self._insert(session, caller, new, provider)
+                note_change(session, begun.id, MEETING)
+                return self._finish(session, begun, new)
         with statements() as connection:
             return self._insert(connection, caller, new, provider)
 
@@ -166,6 +169,7 @@ class Creation:
             provider = self._choose(new)
             begun = self._insert(session, caller, new, provider, claim)
             if not provider.is_eager:
+                note_change(session, begun.id, MEETING)
                 return self._finish(session, begun, new)
             idempotency.aim(session, claim, begun.link)
             return begun

@@ -12,6 +12,7 @@ from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import write
 from videoconf.errors import MeetingEnded, ReadOnly, ValidationFailed
+from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import camel_case
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
@@ -64,6 +65,7 @@ class Editing:
                 .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
                 .execution_options(synchronize_session=False)
             )
+            note_change(session, meeting.id, MEETING)
             record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))
         return differing
 

@@ -16,6 +16,7 @@ from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import MeetingEnded, MeetingNotFound
+from videoconf.events.changes import EVERYTHING, MEETING, note_change
 from videoconf.hooks import Providers
 from videoconf.jobs.queue import ClaimedJob, Jobs, enqueue_claimed
 from videoconf.meetings.models import END_SESSION, Meeting
@@ -68,6 +69,7 @@ class Ending:
             ).one_or_none()
             if deleted is None:
                 raise MeetingNotFound
+            note_change(session, meeting.id, MEETING)
             record(session, caller, "meeting.deleted", meeting_link=link)
         if job is not None:
             self._attempt(job)
@@ -82,6 +84,7 @@ class Ending:
         ).one_or_none()
         if ended is None:
             return False
+        note_change(session, meeting.id, EVERYTHING)  # open attendance ends with it
         record(session, caller, "meeting.ended", meeting_link=meeting.meeting_link, after=plain({"end_time": ended[0]}))
         return True
 

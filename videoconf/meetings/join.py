@@ -12,6 +12,7 @@ from videoconf.audit import record
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import statements, write
 from videoconf.errors import (
+    AttendeeBanned,
     CapabilityUnsupported,
     MeetingEnded,
     MeetingNotFound,
@@ -19,8 +20,10 @@ from videoconf.errors import (
     RoleForbidden,
     ValidationFailed,
 )
+from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
+from videoconf.meetings.bans import is_banned, key_of
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Sessions
 from videoconf.providers import Clock, JoinToken, ProviderPort, Role, SessionRef, SessionRequest, TokenRequest
@@ -44,6 +47,7 @@ _TO_JOIN = select(
     _MEETING.start_time,
     _MEETING.end_time,
     _MEETING.deleted,
+    is_banned(_MEETING.id, bindparam("attendee_key")).label("is_banned"),
 ).where(_MEETING.meeting_link == bindparam("link"), _MEETING.is_ready, visible_to_bound(_MEETING.tenant))
 
 
@@ -57,6 +61,11 @@ class TokenWish:
     name: str | None = None
     data: str | None = None
 
+    @property
+    def person(self) -> str | None:
+        """The attendee. With data alone the data names the person, as integrators of this API expect."""
+        return self.attendee or self.data
+
 
 @dataclass(frozen=True)
 class IssuedToken:
@@ -66,6 +75,25 @@ class IssuedToken:
     provider: str
     role: Role
     join: JoinToken
+
+
+def check_role_given(caller: Caller, role: Role) -> None:
+    """Check that a caller may give a role.
+
+    :raises RoleForbidden: the caller's token names its roles, and this one is not among them.
+    """
+    if caller.meeting_roles is not None and role not in caller.meeting_roles:
+        raise RoleForbidden(f"The token may give these roles: {', '.join(sorted(caller.meeting_roles)) or 'none'}.")
+
+
+def check_role(provider: ProviderPort, role: Role) -> None:
+    """Check that a provider knows a role.
+
+    :raises CapabilityUnsupported: its tokens cannot carry the role.
+    """
+    roles = provider.capabilities.roles
+    if role not in roles:
+        raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(roles))}."]})
 
 
 class Joining:
@@ -83,17 +111,19 @@ class Joining:
     def issue_token(self, caller: Caller, link: str, wish: TokenWish) -> IssuedToken:
         """Give one person a token to join.
 
-        :raises RoleForbidden: the caller may not give this role.
+        :raises RoleForbidden: the caller may not give this role; :class:`AttendeeBanned`: the person is banned.
         :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
         :raises ValidationFailed: the expiry, the role or the data is not one that the provider takes.
         """
-        if caller.meeting_roles is not None and wish.role not in caller.meeting_roles:
-            raise RoleForbidden(f"The token may give these roles: {', '.join(sorted(caller.meeting_roles)) or 'none'}.")
+        check_role_given(caller, wish.role)
+        key = None if wish.person is None else key_of(wish.person)
         with statements() as connection:
-            meeting = connection.execute(_TO_JOIN, {"link": link, **caller.scope}).one_or_none()
+            meeting = connection.execute(_TO_JOIN, {"link": link, "attendee_key": key, **caller.scope}).one_or_none()
         if meeting is None:
             raise MeetingNotFound
-        self._check_open(meeting)
+        self.check_open(meeting)
+        if meeting.is_banned:
+            raise AttendeeBanned
         provider = self._providers.get(meeting.provider)
         request = self._token_request(provider, wish, meeting)
         ref = self._session_of(caller, provider, meeting)
@@ -105,18 +135,26 @@ class Joining:
                 record(transaction, caller, "token.issued", meeting_link=link, after={"role": wish.role.value})
         return IssuedToken(ref.session_id, provider.key, wish.role, join)
 
-    def _check_open(self, meeting: Any) -> None:
+    def check_open(self, meeting: Any) -> None:
+        """Check that a meeting takes people now. A row with the columns that decide will do.
+
+        :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
+        """
         if meeting.end_time is not None or meeting.deleted:
             raise MeetingEnded.at(meeting.end_time)
-        if meeting.is_scheduled and meeting.schedule_time is not None:
-            opens = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
-            if self._clock() < opens:
-                raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
+        if (opens := self.opens_on(meeting)) is not None:
+            raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
+
+    def opens_on(self, meeting: Any) -> datetime | None:
+        """Return when a meeting will take people, or None where that time has come."""
+        if not meeting.is_scheduled or meeting.schedule_time is None:
+            return None
+        opens: datetime = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)
+        return opens if self._clock() < opens else None
 
     def _token_request(self, provider: ProviderPort, wish: TokenWish, meeting: Any) -> TokenRequest:
         can = provider.capabilities
-        if wish.role not in can.roles:
-            raise CapabilityUnsupported(errors={"role": [f"The provider knows: {', '.join(sorted(can.roles))}."]})
+        check_role(provider, wish.role)
         now = self._clock()
         latest = now + can.max_token_ttl
         expires_at = wish.expires_at or min(latest, now + timedelta(seconds=self._settings.token_ttl_seconds))
@@ -128,9 +166,8 @@ class Joining:
             )
         if len(wish.data or "") > can.max_data_characters:
             raise ValidationFailed(errors={"data": [f"Must not be longer than {can.max_data_characters} characters."]})
-        # With data alone the data names the person, as integrators of this API expect.
-        attendee, encrypted = wish.attendee or wish.data, meeting.end_to_end_encryption
-        return TokenRequest(wish.role, expires_at, attendee, wish.name, wish.data, encrypted, meeting.provider_options)
+        encrypted, options = meeting.end_to_end_encryption, meeting.provider_options
+        return TokenRequest(wish.role, expires_at, wish.person, wish.name, wish.data, encrypted, options)
 
     def _session_of(self, caller: Caller, provider: ProviderPort, meeting: Any) -> SessionRef:
         """Return the meeting's session; make it now where the provider's rooms exist just in time."""
@@ -159,5 +196,7 @@ class Joining:
                 .returning(Meeting.id)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
+            if started is not None:
+                note_change(session, meeting_id, MEETING)
         if started is None:
             raise MeetingEnded

@@ -119,10 +119,15 @@ class Meeting(Model):
 
     @property
     def status(self) -> MeetingStatus:
-        if self.deleted:
-            return MeetingStatus.DELETED
-        if self.end_time is not None:
-            return MeetingStatus.ENDED
-        if self.is_scheduled and self.start_time is None:
-            return MeetingStatus.SCHEDULED
-        return MeetingStatus.OPEN
+        return status_of(self)
+
+
+def status_of(meeting: Any) -> MeetingStatus:
+    """Return the status of a meeting, or of a row that has the columns which it follows from."""
+    if meeting.deleted:
+        return MeetingStatus.DELETED
+    if meeting.end_time is not None:
+        return MeetingStatus.ENDED
+    if meeting.is_scheduled and meeting.start_time is None:
+        return MeetingStatus.SCHEDULED
+    return MeetingStatus.OPEN

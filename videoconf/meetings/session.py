@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Update, bindparam, exc, update
 
-from videoconf.db.transactions import Transaction, lock
+from videoconf.db.transactions import Transaction, dialect_of, lock
 from videoconf.errors import ProviderBadResponse
+from videoconf.events.changes import MEETING, execute_noting, noting
 from videoconf.meetings.models import Meeting
 from videoconf.providers import SessionRef
 
@@ -43,7 +44,8 @@ class Sessions:
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
-        self._bind = _bind_statement(replay.is_waiting)
+        bind = _bind_statement(replay.is_waiting)
+        self._bind = {dialect: noting(bind, dialect) for dialect in ("postgresql", "sqlite")}
 
     def bind(
         self,
@@ -70,7 +72,8 @@ class Sessions:
             "storage_target_id": storage_target_id,
         }
         try:
-            bound = transaction.execute(self._bind, values).one_or_none()
+            statement = self._bind[dialect_of(transaction)]
+            bound = execute_noting(transaction, statement, values, meeting_id, MEETING).one_or_none()
         except exc.IntegrityError as error:
             raise ProviderBadResponse("The provider returned one session for two meetings.") from error
         if bound is None:

@@ -11,6 +11,7 @@ from videoconf.providers.base import (
     ProviderContext,
     StoresArchives,
 )
+from videoconf.providers.browser import BrowserClient, source_of
 from videoconf.providers.capabilities import (
     Capabilities,
     Capability,
@@ -51,6 +52,7 @@ __all__ = [
     "ArchiveState",
     "ArchiveStatus",
     "Archiving",
+    "BrowserClient",
     "Capabilities",
     "Capability",
     "Clock",
@@ -84,4 +86,5 @@ __all__ = [
     "provider_deadline",
     "seconds_left",
     "setting",
+    "source_of",
 ]

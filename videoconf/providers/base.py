@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from marshmallow import Schema
 
+from videoconf.providers.browser import BrowserClient
 from videoconf.providers.capabilities import Capabilities, Capability
 from videoconf.providers.http import GuardedClient
 from videoconf.providers.types import (
@@ -132,6 +133,11 @@ class Provider(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release what the instance holds. May be called twice."""
+
+    @property
+    def browser_client(self) -> BrowserClient | None:
+        """The client with which people take part by the join page; None: a product brings its own. Makes no call."""
+        return None
 
     def answer_handshake(self, request: WebhookRequest) -> WebhookReply | None:
         """Answer a vendor's probe of our webhook URL; None for an ordinary webhook. Called after verification."""

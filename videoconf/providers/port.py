@@ -21,6 +21,7 @@ from videoconf.errors import (
 )
 from videoconf.formats import NOT_KEPT
 from videoconf.providers.base import Provider
+from videoconf.providers.browser import BrowserClient
 from videoconf.providers.capabilities import Capability, SessionCreation
 from videoconf.providers.cleaning import cleaned_archive, cleaned_connection, cleaned_event
 from videoconf.providers.deadline import provider_deadline
@@ -157,6 +158,16 @@ class ProviderPort:
 
     def check(self) -> None:
         self._call("check")
+
+    def browser_client(self) -> BrowserClient | None:
+        """Return the provider's client for browsers, if it has one that is safe to serve."""
+        with self._contained("browser_client"):
+            client = self.plugin.browser_client
+            faults = [] if client is None else list(self._of_type(BrowserClient, client, "browser_client").faults())
+        if faults:
+            logger.error("the browser client of %s cannot be served: %s", self.key, "; ".join(faults))
+            raise ProviderPluginError
+        return client
 
     # --- webhooks -----------------------------------------------------------------------------------------------
 

@@ -1,22 +1,28 @@
-"""The credentials that are stored: which keys they need, and encrypting them with the newest."""
+"""What is stored encrypted: which keys it needs, and encrypting it with the newest."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import LargeBinary, func, select, update
 
 from videoconf.db.transactions import read, write
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 from videoconf.storage_targets.cipher import KEY_ID_CHARACTERS, Cipher
-from videoconf.storage_targets.models import StorageTargetRow
 
 ROTATION_BATCH = 100
 
 
 class StoredCredentials:
-    """Those of all storage targets. One instance serves all threads."""
+    """The credentials of storage targets and the secrets of subscriptions. One instance serves all threads.
 
-    def __init__(self, cipher: Cipher) -> None:
+    :param columns: the encrypted columns, as attributes of models with an ``id`` and a ``tenant``.
+    """
+
+    def __init__(self, cipher: Cipher, columns: Sequence[Any]) -> None:
         self._cipher = cipher
+        self._columns = tuple(columns)
 
     @property
     def newest_key_id(self) -> str:
@@ -38,10 +44,12 @@ class StoredCredentials:
 
     def unknown_key_ids(self) -> list[str]:
         """Name the keys that stored credentials need and that are not configured."""
-        used = func.substr(StorageTargetRow.configuration, 1, KEY_ID_CHARACTERS, type_=LargeBinary)
+        ids: set[str] = set()
         with read() as session:
-            found = session.execute(select(used).where(func.length(StorageTargetRow.configuration) > 0).distinct())
-            ids = {bytes(name).decode("ascii", "replace") for name in found.scalars()}
+            for column in self._columns:
+                used = func.substr(column, 1, KEY_ID_CHARACTERS, type_=LargeBinary)
+                found = session.execute(select(used).where(func.length(column) > 0).distinct())
+                ids |= {bytes(name).decode("ascii", "replace") for name in found.scalars()}
         return sorted(ids - self._cipher.key_ids)
 
     def rotate(self) -> int:
@@ -52,24 +60,28 @@ class StoredCredentials:
         :raises EncryptionKeyUnknown: a row cannot be decrypted; those before it are done.
         """
         newest = self._cipher.newest_key_id.encode()
+        return sum(self._rotate(column, newest) for column in self._columns)
+
+    def _rotate(self, column: Any, newest: bytes) -> int:
+        row_of = column.class_
         rotated, after = 0, 0
         while True:
             statement = (
-                select(StorageTargetRow.id, StorageTargetRow.tenant, StorageTargetRow.configuration)
-                .where(StorageTargetRow.id > after)
-                .order_by(StorageTargetRow.id)
+                select(row_of.id, row_of.tenant, column.label("ciphertext"))
+                .where(row_of.id > after)
+                .order_by(row_of.id)
                 .limit(ROTATION_BATCH)
                 .with_for_update()
             )
             with write() as session:
                 rows = session.execute(statement).all()
                 for row in rows:
-                    if row.configuration and not row.configuration.startswith(newest + b"."):
-                        values = self._cipher.decrypt(row.tenant, row.configuration)
+                    if row.ciphertext and not row.ciphertext.startswith(newest + b"."):
+                        values = self._cipher.decrypt(row.tenant, row.ciphertext)
                         session.execute(
-                            update(StorageTargetRow)
-                            .where(StorageTargetRow.id == row.id)
-                            .values(configuration=self._cipher.encrypt(row.tenant, values))
+                            update(row_of)
+                            .where(row_of.id == row.id)
+                            .values({column: self._cipher.encrypt(row.tenant, values)})
                             .execution_options(synchronize_session=False)
                         )
                         rotated += 1

@@ -22,7 +22,9 @@ from videoconf.db.transactions import Transaction, dialect_of, entities, stateme
 from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
+from videoconf.events.changes import EVERYTHING, note_change
 from videoconf.jobs.queue import enqueue_once
+from videoconf.meetings.bans import hold_on_join
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
 from videoconf.observability.metrics import WEBHOOK_EVENTS
@@ -215,12 +217,15 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> E
             return EventStatus.IGNORED
         ended = merge.merge(transaction, meeting_id, event)
         streams.merge(transaction, meeting_id, event)
+        if event.kind is EventKind.JOINED and ended is None:
+            hold_on_join(transaction, meeting_id, event.attendee)
         if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
             # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
             enqueue_once(transaction, END_SESSION, "meeting_id", meeting_id, delay_seconds=REJOINS_SECONDS)
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))
         transaction.execute(update(_MEETINGS).where(_MEETING.id == meeting_id).values(closed_at=closed_at))
+        note_change(transaction, meeting_id, EVERYTHING)
     elif event.kind is EventKind.ARCHIVE:
         if event.archive is None:
             return EventStatus.IGNORED

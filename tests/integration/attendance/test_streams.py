@@ -208,7 +208,9 @@ def test_only_events_of_streams_pay_for_them(script, app):
     for told in (Told("joined", 0), CAMERA, Told("left", 3)):
         statements.clear()
         script.tell(told)
-        counts[told.kind] = len(statements) - sum(one.startswith(("BEGIN", "COMMIT")) for one in statements)
+        # SQLite, which has no round trips, writes the change row by a statement of its own.
+        apart = ("BEGIN", "COMMIT", "INSERT INTO change")
+        counts[told.kind] = len(statements) - sum(one.startswith(apart) for one in statements)
         assert any("attendee_stream" in one for one in statements) is (told.kind == "published")
     assert counts == {"joined": 2, "published": 3, "left": 2}
 

@@ -55,6 +55,8 @@ def test_permissions_match_the_documentation() -> None:
         "StopMeetingArchive",
         "SetMeetingUploadTarget",
         "GetProviders",
+        "GetEvents",
+        "ManageEventSubscriptions",
         "GetWebhookEvents",
         "ManageOperations",
         "ManagePersons",

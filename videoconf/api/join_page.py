@@ -1,0 +1,78 @@
+"""The pages on which people join: the door (``/join``), and the room, a frame in it with the provider's own client.
+
+The room has a document of its own so that a vendor's SDK needs no place in the policy of the door. Both are of one
+origin: the door hands the camera to the room, and a browser asks for it once.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from videoconf.api.authentication import public
+from videoconf.api.pages import FOLDER, page_file, page_policy, send_page_file, send_page_text
+from videoconf.api.services import services
+from videoconf.providers import BrowserClient
+
+OPTIONS_MARK = "{{options}}"
+
+blueprint = Blueprint("join_page", __name__)
+
+
+@blueprint.route("/join")
+@public("pages")
+def door() -> Response:
+    _check_enabled()
+    return page_file("join/index.html", page_policy(frame_src="'self'", frame_ancestors=_embedders("'none'")))
+
+
+@blueprint.route("/join/room/<provider>")
+@public("pages")
+def room(provider: str) -> Response:
+    """Send the frame, with the policy that the provider's client needs, and with its options."""
+    client = _client_of(provider)
+    text = (FOLDER / "join/room.html").read_text()
+    options = escape(json.dumps(dict(client.options)))
+    return send_page_text(text.replace(OPTIONS_MARK, options), _room_policy(client))
+
+
+@blueprint.route("/join/room/<provider>/client.js")
+@public("pages")
+def client(provider: str) -> Response:
+    return send_page_file(_client_of(provider).module)
+
+
+def _client_of(provider: str) -> BrowserClient:
+    """Return an enabled provider's client for browsers.
+
+    :raises NotFound: it has none, or is not enabled.
+    """
+    _check_enabled()
+    found = services().providers.find(provider)
+    client = None if found is None else found.browser_client()
+    if client is None:
+        raise NotFound
+    return client
+
+
+def _room_policy(client: BrowserClient) -> str:
+    own = {"script-src": "'self'", "style-src": "'self'", "img-src": "'self'", "connect-src": "'self'"}
+    needed = client.directives()
+    sources = {name: f"{own.get(name, '')} {needed.get(name, '')}".strip() for name in {**own, **needed}}
+    return page_policy(
+        frame_ancestors=_embedders("'self'"), **{name.replace("-", "_"): value for name, value in sources.items()}
+    )
+
+
+def _embedders(none: str) -> str:
+    """Return who may show the page in a frame."""
+    origins = services().settings.join_page_embedders
+    return " ".join(("'self'", *origins)) if origins else none
+
+
+def _check_enabled() -> None:
+    if not services().settings.join_page:
+        raise NotFound

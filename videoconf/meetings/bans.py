@@ -1,0 +1,234 @@
+"""Banning attendees of a meeting: they get no token, and are disconnected whenever they connect anyway.
+
+A ban may meet a join whose webhook has not arrived, and a webhook may be lost. So the ban disconnects who is known to
+be there, each join that a webhook reports is checked, and a recurring job looks for what both have missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, delete, exists, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.attendance.presence import NO_LEAVE_STANDS
+from videoconf.audit import person_digest, record
+from videoconf.db.functions import utc_now
+from videoconf.db.keyset import Listed, Part
+from videoconf.db.pages import by_id, newest_first
+from videoconf.db.transactions import Transaction, dialect_of, read, write
+from videoconf.db.types import Model
+from videoconf.db.upsert import upserts
+from videoconf.errors import (
+    AttendeeBanned,
+    BanNotFound,
+    ConnectionNotFound,
+    MeetingEnded,
+    ProviderError,
+    ValidationFailed,
+)
+from videoconf.hooks import Providers
+from videoconf.jobs.queue import Jobs, enqueue_claimed, enqueue_once
+from videoconf.meetings.models import Meeting
+from videoconf.meetings.queries import get_meeting
+from videoconf.providers import Capability, SessionRef, provider_deadline
+from videoconf.tenancy import Caller
+
+HOLD_BANS = "hold_bans"
+"""The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
+BAN_ATTEMPT_SECONDS = 2.0
+"""How long the request that bans waits for the provider. A job does the rest."""
+
+
+class Ban(Model):
+    """An attendee who may not be at a meeting. Lifting it deletes the row."""
+
+    __tablename__ = "ban"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("meeting_id", "attendee_key"),
+        Index(None, "attendee_key"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str]
+    meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"))
+    attendee: Mapped[str] = mapped_column(String(1000))
+    attendee_key: Mapped[str] = mapped_column(String(64))
+    """:func:`key_of` the attendee, whose id may be longer than an index takes."""
+    reason: Mapped[str | None]
+    created_on: Mapped[datetime] = mapped_column(default=utc_now())
+    created_by: Mapped[str]
+
+
+_BANS: Any = Ban.__table__
+_ROWS: Any = AttendeeConnection.__table__
+BY_ID = by_id(Ban.id)
+
+
+def key_of(attendee: str) -> str:
+    """Return what stands for an attendee in indexes."""
+    return hashlib.sha256(attendee.encode()).hexdigest()
+
+
+def is_banned(meeting_id: Any, attendee_key: Any) -> ColumnElement[bool]:
+    """Return the condition that a meeting has banned an attendee."""
+    return exists().where(_BANS.c.meeting_id == meeting_id, _BANS.c.attendee_key == attendee_key)
+
+
+@dataclass(frozen=True)
+class NewBan:
+    """Whom to ban: an attendee, or who has this connection."""
+
+    attendee: str | None = None
+    connection_id: str | None = None
+    reason: str | None = None
+
+
+class Bans:
+    """The operations. One instance serves all threads."""
+
+    def __init__(self, providers: Providers, jobs: Jobs) -> None:
+        self._providers = providers
+        self._jobs = jobs
+
+    def ban(self, caller: Caller, link: str, new: NewBan) -> Ban:
+        """Ban an attendee, and disconnect them. An attendee who is banned already keeps their first ban.
+
+        It is committed here first. The provider gets one short attempt, and what is left is a job.
+
+        :raises MeetingNotFound: no meeting of the tenant has this link; :class:`MeetingEnded`: also for a deleted one.
+        :raises CapabilityUnsupported: the provider cannot disconnect.
+        :raises ConnectionNotFound: the meeting never had this connection.
+        :raises ValidationFailed: the connection is anonymous.
+        """
+        with write() as session:
+            meeting = get_meeting(session, caller, link)
+            if meeting.end_time is not None or meeting.deleted:
+                raise MeetingEnded.at(meeting.end_time)
+            self._providers.get(meeting.provider).require(Capability.MODERATION)
+            attendee = new.attendee or _attendee_of(session, meeting.id, new.connection_id or "")
+            row = {
+                "public_id": secrets.token_urlsafe(12),
+                "meeting_id": meeting.id,
+                "attendee": attendee,
+                "attendee_key": key_of(attendee),
+                "reason": new.reason,
+                "created_by": caller.subject,
+            }
+            is_new = session.execute(_BAN_ONCE[dialect_of(session)], row).one_or_none() is not None
+            ban: Ban = session.execute(
+                select(Ban).where(Ban.meeting_id == meeting.id, Ban.attendee_key == row["attendee_key"])
+            ).scalar_one()
+            if is_new:
+                target = person_digest(caller, attendee)
+                record(
+                    session, caller, "attendee.banned", meeting_link=link, target=target, after={"ban": ban.public_id}
+                )
+            job = enqueue_claimed(session, HOLD_BANS, {"meeting_id": meeting.id})
+        with provider_deadline(BAN_ATTEMPT_SECONDS):
+            self._jobs.run(job)
+        return ban
+
+    def list_bans(self, caller: Caller, link: str, part: Part) -> Listed[Any]:
+        """Return a part of a meeting's bans, newest first."""
+        with read() as session:
+            meeting = get_meeting(session, caller, link)
+        return newest_first(select(Ban).where(Ban.meeting_id == meeting.id), Ban.id, part)
+
+    def lift(self, caller: Caller, link: str, ban_id: str) -> None:
+        """Let an attendee in again.
+
+        :raises BanNotFound: the meeting has no such ban, or it was lifted.
+        """
+        with write() as session:
+            meeting = get_meeting(session, caller, link)
+            lifted = session.execute(
+                delete(_BANS)
+                .where(_BANS.c.meeting_id == meeting.id, _BANS.c.public_id == ban_id)
+                .returning(_BANS.c.attendee)
+            ).one_or_none()
+            if lifted is None:
+                raise BanNotFound
+            target = person_digest(caller, lifted.attendee)
+            record(session, caller, "ban.lifted", meeting_link=link, target=target, before={"ban": ban_id})
+
+    # --- holding them -------------------------------------------------------------------------------------------
+
+    def hold(self, payload: Mapping[str, Any]) -> None:
+        """Disconnect the banned attendees of a meeting. The job; idempotent."""
+        meeting_id = payload["meeting_id"]
+        with read() as session:
+            meeting = session.get(Meeting, meeting_id)
+            if meeting is None or meeting.session_id is None or meeting.end_time is not None:
+                return  # the end disconnects everybody
+            connections = list(session.execute(_banned_connections(_BANS.c.meeting_id == meeting_id)).scalars())
+        provider = self._providers.get(meeting.provider)
+        failure = None
+        for connection in connections:
+            try:
+                provider.disconnect(SessionRef(meeting.account, meeting.session_id), connection)
+            except ProviderError as error:  # one must not keep the others connected
+                failure = error
+        if failure is not None:
+            raise failure
+
+    def sweep(self) -> None:
+        """Find banned attendees who are connected, and have them disconnected. The recurring job."""
+        with write() as session:
+            unended = (Meeting.id == _BANS.c.meeting_id, Meeting.end_time.is_(None))
+            found = _banned_connections(exists().where(*unended)).with_only_columns(_BANS.c.meeting_id).distinct()
+            for meeting_id in session.execute(found.limit(100)).scalars().all():
+                enqueue_once(session, HOLD_BANS, "meeting_id", meeting_id, delay_seconds=0)
+
+
+def refuse_banned(transaction: Transaction, meeting_id: int, attendee: str) -> None:
+    """Check that a meeting has not banned an attendee.
+
+    :raises AttendeeBanned: it has.
+    """
+    if transaction.execute(select(is_banned(meeting_id, key_of(attendee)))).scalar_one():
+        raise AttendeeBanned
+
+
+def hold_on_join(transaction: Transaction, meeting_id: int, attendee: str | None) -> None:
+    """Have a connection that joined disconnected, if its attendee is banned. Called for each join that is reported."""
+    if attendee is None:
+        return
+    if transaction.execute(select(is_banned(meeting_id, key_of(attendee)))).scalar_one():
+        enqueue_once(transaction, HOLD_BANS, "meeting_id", meeting_id, delay_seconds=0)
+
+
+def _banned_connections(*conditions: ColumnElement[bool]) -> Any:
+    return (
+        select(_ROWS.c.connection_id)
+        .join(_BANS, (_BANS.c.meeting_id == _ROWS.c.meeting_id) & (_BANS.c.attendee == _ROWS.c.attendee))
+        .where(NO_LEAVE_STANDS, *conditions)
+    )
+
+
+def _attendee_of(session: Session, meeting_id: int, connection_id: str) -> str:
+    found = session.get(AttendeeConnection, (meeting_id, connection_id))
+    if found is None:
+        raise ConnectionNotFound
+    if found.attendee is None:
+        raise ValidationFailed(
+            errors={
+                "connectionId": ["This connection is anonymous, and a ban holds an attendee. Disconnect it instead."]
+            }
+        )
+    return found.attendee
+
+
+_BAN_ONCE = upserts(
+    _BANS,
+    lambda statement: statement.on_conflict_do_nothing(index_elements=["meeting_id", "attendee_key"]).returning(
+        _BANS.c.id
+    ),
+)
