@@ -2,7 +2,6 @@
 
 import { exactly, inUtc, when } from "../format.js";
 import { h, put } from "../dom.js";
-import { words } from "../words.js";
 import { Part } from "./part.js";
 
 customElements.define(
@@ -10,10 +9,6 @@ customElements.define(
   class extends Part {
     show() {
       const at = this.getAttribute("at");
-      if (at === null) {
-        put(this, h("span", { class: "quiet" }, words.nothing));
-        return;
-      }
       const date = new Date(at);
       const written = this.hasAttribute("exact") ? exactly(date) : when(date);
       put(this, h("time", { datetime: at, title: inUtc(date) }, written));
@@ -21,5 +16,5 @@ customElements.define(
   },
 );
 
-/** Write a moment that may be missing. */
-export const moment = (at, exact = false) => h("vc-time", { at, exact });
+/** Write a moment; null where there is none to write. */
+export const moment = (at, exact = false) => (at === null || at === undefined ? null : h("vc-time", { at, exact }));

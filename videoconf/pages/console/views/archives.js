@@ -42,7 +42,7 @@ export function view({ query }, signal) {
 
 function columnsOf(changed, canOpen, meeting = null) {
   return [
-    { label: text.columns.name, kind: "main", cell: (archive) => [h("span", { class: "title" }, named(archive.name || text.untitled, 40)), archive.reason && h("span", { class: "quiet small" }, named(archive.reason, 60))] },
+    { label: text.columns.name, kind: "main", cell: (archive) => [h("span", { class: "title" }, named(archive.name || text.untitled, 40)), archive.legalHold && h("span", { class: "tag" }, icon("hold"), text.held), archive.reason && h("span", { class: "quiet small" }, named(archive.reason, 60))] },
     canOpen && meeting === null && { label: text.columns.meeting, cell: (archive) => h("a", { href: href("meetings", archive.meetingLink) }, named(archive.meetingLink, 14)) },
     { label: text.columns.status, cell: (archive) => dot(text.status[archive.status], TONES[archive.status]) },
     { label: text.columns.length, kind: "number", cell: (archive) => (archive.durationSeconds === null ? null : length(archive.durationSeconds)) },
@@ -64,7 +64,6 @@ function actionsOf(archive, changed, meeting) {
   const isThere = !ENDED.includes(archive.status);
   const canLift = session.can("DeleteMeetingArchive", "LiftLegalHold");
   return [
-    archive.legalHold && h("span", { class: "tag" }, icon("hold"), text.held),
     canDownload(archive, meeting) && h("button", { class: "button small", type: "button", onclick: () => download(archive) }, icon("download"), text.download),
     isThere && !archive.legalHold && session.can("DeleteMeetingArchive") && holdButton(archive, changed),
     isThere && archive.legalHold && canLift && holdButton(archive, changed),
@@ -101,5 +100,6 @@ function holdButton(archive, changed) {
   const onclick = async () => {
     if (await confirm({ ...question, act: () => patch(at`/archives/${archive.id}`, { legalHold: !isHeld }) })) changed();
   };
-  return h("button", { class: "button small", type: "button", onclick }, isHeld ? text.release : text.hold);
+  const label = isHeld ? text.release : text.hold;
+  return h("button", { class: `button small square ${isHeld ? "held" : ""}`, type: "button", "aria-label": label, title: label, onclick }, icon("hold"));
 }

@@ -12,6 +12,7 @@ import { page } from "../elements/page.js";
 import { moment } from "../elements/time.js";
 
 const { audit: text } = words;
+const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const NAMES = ["meetingLink", "actor", "action", "since", "until"];
 
 export function view({ query }) {
@@ -56,9 +57,14 @@ function meetingCell(entry, canOpen) {
 
 function change(entry) {
   const names = [...new Set([...Object.keys(entry.before ?? {}), ...Object.keys(entry.after ?? {})])];
-  const value = (values, name) => (values?.[name] === undefined || values[name] === null ? h("span", { class: "quiet" }, text.unset) : named(typeof values[name] === "object" ? JSON.stringify(values[name]) : String(values[name]), 30));
   return [
     entry.target !== null && h("div", {}, h("code", {}, named(entry.target, 40))),
-    names.map((name) => h("div", { class: "change small" }, h("span", { class: "quiet" }, name, " "), entry.before?.[name] !== undefined && [value(entry.before, name), " → "], value(entry.after, name))),
+    names.map((name) => h("div", { class: "change small" }, h("span", { class: "quiet" }, name, " "), entry.before?.[name] !== undefined && [valueOf(entry.before?.[name]), " → "], valueOf(entry.after?.[name]))),
   ];
+}
+
+function valueOf(value) {
+  if (value === undefined || value === null) return h("span", { class: "quiet" }, text.unset);
+  if (typeof value === "string" && TIME.test(value)) return moment(value, true);
+  return named(typeof value === "object" ? JSON.stringify(value) : String(value), 30);
 }

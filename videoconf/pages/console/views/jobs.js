@@ -41,8 +41,10 @@ export function view({ query }, signal) {
 
 function kindOf(job) {
   const about = Object.entries(job.payload).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
-  return [h("span", { class: "title" }, text.kinds[job.kind] ?? job.kind.replaceAll("_", " ")), about.length > 0 && h("span", { class: "quiet small" }, named(about.join(", "), 60))];
+  return [h("span", { class: "title" }, text.kinds[job.kind] ?? sentence(job.kind)), about.length > 0 && h("span", { class: "quiet small" }, named(about.join(", "), 60))];
 }
+
+const sentence = (kind) => kind.charAt(0).toUpperCase() + kind.slice(1).replaceAll("_", " ");
 
 function retryButton(job, changed) {
   const onclick = async () => {

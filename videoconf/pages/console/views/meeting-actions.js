@@ -73,7 +73,7 @@ export function actionsOf({ meeting, attendees, archives, changed }) {
       ),
     may.invite && button(text.invite, () => invite(meeting).then(changed), "primary"),
   ].filter(Boolean);
-  return h("div", { class: "actions", role: "group", "aria-label": text.title }, buttons);
+  return buttons.length > 0 && h("div", { class: "actions", role: "group", "aria-label": text.title }, buttons);
 }
 
 /** What can be done with one person who is there: their connections are muted or disconnected together. */

@@ -29,7 +29,7 @@ export async function invite(meeting) {
     field("admission", text.admission, {}, { open: text.open, ask: text.ask }),
     field("name", text.name, { maxlength: 255 }),
     field("attendee", text.attendee, { maxlength: 255 }),
-    field("maxUses", text.uses, { type: "number", min: 1, max: 10000, placeholder: text.unlimited, inputmode: "numeric" }),
+    field("maxUses", text.uses, { type: "number", min: 1, max: 1000000, placeholder: text.unlimited, inputmode: "numeric" }),
   ];
   const wasMade = await confirm({
     title: text.title,
@@ -109,7 +109,7 @@ export function bans(meeting, signal) {
 
 function ban(path, one, refresh) {
   const { actions } = words;
-  const name = one.name ?? one.attendee ?? one.connectionId;
+  const name = one.attendee;
   const lift = async () => {
     const question = { title: actions.liftTitle(name), text: actions.liftText, button: actions.lift, done: actions.lifted(name) };
     if (await confirm({ ...question, act: () => remove(`${path}/${encodeURIComponent(one.id)}`) })) refresh();

@@ -100,7 +100,7 @@ function facts(meeting) {
     [fact.provider, meeting.provider],
     [fact.created, [moment(meeting.createdOn), h("span", { class: "quiet" }, " · "), named(meeting.createdBy, 24)]],
     meeting.scheduleTime && [fact.scheduled, moment(meeting.scheduleTime)],
-    [fact.start, moment(meeting.startTime)],
+    [fact.start, moment(meeting.startTime) ?? h("span", { class: "quiet" }, words.nothing)],
     meeting.endTime && [fact.end, moment(meeting.endTime)],
     meeting.deletedOn && [fact.deleted, [moment(meeting.deletedOn), h("span", { class: "quiet" }, " · "), named(meeting.deletedBy, 24)]],
     meeting.sessionId && [fact.session, h("code", {}, named(meeting.sessionId, 28))],

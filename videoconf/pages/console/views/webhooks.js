@@ -57,7 +57,7 @@ function sinceOptions(chosen) {
 
 function became(event) {
   const explained = text.explain[event.status];
-  return [dot(text.status[event.status], TONES[event.status]), h("span", { class: "quiet small sentence" }, event.reason && [named(event.reason, 90), ". "], TONES[event.status] !== "good" && event.status !== "ignored" ? explained : null)];
+  return [dot(text.status[event.status], TONES[event.status]), h("span", { class: "quiet small sentence" }, event.reason && [named(event.reason.replace(/\.$/, ""), 90), ". "], TONES[event.status] !== "good" && event.status !== "ignored" ? explained : null)];
 }
 
 function meetingCell(event, canOpen) {
