@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import click
@@ -23,6 +23,7 @@ from videoconf.api import (
     console,
     docs,
     door,
+    events,
     explanation,
     health,
     invitations,
@@ -45,6 +46,7 @@ from videoconf.api.keys import auth_faults
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
+from videoconf.api.projected import ApiAnswers
 from videoconf.api.rate_limits import init_limits, limit_faults
 from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
@@ -72,7 +74,11 @@ from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.log import EventRetention, newest_position
+from videoconf.events.projector import Projector
+from videoconf.events.silence import Silence
 from videoconf.events.subscription_models import EventSubscription
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
 from videoconf.jobs.worker import Worker
@@ -123,6 +129,7 @@ RESOURCES = (
     door,
     lobby,
     storage_target,
+    events,
     webhooks,
     webhook_events,
     audit,
@@ -214,6 +221,8 @@ def create_app(
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
+    projector, waiting = Projector(ApiAnswers(attendance)), Waiting(newest_position)
+    closing.callback(waiting.stop)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -240,6 +249,8 @@ def create_app(
         credentials=credentials,
         downloads=Downloads(providers, targets, settings),
         refusals=refusals,
+        projector=projector,
+        waiting=waiting,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -267,6 +278,8 @@ def create_app(
         recurring("prune_jobs", 3600, prune_jobs),
         recurring("place_connections", 60, place_connections),
         recurring("sweep_bans", 10, held.sweep),
+        recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
+        recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)

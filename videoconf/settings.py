@@ -215,6 +215,16 @@ class Settings:
     webhook_retention_days: int = setting(
         "How long webhooks are remembered, to know repetitions and for inspection.", default=14, minimum=7
     )
+    event_retention_days: int = setting(
+        "How long an event is kept: the log can be read, and deliveries repeated, from then on.",
+        default=30,
+        minimum=7,
+        maximum=3650,
+    )
+    event_hosts: tuple[str, ...] = setting(
+        "Private hosts that event subscriptions may name, `host` or `host:port` in full; public hosts need no setting.",
+        default=(),
+    )
     archive_retention_days: int = setting(
         "Age in days at which an archive is deleted, at the provider and in the storage target, unless it has a legal"
         " hold. 0 keeps archives for ever.",

@@ -188,6 +188,11 @@ class Service:
         sent = {**delivery.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.send("POST", path, delivery.body, sent)
 
+    def project(self) -> None:
+        """Turn every change that waits into events; the service must be one of this process."""
+        with self.app.app_context():
+            services(self.app).projector.run()
+
     def deliver(self) -> None:
         """Post what waits, each to its channel; all of it must be taken."""
         result = self.fake.deliver(

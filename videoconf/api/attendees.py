@@ -180,7 +180,7 @@ def get_attendance(args: dict[str, Any], meeting_link_id: str) -> Response:
 
 
 def _json_list(listed: AttendeeList) -> Iterator[bytes]:
-    return json_array(_attendee(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
+    return json_array(attendee_values(one, listed.session_id, listed.bounds.now) for one in listed.attendees)
 
 
 def _json_report(report: Report) -> Iterator[bytes]:
@@ -200,7 +200,8 @@ def _json_report(report: Report) -> Iterator[bytes]:
     yield b"}"
 
 
-def _attendee(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str, Any]:
+def attendee_values(attendee: Attendee, session_id: str | None, now: datetime) -> dict[str, Any]:
+    """Return what callers see of an attendee."""
     active = attendee.active
     return {
         "attendee": attendee.attendee,

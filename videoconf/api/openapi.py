@@ -19,6 +19,7 @@ class Tag(StrEnum):
     SESSIONS = "VideoChatSessionController"
     ARCHIVES = "VideoChatArchiveController"
     DOOR = "DoorController"
+    EVENTS = "EventsController"
     OPERATIONS = "OperationsController"
 
 
@@ -26,6 +27,7 @@ _TAGS = {
     Tag.SESSIONS: "Meetings: creating, joining, editing and ending them; who attends; what providers report.",
     Tag.ARCHIVES: "Recordings of meetings, and the storage target that they go to.",
     Tag.DOOR: "How people come in: invitations, the exchange of a link for a token, the lobby, and bans.",
+    Tag.EVENTS: "What happened: the log of events, and the subscriptions that it is sent to.",
     Tag.OPERATIONS: "Running the service: health, providers, webhook events, jobs, persons and the audit trail.",
 }
 

@@ -19,6 +19,8 @@ from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.projector import Projector
+from videoconf.events.waiting import Waiting
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
 from videoconf.meetings.bans import Bans
@@ -68,6 +70,8 @@ class Services:
     credentials: StoredCredentials
     downloads: Downloads
     refusals: Refusals
+    projector: Projector
+    waiting: Waiting
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

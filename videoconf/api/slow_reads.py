@@ -25,6 +25,12 @@ REMEMBERED = 4096
 """Slow reads by tenant and route, the latest."""
 
 
+def not_reading(seconds: float) -> None:
+    """Leave out of the current read's duration what it did not spend reading, such as waiting for an event."""
+    if "read_began" in g:
+        g.read_began += seconds
+
+
 def init_slow_reads(app: Flask, settings: Settings) -> None:
     """Bound slow reads where the settings do. To be called after authentication, so that the tenant is known."""
     limit = settings.tenant_slow_reads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
+from videoconf.events.erasure import forget_person
 from videoconf.formats import camel_case, utc_text
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
@@ -83,13 +84,23 @@ class Persons:
                 .returning(_ROWS.c.meeting_id, _ROWS.c.connection_id)
             ).all()
             meetings = [meeting_id for meeting_id, _ in erased]
-            for meeting_id, connection_id in erased:
-                note_change(session, meeting_id, of_erased(connection_id))
+            self._forget_events(session, caller, attendee, erased)
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))
             _note(session, caller, "person.erased", attendee, len(meetings))
         return len(meetings)
+
+    def _forget_events(self, session: Session, caller: Caller, attendee: str, erased: Sequence[Any]) -> None:
+        """Remove the person from the events of their meetings, and leave the changes that report what is left."""
+        by_meeting: dict[int, list[str]] = {}
+        for meeting_id, connection_id in erased:
+            by_meeting.setdefault(meeting_id, []).append(connection_id)
+        links = select(Meeting.id, Meeting.meeting_link).where(Meeting.id.in_(by_meeting))
+        for meeting_id, link in session.execute(links).all():
+            connections = by_meeting[meeting_id]
+            forget_person(session, caller.tenant, (meeting_id, link), connections, attendee)
+            note_change(session, meeting_id, *map(of_erased, connections))
 
 
 def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:

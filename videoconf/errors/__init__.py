@@ -21,6 +21,8 @@ A family of errors has a module of its own; all are imported from here.
     │   │   ├── ProviderNotFound    404 provider_not_found
     │   │   ├── JobNotFound         404 job_not_found
     │   │   ├── WebhookEventNotFound   404 webhook_event_not_found
+    │   │   ├── EventSubscriptionNotFound  404 event_subscription_not_found
+    │   │   ├── EventDeliveryNotFound  404 event_delivery_not_found
     │   │   ├── StorageTargetNotFound  404 storage_target_not_found
     │   │   ├── InvitationNotFound  404 invitation_not_found
     │   │   ├── TicketNotFound      404 ticket_not_found
@@ -32,6 +34,9 @@ A family of errors has a module of its own; all are imported from here.
     │   │   ├── IdempotencyInProgress    409 idempotency_in_progress
     │   │   ├── JobNotDead          409 job_not_dead
     │   │   ├── WebhookEventNotKept 409 webhook_event_not_kept
+    │   │   ├── EventNotKept        409 event_not_kept
+    │   │   ├── EventSubscriptionDisabled  409 event_subscription_disabled
+    │   │   ├── EventSubscriptionLimit     409 event_subscription_limit
     │   │   ├── MeetingEnded        409 meeting_ended
     │   │   ├── MeetingNotOpen      409 meeting_not_open
     │   │   ├── ArchiveNoConnections     409 archive_no_connections
@@ -45,6 +50,7 @@ A family of errors has a module of its own; all are imported from here.
     │   │   ├── StorageConflict          409 storage_conflict
     │   │   ├── LobbyFull                409 lobby_full
     │   │   └── LobbyAnswered            409 lobby_answered
+    │   ├── EventCursorExpired      410 cursor_expired
     │   ├── PayloadTooLarge         413 payload_too_large
     │   ├── UnsupportedMediaType    415 unsupported_media_type
     │   ├── RateLimited             429 rate_limited
@@ -77,6 +83,7 @@ A family of errors has a module of its own; all are imported from here.
     ├── EncryptionNotConfigured     503 encryption_not_configured
     ├── EncryptionKeyUnknown        503 encryption_key_unknown
     ├── WebhookRejected             401 webhook_rejected
+    ├── TooManyWaiters              503 too_many_waiters
     ├── DatabaseUnavailable         503 database_unavailable
     │   ├── DatabaseBusy            503 database_busy
     │   └── DatabaseFull            503 database_full
@@ -109,6 +116,13 @@ from videoconf.errors.conflict import MeetingEnded as MeetingEnded
 from videoconf.errors.conflict import MeetingNotOpen as MeetingNotOpen
 from videoconf.errors.conflict import StorageConflict as StorageConflict
 from videoconf.errors.conflict import WebhookEventNotKept as WebhookEventNotKept
+from videoconf.errors.events import EventCursorExpired as EventCursorExpired
+from videoconf.errors.events import EventDeliveryNotFound as EventDeliveryNotFound
+from videoconf.errors.events import EventNotKept as EventNotKept
+from videoconf.errors.events import EventSubscriptionDisabled as EventSubscriptionDisabled
+from videoconf.errors.events import EventSubscriptionLimit as EventSubscriptionLimit
+from videoconf.errors.events import EventSubscriptionNotFound as EventSubscriptionNotFound
+from videoconf.errors.events import TooManyWaiters as TooManyWaiters
 from videoconf.errors.invalid import CapabilityUnsupported as CapabilityUnsupported
 from videoconf.errors.invalid import FilterCombination as FilterCombination
 from videoconf.errors.invalid import IdempotencyKeyReused as IdempotencyKeyReused

@@ -1,4 +1,4 @@
-"""The rows of the log: what changed, what was reported last, and the events. Subscriptions have a module of their own."""
+"""The rows of the log: what changed, what was reported last, and the events."""
 
 from __future__ import annotations
 
@@ -48,17 +48,16 @@ class EventLog(Model):
     projector_until: Mapped[datetime | None]
 
 
+_only_open: dict[str, Any] = {
+    f"{dialect}_where": text("silent_since IS NOT NULL") for dialect in ("postgresql", "sqlite")
+}
+
+
 class ReportedPart(Model):
     """What the log last said of one part of a meeting, to compare with what GET answers now."""
 
     __tablename__ = "event_part"
-    __table_args__ = (
-        Index(
-            "ix_event_part_silent_since",
-            "silent_since",
-            **{f"{dialect}_where": text("silent_since IS NOT NULL") for dialect in ("postgresql", "sqlite")},
-        ),
-    )
+    __table_args__ = (Index("ix_event_part_silent_since", "silent_since", **_only_open),)
 
     meeting_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     part: Mapped[str] = mapped_column(PART, primary_key=True)

@@ -74,6 +74,19 @@ JOB_THREADS_ENDED = Counter(
 )
 JOBS = Gauge("videoconf_jobs", "Jobs by state: due, waiting, dead.", ("state",))
 JOB_LAG = Gauge("videoconf_job_lag_seconds", "How long the longest due job has been due.")
+EVENTS_PROJECTED = Counter("videoconf_events", "Events written to the log, by type.", ("type",))
+EVENT_DELIVERIES = Counter(
+    "videoconf_event_deliveries", "Attempts to deliver an event by outcome (succeeded, failed).", ("outcome",)
+)
+EVENT_PROJECTION_LAG = Gauge(
+    "videoconf_event_projection_lag_seconds", "How long the oldest change has waited to become an event."
+)
+EVENT_DELIVERY_LAG = Gauge(
+    "videoconf_event_delivery_lag_seconds", "How long the oldest event waits for a subscription that works."
+)
+EVENT_SUBSCRIPTIONS = Gauge(
+    "videoconf_event_subscriptions", "Subscriptions by state: working, failing, disabled by the service.", ("state",)
+)
 POOL = Gauge("videoconf_database_connections", "Database connections in use.")
 
 _OURS = (
@@ -86,6 +99,11 @@ _OURS = (
     JOB_THREADS_ENDED,
     JOBS,
     JOB_LAG,
+    EVENTS_PROJECTED,
+    EVENT_DELIVERIES,
+    EVENT_PROJECTION_LAG,
+    EVENT_DELIVERY_LAG,
+    EVENT_SUBSCRIPTIONS,
     POOL,
 )
 """What is added up over processes."""

@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 
 from tests.integration.attendance.model import Event
-from videoconf.providers import EventKind, ProviderEvent, Roster, SessionRef, StreamState
+from videoconf.providers import ArchiveState, EventKind, ProviderEvent, Roster, SessionRef, StreamState
 from videoconf_fake.provider import FakeProvider
 
 
@@ -33,7 +33,9 @@ class ScriptedProvider(FakeProvider):
 def _event(document):
     times = {name: datetime.fromisoformat(document.pop(name)) for name in ("at", "connected_at") if document.get(name)}
     stream = StreamState(**document["stream"]) if "stream" in document else None
-    return ProviderEvent(**document | times | {"kind": EventKind(document["kind"]), "stream": stream})
+    archive = ArchiveState(**document["archive"]) if "archive" in document else None
+    kind = EventKind(document["kind"])
+    return ProviderEvent(**document | times | {"kind": kind, "stream": stream, "archive": archive})
 
 
 def body_of(events, session_id, keys):

@@ -1,0 +1,170 @@
+"""The law of the log: folding a meeting's events gives what GET answers, whenever no change waits.
+
+Histories are generated: what happens, in which order the service hears of it, how often, and when it projects.
+"""
+
+import json
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from tests.integration.attendance.histories import histories
+from tests.integration.attendance.scripted import Script
+from tests.support.folding import Folded, answered, believed
+from videoconf.api.services import services
+from videoconf.attendance.roster import RosterReconciler
+from videoconf.db.transactions import write
+from videoconf.meetings.models import Meeting
+from videoconf.providers import Roster, RosterConnection
+
+HISTORIES = 60
+SEARCHED = 2000
+generated = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
+searching = settings(generated, max_examples=SEARCHED)
+SAME = pytest.param(generated, marks=pytest.mark.timeout(300), id="same")
+LONG = pytest.param(searching, marks=(pytest.mark.long, pytest.mark.timeout(7200)), id="laws")
+
+CONNECTIONS = ("c1", "c2", "c3", "c4", "c7")
+STATUSES = ("started", "paused", "stopped", "available", "uploaded", "failed", "expired", "deleted")
+_deliver = st.tuples(st.just("deliver"), st.lists(st.integers(0, 11), min_size=1, max_size=6))
+_others = st.one_of(
+    st.tuples(st.just("roster"), st.lists(st.sampled_from(CONNECTIONS), max_size=3, unique=True)),
+    st.tuples(st.just("archive"), st.sampled_from(("a1", "a2")), st.sampled_from(STATUSES)),
+    st.tuples(st.just("edit"), st.sampled_from(("lesson", "visit", None))),
+    st.tuples(st.just("token")),
+    st.tuples(st.just("hours"), st.sampled_from((1, 5, 25))),
+    st.tuples(st.just("erase"), st.sampled_from(("ann", "bob"))),
+    st.tuples(st.just("end")),
+    st.tuples(st.just("delete")),
+    st.tuples(st.just("delete archive"), st.sampled_from(("a1", "a2"))),
+)
+_steps = st.lists(st.tuples(st.one_of(_deliver, _deliver, _others), st.booleans()), min_size=1, max_size=10)
+
+
+class Played(Script):
+    """One meeting, to which a history's steps happen, and what a reader of the log believes of it."""
+
+    def __init__(self, service, clock, history):
+        super().__init__(service)
+        self.clock = clock
+        self.told = history.events(clock.now)
+        self.folded = Folded()
+        self.after = "now"
+        self.after = self.read()
+        self.link = self.create()
+
+    def read(self):
+        """Fold the events that are new; return where the log goes on."""
+        while True:
+            answer = self.service.api("GET", f"/events?after={self.after}")
+            assert answer.status == 200, answer
+            for event in answer.json["items"]:
+                if event["meetingLink"] == self.link:
+                    self.folded.take(event)
+            if self.after == "now" or not answer.json["items"]:
+                return answer.json["next"]
+            self.after = answer.json["next"]
+
+    link = None
+
+    def happen(self, step):
+        """Let one step happen. What the service refuses, such as the second end, happens too."""
+        kind, *what = step
+        api, path = self.service.api, f"/session/{self.link}"
+        if kind == "deliver":
+            numbers = [number % len(self.told) for number in what[0]]
+            events = [self.told[number] for number in numbers]
+            self.deliver(events, [f"{self.session_id}-{number}" for number in numbers])
+        elif kind == "roster":
+            self.roster(what[0])
+        elif kind == "archive":
+            self.archive(*what)
+        elif kind == "edit":
+            api("PATCH", path, {"extId": what[0]})
+        elif kind == "token":
+            api("POST", f"{path}/token", {})
+        elif kind == "hours":
+            self.clock.now += timedelta(hours=what[0])
+            self.notice_silence()
+        elif kind == "erase":
+            assert api("DELETE", f"/persons?attendee={what[0]}").status == 200
+        elif kind == "end":
+            api("PATCH", f"{path}/end")
+        elif kind == "delete":
+            api("DELETE", path)
+        elif kind == "delete archive":
+            api("DELETE", f"/archives/{what[0]}-{self.session_id}")
+
+    def notice_silence(self):
+        with self.service.app.app_context():
+            services(self.service.app).jobs.run_now("notice_silence")
+
+    def roster(self, listed):
+        connections = tuple(RosterConnection(one, "ann" if one == "c7" else None) for one in listed)
+        app = self.service.app
+        with app.app_context(), write() as session:
+            row = session.execute(select(Meeting).where(Meeting.meeting_link == self.link)).scalar_one()
+            ends = [time for time in (row.closed_at, row.end_time) if time is not None]
+            meeting = SimpleNamespace(id=row.id, closed_at=max(ends, default=None))
+            parts = services(app)
+            reconciler = RosterReconciler(parts.providers, parts.settings, self.clock)
+            reconciler.apply(session, meeting, Roster(connections, complete=True), self.clock.now)
+
+    def archive(self, archive_id, status):
+        document = {
+            "kind": "archive",
+            "dedupe_key": f"{self.session_id}:{archive_id}:{status}:{self.clock.now}",
+            "session_id": self.session_id,
+            "at": self.clock.now.isoformat(),
+            "archive": {
+                "archive_id": f"{archive_id}-{self.session_id}",
+                "session_id": self.session_id,
+                "provider_status": status,
+                "status": status,
+                "metadata": {"said": status},
+            },
+        }
+        answer = self.service.post(self.service.signed(json.dumps([document]).encode()))
+        assert answer.status == 204, answer
+
+    def check(self):
+        """Hold what the log says against what GET answers, with no change waiting."""
+        self.notice_silence()
+        self.service.project()
+        self.after = self.read()
+        assert believed(self.folded) == answered(self.service.api, self.link)
+
+
+@pytest.mark.parametrize("profile", [SAME, LONG])
+def test_folding_the_log_gives_what_get_answers(service, clock, profile):
+    begin = clock.now
+
+    @profile
+    @given(histories(), _steps)
+    def check(history, steps):
+        clock.now = begin
+        played = Played(service, clock, history)
+        for step, is_projected in steps:
+            played.happen(step)
+            if is_projected:
+                played.check()
+        played.check()
+        assert reread(played) == believed(played.folded)
+
+    check()
+
+
+def reread(played):
+    """Fold the meeting's events once more from the beginning: an erasure has changed those of before."""
+    folded, after = Folded(), "0"
+    while True:
+        answer = played.service.api("GET", f"/events?after={after}&meetingLink={played.link}").json
+        for event in answer["items"]:
+            folded.take(event)
+        if not answer["items"]:
+            return believed(folded)
+        after = answer["next"]

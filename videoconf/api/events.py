@@ -1,0 +1,132 @@
+"""``/events``: what happened, as a log that can be read from any position and waited for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import marshmallow
+from marshmallow import fields
+from marshmallow.validate import OneOf, Range
+
+from videoconf.api.authentication import caller, requires
+from videoconf.api.failures import fails_with
+from videoconf.api.fields import LINK_EXAMPLE, Schema, StrictInteger, Text, UtcTime, documented
+from videoconf.api.openapi import Tag
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+from videoconf.api.slow_reads import not_reading
+from videoconf.api.smorest import Blueprint
+from videoconf.errors import EventCursorExpired, TooManyWaiters
+from videoconf.events.log import Read, Wanted, newest_position, read_events
+from videoconf.events.models import Event
+from videoconf.events.types import EventType
+from videoconf.events.waiting import LONGEST_SECONDS
+
+blueprint = Blueprint("events", __name__, tag=Tag.EVENTS)
+
+TYPES = [str(type) for type in EventType]
+MOST_AT_ONCE = 100
+LAST_POSITION = 2**63 - 1
+
+
+class Position(fields.String):
+    """``now``, or a position: digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if value == "now":
+            return value
+        if isinstance(value, str) and value.isascii() and value.isdigit() and int(value) <= LAST_POSITION:
+            return int(value)
+        raise marshmallow.ValidationError("Must be `now`, or the `next` of an earlier answer.")
+
+
+class EventArgs(Schema):
+    """Which events, and for how long to wait for them."""
+
+    after = Position(
+        load_default=None,
+        metadata={
+            **documented("The `next` of the answer before; `now`: from now on. Absent: from the oldest kept.", "0"),
+            "pattern": "^(now|[0-9]{1,19})$",
+        },
+    )
+    type = fields.String(load_default=None, validate=OneOf(TYPES), metadata=documented("Only events of this type."))
+    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Only events of this meeting."))
+    limit = StrictInteger(
+        load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE), metadata=documented("How many events at most.")
+    )
+    wait = StrictInteger(
+        load_default=0,
+        validate=Range(0, LONGEST_SECONDS),
+        metadata=documented("How many seconds to hold the answer while there is no event."),
+    )
+
+
+class EventSchema(Schema):
+    """What happened to a meeting, an attendee or an archive."""
+
+    id = fields.String(metadata=documented("The same in every delivery: `webhook-id`.", "evt_5d1f0c2be7a94c66b1d03a7f"))
+    position = fields.Integer(metadata=documented("Its place in the log; grows, with gaps.", 120345))
+    type = fields.String(metadata={**documented("What happened.", "attendee.joined"), "enum": TYPES})
+    at = UtcTime(metadata=documented("When it was written to the log."))
+    tenant = fields.String(metadata=documented("The tenant of the meeting.", "default"))
+    meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
+    ext_id = fields.String(allow_none=True, metadata=documented("Your own id of the meeting.", "lesson-7"))
+    sequence = fields.Integer(metadata=documented("Its place among the events of its meeting, without gaps.", 3))
+    data = fields.Dict(metadata=documented("The meeting, attendee or archive after the change, as its GET shows it."))
+
+
+class EventsSchema(Schema):
+    """A part of the log."""
+
+    items = fields.List(fields.Nested(EventSchema))
+    next = fields.Integer(metadata=documented("The `after` of the next call, also where there is no event.", 120345))
+
+
+@blueprint.route("/events", methods=["GET"])
+@requires(Permission.GET_EVENTS)
+@fails_with(EventCursorExpired, TooManyWaiters)
+@blueprint.arguments(EventArgs, location="query")
+@blueprint.response(200, EventsSchema)
+@blueprint.doc(operationId=f"{Tag.EVENTS}.getEvents")
+def get_events(args: dict[str, Any]) -> dict[str, Any]:
+    """Read the log of events, oldest first.
+
+    Pass `next` as `after` of the next call: no event is missed or repeated. With `wait` the answer is held until there
+    is an event. Events are kept for `VIDEOCONF_EVENT_RETENTION_DAYS`; an older position is answered with 410.
+    """
+    after = newest_position() if args["after"] == "now" else args["after"]
+    wanted = Wanted(after, args["type"], args["meeting_link"])
+    found = read_events(caller(), wanted, args["limit"])
+    if args["wait"] and not found.items:
+        found = _wait(wanted, found, args["limit"], time.monotonic() + args["wait"])
+    return {"items": [event_values(event) for event in found.items], "next": found.next}
+
+
+def _wait(wanted: Wanted, found: Read, limit: int, until: float) -> Read:
+    waiting = services().waiting
+    with waiting.place(caller().tenant):
+        while not found.items:
+            began = time.monotonic()
+            goes_on = waiting.wait(found.next, until)
+            not_reading(time.monotonic() - began)
+            if not goes_on:
+                break
+            found = read_events(caller(), Wanted(found.next, wanted.type, wanted.meeting_link), limit)
+    return found
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """Return an event as it is written on the wire."""
+    return {
+        "id": event.id,
+        "position": event.position,
+        "type": event.type,
+        "at": event.at,
+        "tenant": event.tenant,
+        "meetingLink": event.meeting_link,
+        "extId": event.ext_id,
+        "sequence": event.sequence,
+        "data": event.data,
+    }

@@ -1,0 +1,68 @@
+"""Remove a person from the events that name them, and from what came back when these were delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from videoconf.events.changes import of_connection
+from videoconf.events.comparison import names_person, without_person
+from videoconf.events.models import Event, ReportedPart
+from videoconf.events.subscription_models import EventDelivery
+from videoconf.events.types import FACTS
+
+BATCH = 500
+
+_EVENTS: Any = Event.__table__
+_PARTS: Any = ReportedPart.__table__
+_DELIVERIES: Any = EventDelivery.__table__
+
+
+def forget_person(
+    session: Session, tenant: str, meeting: tuple[int, str], connections: Collection[str], attendee: str
+) -> None:
+    """Remove a person from one meeting's events, by their connections and their id; within the erasure's transaction.
+
+    The projector does the same once more when it reads the change, for events that it was writing meanwhile.
+
+    :param meeting: the meeting's id and link.
+    """
+    meeting_id, link = meeting
+    forget_connections(session, tenant, link, connections, attendee)
+    theirs = _PARTS.c.meeting_id == meeting_id
+    listed = select(_PARTS.c.attendee_part).where(theirs, _PARTS.c.part.in_(map(of_connection, connections)))
+    for row in session.execute(select(_PARTS).where(theirs, _PARTS.c.part.in_(listed))).all():
+        statement = update(_PARTS).where(theirs, _PARTS.c.part == row.part)
+        session.execute(statement.values(data=without_person(row.data)))
+
+
+def forget_connections(
+    session: Session, tenant: str, link: str, connections: Collection[str], attendee: str | None = None
+) -> None:
+    """Remove the person whose these connections were from the events of a meeting."""
+    named = or_(_EVENTS.c.type.like("attendee.%"), _EVENTS.c.type.in_([str(one) for one in FACTS]))
+    statement = (
+        select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data)
+        .where(_EVENTS.c.tenant == tenant, _EVENTS.c.meeting_link == link, named)
+        .order_by(_EVENTS.c.position)
+        .limit(BATCH)
+    )
+    after = 0
+    while rows := session.execute(statement.where(_EVENTS.c.position > after)).all():
+        after = rows[-1].position
+        about = [row for row in rows if names_person(row.data, connections, attendee)]
+        for row in about:
+            changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
+            session.execute(changed.values(data=without_person(row.data)))
+        _forget_answers(session, [row.id for row in about])
+
+
+def _forget_answers(session: Session, event_ids: Collection[str]) -> None:
+    """Delete what receivers answered, because an answer may repeat the event."""
+    found = select(_DELIVERIES.c.id, _DELIVERIES.c.attempts).where(_DELIVERIES.c.event_id.in_(event_ids))
+    for row in session.execute(found).all():
+        attempts = [{**one, "body": None} for one in row.attempts]
+        session.execute(update(_DELIVERIES).where(_DELIVERIES.c.id == row.id).values(attempts=attempts))
