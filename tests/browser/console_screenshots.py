@@ -34,7 +34,9 @@ def open_dialog(label: str) -> Callable[[Any], None]:
 
 
 def scroll_to(title: str) -> Callable[[Any], None]:
-    return lambda page: page.get_by_role("heading", name=title, exact=True).first.evaluate("one => one.scrollIntoView()")
+    return lambda page: page.get_by_role("heading", name=title, exact=True).first.evaluate(
+        "one => one.scrollIntoView()"
+    )
 
 
 def focus_dropped(page: Any) -> None:
@@ -99,7 +101,15 @@ def take(browser: Any, server: Any, links: dict[str, str], only: str) -> None:
             folder = BUILD / f"{size}-{scheme}"
             folder.mkdir(parents=True, exist_ok=True)
 
-            def shoot(name: str, fragment: str, act: Any = None, *, token: str | None = None, prepare: Any = None, **where: Any) -> None:
+            def shoot(
+                name: str,
+                fragment: str,
+                act: Any = None,
+                *,
+                token: str | None = None,
+                prepare: Any = None,
+                **where: Any,
+            ) -> None:
                 if not name.startswith(only):
                     return
                 context = browser.new_context(
@@ -111,7 +121,9 @@ def take(browser: Any, server: Any, links: dict[str, str], only: str) -> None:
                     is_mobile=size == "phone",
                 )
                 page = context.new_page()
-                page.on("console", lambda message: print(f"{name}: {message.text}") if message.type == "error" else None)
+                page.on(
+                    "console", lambda message: print(f"{name}: {message.text}") if message.type == "error" else None
+                )
                 page.on("pageerror", lambda error: print(f"{name}: {error}"))
                 if prepare:
                     prepare(page)
@@ -147,7 +159,9 @@ def main() -> None:
         folder = Path(place)
         links = tell(folder)
         with served(folder, VIDEOCONF_LOG_LEVEL="ERROR") as server, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"])
+            browser = playwright.chromium.launch(
+                executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
             take(browser, server, links, only)
             browser.close()
     print(f"Screenshots: {BUILD}")

@@ -46,7 +46,9 @@ PUPILS = {
 TEACHER = ("t-ada", "Ada Lindqvist")
 
 
-def bearer(permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "head.office", **claims: Any) -> str:
+def bearer(
+    permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "head.office", **claims: Any
+) -> str:
     """Make a bearer token for the server of a story."""
     now = int(time.time())
     made = {"sub": subject, "iat": now, "exp": now + 8 * 3600, "iss": "videoconf", "aud": "videoconf"}
@@ -133,7 +135,15 @@ def lesson(story: Story) -> str:
     start = story.clock.ago(minutes=71)
     link = story.meeting(start, LESSON, "lesson-7b-0412")
     names = PUPILS
-    joins = {"p-grace": -1.5, "p-linus": 0.4, "p-tomas": 1.1, "p-mei": 1.3, "p-ibrahim": 1.9, "p-sofia": 2.2, "p-noah": 2.4}
+    joins = {
+        "p-grace": -1.5,
+        "p-linus": 0.4,
+        "p-tomas": 1.1,
+        "p-mei": 1.3,
+        "p-ibrahim": 1.9,
+        "p-sofia": 2.2,
+        "p-noah": 2.4,
+    }
     joins |= {"p-amelie": 3.1, "p-priya": 3.6, "p-jonas": 17.5}
     archive: dict[str, str] = {}
 
@@ -179,7 +189,10 @@ def open_meetings(story: Story) -> str:
     story.play(
         start,
         (-1, lambda: story.join(physics, "t-rosalind", "Rosalind Meyer")),
-        *[(place * 0.7, lambda one=one, name=name: story.join(physics, one, name)) for place, (one, name) in enumerate(zip(people, names, strict=True))],
+        *[
+            (place * 0.7, lambda one=one, name=name: story.join(physics, one, name))
+            for place, (one, name) in enumerate(zip(people, names, strict=True))
+        ],
         (4, lambda: story.record(physics, "Pendulums")),
         (11, lambda: story.drop(physics, "p-9-luca")),
         (12.5, lambda: story.join(physics, "p-9-luca", "Luca Moretti")),
@@ -211,7 +224,9 @@ def days_before(story: Story) -> None:
 
         def finish(archive: dict[str, str] = archive, recording: Any = recording) -> None:
             story.service.api("POST", f"/archives/{archive['id']}/stop")
-            story.service.fake.change_archive(archive["id"], recording, "encoder" if recording is ArchiveStatus.FAILED else None)
+            story.service.fake.change_archive(
+                archive["id"], recording, "encoder" if recording is ArchiveStatus.FAILED else None
+            )
 
         def begin(archive: dict[str, str] = archive, link: str = link, title: str = title) -> None:
             archive["id"] = story.record(link, title.partition(":")[2].strip().capitalize())
@@ -251,11 +266,25 @@ def mishaps(story: Story) -> None:
     forged = service.made_up("connection.joined", connection="c_unknown")
     assert service.post(forged, webhook_signature="v1,bm90IHRoZSBzaWduYXR1cmU=").status == 401
     at = clock.now.isoformat().replace("+00:00", "Z")
-    service.post(service.made_up("connection.joined", "fs_of_another_service", connection="c_1", attendee=None, name=None, at=at))
+    service.post(
+        service.made_up("connection.joined", "fs_of_another_service", connection="c_1", attendee=None, name=None, at=at)
+    )
     service.post(service.signed(b'{"id": "evt_broken", "type":', "evt_broken"))
     with service.app.app_context(), write() as session:
-        for kind, error, attempts in (("end_session", "provider_timeout: The provider did not answer within 10 s.", 12), ("pull_archive", "storage_unavailable: The bucket refused the object.", 9)):
-            session.add(Job(kind=kind, payload={"meeting_id": 4}, state=JobState.DEAD, attempts=attempts, last_error=error, finished_on=clock.now))
+        for kind, error, attempts in (
+            ("end_session", "provider_timeout: The provider did not answer within 10 s.", 12),
+            ("pull_archive", "storage_unavailable: The bucket refused the object.", 9),
+        ):
+            session.add(
+                Job(
+                    kind=kind,
+                    payload={"meeting_id": 4},
+                    state=JobState.DEAD,
+                    attempts=attempts,
+                    last_error=error,
+                    finished_on=clock.now,
+                )
+            )
 
 
 @contextmanager
@@ -269,7 +298,14 @@ def story_app(folder: Path, clock: StoryClock) -> Iterator[Any]:
 
     migrate(url)
     with patch.dict(os.environ, variables):
-        chosen = Settings(providers=("fake",), database_url=Secret(url), jwt_secrets=(Secret(JWT_SECRET),), embedded_workers=0, rate_limit_address="", log_level="ERROR")
+        chosen = Settings(
+            providers=("fake",),
+            database_url=Secret(url),
+            jwt_secrets=(Secret(JWT_SECRET),),
+            embedded_workers=0,
+            rate_limit_address="",
+            log_level="ERROR",
+        )
         app = create_app(chosen, clock=clock, serving=True)
     with app.app_context():
         event.listen(db.engine, "connect", lambda connection, record: prepare(connection, clock))
@@ -287,7 +323,9 @@ def prepare(connection: Any, clock: StoryClock) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-def story_headers(permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "school-portal", **claims: Any) -> dict[str, str]:
+def story_headers(
+    permissions: Any = ALL_PERMISSIONS, *, tenant: str | None = None, subject: str = "school-portal", **claims: Any
+) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer(permissions, tenant=tenant, subject=subject, **claims)}"}
 
 

@@ -42,8 +42,8 @@ class PeopleNow:
             .group_by(_MEETING.id, _MEETING.meeting_link, *PERSON)
             .subquery()
         )
-        by_link = select(people.c.meeting_link, func.count()).group_by(people.c.meeting_link)
+        by_link = select(people.c.meeting_link, func.count().label("people")).group_by(people.c.meeting_link)
         with read(snapshot=True) as session:
-            counted = {link: number for link, number in session.execute(by_link)}
+            counted = {row.meeting_link: row.people for row in session.execute(by_link)}
             known = session.execute(select(_MEETING.meeting_link).where(*theirs)).scalars()
             return {link: counted.get(link, 0) for link in known}

@@ -50,7 +50,7 @@ export const session = {
       changed.dispatchEvent(new Event("change"));
     }
   },
-  onChange: (listener) => changed.addEventListener("change", listener),
+  onChange: (listener, options) => changed.addEventListener("change", listener, options),
   get isSignedIn() {
     return state.claims !== null;
   },

@@ -71,7 +71,7 @@ function log(query, signal) {
 /** Read events, the newest first. */
 async function newest(asked, before, signal) {
   const found = await get("/events", { ...asked, before: before ?? "now", limit: AT_ONCE }, signal);
-  return { items: found.items, next: found.items.length === AT_ONCE ? String(found.next) : null };
+  return { items: found.items, next: found.next === 0 ? null : String(found.next) };
 }
 
 function titleOf(event) {
