@@ -116,6 +116,7 @@ class Story:
             self.clock.now = start + timedelta(minutes=minute)
             act()
             self.service.deliver()
+            self.service.project()
 
     def record(self, link: str, name: str, tenant: str | None = None) -> str:
         answer = self.caller(tenant)("POST", f"/session/{link}/archives", {"name": name})
@@ -336,9 +337,10 @@ def tell(folder: Path, further: Callable[[Story], Any] | None = None) -> dict[st
         story = Story(service_of(app, story_headers), clock)
         days_before(story)
         links = {"clinic": clinic(story), "lesson": lesson(story)}
-        links |= {"physics": open_meetings(story), "planned": plans(story)}
         mishaps(story)
+        links |= {"physics": open_meetings(story), "planned": plans(story)}
         clock.now = clock.start
+        story.service.project()
         if further is not None:
             links["further"] = further(story)
         return links

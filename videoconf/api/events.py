@@ -97,8 +97,8 @@ class EventsSchema(Schema):
     items = fields.List(fields.Nested(EventSchema))
     next = fields.Integer(
         metadata=documented(
-            "The `after` of the next call, also where there is no event. With `before`: the next `before`, or 0 where"
-            " no older event is kept.",
+            "The `after` of the next call, also of an empty answer. With `before`: the next `before`, or 0 at the"
+            " oldest event.",
             120345,
         )
     )

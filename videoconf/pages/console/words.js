@@ -443,7 +443,7 @@ export const words = {
     unset: "not set",
   },
   events: {
-    intro: "What happened, as your own systems are told.",
+    intro: "What happened, as your own systems receive it.",
     log: "Log",
     subscriptions: "Subscriptions",
     columns: { type: "Event", at: "When", meeting: "Meeting", sequence: "Nr" },

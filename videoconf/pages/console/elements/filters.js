@@ -1,5 +1,5 @@
 // <vc-filters>: filters as chips, which are also in the URL. `filters`: [{name, label, kind, options, group}].
-// Of the filters of one group at most one is set: setting it removes the others.
+// At most one filter of a group is set: setting it removes the others.
 
 import { h, icon, put } from "../dom.js";
 import { cut, day } from "../format.js";

@@ -1,4 +1,4 @@
-// <vc-length from="…" to="…">: the time between, which grows while there is no end.
+// <vc-length from="…" to="…">: the time between, which grows until there is an end.
 
 import { length } from "../format.js";
 import { words } from "../words.js";

@@ -16,5 +16,5 @@ customElements.define(
   },
 );
 
-/** Write a moment; null where there is none to write. */
+/** Write a moment; null where `at` is absent. */
 export const moment = (at, exact = false) => (at === null || at === undefined ? null : h("vc-time", { at, exact }));
