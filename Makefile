@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients livekit-sdk test-long browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,8 +30,11 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
 	$(PYTEST) $(TESTS)
 
-test-long: $(VENV)/installed-for-work ## Run the tests that take minutes
+test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
+
+laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
+	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the documentation page, and real media with Janus
 	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser)

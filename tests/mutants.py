@@ -319,7 +319,18 @@ def caught(mutant: Mutant) -> tuple[bool, str]:
             if text.count(old) != 1:
                 return False, f"{path} does not hold the text to change, or more than once"
             (copy / path).write_text(text.replace(old, new))
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not browser and not long",
+            mutant.test,
+        ]
         # Before the installed package, so that the copy is what is tested.
         variables = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'plugins'}", "NO_SHRINKING": "1"}
         ended = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, timeout=900)

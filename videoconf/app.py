@@ -7,53 +7,16 @@ import os
 import weakref
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import click
 from flask import Flask
-from sqlalchemy import make_url
-from videoconf_migrations import FOLDER as MIGRATIONS
 
 from videoconf import idempotency
-from videoconf.api import (
-    archives,
-    attendees,
-    audit,
-    bans,
-    console,
-    docs,
-    door,
-    events,
-    explanation,
-    health,
-    invitations,
-    join_page,
-    lobby,
-    meetings,
-    moderation,
-    pages,
-    persons,
-    storage_target,
-    webhook_events,
-    webhooks,
-)
-from videoconf.api import attendance as attendance_api
-from videoconf.api import jobs as jobs_api
-from videoconf.api import providers as providers_api
-from videoconf.api.authentication import init_auth, undeclared_routes
-from videoconf.api.http import init_requests
+from videoconf.api.database import init_database, init_migrations
+from videoconf.api.database_checks import warn_of_schema
 from videoconf.api.keys import auth_faults
-from videoconf.api.openapi import configure_openapi
-from videoconf.api.paths import init_paths
-from videoconf.api.problems import register_problem_handlers
-from videoconf.api.projected import ApiAnswers
-from videoconf.api.rate_limits import init_limits, limit_faults
-from videoconf.api.refusals import init_refusals
-from videoconf.api.request_log import init_access
+from videoconf.api.limit_faults import limit_faults
 from videoconf.api.services import EXTENSION, Services
-from videoconf.api.slow_reads import init_slow_reads
-from videoconf.api.smorest import Api
-from videoconf.api.tracing import init_tracing
 from videoconf.archives.automatic import RECORD_MEETING, AutomaticArchiving
 from videoconf.archives.copy import DELETE_PULLED, Pulling
 from videoconf.archives.delete import Deletion
@@ -67,17 +30,22 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
+from videoconf.db.engine import url_faults
 from videoconf.db.types import db
-from videoconf.door.control import find_control
 from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.answers import Answers
+from videoconf.events.deliveries import Deliveries, DeliveryRetention
+from videoconf.events.dispatch import Dispatcher
 from videoconf.events.log import EventRetention, newest_position
 from videoconf.events.projector import Projector
+from videoconf.events.sender import Sender
 from videoconf.events.silence import Silence
 from videoconf.events.subscription_models import EventSubscription
+from videoconf.events.subscriptions import Subscriptions
+from videoconf.events.threads import event_threads
 from videoconf.events.waiting import Waiting
 from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
 from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
@@ -117,38 +85,13 @@ def utc_clock() -> datetime:
     return datetime.now(UTC)
 
 
-RESOURCES = (
-    meetings,
-    archives,
-    attendees,
-    attendance_api,
-    explanation,
-    moderation,
-    bans,
-    invitations,
-    door,
-    lobby,
-    storage_target,
-    events,
-    webhooks,
-    webhook_events,
-    audit,
-    persons,
-    jobs_api,
-    providers_api,
-    health,
-)
-"""Operations of the API, in the order in which they are documented."""
-PAGES = (docs, pages, join_page, console)
-"""What is served beside them and is not in the OpenAPI document."""
-
-
 def create_app(
     settings: Settings | None = None,
     *,
     plugins: Plugins | None = None,
     clock: Clock = utc_clock,
     serving: bool | None = None,
+    edge: bool = True,
 ) -> Flask:
     """Make the application.
 
@@ -156,6 +99,7 @@ def create_app(
     :param plugins: those of the environment when absent.
     :param serving: whether requests will be served, which needs a working provider and keys. By default everything
         serves but a command of the command line, so that ``flask db upgrade`` works before anything is configured.
+    :param edge: whether there are routes. Commands do without them, and start in half the time.
     :raises ConfigurationError: with every fault at once.
     """
     # 1. Plugins and settings. Every fault is reported before anything starts.
@@ -166,7 +110,7 @@ def create_app(
         values, unreadable = read(Settings)
         settings = Settings(**values)
         faults = _unknown(registry)
-    configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc)
+    configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc, at_once=edge)
     closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers, around_storage = Jobs(), [observe_call], unobserved
     wrong_tracing = tracing_faults(settings)
@@ -205,7 +149,7 @@ def create_app(
     # 3. Flask, and the database behind it.
     app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
     weakref.finalize(app, closing.close)
-    _init_database(app, settings, serving=serving)
+    init_database(app, settings)
 
     # 4. The domain, and the work that it leaves to jobs.
     sessions = Sessions(REPLAY)
@@ -221,8 +165,11 @@ def create_app(
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
-    projector, waiting = Projector(ApiAnswers(attendance)), Waiting(newest_position)
+    projector, waiting = Projector(lambda: _answers(attendance)), Waiting(newest_position)
     closing.callback(waiting.stop)
+    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    closing.callback(sender.close)
+    dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(
         settings=settings,
         registry=registry,
@@ -251,6 +198,9 @@ def create_app(
         refusals=refusals,
         projector=projector,
         waiting=waiting,
+        subscriptions=Subscriptions(cipher, sender, clock),
+        deliveries=Deliveries(clock),
+        dispatcher=dispatcher,
         clock=clock,
         faults=tuple(faults),
         closing=closing,
@@ -280,19 +230,25 @@ def create_app(
         recurring("sweep_bans", 10, held.sweep),
         recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
         recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
+        recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),
     )
     if settings.roster_seconds:
         rosters = RosterReconciler(providers, settings, clock)
         jobs.declare(recurring("reconcile_rosters", rosters.period_seconds, rosters.run))
 
     # 5. The edge: who calls, what may be sent, how errors look.
-    _init_edge(app, settings, targets, tracing)
+    if edge:
+        from videoconf.edge import init_edge
+
+        init_edge(app, settings, targets, tracing)
+        if not serving:
+            init_migrations(app)
 
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
         with app.app_context():
             faults = credentials.faults()
-            health.warn_of_schema()
+            warn_of_schema()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)
@@ -300,46 +256,18 @@ def create_app(
             worker = Worker(jobs, app.app_context, threads=settings.embedded_workers)
             worker.start()
             jobs.threads_state = lambda: worker.state
+            pushing = event_threads(projector, dispatcher, app.app_context)
+            pushing.start()
+            closing.callback(pushing.stop)
             closing.callback(worker.stop)  # a server that stops lets the job under way finish
     return app
 
 
-def _init_database(app: Flask, settings: Settings, *, serving: bool) -> None:
-    url = driver_url(settings.database_url.reveal())
-    app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
-    make_folder(make_url(url), app.instance_path)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
-    db.init_app(app)
-    with app.app_context():
-        prepare(db.engine)
-    if not serving:
-        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a line for each at its import
-        from flask_migrate import Migrate  # with Alembic 10 MB, which a server has no use for
+def _answers(attendance: Attendance) -> Answers:
+    # With the views, whose functions it uses: a command that projects nothing does not import them.
+    from videoconf.api.projected import ApiAnswers
 
-        Migrate(app, db, directory=MIGRATIONS)
-
-
-def _init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
-    """Add the hooks, which run in this order, and the routes."""
-    init_access(app, development=settings.development)
-    init_paths(app)
-    if tracing is not None:
-        init_tracing(app, tracing)
-    init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))
-    init_slow_reads(app, settings)
-    init_requests(app)
-    configure_openapi(app)
-    api = Api(app)
-    register_problem_handlers(app)  # after the API object, in place of its error handler
-    prefix = settings.path_prefix or None
-    for resource in RESOURCES:
-        api.register_blueprint(resource.blueprint, url_prefix=prefix)
-    storage_target.document_kinds(api, targets.kinds)
-    init_refusals(app, settings)
-    for page in PAGES:
-        app.register_blueprint(page.blueprint, url_prefix=prefix)
-    if undeclared := undeclared_routes(app):
-        raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")
+    return ApiAnswers(attendance)
 
 
 def _is_serving() -> bool:

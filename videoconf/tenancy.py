@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, bindparam
-from sqlalchemy.orm import InstrumentedAttribute
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute
 
 
 class ActorType(StrEnum):
@@ -55,4 +57,6 @@ def visible_to(caller: Caller, tenant: InstrumentedAttribute[str]) -> ColumnElem
 
 def visible_to_bound(tenant: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the same for a statement that is built once; it does not run without :attr:`Caller.scope`."""
+    from sqlalchemy import bindparam
+
     return tenant == bindparam("tenant")

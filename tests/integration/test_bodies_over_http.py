@@ -68,6 +68,7 @@ def test_a_call_over_64_kib_is_413_however_it_is_sent(service, headers):
     assert len(service.api("GET", "/session").json) == 1
 
 
+@pytest.mark.long
 @ON_SQLITE
 def test_clients_that_stall_hold_the_threads_for_a_bounded_time(gunicorn_server):
     """As many as there are threads, some in the middle of a body and some in the middle of the headers."""

@@ -31,6 +31,7 @@ def slowest_answer(server, headers, rounds=10):
     return slowest
 
 
+@pytest.mark.long
 def test_eight_hundred_hostile_clients_delay_no_other(gunicorn_server, headers):
     server = gunicorn_server(workers=2, threads=48)
     counts = {

@@ -10,42 +10,125 @@ from alembic.script import ScriptDirectory
 from videoconf_migrations import FOLDER, revisions
 
 from bench.run import ROOT
+from tests.support.service import ON_SQLITE
+from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 
 NOT_FOR_SERVERS = {"alembic", "boto3", "azure", "flask_limiter", "flask_migrate", "opentok"}
 """rich is not among them: structlog imports it where it is installed, and only examples/demo.py installs it."""
 
 
-def test_a_server_loads_nothing_that_it_does_not_use(tmp_path):
+# What each command does without, besides what servers do without.
+WITH_NOTHING = {"flask", "flask_smorest", "gunicorn", "prometheus_client", "psycopg", "sqlalchemy", "structlog"}
+WITH_DATABASE = WITH_NOTHING - {"flask", "sqlalchemy"} | {"jwt", "urllib3", "videoconf.app"}
+WITH_DOMAIN = {"flask_smorest", "psycopg", "structlog", "videoconf.edge"}
+
+COMMANDS = {
+    "--help": WITH_NOTHING - {"urllib3"},
+    "jobs --help": WITH_NOTHING,
+    "webhooks list --help": WITH_NOTHING,
+    "serve --help": WITH_NOTHING,
+    "token --all": WITH_NOTHING,
+    "jobs list": WITH_DATABASE,
+    "webhooks list": WITH_DATABASE,
+    "explain a-link a-person": WITH_DATABASE,
+    "doctor": WITH_DOMAIN,
+    "jobs run prune_jobs": WITH_DOMAIN,
+    "providers": {"psycopg"},
+    "db current": {"flask_smorest", "psycopg", "urllib3", "videoconf.app"},
+}
+"""What each command must not import. Counting modules cannot flake, as a time would."""
+
+REQUESTS = """
+import json, sys
+from videoconf.app import create_app
+from videoconf.api.keys import mint_token
+from videoconf.api.permissions import Permission
+from videoconf.api.services import services
+app = create_app(serving=True)
+client = app.test_client()
+client.get("/healthz")  # imports what the test's client needs
+before = set(sys.modules)
+token = mint_token(services(app).settings, subject="s", permissions=list(Permission), ttl_seconds=60)
+headers = {"Authorization": f"Bearer {token}"}
+meeting = client.post("/session", json={}, headers=headers)
+link = meeting.json
+answers = [
+    meeting,
+    client.post(f"/session/{link}/token", json={}, headers=headers),
+    client.get(f"/session/{link}", headers=headers),
+    client.patch(f"/session/{link}", json={"extId": "a"}, headers=headers),
+    client.get(f"/session/{link}/attendees", headers=headers),
+    client.get("/session", headers=headers),
+    client.get("/audit", headers=headers),
+    client.get("/nowhere", headers=headers),
+    client.get("/session"),
+    client.post("/webhooks/fake/session", data=b"{}"),
+]
+print(json.dumps([[answer.status_code for answer in answers], sorted(set(sys.modules) - before)]))
+"""
+
+
+@pytest.fixture
+def run(database_url):
+    """Give a function that runs code where the fake provider and a database are configured."""
+
+    def run(code, cwd=ROOT):
+        settings = {
+            **FAKE_SETTINGS,
+            "VIDEOCONF_PROVIDERS": "fake",
+            "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
+            "VIDEOCONF_EMBEDDED_WORKERS": "0",
+            "VIDEOCONF_DATABASE_URL": database_url,
+        }
+        others = {name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")}
+        answer = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=cwd,
+            env={**others, **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer
+
+    return run
+
+
+def and_packages(modules):
+    return {*modules, *(name.partition(".")[0] for name in modules)}
+
+
+@ON_SQLITE
+def test_a_server_loads_nothing_that_it_does_not_use(run):
     code = "import json, sys, wsgi; print(json.dumps([name for name, module in sys.modules.items() if module]))"
-    settings = {
-        "VIDEOCONF_PROVIDERS": "fake",
-        "VIDEOCONF_DEVELOPMENT": "true",
-        "VIDEOCONF_AUTH": "disabled",
-        "VIDEOCONF_FAKE_TOKEN_SECRET": "x" * 48,
-        "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_" + "eHh4" * 12,
-        "VIDEOCONF_DATABASE_URL": f"sqlite:///{tmp_path}/light.db",
-    }
-    others = {name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")}
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**others, **settings}, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr
-    loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
+    loaded = and_packages(json.loads(run(code).stdout))
     assert "sqlalchemy" in loaded
     assert not loaded & NOT_FOR_SERVERS
 
 
+@ON_SQLITE
+def test_first_requests_import_nothing(run):
+    statuses, imported = json.loads(run(REQUESTS).stdout)
+    assert statuses == [200, 200, 200, 204, 200, 200, 200, 404, 401, 401]
+    assert imported == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_imports_only_what_it_needs(run, tmp_path, command):
+    code = (
+        "import json, sys\nfrom click import ClickException\nfrom videoconf.cli.main import commands\n"
+        f"try:\n    commands({command.split()!r}, standalone_mode=False)\n"
+        "except ClickException as error:\n    assert 'found' in str(error) or 'No meeting' in str(error), error\n"
+        "print(json.dumps(list(sys.modules)), file=sys.stderr)"
+    )
+    loaded = and_packages(json.loads(run(code, tmp_path).stderr.splitlines()[-1]))
+    assert "click" in loaded
+    unused = NOT_FOR_SERVERS - ({"alembic", "flask_migrate"} if command.startswith("db") else set())
+    assert sorted(loaded & (unused | COMMANDS[command])) == []
+
+
 def test_revisions_are_known_without_alembic():
     assert revisions() == tuple(script.revision for script in ScriptDirectory(FOLDER).walk_revisions())
-
-
-@pytest.mark.parametrize("args", [["--help"], ["jobs", "--help"], ["webhooks", "list", "--help"], ["serve", "--help"]])
-def test_commands_load_what_they_need_when_they_run(tmp_path, args):
-    code = (
-        "import json, sys\nfrom videoconf.cli.main import commands\n"
-        f"commands({args!r}, standalone_mode=False)\nprint(json.dumps(list(sys.modules)), file=sys.stderr)"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in json.loads(answer.stderr)}
-    assert "click" in loaded
-    assert not loaded & {*NOT_FOR_SERVERS, "flask", "gunicorn", "prometheus_client", "sqlalchemy"}

@@ -49,7 +49,7 @@ def counters(app):
 
 
 @ON_POSTGRESQL
-@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+@pytest.mark.parametrize("plans", ["force_generic_plan", pytest.param("force_custom_plan", marks=pytest.mark.long)])
 def test_each_offered_list_reads_no_more_than_its_part(app, api, service, database_url, plans):
     """Plans that know no values are what a prepared statement has, and the values may be those of most rows."""
     small = service.caller_with(tenant="small")

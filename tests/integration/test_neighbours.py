@@ -43,6 +43,7 @@ def measure(url, headers, count):
     return statuses, sorted(times)
 
 
+@pytest.mark.long
 @ON_POSTGRESQL
 def test_slow_reads_of_one_tenant_refuse_no_other_tenant(gunicorn_server, headers, database_url):
     server = gunicorn_server(workers=2, threads=48)

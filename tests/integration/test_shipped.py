@@ -44,7 +44,7 @@ WRITTEN_BY_NOBODY = {
 """What a new plugin has still to fulfil. The rest is what it is and what it does not declare."""
 WEBHOOK_SECRET = "the-secret-of-the-webhooks-at-acme"
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 class Machine:

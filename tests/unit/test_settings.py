@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from videoconf.api.rate_limits import limit_faults
+from videoconf.api.limit_faults import limit_faults
 from videoconf.app import create_app
 from videoconf.db.engine import url_faults
 from videoconf.errors import ConfigurationError

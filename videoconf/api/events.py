@@ -19,9 +19,9 @@ from videoconf.api.slow_reads import not_reading
 from videoconf.api.smorest import Blueprint
 from videoconf.errors import EventCursorExpired, TooManyWaiters
 from videoconf.events.log import Read, Wanted, newest_position, read_events, read_events_before
-from videoconf.events.models import Event
 from videoconf.events.types import EventType
 from videoconf.events.waiting import LONGEST_SECONDS
+from videoconf.events.wire import event_values
 
 blueprint = Blueprint("events", __name__, tag=Tag.EVENTS)
 
@@ -140,18 +140,3 @@ def _wait(wanted: Wanted, found: Read, limit: int, until: float) -> Read:
                 break
             found = read_events(caller(), Wanted(found.next, wanted.type, wanted.meeting_link), limit)
     return found
-
-
-def event_values(event: Event) -> dict[str, Any]:
-    """Return an event as it is written on the wire."""
-    return {
-        "id": event.id,
-        "position": event.position,
-        "type": event.type,
-        "at": event.at,
-        "tenant": event.tenant,
-        "meetingLink": event.meeting_link,
-        "extId": event.ext_id,
-        "sequence": event.sequence,
-        "data": event.data,
-    }

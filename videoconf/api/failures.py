@@ -22,6 +22,8 @@ from videoconf.errors import (
     DatabaseUnavailable,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
+    EventDeliveryNotFound,
+    EventSubscriptionNotFound,
     FilterCombination,
     Forbidden,
     InternalError,
@@ -72,6 +74,8 @@ _OF_PATH: dict[str, Error] = {
     "invitation_id": InvitationNotFound,
     "lobby_id": LobbyEntryNotFound,
     "ban_id": BanNotFound,
+    "subscription_id": EventSubscriptionNotFound,
+    "delivery_id": EventDeliveryNotFound,
     "provider": ProviderNotFound,
 }
 _MARK = "videoconf_failures"

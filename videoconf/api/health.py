@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import cache
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask.blueprints import BlueprintSetupState
 from marshmallow import fields
-from sqlalchemy import Engine, text
-from videoconf_migrations import revisions
+from sqlalchemy import Engine
 
 from videoconf import __version__
 from videoconf.api.authentication import public
+from videoconf.api.database_checks import NEWER, ask_database, code_revisions
 from videoconf.api.fields import Schema
 from videoconf.api.openapi import Tag
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
-from videoconf.db.failures import MIGRATE
-from videoconf.db.transactions import read
 from videoconf.db.types import db
-from videoconf.errors import DatabaseUnavailable, SchemaNotReady
-
-logger = logging.getLogger(__name__)
 
 CACHE_SECONDS = 2
-NEWER = "newer"
-"""A later release has migrated the schema. During an upgrade it does so before the nodes are replaced: they go on."""
 
 blueprint = Blueprint("health", __name__, tag=Tag.OPERATIONS)
 
@@ -87,13 +78,6 @@ def _read_revisions_at_start(state: BlueprintSetupState) -> None:
     code_revisions()
 
 
-@cache
-def code_revisions() -> tuple[str, ...]:
-    """Return the schema revisions that this release knows; the first is the one that it needs."""
-    found: tuple[str, ...] = revisions()
-    return found
-
-
 @blueprint.route("/healthz")
 @public("asked by supervisors; says nothing")
 @blueprint.response(200, HealthSchema)
@@ -135,31 +119,3 @@ def _database_checks() -> dict[str, str]:
             checked.checks = ask_database()
             checked.until = time.monotonic() + CACHE_SECONDS
         return checked.checks
-
-
-def ask_database() -> dict[str, str]:
-    """Say whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
-    try:
-        with read() as session:
-            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
-    except DatabaseUnavailable as error:
-        return {"database": error.code, "schema": "unknown"}
-    except SchemaNotReady:  # no such table
-        revision = None
-    needed, *older = code_revisions()
-    if revision is None or revision in older:
-        found = f"revision {revision}" if revision else "none"
-        return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
-    return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
-
-
-def warn_of_schema() -> None:
-    """Say in the log, once, that the schema has to be migrated; whoever calls meanwhile is answered 503."""
-    schema = ask_database()["schema"]
-    if schema not in ("ok", NEWER, "unknown"):
-        logger.error("the schema of the database: %s. %s", schema, MIGRATE)
-
-
-def _ask_for_keys() -> str:
-    missing = services().credentials.unknown_key_ids()
-    return f"stored credentials need keys that are not configured: {', '.join(missing)}" if missing else "ok"

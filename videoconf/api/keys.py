@@ -10,13 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
 from videoconf.api.claims import MEETING_ROLES_CLAIM
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Settings
@@ -92,7 +85,7 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
     for position, block in enumerate(blocks, 1):
         try:
             algorithm, key = _read_public_key(block)
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except ValueError as error:
             faults.append(f"VIDEOCONF_JWT_PUBLIC_KEYS: key {position} {error}")
         else:
             keys[algorithm] = (*keys.get(algorithm, ()), key)
@@ -100,6 +93,9 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
 
 
 def _read_public_key(block: str) -> tuple[str, Any]:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(block.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -113,6 +109,10 @@ def checked_key(key: object) -> tuple[str, Any]:
 
     :raises ValueError: it is too weak, or of a type that is not accepted.
     """
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     if isinstance(key, RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
             raise ValueError(f"is RSA with {key.key_size} bits. Let the issuer sign with {MIN_RSA_BITS} or more.")
@@ -138,6 +138,8 @@ def mint_token(
     :raises ConfigurationError: no shared secret is set; with public keys alone, only their issuer makes tokens. Or this
         service would refuse the token.
     """
+    import jwt
+
     if not settings.jwt_secrets:
         raise ConfigurationError(f"A token is made with the first of VIDEOCONF_JWT_SECRETS. Set it; {_MAKE_SECRET}.")
     if ttl_seconds > settings.jwt_max_life_seconds:

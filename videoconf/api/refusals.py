@@ -10,17 +10,16 @@ import ipaddress
 import logging
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
+from limits import parse_many
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from videoconf.api.problems import problem
 from videoconf.api.request_log import QUIET
 from videoconf.errors import RateLimited
 from videoconf.settings import Settings
-
-if TYPE_CHECKING:
-    from limits.strategies import RateLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def network_of(address: str) -> str:
 
 
 class _Limits:
-    """Counts refusals; in this process where Redis is not set or away. Imports what counts at the first refusal."""
+    """Counts refusals; in this process where Redis is not set or away."""
 
     def __init__(self, settings: Settings) -> None:
         self._rates = settings.rate_limit_address
@@ -69,9 +68,6 @@ class _Limits:
 
     @cached_property
     def _limiters(self) -> list[RateLimiter]:
-        from limits.storage import storage_from_string
-        from limits.strategies import MovingWindowRateLimiter
-
         urls = [url for url in (self._storage.reveal(), "memory://") if url]
         return [MovingWindowRateLimiter(storage_from_string(url)) for url in urls]
 
@@ -85,8 +81,6 @@ class _Limits:
         return None
 
     def _hit(self, limiter: RateLimiter, key: str) -> float | None:
-        from limits import parse_many
-
         for rate in parse_many(self._rates):
             if not limiter.hit(rate, "refused", key):
                 return max(1.0, limiter.get_window_stats(rate, "refused", key).reset_time - time.time())

@@ -19,7 +19,10 @@ from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
 from videoconf.errors import ConfigurationError
+from videoconf.events.deliveries import Deliveries
+from videoconf.events.dispatch import Dispatcher
 from videoconf.events.projector import Projector
+from videoconf.events.subscriptions import Subscriptions
 from videoconf.events.waiting import Waiting
 from videoconf.hooks import Providers, Registry
 from videoconf.jobs.queue import Jobs
@@ -72,6 +75,9 @@ class Services:
     refusals: Refusals
     projector: Projector
     waiting: Waiting
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    dispatcher: Dispatcher
     clock: Clock
     faults: tuple[str, ...]
     """What forbids serving."""

@@ -148,6 +148,9 @@ class Attendee(NamedTuple):
 
     def duration_seconds(self, now: datetime) -> int:
         """Return the time that they were there, overlapping connections counted once, whole seconds rounded down."""
+        if len(self.connections) == 1:  # as most people have; spans would take 5 % of the CPU time of a list
+            [one] = self.connections
+            return max((one.left or now) - one.joined, timedelta()) // _SECOND if one.joined else 0
         return length(self.spans(now)) // _SECOND
 
 

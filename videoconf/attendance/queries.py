@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, and_, bindparam, case, func, literal, literal_column, or_, select
 from sqlalchemy.orm import Session
@@ -39,9 +39,11 @@ from videoconf.db.transactions import read, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ConnectionNotFound, MeetingNotFound
 from videoconf.meetings.models import Meeting
-from videoconf.providers import Clock
-from videoconf.settings import Settings
 from videoconf.tenancy import Caller, visible_to_bound
+
+if TYPE_CHECKING:
+    from videoconf.providers import Clock
+    from videoconf.settings import Settings
 
 LOADED_AT_ONCE = 1000
 """Connections of a meeting up to which its list is simply loaded; beyond, rows come as they are asked for."""

@@ -1,4 +1,8 @@
-"""The application that a command works on, made when the command first needs it."""
+"""What a command works on, made when the command first needs it: the settings, the database, or the application.
+
+A command starts as quickly as what it asks for can be imported. The whole application, with its routes, is for those
+that serve or describe it.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +17,94 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.cli import ScriptInfo
 
+    from videoconf.attendance.queries import Attendance
+    from videoconf.settings import Settings
     from videoconf.tenancy import Caller
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def script(ctx: click.Context | None = None) -> ScriptInfo:
-    """Return what makes the application: that of ``flask --app …``, or for ``videoconf …`` one of our own."""
+def script(ctx: click.Context | None = None, create_app: Callable[[], Flask] | None = None) -> ScriptInfo:
+    """Return what makes the application: that of ``flask --app …``, or for ``videoconf …`` one of our own.
+
+    :param create_app: makes our own; by default the application without routes.
+    """
     from flask.cli import ScriptInfo
 
     ctx = ctx or click.get_current_context()
     if (found := ctx.find_object(ScriptInfo)) is not None:
         return found
     root = ctx.find_root()
-    root.obj = ScriptInfo(create_app=_create_app)
+    root.obj = ScriptInfo(create_app=create_app or _without_routes)
     # Click hands the object on when it makes the context of a subcommand; this one exists already.
     ctx.obj = root.obj
     return cast("ScriptInfo", root.obj)
 
 
-def _create_app() -> Flask:
+def _create_app(*, edge: bool) -> Flask:
     # By name, as `flask --app videoconf.app` does it: commands are a layer below what wires the parts together.
-    app: Flask = import_module("videoconf.app").create_app()
+    app: Flask = import_module("videoconf.app").create_app(edge=edge)
     return app
 
 
-def application() -> Flask:
+def _with_routes() -> Flask:
+    return _create_app(edge=True)
+
+
+def _without_routes() -> Flask:
+    return _create_app(edge=False)
+
+
+def application(*, with_routes: bool = False) -> Flask:
     """Return the application.
 
     :raises ConfigurationError: it cannot be made.
     """
-    return script().load_app()
+    return script(create_app=_with_routes if with_routes else None).load_app()
+
+
+def settings() -> Settings:
+    """Return the core's settings.
+
+    :raises ConfigurationError: they cannot be read.
+    """
+    if _exists():
+        from videoconf.api.services import services
+
+        return services(application()).settings
+    from videoconf.settings import Settings, load
+
+    return load(Settings)
+
+
+def database() -> Flask:
+    """Return an application that has the database, and for ``videoconf …`` nothing else.
+
+    :raises ConfigurationError: the settings cannot be read.
+    """
+    if _exists():
+        return application()
+    from videoconf.api.database import database_only
+
+    return database_only(settings())
+
+
+def attendance() -> Attendance:
+    """Return the queries about attendance, which need the database and the settings alone."""
+    if _exists():
+        from videoconf.api.services import services
+
+        return services(application()).attendance
+    from datetime import UTC, datetime
+
+    from videoconf.attendance.queries import Attendance
+
+    return Attendance(settings(), lambda: datetime.now(UTC))
+
+
+def _exists() -> bool:
+    """Tell whether there is an application already: that of ``flask --app …``, or one that this command has made."""
+    return click.get_current_context().find_root().obj is not None
 
 
 def in_application(command: Command) -> Command:
@@ -52,6 +113,17 @@ def in_application(command: Command) -> Command:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         with application().app_context():
+            return command(*args, **kwargs)
+
+    return cast("Command", run)
+
+
+def in_database(command: Command) -> Command:
+    """Run a command where it can use the database and nothing else, so that it starts quickly."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with database().app_context():
             return command(*args, **kwargs)
 
     return cast("Command", run)
@@ -71,3 +143,10 @@ def operator(actor: str = "operator", tenant: str | None = None) -> Caller:
 
     tenant = tenant or configured(application()).settings.default_tenant
     return Caller(actor, tenant, type=ActorType.OPERATOR)
+
+
+def reader(tenant: str | None = None) -> Caller:
+    """Return who reads a tenant's data, where nothing is changed and no trail is left."""
+    from videoconf.tenancy import ActorType, Caller
+
+    return Caller("operator", tenant or settings().default_tenant, type=ActorType.OPERATOR)

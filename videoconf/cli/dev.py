@@ -53,6 +53,7 @@ def dev(port: int) -> None:
     """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
     from flask_migrate import upgrade
 
+    from videoconf.api.database import init_migrations
     from videoconf.api.keys import mint_token
     from videoconf.api.permissions import Permission
     from videoconf.api.services import services
@@ -67,6 +68,7 @@ def dev(port: int) -> None:
 
     app = application()
     parts = services(app)
+    init_migrations(app)
     with app.app_context():
         upgrade()
         faults = [*parts.faults, *parts.credentials.faults()]

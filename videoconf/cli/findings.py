@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from videoconf.api.health import NEWER, ask_database
+from videoconf.api.database_checks import NEWER, ask_database
 from videoconf.api.services import Services, services
 from videoconf.db.failures import MIGRATE
 from videoconf.db.functions import utc_in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from videoconf import __version__
-from videoconf.cli.application import application, script
+from videoconf.cli.application import application
 from videoconf.errors import VideoconfError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "audit": "videoconf.cli.audit:audit",
-    "db": "flask_migrate.cli:db",
+    "db": "videoconf.cli.migrations:db_commands",
     "dev": "videoconf.cli.dev:dev",
     "doctor": "videoconf.cli.doctor:doctor",
     "explain": "videoconf.cli.explain:explain",
@@ -54,10 +54,9 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return _plugin_commands().get(name)
-        if name == "db":
-            script(ctx)  # Flask-Migrate's commands look for it
         module, _, attribute = COMMANDS[name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
+        command: click.Command = found(ctx) if name == "db" else found
         return command
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -12,4 +12,4 @@ def openapi() -> None:
     """Print the OpenAPI document."""
     from videoconf.api.openapi import openapi_json
 
-    click.echo(openapi_json(application()), nl=False)
+    click.echo(openapi_json(application(with_routes=True)), nl=False)

@@ -11,8 +11,19 @@ from videoconf import __version__
 from videoconf.api.services import Services, services
 from videoconf.db.types import db
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
+from videoconf.events.measure import measure
 from videoconf.observability.listener import MetricsListener
-from videoconf.observability.metrics import JOB_LAG, JOBS, POOL, exposition, observe_breaker, snapshot
+from videoconf.observability.metrics import (
+    EVENT_DELIVERY_LAG,
+    EVENT_PROJECTION_LAG,
+    EVENT_SUBSCRIPTIONS,
+    JOB_LAG,
+    JOBS,
+    POOL,
+    exposition,
+    observe_breaker,
+    snapshot,
+)
 from videoconf.observability.shared import SharedMetrics
 
 if TYPE_CHECKING:
@@ -92,9 +103,13 @@ def measure_process(parts: Services) -> None:
 def measure_queue(parts: Services) -> None:
     """Set the gauges of the queue, unless the database cannot say: the other metrics matter even more then."""
     try:
-        found = parts.jobs.measure()
+        found, log = parts.jobs.measure(), measure()
     except (DatabaseUnavailable, SchemaNotReady):
         return
     for state_name, count in found.by_state.items():
         JOBS.labels(state_name).set(count)
     JOB_LAG.set(found.lag_seconds)
+    EVENT_PROJECTION_LAG.set(log.projection_lag_seconds)
+    EVENT_DELIVERY_LAG.set(log.delivery_lag_seconds)
+    for state_name, count in log.subscriptions.items():
+        EVENT_SUBSCRIPTIONS.labels(state_name).set(count)

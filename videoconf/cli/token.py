@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from videoconf.api.permissions import Permission
-from videoconf.cli.application import application
+from videoconf.cli.application import settings
 
 
 @click.command()
@@ -31,17 +31,16 @@ def token(
 ) -> None:
     """Mint a bearer token with the first of VIDEOCONF_JWT_SECRETS."""
     from videoconf.api.keys import mint_token
-    from videoconf.api.services import services
 
     if every == bool(permissions):
         raise click.UsageError("Give one or more of --permission, or --all.")
     granted = list(Permission) if every else [Permission(permission) for permission in permissions]
-    settings = services(application()).settings
-    if not settings.jwt_secrets:
+    configured = settings()
+    if not configured.jwt_secrets:
         raise click.ClickException("VIDEOCONF_JWT_SECRETS is not set: there is nothing to sign with.")
     click.echo(
         mint_token(
-            settings,
+            configured,
             subject=subject,
             permissions=granted,
             tenant=tenant,

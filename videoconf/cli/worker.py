@@ -15,13 +15,14 @@ from videoconf.cli.application import application
 @click.option("--once", is_flag=True, help="Run what is due now, then stop.")
 def worker(threads: int, once: bool) -> None:
     """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
-    from videoconf.api.health import warn_of_schema
+    from videoconf.api.database_checks import warn_of_schema
     from videoconf.api.services import configured
     from videoconf.cli.process import log_start, serve_metrics
     from videoconf.errors import ConfigurationError
+    from videoconf.events.threads import event_threads
     from videoconf.jobs.worker import Worker
 
-    app = application()
+    app = application(with_routes=True)  # for a process that lives long, everything is imported at its start
     parts = configured(app)
     with app.app_context():
         if faults := parts.credentials.faults():
@@ -31,6 +32,8 @@ def worker(threads: int, once: bool) -> None:
     if once:
         with app.app_context():
             click.echo(f"{jobs.run_due()} jobs tried")
+            parts.projector.run()
+            parts.dispatcher.run()
         return
     log_start(parts, role="worker", workers=1, job_threads=threads)
     metrics = serve_metrics(app)
@@ -38,8 +41,11 @@ def worker(threads: int, once: bool) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
     running = Worker(jobs, app.app_context, threads=threads)
+    pushing = event_threads(parts.projector, parts.dispatcher, app.app_context)
     running.start()
+    pushing.start()
     stopping.wait()
+    pushing.stop()
     running.stop()
     if metrics is not None:
         metrics.stop()

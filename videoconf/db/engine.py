@@ -9,10 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, event, exc, make_url
 
-from videoconf.errors import DatabaseUnavailable
 from videoconf.shares import Share
 
 SQLITE_WAIT_SECONDS = 5.0
@@ -100,7 +98,9 @@ def prepare(engine: Engine) -> None:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        event.listen(engine, "checkout", _refuse_closed)
+        from videoconf.db.postgresql import refuse_closed  # with the driver, which SQLite does without
+
+        event.listen(engine, "checkout", refuse_closed)
 
 
 def make_folder(url: URL, folder: str) -> None:
@@ -132,19 +132,3 @@ def _begin_sqlite(connection: Connection) -> None:
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin is not None:
         connection.exec_driver_sql(begin)
-
-
-def _refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any) -> None:
-    """Have the pool open another connection in place of one that the server closed while it lay idle.
-
-    Reading what has come without waiting costs microseconds, and does not let go of the interpreter; a query for each
-    checkout (SQLAlchemy's pre-ping) costs a round trip of every request.
-    """
-    try:
-        connection.pgconn.consume_input()
-        connection.pgconn.consume_input()  # where the first has read the server's farewell, this one finds the end
-    except psycopg.OperationalError as error:
-        if "used" not in record.info:  # new, and closed already: after two, SQLAlchemy raises what may mean anything
-            raise DatabaseUnavailable(retry_after_seconds=5) from error
-        raise exc.DisconnectionError from error
-    record.info["used"] = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.orm import Session
 
 from videoconf.db.batches import ROWS_PER_BATCH, run_until
 from videoconf.db.functions import utc_in
@@ -47,7 +48,13 @@ class Read:
 def bounds() -> Bounds:
     """Return where the log ends and begins."""
     with read() as session:
-        return Bounds(*session.execute(select(_LOG.c.position, _LOG.c.pruned)).one())
+        return bounds_in(session)
+
+
+def bounds_in(session: Session) -> Bounds:
+    """Return the same within a transaction."""
+    row = session.execute(select(_LOG.c.position, _LOG.c.pruned)).one_or_none()
+    return Bounds(0, 0) if row is None else Bounds(*row)
 
 
 def newest_position() -> int:
@@ -63,12 +70,12 @@ def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
     """
     with read() as session:
         # First how far the log is, then the events up to there: all of them are committed.
-        newest, pruned = session.execute(select(_LOG.c.position, _LOG.c.pruned)).one()
-        after = check_position(wanted.after, Bounds(newest, pruned))
-        behind = [*_conditions(caller, wanted), Event.position > after, Event.position <= newest]
+        log = bounds_in(session)
+        after = check_position(wanted.after, log)
+        behind = [*_conditions(caller, wanted), Event.position > after, Event.position <= log.newest]
         found = session.execute(select(Event).where(*behind).order_by(Event.position).limit(limit))
         items = list(found.scalars())
-    return Read(items, items[-1].position if len(items) == limit else newest)
+    return Read(items, items[-1].position if len(items) == limit else log.newest)
 
 
 def read_events_before(caller: Caller, wanted: Wanted, before: int | None, limit: int) -> Read:
@@ -77,9 +84,9 @@ def read_events_before(caller: Caller, wanted: Wanted, before: int | None, limit
     A position whose events were deleted has none before it.
     """
     with read() as session:
-        newest, pruned = session.execute(select(_LOG.c.position, _LOG.c.pruned)).one()
-        last = newest if before is None else min(before - 1, newest)
-        ahead = [*_conditions(caller, wanted), Event.position > pruned, Event.position <= last]
+        log = bounds_in(session)
+        last = log.newest if before is None else min(before - 1, log.newest)
+        ahead = [*_conditions(caller, wanted), Event.position > log.pruned, Event.position <= last]
         found = session.execute(select(Event).where(*ahead).order_by(Event.position.desc()).limit(limit))
         items = list(found.scalars())
     return Read(items, items[-1].position if len(items) == limit else 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, String, text
+from sqlalchemy import BigInteger, Identity, Index, Insert, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
 from videoconf.db.types import BigId, Model
+from videoconf.db.upsert import upserts
 
 PART = String(300)
 """The longest part is that of a connection's id, with its prefix."""
@@ -94,3 +95,12 @@ class Event(Model):
     ext_id: Mapped[str | None]
     sequence: Mapped[int] = mapped_column(BigInteger)
     data: Mapped[dict[str, Any]]
+
+
+def _plant(statement: Any) -> Insert:
+    once: Insert = statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"])
+    return once
+
+
+PLANT = upserts(EventLog.__table__, _plant)
+"""Inserts the row of the log, unless it is there."""

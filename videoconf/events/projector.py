@@ -12,7 +12,8 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, Insert, bindparam, column, delete, func, insert, literal, select, update
@@ -26,7 +27,7 @@ from videoconf.errors import DatabaseUnavailable
 from videoconf.events.answers import Answers, MeetingAnswer
 from videoconf.events.changes import EVERYTHING, MEETING, note_change
 from videoconf.events.erasure import forget_connections
-from videoconf.events.models import Change, Event, EventLog, ReportedPart
+from videoconf.events.models import PLANT, Change, Event, EventLog, ReportedPart
 from videoconf.events.reported import Reported, Row, Step, archive_steps, attendee_steps, meeting_steps
 from videoconf.events.subscription_models import EventSubscription
 from videoconf.events.types import EventType
@@ -52,9 +53,13 @@ _SUBSCRIPTIONS: Any = EventSubscription.__table__
 class Projector:
     """Writes events. One instance serves all threads; several processes may project at once."""
 
-    def __init__(self, answers: Answers) -> None:
-        self._answers = answers
+    def __init__(self, make_answers: Callable[[], Answers]) -> None:
+        self._make_answers = make_answers
         self._paused: dict[int, float] = {}
+
+    @cached_property
+    def _answers(self) -> Answers:
+        return self._make_answers()
 
     def run(self) -> int:
         """Project until no change waits; return how many changes were projected."""
@@ -187,7 +192,7 @@ def _lock_meetings(session: Session, meetings: Sequence[int]) -> list[int]:
     """Lock meetings until the transaction ends, and return those that no other projector has locked."""
     if dialect_of(session) != "postgresql":
         return list(meetings)  # the transaction is the lock
-    wanted = func.unnest(literal(list(meetings), _IDS)).table_valued(column("id", BigInteger))
+    wanted = func.unnest(literal(list(meetings), _IDS)).table_valued(column("id", BigInteger)).render_derived()
     key = func.hashtextextended(func.concat("events:", wanted.c.id), 0)
     return list(session.execute(select(wanted.c.id).where(func.pg_try_advisory_xact_lock(key))).scalars())
 
@@ -223,7 +228,10 @@ def _append(session: Session, events: Sequence[dict[str, Any]]) -> None:
     if not events:
         return
     advanced = update(_LOG).values(position=_LOG.c.position + len(events)).returning(_LOG.c.position)
-    last = session.execute(advanced).scalar_one()
+    last = session.execute(advanced).scalar_one_or_none()
+    if last is None:  # a restored database may lack the row
+        session.execute(PLANT[dialect_of(session)])
+        last = session.execute(advanced).scalar_one()
     rows = [{**event, "position": last - len(events) + place} for place, event in enumerate(events, start=1)]
     session.execute(_APPEND, rows)
     session.execute(_NOTIFY, {"newest_event": last, "tenants": sorted({event["tenant"] for event in events})})

@@ -9,18 +9,23 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import or_, update
 
 from videoconf.db.functions import utc_in, utc_now
-from videoconf.db.transactions import write
+from videoconf.db.transactions import dialect_of, write
 from videoconf.errors import VideoconfError
-from videoconf.events.models import EventLog
+from videoconf.events.dispatch import Dispatcher
+from videoconf.events.models import PLANT, EventLog
+from videoconf.events.projector import Projector
+from videoconf.events.turns import THREADS
 from videoconf.observability.metrics import JOB_THREADS_ENDED
 
 logger = logging.getLogger(__name__)
 
+SEND_SECONDS = 0.1
 PROJECT_SECONDS = 0.2
 """How often a projector looks for changes."""
 LEASE_SECONDS = 10.0
@@ -52,6 +57,7 @@ class ProjectorLease:
                 .returning(_LOG.c.id)
             )
             with write() as session:
+                session.execute(PLANT[dialect_of(session)])
                 is_held = session.execute(taken).one_or_none() is not None
             self._held_until = now + LEASE_SECONDS if is_held else 0.0
         return now < self._held_until
@@ -120,3 +126,18 @@ class EventThreads:
                 loop.at_end()
         except VideoconfError as error:
             logger.warning("%s stopped: %s", loop.name, error.code)
+
+
+def event_threads(
+    projector: Projector, dispatcher: Dispatcher, context: Callable[[], AbstractContextManager[Any]]
+) -> EventThreads:
+    """Make the threads of a process that projects and sends."""
+    lease = ProjectorLease()
+
+    def project() -> bool:
+        return lease.hold() and projector.run_once() > 0
+
+    loops = [Loop("projector", project, PROJECT_SECONDS, lease.give_back)]
+    for lane, threads in THREADS.items():
+        loops += [Loop(f"sender-{lane}", partial(dispatcher.turn, lane), SEND_SECONDS)] * threads
+    return EventThreads(loops, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -12,8 +13,10 @@ from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import read, write
 from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import Jobs
 from videoconf.tenancy import Caller
+
+if TYPE_CHECKING:
+    from videoconf.jobs.queue import Jobs
 
 BY_ID = by_id(Job.id)
 

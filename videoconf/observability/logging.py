@@ -6,48 +6,29 @@ codes, counts and durations do.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
-
-import orjson
-import structlog
-from structlog.contextvars import bound_contextvars as log_context
-from structlog.contextvars import merge_contextvars
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import Processor
 
 from videoconf.observability.line_writer import LineWriter
 
-__all__ = ["configure_logging", "log_context"]
 
-_EVERY_RECORD: list[Processor] = [
-    structlog.stdlib.ExtraAdder(),
-    merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
-
-
-def configure_logging(level: str, style: str, *, count_lost: Callable[[int], object] | None = None) -> None:
+def configure_logging(
+    level: str, style: str, *, count_lost: Callable[[int], object] | None = None, at_once: bool = True
+) -> None:
     """Send all that Python's logging receives in this process to standard error. May be called again.
 
     :param style: ``json``, or ``text`` for people.
     :param count_lost: called with the number of lines that are lost because standard error is not read.
+    :param at_once: import now what formats lines, so that no request waits for it. A command, which may log nothing,
+        imports it with its first line.
     """
     if count_lost is not None:
         _WRITER.count_lost = count_lost
-    handler = _StandardError()
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=_EVERY_RECORD,
-            processors=[ProcessorFormatter.remove_processors_meta, *_rendering(style)],
-        )
-    )
+    handler = _StandardError(style)
+    if at_once:
+        handler.make_formatter()
     handler.set_name("videoconf")
     root = logging.getLogger()
     for old in [old for old in root.handlers if old.get_name() == "videoconf"]:
@@ -63,6 +44,21 @@ class _StandardError(logging.Handler):
 
     Not to standard output, which holds a command's answer: ``--json`` there is for scripts.
     """
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self._style = style
+
+    def make_formatter(self) -> None:
+        """Import what formats lines, and use it from now on."""
+        from videoconf.observability.log_lines import line_formatter
+
+        self.setFormatter(line_formatter(self._style))
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self.formatter is None:
+            self.make_formatter()
+        return super().format(record)
 
     def createLock(self) -> None:
         """Do without the handler's lock: lines are formatted at once by several threads, and queued under another."""
@@ -92,21 +88,3 @@ def _lost_line(count: int) -> str:
 
 
 _WRITER = LineWriter(2, _lost_line)
-
-
-def _rendering(style: str) -> list[Processor]:
-    if style == "text":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [
-        structlog.processors.format_exc_info,
-        structlog.processors.EventRenamer("message"),
-        structlog.processors.JSONRenderer(serializer=_to_json),
-    ]
-
-
-def _to_json(line: object, default: Callable[[Any], Any]) -> str:
-    try:
-        # A dataclass is written as its repr, which leaves out what is secret.
-        return orjson.dumps(line, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
-    except TypeError:  # a key that is not a string, half of a surrogate pair, an integer beyond 64 bits
-        return json.dumps(line, default=default)

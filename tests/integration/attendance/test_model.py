@@ -4,23 +4,17 @@ import json
 import os
 from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.attendance import model
 from tests.integration.attendance.histories import histories
 from tests.integration.attendance.scripted import Script
+from tests.support.laws import few_and_many
 
-HISTORIES = 1000
 # A mutant need only be caught; the smallest history that does it is of no use, and takes minutes to find.
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or "NO_SHRINKING" not in os.environ]
-generated = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck), phases=PHASES)
-searching = settings(generated, max_examples=20_000, derandomize=False)
-
-# Of two marks of one name the function's would win over the parameter's.
-SAME = pytest.param(generated, marks=pytest.mark.timeout(900), id="same")
-LONG = pytest.param(searching, marks=(pytest.mark.long, pytest.mark.timeout(7200)), id="searching")
+generated = settings(suppress_health_check=list(HealthCheck), phases=PHASES)
 QUESTIONS = ("whole", "whole", "active=true", "active=false", "page", "page of the active", "report")
 
 
@@ -46,11 +40,11 @@ def play(service, clock, begin, history):
     return link, script, model.attendees(received.values(), begin, end_time, clock.now)
 
 
-@pytest.mark.parametrize("profile", [SAME, LONG])
-def test_the_api_answers_as_the_model(service, clock, profile):
+@few_and_many(200, 3000)
+def test_the_api_answers_as_the_model(service, clock, count):
     begin = clock.now
 
-    @profile
+    @settings(generated, max_examples=count)
     @given(histories(), st.sampled_from(QUESTIONS), st.integers(1, 3), st.integers(1, 3), st.sampled_from((0, 0.3, 1)))
     def check(history, question, page, page_size, share):
         link, script, found = play(service, clock, begin, history)
@@ -78,11 +72,11 @@ def test_the_api_answers_as_the_model(service, clock, profile):
     check()
 
 
-@pytest.mark.timeout(900)
-def test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes(service, clock):
+@few_and_many(25, 400)
+def test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes(service, clock, count):
     begin = clock.now
 
-    @settings(generated, max_examples=HISTORIES // 10)
+    @settings(generated, max_examples=count)
     @given(histories(), st.randoms(use_true_random=False))
     def check(history, chance):
         events = history.events(begin)

@@ -165,13 +165,15 @@ def test_a_page_of_ten_thousand_takes_less_than_a_tenth_of_a_second(stadium):
     assert json.loads(answer.headers["X-Pagination"])["total"] == 5000
 
 
-def test_pages_and_the_whole_list_of_ten_thousand_agree(stadium):
-    api, link = stadium.service.api, stadium.link
+def test_pages_and_the_whole_list_agree(script, app, clock):
+    clock.now = datetime(2030, 1, 1, 3, tzinfo=UTC)
+    crowd(app, script.link, 2_000)  # which the database sorts: lists of up to 1,000 connections are sorted in Python
+    api, link = script.service.api, script.link
     for active in ("", "&active=true", "&active=false"):
         whole = api("GET", f"/session/{link}/attendees?{active[1:]}").json
-        assert len(whole) == (5000 if active else 10_000)
+        assert len(whole) == (1000 if active else 2000)
         paged = []
-        for page in range(1, 101):
+        for page in range(1, 21):
             paged += api("GET", f"/session/{link}/attendees?page={page}&pageSize=100{active}").json
             if len(paged) == len(whole):
                 break

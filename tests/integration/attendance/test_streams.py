@@ -14,6 +14,7 @@ from sqlalchemy import event as listened
 from sqlalchemy import select, text
 
 from tests.integration.attendance.scripted import Script
+from tests.support.laws import few_and_many
 from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.attendance.streams import find_streams
 from videoconf.cli.main import commands
@@ -22,7 +23,6 @@ from videoconf.db.types import db
 from videoconf.meetings.models import Meeting
 from videoconf.providers.cleaning import LONGEST_TEXT
 
-HISTORIES = 150
 KINDS = ("published", "published", "gone", "joined", "left")
 
 
@@ -108,8 +108,9 @@ told = st.builds(
 )
 
 
-def test_order_repetition_and_a_late_create_change_nothing(make_script):
-    @settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
+@few_and_many(40, 600)
+def test_order_repetition_and_a_late_create_change_nothing(make_script, count):
+    @settings(max_examples=count, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
     @given(st.lists(told, min_size=1, max_size=7, unique=True), st.data())
     def check(events, data):
         again = data.draw(st.lists(st.sampled_from(events), max_size=4))

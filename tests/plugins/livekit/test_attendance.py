@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.attendance import model
+from tests.support.laws import few_and_many
 from tests.support.service import ON_SQLITE
 
 HISTORIES = 25
-MANY_HISTORIES = 2000
 HISTORIES_PER_SERVICE = 100
 """LiveKit's time goes on with each history; a day ahead of the database's clock, no meeting would seem to run."""
 PEOPLE = ("ann@example.org", "bob", "cid#1", None)
@@ -109,8 +109,7 @@ def event_of(said):
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("count", [HISTORIES, pytest.param(MANY_HISTORIES, marks=pytest.mark.long)])
-@pytest.mark.timeout(1800)
+@few_and_many(HISTORIES, 2000)
 def test_api_tells_who_was_there(make_service, make_livekit_standin, count):
     for seed in range(count):
         if seed % HISTORIES_PER_SERVICE == 0:

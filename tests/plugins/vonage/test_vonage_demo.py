@@ -1,8 +1,11 @@
 """``make demo PROVIDER=vonage``: the same walk, with the people at a stand-in for Vonage."""
 
+import pytest
+
 from tests.integration.test_demo import demo
 
 
+@pytest.mark.long
 def test_it_walks_through_a_meeting_at_vonage() -> None:
     done = demo(PROVIDER="vonage")
     assert done.returncode == 0, done.stdout + done.stderr
