@@ -1,7 +1,6 @@
-"""Screenshots of every view and state of the console, from a realistic story: ``python -m tests.browser.console_screenshots``.
+"""Screenshots of every view and state of the console, from the story of a school: ``make screenshots``.
 
-They go to ``build/screenshots/console``: each view at 390 and 1280 pixels, in the light and in the dark. ``--only`` takes
-those whose name begins so.
+They go to ``build/screenshots/console``: each at 390 and 1280 pixels, in the light and in the dark.
 """
 
 import argparse
@@ -17,7 +16,6 @@ BUILD = Path(__file__).parents[2] / "build/screenshots/console"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 SCHEMES = ("light", "dark")
-NO_ANSWER = "**/{}"
 
 
 def settle(page: Any) -> None:
@@ -83,6 +81,10 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None] | None]] = {
     "archives": ("#/archives", None),
     "archives-hold": ("#/archives", open_dialog("Put on hold")),
     "events": ("#/events", None),
+    "event-body": ("#/events", lambda page: page.locator("tbody .as-link").nth(2).click()),
+    "subscriptions": ("#/events/subscriptions", None),
+    "deliveries": ("#/events/subscriptions/{subscription}", None),
+    "delivery": ("#/events/subscriptions/{subscription}", lambda page: page.locator("tbody .attempts").nth(1).click()),
     "webhooks": ("#/webhooks", None),
     "webhooks-refused": ("#/webhooks?status=rejected", None),
     "webhooks-orphans": ("#/webhooks?status=orphan", None),
@@ -95,58 +97,62 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None] | None]] = {
 }
 
 
-def take(browser: Any, server: Any, links: dict[str, str], only: str) -> None:
-    for size, (width, height) in SIZES.items():
-        for scheme in SCHEMES:
-            folder = BUILD / f"{size}-{scheme}"
-            folder.mkdir(parents=True, exist_ok=True)
+class Camera:
+    """Takes the screenshots of one size of window in one colour scheme."""
 
-            def shoot(
-                name: str,
-                fragment: str,
-                act: Any = None,
-                *,
-                token: str | None = None,
-                prepare: Any = None,
-                **where: Any,
-            ) -> None:
-                if not name.startswith(only):
-                    return
-                context = browser.new_context(
-                    viewport={"width": width, "height": height},
-                    color_scheme=scheme,
-                    locale="en-GB",
-                    timezone_id="Europe/Berlin",
-                    has_touch=size == "phone",
-                    is_mobile=size == "phone",
-                )
-                page = context.new_page()
-                page.on(
-                    "console", lambda message: print(f"{name}: {message.text}") if message.type == "error" else None
-                )
-                page.on("pageerror", lambda error: print(f"{name}: {error}"))
-                if prepare:
-                    prepare(page)
-                if token != "":
-                    context.add_init_script(f"sessionStorage.setItem('videoconf.token', '{token or bearer()}')")
-                page.goto(f"{server.url}/console{fragment.format(**links)}")
-                settle(page)
-                if act:
-                    act(page)
-                    page.wait_for_timeout(250)
-                page.screenshot(path=folder / f"{name}.png", full_page=where.get("full", False))
-                context.close()
+    def __init__(self, browser: Any, server: Any, links: dict[str, str], size: str, scheme: str, only: str) -> None:
+        width, height = SIZES[size]
+        self._options = {
+            "viewport": {"width": width, "height": height},
+            "color_scheme": scheme,
+            "locale": "en-GB",
+            "timezone_id": "Europe/Berlin",
+            "has_touch": size == "phone",
+            "is_mobile": size == "phone",
+        }
+        self._browser, self._url, self._links, self._only = browser, server.url, links, only
+        self._folder = BUILD / f"{size}-{scheme}"
+        self._folder.mkdir(parents=True, exist_ok=True)
 
-            for name, (fragment, act) in VIEWS.items():
-                shoot(name, fragment, act)
-            for name in ("meeting", "meeting-open", "providers"):
-                shoot(f"{name}-whole", VIEWS[name][0], full=True)
-            shoot("sign-in", "", token="")
-            shoot("refused", "#/jobs", token=bearer(["GetMeetings"]))
-            shoot("read-only", "#/meetings/{lesson}", token=bearer(["GetMeetings", "GetMeetingAttendees"]))
-            shoot("clinic", "#/meetings", token=bearer(tenant=CLINIC))
-            shoot("loading", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: None))
-            shoot("failed", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: route.abort()))
+    def shoot(
+        self,
+        name: str,
+        fragment: str,
+        act: Any = None,
+        *,
+        token: str | None = None,
+        prepare: Any = None,
+        full: bool = False,
+    ) -> None:
+        if not name.startswith(self._only):
+            return
+        context = self._browser.new_context(**self._options)
+        page = context.new_page()
+        page.on("console", lambda message: print(f"{name}: {message.text}") if message.type == "error" else None)
+        page.on("pageerror", lambda error: print(f"{name}: {error}"))
+        if prepare:
+            prepare(page)
+        if token != "":
+            context.add_init_script(f"sessionStorage.setItem('videoconf.token', '{token or bearer()}')")
+        page.goto(f"{self._url}/console{fragment.format(**self._links)}")
+        settle(page)
+        if act:
+            act(page)
+            page.wait_for_timeout(250)
+        page.screenshot(path=self._folder / f"{name}.png", full_page=full)
+        context.close()
+
+    def shoot_all(self) -> None:
+        for name, (fragment, act) in VIEWS.items():
+            self.shoot(name, fragment, act)
+        for name in ("meeting", "meeting-open", "providers"):
+            self.shoot(f"{name}-whole", VIEWS[name][0], full=True)
+        self.shoot("sign-in", "", token="")
+        self.shoot("refused", "#/jobs", token=bearer(["GetMeetings"]))
+        self.shoot("read-only", "#/meetings/{lesson}", token=bearer(["GetMeetings", "GetMeetingAttendees"]))
+        self.shoot("clinic", "#/meetings", token=bearer(tenant=CLINIC))
+        self.shoot("loading", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: None))
+        self.shoot("failed", "#/meetings", prepare=lambda page: page.route("**/session?*", lambda route: route.abort()))
 
 
 def main() -> None:
@@ -162,7 +168,9 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
-            take(browser, server, links, only)
+            for size in SIZES:
+                for scheme in SCHEMES:
+                    Camera(browser, server, links, size, scheme, only).shoot_all()
             browser.close()
     print(f"Screenshots: {BUILD}")
 

@@ -25,6 +25,7 @@ from videoconf.api.services import services
 from videoconf.app import create_app
 from videoconf.db.transactions import write
 from videoconf.db.types import db
+from videoconf.events.subscription_models import EventDelivery, EventSubscription
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 from videoconf.settings import Secret, Settings
@@ -288,6 +289,65 @@ def mishaps(story: Story) -> None:
             )
 
 
+def deliveries(story: Story, link: str) -> str:
+    """Let a receiver be sent the lesson's events, some at the second attempt and one never; return its subscription."""
+    started = story.clock.ago(minutes=14)
+    answers = {
+        "well": [(204, None, None)],
+        "late": [(503, "Service Unavailable: deploying", None), (204, None, None)],
+        "never": [(None, None, "No answer within 10 s.")] * 2
+        + [(500, '{"error": "column lesson_id does not exist"}', None)] * 7,
+    }
+    wanted = [
+        ("meeting.ended", "well"),
+        ("attendee.left", "late"),
+        ("attendee.left", "never"),
+        ("archive.available", "well"),
+    ]
+    with story.service.app.app_context(), write() as session:
+        subscription = EventSubscription(
+            public_id="Kq3nVb8sYt0L",
+            tenant="default",
+            url="https://crm.northfield.example/hooks/video",
+            types=["meeting.ended", "attendee.left", "archive.available"],
+            meeting_link=link,
+            description="Attendance into the school's register",
+            secret=b"",
+            position=10**6,
+            newest=0,
+            created_by="school-portal",
+            modified_by="school-portal",
+        )
+        session.add(subscription)
+        session.flush()
+        for place, (type, outcome) in enumerate([*wanted, ("attendee.left", "well"), ("attendee.left", "well")]):
+            at = started + timedelta(seconds=20 * place)
+            attempts = [
+                {
+                    "at": (at + timedelta(minutes=5 * number)).isoformat().replace("+00:00", "Z"),
+                    "status": status,
+                    "durationMs": 10_000 if status is None else 38 + 7 * place,
+                    "body": body,
+                    "error": error,
+                }
+                for number, (status, body, error) in enumerate(answers[outcome])
+            ]
+            session.add(
+                EventDelivery(
+                    subscription_id=subscription.id,
+                    event_id=f"evt_{place:024x}",
+                    type=type,
+                    position=None,
+                    status="failed" if outcome == "never" else "succeeded",
+                    attempt_count=len(attempts),
+                    attempts=attempts,
+                    next_attempt_at=None,
+                    created_on=at,
+                )
+            )
+        return str(subscription.public_id)
+
+
 @contextmanager
 def story_app(folder: Path, clock: StoryClock) -> Iterator[Any]:
     """Give an application on the database that the server in this folder will have, at the story's time."""
@@ -338,6 +398,7 @@ def tell(folder: Path, further: Callable[[Story], Any] | None = None) -> dict[st
         days_before(story)
         links = {"clinic": clinic(story), "lesson": lesson(story)}
         mishaps(story)
+        links["subscription"] = deliveries(story, links["lesson"])
         links |= {"physics": open_meetings(story), "planned": plans(story)}
         clock.now = clock.start
         story.service.project()

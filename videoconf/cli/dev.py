@@ -31,7 +31,7 @@ MEDIA_PORT_OFFSET = 1
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
 
-  documentation  {url}/docs
+{console}  documentation  {url}/docs
   bearer token   {token}
                  (every permission, for 30 days; also in the file below)
 
@@ -39,6 +39,9 @@ BANNER = """
     curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
   Ask, from another shell, whether all is well:
     {command} doctor
+"""
+CONSOLE = """  console        {url}/console#token={token}
+                 (opens with the token below; only a development run accepts such a link)
 """
 FAKE_BANNER = """  Act as its people, from another shell:
     {command} fake --help
@@ -83,9 +86,11 @@ def dev(port: int) -> None:
     videoconf = shlex.quote(str(Path(sys.executable).with_name("videoconf")))
     env_path = shlex.quote(str(folder / "dev.env"))
     banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
+    url = f"http://127.0.0.1:{port}{settings.path_prefix}"
     click.echo(
         banner.format(
-            url=f"http://127.0.0.1:{port}{settings.path_prefix}",
+            url=url,
+            console=CONSOLE.format(url=url, token=token) if settings.console else "",
             token=token,
             token_path=shlex.quote(str(folder / "dev-token")),
             command=f"{videoconf} --env-file {env_path}",

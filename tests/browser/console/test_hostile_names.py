@@ -21,7 +21,10 @@ NAMES = {
     "formula": '=HYPERLINK("http://evil.example","x")',
     "lines": "first\n\tsecond",
 }
-LAYOUT = "all => all.map(one => { const box = one.getBoundingClientRect(); return [Math.round(box.x), Math.round(box.width), Math.round(box.height)] })"
+LAYOUT = """all => all.map(one => {
+  const box = one.getBoundingClientRect();
+  return [Math.round(box.x), Math.round(box.width), Math.round(box.height)];
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,8 @@ def test_files_hold_hostile_names_as_data(open_console, links):
     svg = download.value.path().read_text()
     parsed = tab.page.evaluate(
         "text => { const one = new DOMParser().parseFromString(text, 'image/svg+xml');"
-        " return [one.querySelectorAll('parsererror, script, img, foreignObject').length, one.querySelectorAll('rect').length] }",
+        " return [one.querySelectorAll('parsererror, script, img, foreignObject').length,"
+        " one.querySelectorAll('rect').length] }",
         svg,
     )
     assert parsed[0] == 0

@@ -93,7 +93,8 @@ def test_page_asks_no_other_host_and_has_a_strict_policy(open_console, school):
 def test_policy_stops_an_inline_script(open_console):
     tab = open_console("#/meetings")
     tab.page.evaluate(
-        "() => { const one = document.createElement('script'); one.textContent = 'window.ran = 1'; document.body.append(one); }"
+        "() => { const one = document.createElement('script'); one.textContent = 'window.ran = 1';"
+        " document.body.append(one); }"
     )
     assert tab.page.evaluate("window.ran") is None
     assert any("policy: script-src" in fault for fault in tab.faults), "the watch for violations sees one"

@@ -101,7 +101,7 @@ customElements.define(
         if (first) go(first.getAttribute("href"));
       });
       form.addEventListener("focusout", (event) => !form.contains(event.relatedTarget) && (found.hidden = true));
-      form.addEventListener("focusin", offer);
+      form.addEventListener("focusin", (event) => event.target === input && offer());
       form.addEventListener("click", (event) => event.target.closest("a") && this.clearSearch(input, found));
       form.addEventListener("keydown", (event) => {
         const all = [input, ...found.querySelectorAll("a")];

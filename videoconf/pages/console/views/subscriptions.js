@@ -46,9 +46,17 @@ export function deliveries(id, query, signal) {
   const status = query.get("status");
   const head = h("div", {}, loading(1));
   const path = at`/event-subscriptions/${id}`;
+  let isEnabled = false;
+  const retried = (one) => async () => {
+    const question = { title: sent.retryTitle, text: sent.retryText, button: sent.retry, done: sent.retried };
+    const wasDone = await confirm({ ...question, act: () => post(at`/event-subscriptions/${id}/deliveries/${String(one.id)}/retry`) });
+    if (wasDone) shown.refresh();
+    return wasDone;
+  };
   const read = async () => {
     try {
       const one = await get(path, {}, signal);
+      isEnabled = one.enabled;
       put(head, page(named(one.url, 70), { back: BACK, intro: one.description && named(one.description, 100), aside: [stateOf(one), one.enabled && testButton(path, () => shown.refresh())] }));
     } catch (problem) {
       if (signal.aborted) return;
@@ -63,7 +71,7 @@ export function deliveries(id, query, signal) {
     columns: [
       { label: sent.columns.event, kind: "main", cell: (one) => h("span", { class: "title" }, words.events.types[one.type] ?? one.type) },
       { label: sent.columns.state, cell: (one) => dot(sent.state[one.status] ?? one.status, TONES[one.status]) },
-      { label: sent.columns.attempts, cell: (one) => attemptsOf(one, path, () => shown.refresh()) },
+      { label: sent.columns.attempts, cell: (one) => attemptsOf(one, () => isEnabled && retried(one)) },
       { label: sent.columns.next, kind: "labelled", cell: (one) => one.nextAttemptOn && moment(one.nextAttemptOn, true) },
       { label: sent.columns.created, cell: (one) => moment(one.createdOn, true) },
     ],
@@ -89,28 +97,23 @@ function testButton(path, changed) {
 }
 
 /** Draw each attempt as a dot; a click shows what was sent and what came back. */
-function attemptsOf(delivery, path, changed) {
+function attemptsOf(delivery, retry) {
   const dots = delivery.attempts.map((one) => h("span", { class: `attempt ${OK(one.status) ? "good" : "bad"}` }));
-  const label = sent.attempts(delivery.attemptCount);
-  return h("button", { class: "attempts", type: "button", "aria-label": label, title: label, onclick: () => show(delivery, path, changed) }, dots.length > 0 ? dots : h("span", { class: "attempt" }), delivery.attemptCount > dots.length && h("span", { class: "quiet small" }, count(delivery.attemptCount)));
+  const label = sent.attempts(dots.length);
+  return h("button", { class: "attempts", type: "button", "aria-label": label, title: label, onclick: () => show(delivery, retry) }, dots.length > 0 ? dots : h("span", { class: "attempt" }));
 }
 
-function show(delivery, path, changed) {
+/** Show the attempts of a delivery. `retry` asks and sends again; it returns null where that is not possible. */
+function show(delivery, retry) {
   panel(
     words.events.types[delivery.type] ?? delivery.type,
     (close) => {
-      const retry = async () => {
-        const question = { title: sent.retryTitle, text: sent.retryText, button: sent.retry, done: sent.retried };
-        if (await confirm({ ...question, act: () => post(`${path}/deliveries/${encodeURIComponent(delivery.id)}/retry`) })) {
-          close();
-          changed();
-        }
-      };
+      const again = delivery.status === "failed" ? retry() : null;
       return [
         h("p", { class: "quiet small" }, h("code", {}, delivery.eventId)),
         delivery.attempts.map(attempt),
         delivery.attempts.length === 0 && h("p", { class: "quiet" }, sent.notYet),
-        delivery.status === "failed" && h("button", { class: "button primary", type: "button", onclick: retry }, sent.retry),
+        again && h("button", { class: "button primary", type: "button", onclick: async () => (await again()) && close() }, sent.retry),
       ];
     },
     "beside",
