@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients livekit-sdk test-long laws browser mutants bench chaos run demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,9 +19,12 @@ vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-
 	@$(BIN)/python -m tools.vonage_standin --service http://127.0.0.1:$(PORT) -- \
 		$(BIN)/videoconf dev --port $(PORT)
 
+meet: $(VENV)/installed ## Hold a real meeting on this machine, with camera and microphone; needs janus
+	@$(BIN)/python -m tools.meet --port $(PORT)
+
 # The stand-in for Vonage is one of the tests' tools.
-demo: $(VENV)/installed$(if $(filter vonage,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage
-	@$(BIN)/python examples/demo.py
+demo: $(VENV)/installed$(if $(filter vonage janus,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage or janus
+	@$(BIN)/python $(if $(filter janus,$(PROVIDER)),-m examples.demo_pages,examples/demo.py)
 
 # Each file is one process's: its tests share servers. In their order, not the largest first, the quick ones of tests/unit
 # come last, and no process ends with minutes of work while the other has none.
@@ -36,8 +39,12 @@ test-long: $(VENV)/installed-for-work ## Run the tests that take long: many proc
 laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
 
-browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the documentation page, and real media with Janus
-	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser)
+browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser tests/contract)
+
+screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small and large, light and dark, in build/screenshots; needs Chromium
+	$(BIN)/python -m tests.browser.screenshots $(SCENES)
+	$(if $(SCENES),,$(BIN)/python -m tests.browser.console_screenshots)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py
@@ -58,6 +65,11 @@ clients: build/clients/installed ## Install the TypeScript generator that some t
 build/clients/installed:
 	npm install --no-audit --no-fund --prefix build/clients openapi-typescript@7.13.0 openapi-fetch@0.17.0 \
 		typescript@5.9.3 @types/node@22.20.7
+	@touch $@
+
+axe: build/axe/installed ## Install the checker of accessibility that tests of pages use; needs npm
+build/axe/installed:
+	npm install --no-audit --no-fund --prefix build/axe axe-core@4.14.1
 	@touch $@
 
 livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm

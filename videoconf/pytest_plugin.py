@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 SCENARIO = re.compile(r"::test_([PWS])(\d\d)_(\w+)")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out."""
+    config.addinivalue_line("markers", "browser: drives Chromium")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end which scenarios of a conformance kit failed, and what each wants."""
     failed = [

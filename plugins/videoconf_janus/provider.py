@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from videoconf.errors import (
@@ -15,6 +16,7 @@ from videoconf.errors import (
     ProviderResourceNotFound,
 )
 from videoconf.providers import (
+    BrowserClient,
     Capabilities,
     Capability,
     HasRoster,
@@ -31,6 +33,7 @@ from videoconf.providers import (
     TokenRequest,
     WebhookAuthentication,
     WebhookRequest,
+    source_of,
 )
 from videoconf_janus import tokens, webhooks
 from videoconf_janus.admin import Found, JanusAdmin, members_of
@@ -38,6 +41,7 @@ from videoconf_janus.settings import PREFIX, JanusSettings
 
 logger = logging.getLogger(__name__)
 
+BROWSER_MODULE = Path(__file__).with_name("browser.js")
 STORED_TOKENS_OFF = 490
 """Janus's answer to a request for stored tokens where its tokens are signed."""
 LONGEST_DISPLAY_NAME = 10_000
@@ -81,6 +85,10 @@ class JanusProvider(Provider, HasRoster, Moderation):
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
+
+    @property
+    def browser_client(self) -> BrowserClient:
+        return BrowserClient(BROWSER_MODULE, connect=(source_of(self.settings.websocket_url),))
 
     # --- sessions and tokens ----------------------------------------------------------------------------------------
 

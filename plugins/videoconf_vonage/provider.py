@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -26,6 +27,7 @@ from videoconf.providers import (
     ArchiveState,
     ArchiveStatus,
     Archiving,
+    BrowserClient,
     Capabilities,
     Capability,
     DownloadsArchives,
@@ -57,6 +59,11 @@ from videoconf_vonage.tokens import Credentials, OpenTokCredentials, UnifiedCred
 P = ParamSpec("P")
 R = TypeVar("R")
 
+BROWSER_MODULE = Path(__file__).with_name("browser.js")
+SDK_HOSTS = tuple(
+    f"{scheme}://*.{domain}" for domain in ("opentok.com", "tokbox.com", "vonage.com") for scheme in ("https", "wss")
+)
+"""Hosts to which the SDK connects, by Vonage's documentation."""
 MAX_TOKEN_TTL = timedelta(days=30)
 RETRY_HORIZON = timedelta(hours=24)
 URL_LIFE = timedelta(minutes=10)
@@ -156,6 +163,22 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         if location := request.options.get("location"):
             form["location"] = str(location)
         return SessionRef(self.account, self._rest.create_session(form))
+
+    @property
+    def browser_client(self) -> BrowserClient | None:
+        """Vonage's SDK from the configured URL, behind a module of ours. Untried on the real one."""
+        if not self.settings.sdk_url:
+            return None
+        options = {"sdkUrl": self.settings.sdk_url, "sdkIntegrity": self.settings.sdk_integrity}
+        return BrowserClient(
+            BROWSER_MODULE,
+            connect=SDK_HOSTS,
+            scripts=(self.settings.sdk_url,),
+            images=("data:",),
+            media=("blob:",),
+            workers=("blob:",),
+            options=options,
+        )
 
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
         """Disconnect everybody that the webhooks or Vonage's list know, and stop what is being recorded.

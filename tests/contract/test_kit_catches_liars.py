@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
+from tests.support.chromium import needs_chromium
 from tests.third_party import folder, liars, liars_over_http
 from videoconf.testing import ProviderConformance, StorageConformance
 
@@ -22,10 +23,10 @@ def scenarios_of(kit):
 def failing(pytester):
     """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
 
-    def run(module, name):
+    def run(module, name, chosen="not browser"):
         pytester.makepyfile(test_liar=f"from {module} import {name}\nclass TestLiar({name}): pass\n")
         with warnings.catch_warnings():
-            found = pytester.inline_run("-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60")
+            found = pytester.inline_run("-m", chosen, "-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60")
         _, _, failed = found.listoutcomes()
         assert found.ret in (0, 1), found.ret
         return {SCENARIO.search(report.nodeid)[1]: str(report.longrepr) for report in failed}
@@ -39,6 +40,8 @@ KITS = {
     "storage target": ("tests.third_party.folder", "FolderKit"),
 }
 LIARS = {name: (module, kit) for module in (liars, liars_over_http, folder) for name, kit in module.LIARS.items()}
+IN_CHROMIUM = {"P61"}
+"""Scenarios that have the marker `browser`, so that they do not start a browser for each of the others."""
 
 
 @pytest.mark.parametrize("kit", KITS)
@@ -46,13 +49,23 @@ def test_an_honest_one_fails_nothing(failing, kit):
     assert failing(*KITS[kit]) == {}
 
 
-@pytest.mark.parametrize("name", sorted(LIARS))
+@pytest.mark.parametrize("name", sorted(LIARS.keys() - IN_CHROMIUM))
 def test_a_liar_fails_its_scenario_and_no_other(failing, monkeypatch, name):
     module, kit = LIARS[name]
     scenario = name.partition("-")[0]
     monkeypatch.setattr(module, "Liar", kit, raising=False)
     failed = failing(module.__name__, "Liar")
     assert failed.keys() == {scenario}, failed
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("name", sorted(IN_CHROMIUM))
+def test_liar_in_chromium_fails_its_scenario(failing, monkeypatch, name):
+    module, kit = LIARS[name]
+    monkeypatch.setattr(module, "Liar", kit, raising=False)
+    assert failing(module.__name__, "Liar", "browser").keys() == {name}
+    assert failing(*KITS["provider"], "browser") == {}
 
 
 def test_every_scenario_has_a_liar():

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 
 from marshmallow import INCLUDE, Schema
 
@@ -386,6 +387,20 @@ class TakesConnectionsForEvents(Honest):
             replace(event, dedupe_key=event.connection_id or event.dedupe_key)
             for event in super().parse_webhook(request)
         ]
+
+
+@liar("P60")
+class WeakensThePolicy(Honest):
+    @property
+    def browser_client(self):
+        return replace(super().browser_client, scripts=("'unsafe-inline'",))
+
+
+@liar("P61")
+class ExportsNothing(Honest):
+    @property
+    def browser_client(self):
+        return replace(super().browser_client, module=Path(__file__).parents[1] / "browser/no_client.js")
 
 
 @liar("W10")

@@ -28,7 +28,7 @@ def contrast(one: str, other: str) -> float:
 
 
 PAIRS = [(text, ground) for text in TEXTS for ground in GROUNDS]
-PAIRS += [(f"on-{ground}", ground) for ground in ("accent", "bad")]
+PAIRS += [(f"on-{ground}", ground) for ground in ("accent", "bad-fill")]
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])

@@ -36,7 +36,8 @@ def room(provider: str) -> Response:
     client = _client_of(provider)
     text = (FOLDER / "join/room.html").read_text()
     options = escape(json.dumps(dict(client.options)))
-    return send_page_text(text.replace(OPTIONS_MARK, options), _room_policy(client))
+    policy = room_policy(client, _embedders("'self'"))
+    return send_page_text(text.replace(OPTIONS_MARK, options), policy)
 
 
 @blueprint.route("/join/room/<provider>/client.js")
@@ -58,12 +59,13 @@ def _client_of(provider: str) -> BrowserClient:
     return client
 
 
-def _room_policy(client: BrowserClient) -> str:
+def room_policy(client: BrowserClient, frame_ancestors: str = "'self'") -> str:
+    """Return the content security policy of a client's frame: the service's own origin, and what the client needs."""
     own = {"script-src": "'self'", "style-src": "'self'", "img-src": "'self'", "connect-src": "'self'"}
     needed = client.directives()
     sources = {name: f"{own.get(name, '')} {needed.get(name, '')}".strip() for name in {**own, **needed}}
     return page_policy(
-        frame_ancestors=_embedders("'self'"), **{name.replace("-", "_"): value for name, value in sources.items()}
+        frame_ancestors=frame_ancestors, **{name.replace("-", "_"): value for name, value in sources.items()}
     )
 
 

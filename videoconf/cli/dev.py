@@ -17,6 +17,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,13 +25,16 @@ from videoconf.cli.application import application
 from videoconf.cli.serve import gunicorn_command
 from videoconf.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from videoconf.api.services import Services
+
 TOKEN_TTL_SECONDS = 30 * 86400
 MEDIA_PORT_OFFSET = 1
 """The fake provider serves its archives and its people at the port after the service's."""
 
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
-
+{meeting}
 {console}  documentation  {url}/docs
   bearer token   {token}
                  (every permission, for 30 days; also in the file below)
@@ -42,6 +46,11 @@ BANNER = """
 """
 CONSOLE = """  console        {url}/console#token={token}
                  (opens with the token below; only a development run accepts such a link)
+"""
+MEETING_BANNER = """
+  Walk into a meeting, in two tabs:
+    as its host    {host}
+    as a guest     {guest}
 """
 FAKE_BANNER = """  Act as its people, from another shell:
     {command} fake --help
@@ -85,6 +94,9 @@ def dev(port: int) -> None:
     (folder / "dev-token").write_text(token)
     videoconf = shlex.quote(str(Path(sys.executable).with_name("videoconf")))
     env_path = shlex.quote(str(folder / "dev.env"))
+    with app.app_context():
+        invitations = _first_meeting(parts)
+        db.engine.dispose()
     banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
     url = f"http://127.0.0.1:{port}{settings.path_prefix}"
     click.echo(
@@ -95,6 +107,7 @@ def dev(port: int) -> None:
             token_path=shlex.quote(str(folder / "dev-token")),
             command=f"{videoconf} --env-file {env_path}",
             media_port=port + MEDIA_PORT_OFFSET,
+            meeting=MEETING_BANNER.format(**invitations) if invitations else "",
         )
     )
     if parts.providers.find("fake"):
@@ -106,6 +119,21 @@ def dev(port: int) -> None:
     # In place of this process, so that Ctrl-C and exit codes are gunicorn's own.
     command = gunicorn_command((f"fd://{listener.fileno()}",), 1, serving)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _first_meeting(parts: Services) -> dict[str, str]:
+    """Create a meeting and invite to it; return the links, or nothing where the provider has no client for browsers."""
+    from videoconf.door.invitations import NewInvitation
+    from videoconf.meetings.create import NewMeeting
+    from videoconf.providers import Role
+    from videoconf.tenancy import Caller
+
+    if not parts.settings.join_page or parts.providers.choose(None).browser_client() is None:
+        return {}
+    developer = Caller("developer", parts.settings.default_tenant)
+    link = parts.creation.create(developer, NewMeeting(ext_metadata={"title": "Your first meeting"}))
+    roles = {"host": Role.MODERATOR, "guest": Role.PUBLISHER}
+    return {who: parts.invitations.invite(developer, link, NewInvitation(role))[1] for who, role in roles.items()}
 
 
 def _let_the_fake_live(port: int) -> None:

@@ -20,7 +20,7 @@ from videoconf.door import codes
 from videoconf.door.models import Admission, Invitation, InvitationCode
 from videoconf.errors import InvitationNotFound, MeetingEnded, ValidationFailed
 from videoconf.hooks import Providers
-from videoconf.meetings.join import check_role, check_role_given
+from videoconf.meetings.join import check_role, check_role_given, token_role
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Clock, Role
 from videoconf.settings import Settings
@@ -56,7 +56,7 @@ class Invitations:
             because the first one's code is not stored. Both work, and count as one.
         :raises MeetingNotFound: no meeting of the tenant has this link; :class:`MeetingEnded`: also for a deleted one.
         :raises RoleForbidden: the caller may not give this role.
-        :raises CapabilityUnsupported: the meeting's provider lacks the role.
+        :raises CapabilityUnsupported: the meeting's provider lacks the role, and what a moderator needs.
         :raises ValidationFailed: the expiry is past.
         """
         check_role_given(caller, new.role)
@@ -79,7 +79,8 @@ class Invitations:
         meeting = get_meeting(session, caller, link)
         if meeting.end_time is not None or meeting.deleted:
             raise MeetingEnded.at(meeting.end_time)
-        check_role(self._providers.get(meeting.provider), new.role)
+        provider = self._providers.get(meeting.provider)
+        check_role(provider, token_role(provider, new.role))
         if new.expires_on is not None and new.expires_on <= self._clock():
             raise ValidationFailed(errors={"expiresOn": ["Must be in the future."]})
         invitation = Invitation(

@@ -202,7 +202,8 @@ class Door:
 
     def _issue(self, found: Any, attendee: str, name: str | None) -> IssuedToken:
         caller = Caller(attendee, found.tenant, type=ActorType.ATTENDEE)
-        wish = TokenWish(role=Role(found.role), attendee=attendee, name=name)
+        role = self._joining.token_role(found.provider, Role(found.role))
+        wish = TokenWish(role=role, attendee=attendee, name=name)
         return self._joining.issue_token(caller, found.meeting_link, wish)
 
 

@@ -16,6 +16,7 @@ from videoconf.hooks import settings_prefix, undeclared_capabilities
 from videoconf.providers import Capability, JoinToken, Provider, Role, SessionRef, StorageScope
 from videoconf.providers.base import CONTRACT_VERSION
 from videoconf.settings import declared
+from videoconf.testing.browser_scenarios import BrowserScenarios
 from videoconf.testing.capability_scenarios import CapabilityScenarios
 from videoconf.testing.driven import Driven
 from videoconf.testing.failure_scenarios import FailureScenarios
@@ -29,7 +30,7 @@ CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 THREADS = 8
 
 
-class ProviderConformance(FailureScenarios, CapabilityScenarios, WebhookScenarios, Driven):
+class ProviderConformance(FailureScenarios, CapabilityScenarios, BrowserScenarios, WebhookScenarios, Driven):
     """What the core relies on in any provider. Subclass it as ``Test…`` and write what :class:`Driven` asks for."""
 
     # --- what it is -------------------------------------------------------------------------------------------------

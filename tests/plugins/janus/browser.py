@@ -76,6 +76,11 @@ class Chromium:
         port = ready.read_text().splitlines()[0]
         self._browser: Browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
 
+    @property
+    def connected(self) -> Browser:
+        """The browser, for contexts of its own kind."""
+        return self._browser
+
     def open(self, url: str) -> Page:
         """Open a page in a context of its own: another person's browser."""
         page = self._browser.new_context().new_page()

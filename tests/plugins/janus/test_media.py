@@ -26,11 +26,15 @@ FRAMES = 5
 """How many more must be decoded to say that a video runs; the fake camera makes five a second."""
 
 
+def media_interface():
+    """Return the interface for media, where the tests have one of their own."""
+    return OWN_INTERFACE if OWN_INTERFACE in [name for _, name in socket.if_nameindex()] else None
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory, sqlite_template, headers):
     folder = tmp_path_factory.mktemp("media")
-    own = OWN_INTERFACE in [name for _, name in socket.if_nameindex()]
-    janus = JanusServer(folder / "etc", interface=OWN_INTERFACE if own else None)
+    janus = JanusServer(folder / "etc", interface=media_interface())
     with service_with(janus, folder, sqlite_template, headers) as api:
         yield api
 

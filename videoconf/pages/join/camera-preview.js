@@ -41,7 +41,7 @@ class CameraPreview extends HTMLElement {
 
   #menu() {
     const lists = ["camera", "microphone"].map((kind) => {
-      this.#selects[kind] = make("select", { class: "field", onchange: ({ target }) => this.#devices.choose(kind, target.value) });
+      this.#selects[kind] = make("select", { class: "field", "aria-label": texts[kind].name, onchange: ({ target }) => this.#devices.choose(kind, target.value) });
       return make("label", {}, make("span", {}, texts[kind].name), this.#selects[kind]);
     });
     const menu = make("details", { class: "devices" }, make("summary", { class: "round", "aria-label": texts.devices, title: texts.devices }, icon("settings")), make("div", { class: "list" }, ...lists));

@@ -50,12 +50,13 @@ class MeetingDoor extends HTMLElement {
       return this.#fail(error, () => this.#open());
     }
     const opens = this.#state.preview.opensOn ? new Date(this.#state.preview.opensOn) : null;
-    this.#set({ view: "door", opens: opens > now() ? opens : null, starting: true });
+    const sends = this.#state.preview.role !== "subscriber";
+    this.#set({ view: "door", opens: opens > now() ? opens : null, sends, starting: sends });
     this.#parts.focus().focus();
     const ticket = tab.get(this.#ticketKey);
     if (history.state?.inMeeting) this.#join();
     else if (ticket) this.#wait(ticket);
-    await this.#devices.start();
+    if (sends) await this.#devices.start();
     this.#set({ starting: false });
   }
 
@@ -123,9 +124,11 @@ class MeetingDoor extends HTMLElement {
     this.#parts.host.start(control, (waiting) => room.setAttribute("waiting", waiting));
     room.enter({
       token,
+      session: issued.sessionId,
       connect,
       name: issued.name ?? this.#state.name,
       devices: this.#devices,
+      sends: this.#state.sends,
       isHost: control !== null,
       renew: () => this.#renew(),
     });
@@ -152,8 +155,9 @@ class MeetingDoor extends HTMLElement {
   }
 
   async #rejoin() {
-    this.#set({ view: "door", starting: true, doing: "joining" });
-    await this.#devices.start();
+    const { sends } = this.#state;
+    this.#set({ view: "door", starting: sends, doing: "joining" });
+    if (sends) await this.#devices.start();
     this.#set({ starting: false });
     await this.#join();
   }
@@ -279,6 +283,7 @@ class MeetingDoor extends HTMLElement {
       this.#sentence(parts.invited, texts.invitedBy, preview?.invitedBy);
       this.#sentence(parts.known, texts.joiningAs, preview?.name);
       parts.field.hidden = Boolean(preview?.name);
+      parts.preview.hidden = !this.#state.sends;
       parts.preview.starting = Boolean(starting);
       this.#showDoing();
     }
@@ -304,12 +309,13 @@ class MeetingDoor extends HTMLElement {
     parts.name.setAttribute("aria-invalid", String(Boolean(wrongName)));
     parts.name.setAttribute("aria-describedby", "hint");
     parts.stopWaiting.hidden = !["lobby", "early"].includes(doing);
-    let hint = preview?.role === "moderator" ? texts.hint.host : texts.hint[preview?.admission === "ask" ? "ask" : "open"];
+    let hint = preview?.role === "moderator" ? texts.hint.host : preview?.role === "subscriber" ? texts.hint.viewer : texts.hint[preview?.admission === "ask" ? "ask" : "open"];
     if (opens) hint = doing === "early" ? texts.hint.earlyWaiting(opens, left) : texts.hint.early(opens, left);
     if (doing === "lobby") hint = texts.hint.lobby;
     if (doing === "joining") hint = texts.hint.joining;
     if (wrongName) hint = texts.hint.name;
     parts.hint.textContent = hint;
+    parts.hint.classList.toggle("wrong", Boolean(wrongName));
     const spoken = opens && !wrongName ? `${doing}` : hint; // a countdown is read once, and not every second
     if (parts.spoken.dataset.of !== spoken) {
       parts.spoken.dataset.of = spoken;

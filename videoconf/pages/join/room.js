@@ -45,8 +45,9 @@ class MeetingRoom extends HTMLElement {
   }
 
   /** Take part with a token. Reports the end by `finish`, a failure included. */
-  async enter({ token, connect, name, devices, isHost, renew }) {
+  async enter({ token, session, connect, name, devices, sends, isHost, renew }) {
     this.#devices = devices;
+    for (const button of Object.values(this.#switches)) button.hidden = !sends;
     this.toggleAttribute("host", isHost);
     devices.addEventListener("change", () => this.#showDevices());
     this.#showDevices();
@@ -55,7 +56,7 @@ class MeetingRoom extends HTMLElement {
     const options = JSON.parse(this.getAttribute("options"));
     try {
       const { join } = await import(`${location.pathname}/client.js`);
-      const client = await join({ token, connect, name, media, on, renew, options });
+      const client = await join({ token, session, connect, name, media, on, renew, options });
       if (this.#isOver) return client.leave();
       this.#client = client;
       this.#sent = media;
@@ -82,6 +83,8 @@ class MeetingRoom extends HTMLElement {
   }
 
   #joined({ id, name, own = false, camera, microphone }) {
+    // After a lost connection one has another id.
+    if (own) for (const { person } of [...this.#people.values()]) if (person.own && person.id !== id) this.#left(person.id);
     const known = this.#people.get(id);
     const person = { ...known?.person, id, name, own, camera, microphone };
     const tile = known?.tile ?? new PersonTile();

@@ -66,6 +66,7 @@ export const texts = {
   },
   hint: {
     open: "You join at once.",
+    viewer: "You watch and listen. Your camera and microphone stay off.",
     ask: "The host lets you in.",
     host: "You are the host. You let others in.",
     early: (opens, left) => `Opens ${when(opens)}, in ${span(left)}. You can wait here.`,
