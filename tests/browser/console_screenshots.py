@@ -164,7 +164,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         links = tell(folder)
-        with served(folder, VIDEOCONF_LOG_LEVEL="ERROR") as server, sync_playwright() as playwright:
+        with (
+            served(folder, VIDEOCONF_LOG_LEVEL="ERROR", VIDEOCONF_JOIN_PAGE="false") as server,
+            sync_playwright() as playwright,
+        ):
             browser = playwright.chromium.launch(
                 executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
             )

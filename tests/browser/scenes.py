@@ -32,7 +32,8 @@ HOSTILE = (
     "\u202egnihtyna yas I\u202c",
     "\u200b\u200b\u2060",
     "A" * 255,
-    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f\u0334\u0319\u0324\u031e\u0349\u035a\u032f\u031e\u0320\u034d" * 12,
+    "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f\u0334\u0319\u0324\u031e\u0349\u035a\u032f\u031e\u0320\u034d"
+    * 12,
     "שלום ‏(teacher)",
     '"><script>document.title="owned"</script>',
 )

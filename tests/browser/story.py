@@ -390,7 +390,7 @@ def story_headers(
     return {"Authorization": f"Bearer {bearer(permissions, tenant=tenant, subject=subject, **claims)}"}
 
 
-def tell(folder: Path, further: Callable[[Story], Any] | None = None) -> dict[str, Any]:
+def tell(folder: Path) -> dict[str, str]:
     """Write the story into a folder, where :func:`served` serves it; return links of meetings by name."""
     clock = StoryClock()
     with story_app(folder, clock) as app:
@@ -402,8 +402,6 @@ def tell(folder: Path, further: Callable[[Story], Any] | None = None) -> dict[st
         links |= {"physics": open_meetings(story), "planned": plans(story)}
         clock.now = clock.start
         story.service.project()
-        if further is not None:
-            links["further"] = further(story)
         return links
 
 

@@ -179,7 +179,9 @@ def test_viewer_is_not_asked_for_the_camera(made):
     assert visitor.problems == []
 
 
-@pytest.mark.parametrize("name", scenes.HOSTILE, ids=["html", "override", "zero-width", "long", "marks", "rtl", "script"])
+@pytest.mark.parametrize(
+    "name", scenes.HOSTILE, ids=["html", "override", "zero-width", "long", "marks", "rtl", "script"]
+)
 def test_hostile_name_changes_its_own_tile_alone(made, name):
     link = made.meeting()
     made.join(link, "Alan Turing")

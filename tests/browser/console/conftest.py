@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.story import Story, bearer, served, tell
+from tests.browser.story import bearer, served, tell
 from tests.support.dev_server import DevServer
-from tests.support.visitors import chromium
+from tools.visitors import chromium
 
 WATCH_POLICY = """
 addEventListener("securitypolicyviolation", (event) => console.error("policy: " + event.violatedDirective));
@@ -68,11 +68,6 @@ def watched(page: Any) -> Tab:
     return tab
 
 
-@pytest.fixture(scope="session")
-def further() -> Callable[[Story], Any]:
-    return lambda story: None
-
-
 @dataclass(frozen=True)
 class School:
     """The service with its story: its server, and the links of the meetings that tests look at."""
@@ -85,15 +80,17 @@ class School:
         return self.server.url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
     folder = tmp_path_factory.mktemp("school")
     links = tell(folder)
-    with served(folder, VIDEOCONF_LOG_LEVEL="ERROR") as server:
+    with served(
+        folder, VIDEOCONF_LOG_LEVEL="ERROR", VIDEOCONF_JOIN_PAGE="false", VIDEOCONF_EVENT_HOSTS="127.0.0.1"
+    ) as server:
         yield School(server, links)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     with chromium() as opened:
         yield opened

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.console.test_views import VIEWS
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 AXE = Path(__file__).parents[3] / "build/axe/node_modules/axe-core/axe.min.js"
 pytestmark = [

@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from tests.browser.story import bearer
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.browser.console.test_acting import Api
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

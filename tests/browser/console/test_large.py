@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from tests.browser.story import StoryClock, served, story_app
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.transactions import write
 from videoconf.meetings.models import Meeting

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tests.browser.story import bearer
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 

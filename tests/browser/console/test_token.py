@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from tests.browser.story import JWT_SECRET, bearer, served
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 BUDGET_BYTES = 100_000

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.story import CLINIC, LESSON, PUPILS, bearer
 from tests.support.settings import ALL_PERMISSIONS
-from tests.support.visitors import needs_chromium
+from tests.support.chromium import needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
