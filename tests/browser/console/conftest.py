@@ -22,6 +22,8 @@ class Tab:
     page: Any
     faults: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    under_way: set[Any] = field(default_factory=set)
+    """Requests without an answer, but for those that wait for events."""
 
     def go(self, fragment: str) -> None:
         """Show another view, as a link does."""
@@ -30,7 +32,10 @@ class Tab:
 
     def settle(self) -> None:
         """Wait until nothing is read any more, and no skeleton stands where something will be."""
-        self.page.wait_for_load_state("networkidle")
+        quiet = 0
+        while quiet < 3:
+            self.page.wait_for_timeout(25)
+            quiet = 0 if self.under_way else quiet + 1
         self.page.wait_for_function("() => !document.querySelector('.skeleton, main[aria-busy=true]')")
 
     def buttons(self) -> set[str]:
@@ -56,6 +61,9 @@ def watched(page: Any) -> Tab:
         lambda line: tab.faults.append(f"console: {line.text}") if line.type in ("error", "warning") else None,
     )
     page.on("response", answered)
+    page.on("request", lambda request: None if "wait=" in request.url else tab.under_way.add(request))
+    page.on("requestfinished", lambda request: tab.under_way.discard(request))
+    page.on("requestfailed", lambda request: tab.under_way.discard(request))
     page.on(
         "requestfailed",
         lambda request: (

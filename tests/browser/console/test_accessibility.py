@@ -46,7 +46,7 @@ def test_axe_finds_nothing_in_what_opens(open_console, school, scheme):
     assert judged(tab) == []
     tab.page.keyboard.press("Escape")
     tab.page.locator(".as-table summary").click()
-    tab.page.locator(".bar").first.focus()
+    tab.page.locator("g.bar").first.focus()
     assert judged(tab) == []
     tab.go("#/meetings?status=ended")
     for summary in ("vc-filters summary >> nth=0", ".who summary"):
@@ -70,6 +70,8 @@ def test_focus_is_visible_and_goes_through_everything(open_console, school):
     seen = []
     for _ in range(80):
         tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("document.activeElement === document.body"):
+            continue  # the window's own controls are between the last and the first
         where = tab.page.evaluate(
             "(() => { const one = document.activeElement; const style = getComputedStyle(one);"
             " const row = one.closest('tr, g');"
@@ -80,7 +82,7 @@ def test_focus_is_visible_and_goes_through_everything(open_console, school):
     words = [word for word, _ in seen]
     for expected in ("Skip to the content", "Meetings", "Invite", "End", "Zoom in", "Present from", "Put on hold"):
         assert any(expected in word for word in words), expected
-    assert [word for word, is_visible in seen if not is_visible and word] == []
+    assert [word for word, is_visible in seen if not is_visible] == []
 
 
 def test_touch_targets_are_large_enough(open_console, school):

@@ -73,7 +73,7 @@ customElements.define(
     }
 
     bar(signal) {
-      return h("header", { class: "bar" }, this.search(), this.who(signal));
+      return h("header", { class: "topbar" }, this.search(), this.who(signal));
     }
 
     search() {
@@ -135,7 +135,7 @@ customElements.define(
       return h(
         "details",
         { class: "who menu" },
-        h("summary", { "aria-label": words.who.button }, h("span", { class: "tenant" }, named(String(session.tenant), 18)), h("span", { class: "subject" }, named(session.subject, 18)), left, icon("down")),
+        h("summary", {}, h("span", { class: "spoken" }, words.who.button), h("span", { class: "tenant" }, named(String(session.tenant), 18)), h("span", { class: "subject" }, named(session.subject, 18)), left, icon("down")),
         h(
           "div",
           { class: "panel" },
