@@ -100,7 +100,9 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None] | None]] = {
 class Camera:
     """Takes the screenshots of one size of window in one colour scheme."""
 
-    def __init__(self, browser: Any, server: Any, links: dict[str, str], size: str, scheme: str, only: str) -> None:
+    def __init__(
+        self, browser: Any, server: Any, links: dict[str, str], size: str, scheme: str, only: tuple[str, ...]
+    ) -> None:
         width, height = SIZES[size]
         self._options = {
             "viewport": {"width": width, "height": height},
@@ -124,7 +126,7 @@ class Camera:
         prepare: Any = None,
         full: bool = False,
     ) -> None:
-        if not name.startswith(self._only):
+        if self._only and name not in self._only:
             return
         context = self._browser.new_context(**self._options)
         page = context.new_page()
@@ -159,8 +161,10 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="take those whose name begins so")
-    only = parser.parse_args().only
+    parser.add_argument("names", nargs="*", help="take those alone")
+    parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--schemes", nargs="*", default=list(SCHEMES), choices=list(SCHEMES))
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         links = tell(folder)
@@ -171,9 +175,9 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
-            for size in SIZES:
-                for scheme in SCHEMES:
-                    Camera(browser, server, links, size, scheme, only).shoot_all()
+            for size in asked.sizes:
+                for scheme in asked.schemes:
+                    Camera(browser, server, links, size, scheme, tuple(asked.names)).shoot_all()
             browser.close()
     print(f"Screenshots: {BUILD}")
 

@@ -46,6 +46,7 @@ def meeting(number, clock):
         "session_id": f"fs_{number}",
         "is_ready": True,
         "is_scheduled": False,
+        "provider_options": {},
         "is_archived": False,
         "end_to_end_encryption": False,
         "ext_id": f"lesson-{number}",
@@ -119,10 +120,10 @@ def test_large_timeline_scrolls_smoothly(open_console, crowd):
         }"""
     )
     assert frames[len(frames) // 2] < FRAME_MS, frames
-    assert tab.page.locator(".label").first.inner_text() != "Person 0"
+    assert tab.page.locator(".label").first.inner_text() != "p00000"
     tab.page.locator("g.bar").first.focus()
     tab.page.keyboard.press("End")
-    assert "Person" in tab.page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert tab.page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("p0")
     print(f"a frame takes {frames[len(frames) // 2]:.0f} ms, the slowest {frames[-1]:.0f} ms")
 
 

@@ -105,6 +105,7 @@ def test_rule_colours_who_counts_and_updates_the_sum(tab):
 
 def test_table_has_the_same_connections(tab):
     tab.page.locator(".as-table summary").click()
+    tab.page.locator(".as-table tbody tr").first.wait_for()
     assert tab.page.locator(".as-table tbody tr").count() == 13
     row = tab.page.locator(".as-table tbody tr", has_text="inferred")
     assert "Tomás Herrera" in row.inner_text()

@@ -95,9 +95,6 @@ def open_page(browser, make_provider):
         page.close()
 
 
-
-
-
 @pytest.mark.browser
 @needs_chromium
 def test_person_meets_others_by_the_sdk(open_page):

@@ -8,6 +8,7 @@ import "./elements/length.js";
 import "./elements/name.js";
 import "./elements/shell.js";
 import "./elements/time.js";
+import { page } from "./elements/page.js";
 import { empty, failed, loading, refused } from "./elements/state.js";
 
 /** Views by the first part of the URL: what the token must carry, and the module, which is loaded when it is needed. */
@@ -73,15 +74,16 @@ async function draw() {
   }
   const view = VIEWS[route.view];
   shell.mark(route);
-  if (view === undefined) return shell.content(words.unknownPage.title, empty(words.unknownPage));
+  if (view === undefined) return shell.content(words.unknownPage.title, page(words.unknownPage.title, {}, empty({ title: words.states.missing, text: words.unknownPage.text })));
   if (!view.needs.some((one) => session.can(one))) {
-    return shell.content(words.pages[route.view] ?? words.person.title, refused(view.needs.join(" / ")));
+    const title = words.pages[route.view] ?? words.person.title;
+    return shell.content(title, page(title, {}, refused(view.needs.join(" / "))));
   }
   shell.isBusy = true;
   const module = await view.load(route.ids).catch(() => null);
   if (signal.aborted) return undefined;
   shell.isBusy = false;
-  if (module === null) return shell.content(words.pages[route.view] ?? "", failed({ status: 0 }, draw));
+  if (module === null) return shell.content(words.pages[route.view] ?? "", page(words.pages[route.view] ?? words.product, {}, failed({ status: 0 }, draw)));
   const { title, content } = module.view(route, signal);
   return shell.content(title, content);
 }
