@@ -49,7 +49,7 @@ def test_link_of_another_tenant_is_left_out(service, api):
 def test_wrong_links_are_refused(api, links):
     from urllib.parse import quote
 
-    assert api("GET", f"/attendance/now?meetingLinks={quote(links)}").wrong == ["$.meetingLinks"]
+    assert api("GET", f"/attendance/now?meetingLinks={quote(links)}").wrong == ["meetingLinks"]
 
 
 @ON_SQLITE
