@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients receivers axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,7 +36,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
 
-laws: $(VENV)/installed-for-work ## Try the laws of attendance on thousands of generated histories
+laws: $(VENV)/installed-for-work ## Try the laws of attendance and of the log on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
@@ -70,6 +70,11 @@ build/clients/installed:
 axe: build/axe/installed ## Install the checker of accessibility that tests of pages use; needs npm
 build/axe/installed:
 	npm install --no-audit --no-fund --prefix build/axe axe-core@4.14.1
+	@touch $@
+
+receivers: build/receivers/installed ## Install Express and the Standard Webhooks library that a test's receiver uses; needs npm
+build/receivers/installed:
+	npm install --no-audit --no-fund --prefix build/receivers express@5.1.0 standardwebhooks@1.1.1
 	@touch $@
 
 livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from videoconf import errors
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
+from videoconf.api.smorest import CONTROL_SCHEME
 from videoconf.app import create_app
 from videoconf.cli.main import commands as command_group
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
@@ -86,7 +87,7 @@ def api(document: dict[str, Any]) -> str:
     parts = [
         "# API\n\nThe service documents itself: `GET /openapi.json` is the OpenAPI document, `GET /docs` shows it. This"
         " page is made from the same document ([openapi.json](openapi.json)).\n\n"
-        "Every operation except webhooks, probes and this documentation takes `Authorization: Bearer <JWT>`; see"
+        "Every operation except webhooks, probes, `/join` and this documentation takes `Authorization: Bearer <JWT>`; see"
         " [Permissions](permissions.md). Errors are `application/problem+json`; see [Errors](errors.md).\n"
     ]
     for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in operations(document)):
@@ -183,9 +184,13 @@ def permissions(document: dict[str, Any]) -> str:
         )
         for one in Permission
     ]
+    by_control = [one for one in operations(document) if {CONTROL_SCHEME: []} in one[2].get("security", ())]
     return (
         "# Permissions\n\nA bearer token lists permissions in its claim `permissions`; an operation needs one of them."
-        " An unknown name grants nothing.\n\n" + table(("permission", "operations"), rows)
+        " An unknown name grants nothing.\n\n" + table(("permission", "operations"), rows) + "\n\n"
+        "A participant who comes in by an invitation as a moderator has no bearer token. `POST /join` gives them a"
+        " `control`, which they send as `Authorization: Control …`. It allows these operations for their meeting, and"
+        " nothing else:\n\n" + "\n".join(f"* `{method} {path}`" for method, path, operation in by_control)
     )
 
 

@@ -1,7 +1,7 @@
-"""``make demo PROVIDER=janus``: two people in two headless browsers meet through the join page, with real media by Janus.
+"""``make demo PROVIDER=janus``: two people in headless browsers meet through the join page, with real media by Janus.
 
-It serves from a new folder on a free port, prints what each of them does and what the service then says, fails if that is
-not what is expected, and leaves nothing behind.
+It serves from a new folder on a free port, prints what each of them does and what the service then says, fails if that
+is not what is expected, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -38,10 +38,13 @@ def main() -> None:
     check_installed()
     if CHROMIUM is None:
         raise SystemExit("Chromium is not installed, and this demonstration needs it: apt-get install chromium")
-    with tempfile.TemporaryDirectory(prefix="videoconf-demo-") as name:
-        with service(Path(name)) as (url, janus), chromium() as browser:
-            token = (Path(name) / "instance/dev-token").read_text()
-            walk(Organiser(url, token), browser, urlsplit(janus.settings["VIDEOCONF_JANUS_WEBSOCKET_URL"]).netloc)
+    with (
+        tempfile.TemporaryDirectory(prefix="videoconf-demo-") as name,
+        service(Path(name)) as (url, janus),
+        chromium() as browser,
+    ):
+        token = (Path(name) / "instance/dev-token").read_text()
+        walk(Organiser(url, token), browser, urlsplit(janus.settings["VIDEOCONF_JANUS_WEBSOCKET_URL"]).netloc)
     console.print("\n[green]Everything was as expected.[/]")
 
 

@@ -150,6 +150,7 @@ def make_app(
     of one test share the database, as nodes do.
     """
     # Not at the top, so that unit tests load neither Flask nor the database.
+    from tests.support.change_guard import watch
     from videoconf.api.services import services
     from videoconf.app import create_app
     from videoconf.db.types import db
@@ -171,12 +172,15 @@ def make_app(
         app = create_app(Settings(**values | settings), **wiring)
         app.testing = True
         check_errors(app)
+        with app.app_context():
+            app.extensions["tests.unnoted"] = watch(db.engine)
         if preset == JANUS:
             app.extensions["tests.janus"] = request.getfixturevalue("janus_backend")
         made.append(app)
         return app
 
     yield make
+    unnoted = [statement for app in made for statement in app.extensions["tests.unnoted"]]
     for app in made:
         services(app).refusals.close()
         if preset == JANUS:
@@ -184,6 +188,7 @@ def make_app(
         with app.app_context():
             db.session.remove()
             db.engine.dispose()
+    assert unnoted == [], "the service changed what a GET answers, and left no change row"
 
 
 @pytest.fixture

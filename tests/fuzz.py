@@ -37,11 +37,17 @@ CONFIG = """
 meetings = {{ values = {meetings} }}
 connections = {{ values = {connections} }}
 archives = {{ values = {archives} }}
+invitations = {{ values = {invitations} }}
+lobby = {{ values = {lobby} }}
+bans = {{ values = {bans} }}
 
 [parameters]
 "path.meetingLinkId" = {{ dictionary = "meetings", probability = 0.5 }}
 "path.connectionId" = {{ dictionary = "connections", probability = 0.5 }}
 "path.archiveId" = {{ dictionary = "archives", probability = 0.5 }}
+"path.invitationId" = {{ dictionary = "invitations", probability = 0.5 }}
+"path.lobbyId" = {{ dictionary = "lobby", probability = 0.5 }}
+"path.banId" = {{ dictionary = "bans", probability = 0.5 }}
 
 # What a schema cannot state is refused too: a time that has passed, two rules of which one is wanted, a host that is
 # not allowed; a NUL, where an object may hold anything.
@@ -80,6 +86,7 @@ def main() -> int:
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "VIDEOCONF_RATE_LIMIT_ADDRESS": "",  # most requests are refused, and all come from one address
+            "VIDEOCONF_JOIN_PAGE": "false",  # GET of a path whose POST is an operation, and not in the document
             "VIDEOCONF_STORAGE_HOSTS": "storage.invalid",  # no bucket that a request makes up is asked for
         }
         upgrade = [sys.executable, "-m", "flask", "--app", "videoconf.app", "db", "upgrade"]
@@ -116,7 +123,19 @@ def populate(service: Service) -> dict[str, str]:
     connections = [service.join(link, attendee="ann") for link in meetings]
     service.deliver()
     archives = [str(service.api("POST", f"/session/{link}/archives").json["id"]) for link in meetings]
-    return {"meetings": json.dumps(meetings), "connections": json.dumps(connections), "archives": json.dumps(archives)}
+    invitations = [service.api("POST", f"/session/{link}/invitations", {"admission": "ask"}).json for link in meetings]
+    for invitation in invitations:
+        service.stranger("POST", "/join", {"code": invitation["url"].partition("#")[2]})
+    lobby = [service.api("GET", f"/session/{link}/lobby").json[0]["id"] for link in meetings]
+    bans = [service.api("POST", f"/session/{link}/bans", {"attendee": "eve"}).json["id"] for link in meetings]
+    return {
+        "meetings": json.dumps(meetings),
+        "connections": json.dumps(connections),
+        "archives": json.dumps(archives),
+        "invitations": json.dumps([one["id"] for one in invitations]),
+        "lobby": json.dumps(lobby),
+        "bans": json.dumps(bans),
+    }
 
 
 def fuzz(url: str, tenant: str, folder: Path) -> int:

@@ -18,6 +18,7 @@ MODEL = f"{ATTENDANCE}/test_model.py"
 SECOND_ROW = "tests/integration/test_second_row.py"
 RECOVERY = "tests/integration/test_recovery.py"
 LOAD = "tests/integration/test_load_and_time.py"
+DOOR = "tests/integration/door"
 
 
 @dataclass(frozen=True)
@@ -299,6 +300,34 @@ MUTANTS = [
         "return provider.is_eager and all(",
         "return all(",
         f"{LOAD}::test_just_in_time_provider_is_no_stand_in",
+    ),
+    Mutant(
+        "an invitation's uses not checked when they are counted",
+        "videoconf/door/join.py",
+        "_INVITATION.c.revoked_on.is_(None), _has_uses())",
+        "_INVITATION.c.revoked_on.is_(None))",
+        f"{DOOR}/test_many_clients.py::test_200_clients_behind_one_address_get_exactly_20_tokens",
+    ),
+    Mutant(
+        "the lobby's lock taken away",
+        "videoconf/door/lobby.py",
+        'lock(transaction, f"lobby:{found.invitation_id}")',
+        "pass",
+        f"{DOOR}/test_lobby.py::test_no_more_than_fifty_wait_when_many_come_at_once",
+    ),
+    Mutant(
+        "a banned attendee's join not held",
+        "videoconf/webhooks/receive.py",
+        "hold_on_join(transaction, meeting_id, event.attendee)",
+        "pass",
+        f"{DOOR}/test_bans.py::test_token_from_before_the_ban_leads_out_again",
+    ),
+    Mutant(
+        "secrets of the door stored as they are",
+        "videoconf/door/codes.py",
+        'hashlib.sha256(secret.encode(errors="surrogatepass")).digest()',
+        'secret.encode(errors="surrogatepass")',
+        f"{DOOR}/test_secrecy.py::test_no_secret_is_stored_or_logged",
     ),
 ]
 

@@ -1,7 +1,7 @@
 """``make meet``: a real meeting on this machine, with camera and microphone, by Janus and ``videoconf dev``.
 
-Everything that it writes is in the folder ``instance``: Janus's configuration and its secrets in ``instance/janus``, and
-the service's database. Media take any network interface but the loopback, which Janus never uses.
+Everything that it writes is in the folder ``instance``: Janus's configuration and its secrets in ``instance/janus``,
+and the service's database. Media take any network interface but the loopback, which Janus never uses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People who open the pages in headless Chromium, each in a browser context of their own; whatever goes wrong is noted."""
+"""People who open the pages in headless Chromium, each in a browser of their own; whatever goes wrong is noted."""
 
 from __future__ import annotations
 

@@ -32,9 +32,11 @@ from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.engine import url_faults
 from videoconf.db.types import db
+from videoconf.door import privacy as door_privacy
 from videoconf.door.invitations import Invitations
 from videoconf.door.join import Door
 from videoconf.door.lobby import Lobby
+from videoconf.door.retention import DoorRetention
 from videoconf.errors import ConfigurationError
 from videoconf.events.answers import Answers
 from videoconf.events.deliveries import Deliveries, DeliveryRetention
@@ -161,7 +163,7 @@ def create_app(
     attendance = Attendance(settings, clock)
     archives = Archives(providers, targets)
     joining = Joining(providers, sessions, targets, settings, clock)
-    held = Bans(providers, jobs)
+    held = Bans(providers, jobs, settings, clock)
     weak = weakref.proxy(app)  # what is closed when the application is gone must not keep it
     refusals = Refusals(lambda: weak.app_context())
     closing.callback(refusals.close)
@@ -181,7 +183,7 @@ def create_app(
         attendance=attendance,
         across=AttendanceAcross(attendance),
         people_now=PeopleNow(settings, clock),
-        persons=Persons(forget_bodies),
+        persons=Persons(forget_bodies, (door_privacy,)),
         joining=joining,
         moderation=Moderation(providers),
         bans=held,
@@ -226,8 +228,9 @@ def create_app(
         recurring("expire_archives", 3600, deletion.expire),
         recurring("prune_inbox", 3600, InboxRetention(settings, clock).run),
         recurring("prune_jobs", 3600, prune_jobs),
+        recurring("prune_door", 3600, DoorRetention(settings).run),
         recurring("place_connections", 60, place_connections),
-        recurring("sweep_bans", 10, held.sweep),
+        recurring("sweep_bans", 15, held.sweep),
         recurring("notice_silence", 60, Silence(timedelta(hours=settings.connection_cap_hours), clock).run),
         recurring("prune_events", 3600, EventRetention(settings.event_retention_days).run),
         recurring("prune_deliveries", 3600, DeliveryRetention(settings.event_retention_days).run),

@@ -7,7 +7,9 @@ accepts from a caller therefore comes back unchanged, and two persons never beco
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 NOT_KEPT = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 """Control characters other than TAB and LF, and unpaired surrogates. PostgreSQL cannot store all of them."""
@@ -29,6 +31,11 @@ def utc_text(time: datetime) -> str:
     if time.tzinfo is None:
         raise ValueError("a naive datetime is to be written")
     return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an answer as JSON has them: times as strings."""
+    return {name: utc_text(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def cleaned_text(text: str, longest: int) -> str:

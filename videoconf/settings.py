@@ -215,6 +215,12 @@ class Settings:
     webhook_retention_days: int = setting(
         "How long webhooks are remembered, to know repetitions and for inspection.", default=14, minimum=7
     )
+    invitation_retention_days: int = setting(
+        "How long invitations, their seats, and bans are kept after their meeting ended or they were revoked.",
+        default=30,
+        minimum=0,
+        maximum=36500,
+    )
     event_retention_days: int = setting(
         "How long an event is kept: the log can be read, and deliveries repeated, from then on.",
         default=30,

@@ -17,6 +17,7 @@ from pathlib import Path
 import bench.chaos
 from bench.chaos.aftermath import leaks, settle, surplus_sessions
 from bench.chaos.checker import GRACE_SECONDS, check
+from bench.chaos.events import Subscriber, check_events, settle_events
 from bench.chaos.history import Fault
 from bench.chaos.load import CLIENTS, TENANTS, Load, Secrets
 from bench.chaos.nodes import (
@@ -68,7 +69,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(work_folder())
         database = stack.enter_context(contextlib.closing(Database(folder)))
-        environment = settings(database, vendor, signing)
+        subscriber = stack.enter_context(contextlib.closing(Subscriber(folder)))
+        environment = settings(database, vendor, signing) | subscriber.settings()
         migrate(environment)
         nodes = Nodes(environment, folder)
         stack.callback(nodes.stop)
@@ -77,6 +79,8 @@ def main() -> None:
         load = Load([proxy] if proxy else NODES, signing, vendor, args.seed)
         faults: list[Fault] = []
         ways = nemesis(nodes, database, vendor, chance)
+        wait_until_up(NODES[0])
+        subscriber.subscribe(NODES[0], load.bearers)
         load.start()
         until = time.monotonic() + args.seconds
         order: list[str] = []
@@ -100,6 +104,10 @@ def main() -> None:
         wrong = check(load.history, faults)
         wrong += leaks(database.url, len(PORTS) * WORKERS * POOL)
         wrong += surplus_sessions(database.url, vendor.sessions, load.history)
+        wrong += settle_events(database.url)
+        wrong += check_events(NODES[0], load.bearers, load.meetings, subscriber)
+        heard = "a subscriber" if subscriber.host else "no subscriber: this machine has no address but loopback"
+        print(f"{len(subscriber.received)} events at {heard}")
     if args.history is not None:
         args.history.write_text("".join(json.dumps(asdict(call)) + "\n" for call in load.history))
     counts = Counter(f"{call.kind} {call.status}" for call in load.history[:called])

@@ -35,6 +35,8 @@ PERMISSIONS = (
     "StartMeetingArchive",
     "StopMeetingArchive",
     "DeleteMeetingArchive",
+    "GetEvents",
+    "ManageEventSubscriptions",
 )
 PATIENCE_SECONDS = 30.0
 """How long a client waits for an answer; some that create give up much sooner, and try again."""
@@ -83,7 +85,7 @@ class Load:
         self._urls = urls
         self._secrets = secrets
         self._vendor = vendor
-        self._bearers = {tenant: self._bearer(tenant) for tenant in TENANTS}
+        self.bearers = {tenant: self._bearer(tenant) for tenant in TENANTS}
         self._archives: dict[str, list[tuple[Meeting, str]]] = {tenant: [] for tenant in TENANTS}
         self._numbers = iter(range(1, 10**9))
         self._lock = threading.Lock()
@@ -248,7 +250,7 @@ class Load:
         authorization: str = "",
         url: str = "",
     ) -> Call:
-        sent = {"Authorization": authorization or self._bearers[tenant], "Content-Type": "application/json"}
+        sent = {"Authorization": authorization or self.bearers[tenant], "Content-Type": "application/json"}
         if kind in (Kind.CREATE, Kind.REUSE):
             sent["Idempotency-Key"] = subject
         data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -13,13 +13,15 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
         "ban",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", BIG_ID, sa.Identity(), nullable=False),
         sa.Column("public_id", sa.String(length=255), nullable=False),
-        sa.Column("meeting_id", sa.Integer(), nullable=False),
+        sa.Column("meeting_id", sa.BigInteger(), nullable=False),
         sa.Column("attendee", sa.String(length=1000), nullable=False),
         sa.Column("attendee_key", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=True),
@@ -32,6 +34,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ban") as batch_op:
         batch_op.create_index("ix_ban_attendee_key", ["attendee_key"])
+        batch_op.create_index("ix_ban_meeting_id_id", ["meeting_id", "id"])
 
 
 def downgrade() -> None:

@@ -13,6 +13,7 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 NAME = sa.String(length=255)
 
@@ -20,16 +21,16 @@ NAME = sa.String(length=255)
 def upgrade() -> None:
     op.create_table(
         "invitation",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", BIG_ID, sa.Identity(), nullable=False),
         sa.Column("public_id", NAME, nullable=False),
-        sa.Column("meeting_id", sa.Integer(), nullable=False),
+        sa.Column("meeting_id", sa.BigInteger(), nullable=False),
         sa.Column("role", NAME, nullable=False),
         sa.Column("admission", NAME, nullable=False),
         sa.Column("attendee", NAME, nullable=True),
         sa.Column("name", NAME, nullable=True),
         sa.Column("expires_on", TIME, nullable=True),
-        sa.Column("max_uses", sa.Integer(), nullable=True),
-        sa.Column("uses", sa.Integer(), nullable=False),
+        sa.Column("max_uses", sa.BigInteger(), nullable=True),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
         sa.Column("created_on", TIME, nullable=False),
         sa.Column("created_by", NAME, nullable=False),
         sa.Column("revoked_on", TIME, nullable=True),
@@ -50,7 +51,7 @@ def upgrade() -> None:
     op.create_table(
         "invitation_code",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("invitation_id", sa.Integer(), nullable=False),
+        sa.Column("invitation_id", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["invitation_id"],
             ["invitation.id"],
@@ -63,8 +64,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_invitation_code_invitation_id", ["invitation_id"])
     op.create_table(
         "seat",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("invitation_id", sa.Integer(), nullable=False),
+        sa.Column("id", BIG_ID, sa.Identity(), nullable=False),
+        sa.Column("invitation_id", sa.BigInteger(), nullable=False),
         sa.Column("secret_digest", sa.LargeBinary(), nullable=False),
         sa.Column("control_digest", sa.LargeBinary(), nullable=True),
         sa.Column("attendee", NAME, nullable=False),
@@ -82,10 +83,10 @@ def upgrade() -> None:
         batch_op.create_index("ix_seat_attendee", ["attendee"])
     op.create_table(
         "lobby_entry",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", BIG_ID, sa.Identity(), nullable=False),
         sa.Column("public_id", NAME, nullable=False),
-        sa.Column("meeting_id", sa.Integer(), nullable=False),
-        sa.Column("invitation_id", sa.Integer(), nullable=False),
+        sa.Column("meeting_id", sa.BigInteger(), nullable=False),
+        sa.Column("invitation_id", sa.BigInteger(), nullable=False),
         sa.Column("ticket_digest", sa.LargeBinary(), nullable=False),
         sa.Column("attendee", NAME, nullable=False),
         sa.Column("name", NAME, nullable=True),
@@ -108,7 +109,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_lobby_entry_meeting_id_id", ["meeting_id", "id"])
         batch_op.create_index("ix_lobby_entry_invitation_id_id", ["invitation_id", "id"])
         batch_op.create_index("ix_lobby_entry_attendee", ["attendee"])
-        batch_op.create_index("ix_lobby_entry_polled_on", ["polled_on"])
+        batch_op.create_index("ix_lobby_entry_waiting_since", ["waiting_since"])
 
 
 def downgrade() -> None:

@@ -167,6 +167,10 @@ class JanusProvider(Provider, HasRoster, Moderation):
                 self._kick(session, person["id"])
         return Roster([RosterConnection(one["id"]) for one in people if _is_storable(one["id"])], complete=True)
 
+    def hides_attendee(self, connection_id: str) -> bool:
+        """Janus lets clients choose their ids and leave out the statement that says whose token they use."""
+        return not webhooks.is_proven(connection_id)
+
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         for participant in webhooks.participants_of(connection_id):
             if self._kick(session, participant):

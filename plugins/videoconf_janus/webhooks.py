@@ -111,6 +111,11 @@ def _read_person(item: dict[str, Any], data: dict[str, Any], at: datetime, ident
     return {"connection_id": f"{handle}{CLAIM_SEPARATOR}{participant}" if is_claimed else participant}
 
 
+def is_proven(connection_id: str) -> bool:
+    """Return whether a connection's client has shown whose token it uses: :func:`_read_person`."""
+    return ID_SEPARATOR in connection_id and CLAIM_SEPARATOR not in connection_id
+
+
 def participants_of(connection_id: str) -> list[str]:
     """Return the participant ids that a connection may have at Janus, the likelier first: see :func:`_read_person`."""
     handle, _, claimed = connection_id.partition(CLAIM_SEPARATOR)

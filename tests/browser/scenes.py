@@ -1,4 +1,4 @@
-"""Every state of the join page, each as a person sees it: for the screenshots, and for what must hold in each of them."""
+"""Every state of the join page, as a person sees it: for the screenshots, and for what must hold in each of them."""
 
 from __future__ import annotations
 
@@ -90,9 +90,13 @@ def scene(function: Scene) -> Scene:
 @contextmanager
 def stage(**options: Any) -> Iterator[Stage]:
     """Start a service and a browser."""
-    with tempfile.TemporaryDirectory() as folder, dev_server_in(Path(folder)) as dev, chromium() as browser:
-        with ExitStack() as closing:
-            yield Stage(dev, browser, closing, **options)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dev_server_in(Path(folder)) as dev,
+        chromium() as browser,
+        ExitStack() as closing,
+    ):
+        yield Stage(dev, browser, closing, **options)
 
 
 # --- at the door ------------------------------------------------------------------------------------------------------
@@ -316,6 +320,25 @@ def banned(stage: Stage) -> Visitor:
     visitor = stage.visit(stage.organiser.invite(link, attendee="mallory", name="Mallory"))
     visitor.join()
     visitor.reads("You cannot join this meeting")
+    return visitor
+
+
+@scene
+def no_client(stage: Stage) -> Visitor:
+    visitor = stage.visit(stage.organiser.invite(stage.meeting()))
+    visitor.page.route("**/join/room/fake", lambda route: route.fulfill(status=404, body="{}"))
+    visitor.join("Grace Hopper")
+    visitor.reads("This page cannot show the meeting")
+    return visitor
+
+
+@scene
+def elsewhere(stage: Stage) -> Visitor:
+    visitor = stage.visit(stage.organiser.invite(stage.meeting()))
+    issued = {"token": None, "connect": {"url": "https://meet.example/lesson-7"}, "provider": "other"}
+    visitor.page.route("**/join", lambda route: route.fulfill(status=200, body=json.dumps(issued)))
+    visitor.join("Grace Hopper")
+    visitor.page.get_by_role("link", name="Open the meeting").wait_for()
     return visitor
 
 

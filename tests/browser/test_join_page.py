@@ -1,4 +1,4 @@
-"""The join page, as people use it: by the keyboard alone, by slow networks, by going back and reloading, by odd names."""
+"""The join page, as people use it: by the keyboard alone, by going back and reloading, by odd names."""
 
 import re
 import time
@@ -33,7 +33,8 @@ def press_by_keyboard(visitor, label):
     """Move on by the tabulator until a button has the focus, which must show, and press it."""
     focused = """() => {
         const inner = document.activeElement?.contentDocument?.activeElement ?? document.activeElement;
-        return [inner.ariaLabel || inner.textContent, inner.matches(":focus-visible"), getComputedStyle(inner).outlineStyle];
+        const { outlineStyle } = getComputedStyle(inner);
+        return [inner.ariaLabel || inner.textContent, inner.matches(":focus-visible"), outlineStyle];
     }"""
     for _ in range(20):
         found, *shows = visitor.page.evaluate(focused)
@@ -167,6 +168,22 @@ def test_camera_that_is_off_is_not_filmed(made):
     visitor.room.locator("person-tile[own][picture]").wait_for()
 
 
+def test_camera_that_was_off_stays_off_after_a_reload(made):
+    visitor = made.visit(made.organiser.invite(made.meeting()))
+    visitor.page.get_by_role("button", name="Switch the camera off").click()
+    visitor.join("Grace Hopper")
+    visitor.sees("You")
+    visitor.page.reload()
+    visitor.sees("You")
+    visitor.room.get_by_role("button", name="Mute the microphone").wait_for()
+    assert visitor.room.get_by_role("button", name="Switch the camera on").is_visible()
+
+
+def test_page_that_is_over_films_no_longer(made):
+    visitor = scenes.left(made)
+    visitor.page.wait_for_function("!document.querySelector('camera-preview video').srcObject?.active")
+
+
 def test_viewer_is_not_asked_for_the_camera(made):
     visitor = made.visit("about:blank")
     visitor.context.add_init_script(
@@ -201,3 +218,15 @@ def test_hostile_name_changes_its_own_tile_alone(made, name):
     assert visitor.page.title() == scenes.TITLE
     assert visitor.room.locator("img, script:not([src])").count() == 0
     assert visitor.problems == []
+
+
+def test_name_of_any_length_is_cut_in_the_middle(made):
+    visitor = made.visit(f"{made.dev.url}/join")
+    script = """async (name) => {
+        const { nameElement, initials } = await import("/pages/join/elements.js");
+        const { textContent, title, localName } = nameElement(name, "Guest");
+        return [textContent, title.length, localName, initials(name)];
+    }"""
+    assert visitor.page.evaluate(script, "Ada " * 250) == [f"{'Ada ' * 7}…Ada Ada Ada", 500, "bdi", "AA"]
+    assert visitor.page.evaluate(script, "\u200b\u2060")[0] == "Guest"
+    assert visitor.page.evaluate(script, "Ada")[:2] == ["Ada", 0]

@@ -25,7 +25,7 @@ BLOCK = re.compile(
 )
 COMMANDS = frozenset({"sh", "python", "py", "js", "javascript", "ts", "json"})
 """Languages of blocks that a reader runs or sends. Blocks of settings and output are not run."""
-NOT_RUN = 15
+NOT_RUN = 17
 """How many blocks are marked `not-run:`. A new mark needs a reason and a change of this number."""
 README_BLOCKS = ("Run it", "A meeting in ten lines", "Deploy it")
 
@@ -129,6 +129,14 @@ def test_first_meeting_tutorial_runs(dev_server):
     output = dev_server("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
     assert '"extId":"lesson-7"' in output.replace(" ", "")
     assert "Bob" in output.rstrip().splitlines()[-1], "the CSV report names the last attendee"
+
+
+def test_invitation_guide_runs(dev_server):
+    output = dev_server("\n".join(run_blocks(ROOT / "docs/how-to/invite-people.md")))
+    assert "/join#" in output
+    assert output.count('"attendee":"u-7"') >= 2, "a reload is the same attendee"
+    assert '"name":"Bob"' in output
+    assert '"reason":"Disturbs the lesson"' in output
 
 
 BACK_END = ROOT / "docs/how-to/call-from-your-back-end.md"

@@ -102,6 +102,9 @@ FIRES = {
     "VideoconfWebhooksRejected": [('videoconf_webhook_events_total{provider="p", outcome="rejected"}', "0+60x20")],
     "VideoconfWebhooksUnknown": [('videoconf_webhook_events_total{provider="p", outcome="orphan"}', "0+60x20")],
     "VideoconfDatabaseConnections": [("videoconf_database_connections", "15x20")],
+    "VideoconfEventsWait": [("videoconf_event_projection_lag_seconds", "31x20")],
+    "VideoconfDeliveriesWait": [("videoconf_event_delivery_lag_seconds", "61x20")],
+    "VideoconfSubscriptionsFail": [('videoconf_event_subscriptions{state="failing"}', "1x20")],
 }
 QUIET = [
     ('videoconf_request_seconds_count{status="200"}', "0+6000x20"),
@@ -114,6 +117,10 @@ QUIET = [
     ('videoconf_webhook_events_total{provider="p", outcome="rejected"}', "0+1x20"),
     ('videoconf_webhook_events_total{provider="p", outcome="orphan"}', "0+1x20"),
     ("videoconf_database_connections", "14x20"),
+    ("videoconf_event_projection_lag_seconds", "0 40 0x20"),
+    ("videoconf_event_delivery_lag_seconds", "0 70 0x20"),
+    ('videoconf_event_subscriptions{state="failing"}', "0 1 0x20"),
+    ('videoconf_event_subscriptions{state="working"}', "20x20"),
 ]
 
 

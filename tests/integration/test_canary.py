@@ -150,7 +150,7 @@ def dump(app) -> str:
     return "\n".join(repr(bytes(value) if isinstance(value, memoryview) else value) for value in values)
 
 
-def live(service, with_vonage: bool) -> list[str]:
+def live(service, aviary, with_vonage: bool) -> list[str]:
     """Let a meeting live, storage be set, and everything go wrong that can; return the meeting tokens."""
     api = service.api
     link = api.create()
@@ -184,6 +184,19 @@ def live(service, with_vonage: bool) -> list[str]:
     for path in ("/webhook-events", "/webhook-events?status=rejected", "/jobs"):
         assert api("GET", path).status == 200
     api("POST", f"/session/{link}/attendees/{connection}/mute")
+    subscription = api("POST", "/event-subscriptions", {"url": "http://127.0.0.1:1/events"}).json
+    path = f"/event-subscriptions/{subscription['id']}"
+    rotated = api("POST", f"{path}/rotate-secret").json
+    for number, shown in enumerate((subscription, rotated)):
+        aviary.add(f"secret {number} of a subscription", shown["secret"])
+    assert api("POST", f"{path}/test").status == 202
+    with service.app.app_context():
+        services(service.app).projector.run()
+        services(service.app).dispatcher.run()
+    for place in ("/event-subscriptions", path, f"{path}/deliveries", "/audit", "/events?after=0"):
+        assert api("GET", place).status == 200
+    api("PATCH", path, {"secret": subscription["secret"]})
+    api("POST", "/event-subscriptions", {"url": "http://127.0.0.1:1/events", "secret": subscription["secret"]})
 
     AREAS.passwords["canary"] = "another"
     shown, secrets = TARGETS[0]
@@ -202,7 +215,7 @@ def live(service, with_vonage: bool) -> list[str]:
 
 
 def test_no_canary_sings(app, service, aviary, caplog, capsys):
-    tokens = live(service, with_vonage="vonage" in services(app).settings.providers)
+    tokens = live(service, aviary, with_vonage="vonage" in services(app).settings.providers)
     with app.app_context():
         services(app).jobs.run_due()
 

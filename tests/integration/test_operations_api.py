@@ -62,8 +62,8 @@ def test_person_is_exported_and_erased(service, api):
     assert (exported.json["attendee"], exported.json["tenant"]) == ("ann", "default")
     assert (connection["meetingLink"], connection["name"]) == (link, "Ann")
 
-    assert api("DELETE", "/persons?attendee=ann").json == {"connections": 1}
-    assert api("DELETE", "/persons?attendee=ann").json == {"connections": 0}
+    assert api("DELETE", "/persons?attendee=ann").json["connections"] == 1
+    assert api("DELETE", "/persons?attendee=ann").json["connections"] == 0
     assert [one["attendee"] for one in api.attendees(link)] == [None]
     assert [one["attendee"] for one in other.attendees(elsewhere)] == ["ann"], "another tenant's stays"
     actions = [one["action"] for one in api("GET", "/audit").json]

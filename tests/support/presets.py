@@ -17,6 +17,7 @@ from tests.support.settings import JANUS
 
 SUITE = (
     "archives",
+    "door",
     "meetings",
     "storage_delivery",
     "storage_targets",
@@ -31,6 +32,7 @@ SUITE = (
 
 NO_PRESET = pytest.param("", id=pytest.HIDDEN_PARAM)
 ON_JANUS = (
+    "door",
     "meetings",
     "test_audit_api",
     "test_audit_rows",

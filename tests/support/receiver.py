@@ -16,6 +16,7 @@ class Receiver:
         self.url = url
         self.answer = (204, {}, b"")
         self.delay_seconds = 0.0
+        self.on_request = lambda: None
         self.requests = []
         """Time of arrival, headers and body of each."""
 
@@ -41,6 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         receiver.requests.append((time.monotonic(), headers, body))
+        receiver.on_request()
         time.sleep(receiver.delay_seconds)
         status, extra, answer = receiver.answer
         self.send_response(status)

@@ -78,6 +78,11 @@ def caller() -> Caller:
     return cast("Caller", g.caller)
 
 
+def visitor() -> Caller:
+    """Return who makes a public request: a person of whom only the request is known."""
+    return Caller("", "", request_id=request_id(), server_request_id=server_request_id(), type=ActorType.ATTENDEE)
+
+
 def undeclared_routes(app: Flask) -> list[str]:
     """List the routes that say neither whom they need nor that they are public. The application must have none."""
     return [f"{rule.endpoint} {rule.rule}" for rule in app.url_map.iter_rules() if _access(app, rule.endpoint) is None]
@@ -175,14 +180,7 @@ def _enter_by_control(control: Control | None) -> None:
     if control is None:
         g.refused = Unauthenticated("The control is not valid.")
         return
-    g.caller = Caller(
-        control.attendee,
-        control.tenant,
-        meeting_roles=frozenset(),
-        request_id=request_id(),
-        server_request_id=server_request_id(),
-        type=ActorType.ATTENDEE,
-    )
+    g.caller = replace(visitor(), subject=control.attendee, tenant=control.tenant, meeting_roles=frozenset())
     shares.tenant.set(control.tenant)
     if (request.view_args or {}).get("meeting_link_id") != control.meeting_link:
         g.refused = MeetingNotFound()  # as for an id that does not exist

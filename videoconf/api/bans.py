@@ -15,7 +15,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import CapabilityUnsupported, ConnectionNotFound, MeetingEnded, ProviderNotEnabled
-from videoconf.meetings.bans import BY_ID, Ban, NewBan
+from videoconf.meetings.bans import BY_ID, NewBan, ban_values
 
 blueprint = Blueprint("bans", __name__, tag=Tag.DOOR)
 
@@ -37,7 +37,12 @@ class NewBanSchema(Schema):
         allow_none=True,
         metadata=documented("In place of `attendee`: who has, or had, this connection."),
     )
-    reason = Text(max_length=255, load_default=None, allow_none=True, metadata=documented("For moderators alone."))
+    reason = Text(
+        max_length=255,
+        load_default=None,
+        allow_none=True,
+        metadata=documented("For moderators alone: the event does not have it."),
+    )
 
     @marshmallow.validates_schema
     def check_one_person(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -91,14 +96,3 @@ def list_bans(args: dict[str, Any], meeting_link_id: str) -> tuple[list[dict[str
 def lift_ban(meeting_link_id: str, ban_id: str) -> None:
     """Lift a ban: the attendee may come in again, by the invitation and the seat that they had."""
     services().bans.lift(caller(), meeting_link_id, ban_id)
-
-
-def ban_values(ban: Ban) -> dict[str, Any]:
-    """Return what moderators see of a ban."""
-    return {
-        "id": ban.public_id,
-        "attendee": ban.attendee,
-        "reason": ban.reason,
-        "createdOn": ban.created_on,
-        "createdBy": ban.created_by,
-    }

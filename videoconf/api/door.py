@@ -10,7 +10,7 @@ from flask import Response
 from marshmallow import fields
 
 from videoconf.api.answers import json_bytes
-from videoconf.api.authentication import public
+from videoconf.api.authentication import public, visitor
 from videoconf.api.failures import DATABASE, PROVIDER, fails_with
 from videoconf.api.fields import Schema, Text, UtcTime, documented
 from videoconf.api.invitations import CODE_EXAMPLE
@@ -145,7 +145,7 @@ def join(presented: dict[str, Any]) -> Response:
     unknown codes and seats count against `VIDEOCONF_RATE_LIMIT_ADDRESS`.
     """
     with _known_codes_spared():
-        return _answer(services().door.join(Presented(**presented)))
+        return _answer(services().door.join(visitor(), Presented(**presented)))
 
 
 @blueprint.route("/join/invitation", methods=["POST"])
@@ -187,7 +187,7 @@ def join_by_ticket(sent: dict[str, Any]) -> Response:
     one is 403 `admission_refused`. The first token spends a use of the invitation; the seat that comes with it is the
     ticket itself.
     """
-    return _answer(services().door.join_by_ticket(sent["ticket"]))
+    return _answer(services().door.join_by_ticket(visitor(), sent["ticket"]))
 
 
 @contextmanager

@@ -28,8 +28,9 @@ from videoconf.errors import (
 )
 from videoconf.events import deliveries, subscriptions
 from videoconf.events.sender import LONGEST_URL
-from videoconf.events.subscription_models import DeliveryStatus, EventDelivery, EventSubscription
+from videoconf.events.subscription_models import DeliveryStatus, EventSubscription
 from videoconf.events.types import PING
+from videoconf.events.wire import delivery_values
 
 blueprint = Blueprint("event_subscriptions", __name__, tag=Tag.EVENTS)
 
@@ -289,18 +290,4 @@ def subscription_values(row: EventSubscription) -> dict[str, Any]:
         "nextAttemptOn": row.retry_at if row.is_enabled else None,
         "createdOn": row.created_on,
         "modifiedOn": row.modified_on,
-    }
-
-
-def delivery_values(row: EventDelivery) -> dict[str, Any]:
-    """Return what callers see of a delivery."""
-    return {
-        "id": row.id,
-        "eventId": row.event_id,
-        "type": row.type,
-        "position": row.position,
-        "status": row.status,
-        "attempts": row.attempts,
-        "nextAttemptOn": row.next_attempt_at,
-        "createdOn": row.created_on,
     }

@@ -68,7 +68,7 @@ class EventArgs(Schema):
     wait = StrictInteger(
         load_default=0,
         validate=Range(0, LONGEST_SECONDS),
-        metadata=documented("How many seconds to hold the answer while there is no event."),
+        metadata=documented("For how many seconds to hold an answer without events."),
     )
 
     @marshmallow.validates_schema

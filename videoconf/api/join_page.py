@@ -10,7 +10,7 @@ import json
 from html import escape
 
 from flask import Blueprint, Response
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from videoconf.api.authentication import public
 from videoconf.api.pages import FOLDER, page_file, page_policy, send_page_file, send_page_text
@@ -25,7 +25,8 @@ blueprint = Blueprint("join_page", __name__)
 @blueprint.route("/join")
 @public("pages")
 def door() -> Response:
-    _check_enabled()
+    if not services().settings.join_page:
+        raise MethodNotAllowed(["POST"])  # an operation of the API has the same path
     return page_file("join/index.html", page_policy(frame_src="'self'", frame_ancestors=_embedders("'none'")))
 
 
@@ -49,10 +50,9 @@ def client(provider: str) -> Response:
 def _client_of(provider: str) -> BrowserClient:
     """Return an enabled provider's client for browsers.
 
-    :raises NotFound: it has none, or is not enabled.
+    :raises NotFound: it has none, or is not enabled; or the page is off.
     """
-    _check_enabled()
-    found = services().providers.find(provider)
+    found = services().providers.find(provider) if services().settings.join_page else None
     client = None if found is None else found.browser_client()
     if client is None:
         raise NotFound
@@ -73,8 +73,3 @@ def _embedders(none: str) -> str:
     """Return who may show the page in a frame."""
     origins = services().settings.join_page_embedders
     return " ".join(("'self'", *origins)) if origins else none
-
-
-def _check_enabled() -> None:
-    if not services().settings.join_page:
-        raise NotFound

@@ -14,8 +14,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
-from videoconf.door.lobby import OLDEST_FIRST
-from videoconf.door.models import LobbyEntry
+from videoconf.door.lobby import OLDEST_FIRST, entry_values
 from videoconf.errors import LobbyAnswered, MeetingEnded
 from videoconf.providers import Role
 
@@ -67,15 +66,3 @@ def answer_lobby(sent: dict[str, Any], meeting_link_id: str, lobby_id: str) -> N
     may ask again, with another place in the lobby.
     """
     services().lobby.answer(caller(), meeting_link_id, lobby_id, admit=sent["admit"])
-
-
-def entry_values(entry: LobbyEntry, invitation_id: str, role: str) -> dict[str, Any]:
-    """Return what moderators see of a person who waits."""
-    return {
-        "id": entry.public_id,
-        "name": entry.name,
-        "attendee": entry.attendee,
-        "role": role,
-        "invitationId": invitation_id,
-        "waitingSince": entry.waiting_since,
-    }

@@ -11,6 +11,7 @@ from flask import Flask
 
 from videoconf import __version__
 from videoconf.api.smorest import CONTROL_SCHEME, SECURITY_SCHEME, SPEC
+from videoconf.events.types import DESCRIPTIONS
 
 
 class Tag(StrEnum):
@@ -62,7 +63,44 @@ def openapi_document(app: Flask) -> dict[str, Any]:
     for schema in document["components"]["schemas"].values():
         for member in schema.get("properties", {}).values():
             _describe_default(member)
+    document["webhooks"] = _webhooks()
     return document
+
+
+def _webhooks() -> dict[str, Any]:
+    """Describe each event as what a subscription's URL receives."""
+    return {
+        str(type): {
+            "post": {
+                "operationId": f"{Tag.EVENTS}.on.{type}",
+                "tags": [str(Tag.EVENTS)],
+                "summary": str(type),
+                "description": f"{description}\n\n{DELIVERED}",
+                "security": [],
+                "parameters": [
+                    {"name": name, "in": "header", "required": True, "description": meaning, "schema": kind}
+                    for name, meaning, kind in _SIGNED
+                ],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Event"}}},
+                },
+                "responses": {
+                    "2XX": {"description": "The receiver took the event."},
+                    "410": {"description": "The receiver wants no more events: the subscription is disabled."},
+                },
+            }
+        }
+        for type, description in DESCRIPTIONS.items()
+    }
+
+
+DELIVERED = "Sent by Standard Webhooks: at least once, in any order, with the same `webhook-id` each time."
+_SIGNED = (
+    ("webhook-id", "The event's id, the same for every attempt.", {"type": "string"}),
+    ("webhook-timestamp", "When this attempt was made, in seconds since 1970.", {"type": "string"}),
+    ("webhook-signature", "One signature, or two during a rotation of the secret.", {"type": "string"}),
+)
 
 
 def _describe_default(member: dict[str, Any]) -> None:

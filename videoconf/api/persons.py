@@ -12,6 +12,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
+from videoconf.formats import camel_case
 
 blueprint = Blueprint("persons", __name__, tag=Tag.OPERATIONS)
 
@@ -49,6 +50,48 @@ class StoredStreamSchema(Schema):
     last_gone = fields.String(allow_none=True, metadata={"format": "date-time"})
 
 
+class StoredInvitationSchema(Schema):
+    """An invitation that names the person."""
+
+    meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
+    id = fields.String()
+    role = fields.String()
+    name = fields.String(allow_none=True)
+    admission = fields.String()
+    expires_on = fields.String(allow_none=True, metadata={"format": "date-time"})
+    max_uses = fields.Integer(allow_none=True)
+    uses = fields.Integer()
+    created_on = fields.String(metadata={"format": "date-time"})
+
+
+class StoredSeatSchema(Schema):
+    """A place that the person had by an invitation."""
+
+    meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
+    name = fields.String(allow_none=True)
+    created_on = fields.String(metadata={"format": "date-time"})
+
+
+class StoredLobbyEntrySchema(Schema):
+    """A time that the person asked to join."""
+
+    meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
+    id = fields.String()
+    name = fields.String(allow_none=True)
+    state = fields.String()
+    waiting_since = fields.String(metadata={"format": "date-time"})
+    answered_on = fields.String(allow_none=True, metadata={"format": "date-time"})
+
+
+class StoredBanSchema(Schema):
+    """A ban of the person."""
+
+    meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
+    id = fields.String()
+    reason = fields.String(allow_none=True)
+    created_on = fields.String(metadata={"format": "date-time"})
+
+
 class PersonSchema(Schema):
     """What is stored of a person."""
 
@@ -56,12 +99,20 @@ class PersonSchema(Schema):
     tenant = fields.String()
     connections = fields.List(fields.Nested(StoredConnectionSchema))
     streams = fields.List(fields.Nested(StoredStreamSchema))
+    invitations = fields.List(fields.Nested(StoredInvitationSchema))
+    seats = fields.List(fields.Nested(StoredSeatSchema))
+    lobby_entries = fields.List(fields.Nested(StoredLobbyEntrySchema))
+    bans = fields.List(fields.Nested(StoredBanSchema))
 
 
 class ErasureSchema(Schema):
     """What was erased."""
 
     connections = fields.Integer(metadata=documented("Connections that are anonymous now."))
+    invitations = fields.Integer(metadata=documented("Invitations that named the person; they are revoked."))
+    seats = fields.Integer(metadata=documented("Seats that were deleted."))
+    lobby_entries = fields.Integer(metadata=documented("Entries of lobbies that were deleted."))
+    bans = fields.Integer(metadata=documented("Bans that were lifted."))
 
 
 @blueprint.route("/persons", methods=["GET"])
@@ -80,8 +131,10 @@ def export_person(args: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, ErasureSchema)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.erasePerson")
 def erase_person(args: dict[str, Any]) -> dict[str, int]:
-    """Remove a person's id and name from all connections of the tenant. It cannot be undone. The audit trail notes it.
+    """Remove a person's id and name from all that the tenant's meetings store. It cannot be undone.
 
-    The times of presence stay, so that attendance reports still add up. Repeating it finds 0 connections.
+    The times of presence stay, so that attendance reports still add up. Invitations that named the person are revoked;
+    their seats, lobby entries and bans are deleted. The audit trail notes it. Repeating it finds 0 connections.
     """
-    return {"connections": services().persons.erase(caller(), args["attendee"])}
+    erased = services().persons.erase(caller(), args["attendee"])
+    return {camel_case(kind): count for kind, count in erased.items()}

@@ -35,10 +35,12 @@ def init_refusals(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        if response.status_code not in REFUSALS or "caller" in g or "spared" in g or request.endpoint in QUIET:
+        if response.status_code not in REFUSALS or "caller" in g or request.endpoint in QUIET:
             return response
-        wait = limits.hit(network_of(request.remote_addr or ""))
-        return response if wait is None else problem(RateLimited(retry_after_seconds=wait))
+        # What is spared is counted apart, for nothing: otherwise the time would tell a known code from an unknown one.
+        counted = "spared" if "spared" in g else "refused"
+        wait = limits.hit(counted, network_of(request.remote_addr or ""))
+        return response if wait is None or counted == "spared" else problem(RateLimited(retry_after_seconds=wait))
 
 
 def spare() -> None:
@@ -71,17 +73,20 @@ class _Limits:
         urls = [url for url in (self._storage.reveal(), "memory://") if url]
         return [MovingWindowRateLimiter(storage_from_string(url)) for url in urls]
 
-    def hit(self, key: str) -> float | None:
-        """Count a refusal; return None, or where there were too many the seconds until the next one counts again."""
+    def hit(self, counted: str, key: str) -> float | None:
+        """Count a refusal; return None, or where there were too many the seconds until the next one counts again.
+
+        :param counted: names the count.
+        """
         for limiter in self._limiters:
             try:
-                return self._hit(limiter, key)
+                return self._hit(limiter, counted, key)
             except Exception as error:  # the Redis client's, of many kinds
                 logger.warning("refusals are counted in this process now: %s", type(error).__name__)
         return None
 
-    def _hit(self, limiter: RateLimiter, key: str) -> float | None:
+    def _hit(self, limiter: RateLimiter, counted: str, key: str) -> float | None:
         for rate in parse_many(self._rates):
-            if not limiter.hit(rate, "refused", key):
-                return max(1.0, limiter.get_window_stats(rate, "refused", key).reset_time - time.time())
+            if not limiter.hit(rate, counted, key):
+                return max(1.0, limiter.get_window_stats(rate, counted, key).reset_time - time.time())
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal, select, update
 from sqlalchemy.orm import Session
@@ -14,8 +14,8 @@ from videoconf.audit import person_digest, record
 from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
-from videoconf.events.erasure import forget_person
-from videoconf.formats import camel_case, utc_text
+from videoconf.events.erasure import forget_facts, forget_person
+from videoconf.formats import camel_case, json_values
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
 
@@ -33,14 +33,28 @@ _GIVEN = (
 )
 
 
+class Elsewhere(Protocol):
+    """What another part of the service stores of a person; called within the transaction."""
+
+    def export(self, session: Session, caller: Caller, attendee: str) -> dict[str, Any]:
+        """Return it by kind, in JSON's types."""
+
+    def erase(self, session: Session, caller: Caller, attendee: str) -> dict[str, int]:
+        """Erase it; return how much of each kind there was."""
+
+
 class Persons:
     """Exports and erases. One instance serves all threads.
 
     :param forget_webhooks: deletes the raw webhooks of these meetings within the transaction.
+    :param elsewhere: what is not attendance.
     """
 
-    def __init__(self, forget_webhooks: Callable[[Session, Collection[int]], None]) -> None:
+    def __init__(
+        self, forget_webhooks: Callable[[Session, Collection[int]], None], elsewhere: Sequence[Elsewhere] = ()
+    ) -> None:
         self._forget_webhooks = forget_webhooks
+        self._elsewhere = elsewhere
 
     def export(self, caller: Caller, attendee: str) -> dict[str, Any]:
         """Return what is stored under a person's id, as evidence and in JSON's types. Noted in the audit trail."""
@@ -63,19 +77,27 @@ class Persons:
         with write() as session:
             rows = session.execute(of_connections).mappings().all()
             streams = session.execute(of_streams).mappings().all()
-            _note(session, caller, "person.exported", attendee, len(rows))
+            others: dict[str, Any] = {}
+            for part in self._elsewhere:
+                others |= part.export(session, caller, attendee)
+            counts = {"connections": len(rows), **{kind: len(found) for kind, found in others.items()}}
+            _note(session, caller, "person.exported", attendee, counts)
         connections = [_in_json(row) for row in rows]
         sent = [_in_json(row) for row in streams]
-        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent}
+        found = {camel_case(kind): theirs for kind, theirs in others.items()}
+        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent, **found}
 
-    def erase(self, caller: Caller, attendee: str) -> int:
-        """Take a person's id and name off all their connections; return how many there were. Noted in the audit trail.
+    def erase(self, caller: Caller, attendee: str) -> dict[str, int]:
+        """Take a person's id and name off all that is stored; return how much it was. Noted in the audit trail.
 
         The times of presence stay, so that reports of a meeting still add up, without a person; the streams go.
         Webhooks that come late do not bring the person back to these connections; the raw bodies of these meetings'
         webhooks go at once.
         """
+        others: dict[str, int] = {}
         with write() as session:
+            for part in self._elsewhere:  # before the events: what is announced may become one meanwhile
+                others |= part.erase(session, caller, attendee)
             of_tenant = select(Meeting.id).where(visible_to(caller, Meeting.tenant))
             erased = session.execute(
                 update(_ROWS)
@@ -85,11 +107,13 @@ class Persons:
             ).all()
             meetings = [meeting_id for meeting_id, _ in erased]
             self._forget_events(session, caller, attendee, erased)
+            forget_facts(session, caller.tenant, attendee)
             by_erased = exists().where(_is_of_connection(), _ROWS.c.erased_on.is_not(None))
             session.execute(delete(_STREAMS).where(_STREAMS.c.meeting_id.in_(set(meetings)), by_erased))
             self._forget_webhooks(session, set(meetings))
-            _note(session, caller, "person.erased", attendee, len(meetings))
-        return len(meetings)
+            counts = {"connections": len(meetings), **others}
+            _note(session, caller, "person.erased", attendee, counts)
+        return counts
 
     def _forget_events(self, session: Session, caller: Caller, attendee: str, erased: Sequence[Any]) -> None:
         """Remove the person from the events of their meetings, and leave the changes that report what is left."""
@@ -103,9 +127,10 @@ class Persons:
             note_change(session, meeting_id, *map(of_erased, connections))
 
 
-def _note(session: Session, caller: Caller, action: str, attendee: str, connections: int) -> None:
+def _note(session: Session, caller: Caller, action: str, attendee: str, counts: dict[str, int]) -> None:
     # The trail outlives what was erased.
-    record(session, caller, action, target=person_digest(caller, attendee), after={"connections": connections})
+    after = {kind: count for kind, count in counts.items() if count or kind == "connections"}
+    record(session, caller, action, target=person_digest(caller, attendee), after=after)
 
 
 def _is_of(attendee: str) -> tuple[ColumnElement[bool], ...]:
@@ -118,4 +143,4 @@ def _is_of_connection() -> ColumnElement[bool]:
 
 
 def _in_json(row: RowMapping) -> dict[str, Any]:
-    return {camel_case(name): utc_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
+    return json_values({camel_case(name): value for name, value in row.items()})

@@ -23,7 +23,7 @@ import click
 
 from videoconf.cli.application import application
 from videoconf.cli.serve import gunicorn_command
-from videoconf.errors import ConfigurationError
+from videoconf.errors import ConfigurationError, VideoconfError
 
 if TYPE_CHECKING:
     from videoconf.api.services import Services
@@ -131,9 +131,13 @@ def _first_meeting(parts: Services) -> dict[str, str]:
     if not parts.settings.join_page or parts.providers.choose(None).browser_client() is None:
         return {}
     developer = Caller("developer", parts.settings.default_tenant)
-    link = parts.creation.create(developer, NewMeeting(ext_metadata={"title": "Your first meeting"}))
     roles = {"host": Role.MODERATOR, "guest": Role.PUBLISHER}
-    return {who: parts.invitations.invite(developer, link, NewInvitation(role))[1] for who, role in roles.items()}
+    try:
+        link = parts.creation.create(developer, NewMeeting(ext_metadata={"title": "Your first meeting"}))
+        return {who: parts.invitations.invite(developer, link, NewInvitation(role))[1] for who, role in roles.items()}
+    except VideoconfError as error:  # a provider that is down, for example, which serving survives
+        click.echo(f"The first meeting was not made: {error.detail}", err=True)
+        return {}
 
 
 def _let_the_fake_live(port: int) -> None:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "audit": "videoconf.cli.audit:audit",
     "db": "videoconf.cli.migrations:db_commands",
+    "deliveries": "videoconf.cli.deliveries:deliveries",
     "dev": "videoconf.cli.dev:dev",
     "doctor": "videoconf.cli.doctor:doctor",
+    "events": "videoconf.cli.events:events",
     "explain": "videoconf.cli.explain:explain",
     "jobs": "videoconf.cli.jobs:jobs",
     "new-plugin": "videoconf.cli.new_plugin:new_plugin",

@@ -33,9 +33,11 @@ def export(attendee: str, tenant: str | None, actor: str) -> None:
 @by_operator
 @in_application
 def erase(attendee: str, tenant: str | None, actor: str) -> None:
-    """Remove a person's id and name from all their connections. It cannot be undone."""
+    """Remove a person's id and name from all that is stored. It cannot be undone."""
     from videoconf.api.services import services
 
     caller = operator(actor, tenant)
     erased = services(application()).persons.erase(caller, attendee)
-    click.echo(f"{erased} connections are anonymous now")
+    click.echo(f"{erased['connections']} connections are anonymous now")
+    others = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in erased.items() if kind != "connections")
+    click.echo(f"erased besides: {others}")

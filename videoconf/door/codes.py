@@ -9,15 +9,10 @@ a secret.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from base64 import urlsafe_b64encode
 
 BYTES = 24
-LENGTH = 32
-"""Characters of a secret."""
-PATTERN = rf"^[A-Za-z0-9_-]{{{LENGTH}}}$"
-_SHAPE = re.compile(PATTERN, re.ASCII)
 
 
 def new_secret() -> str:
@@ -37,8 +32,3 @@ def control_of(seat: str) -> str:
     The seat does not follow from it.
     """
     return urlsafe_b64encode(hashlib.sha256(b"videoconf control of " + seat.encode()).digest()[:BYTES]).decode()
-
-
-def is_secret(text: str) -> bool:
-    """Return whether a string has the shape of a secret."""
-    return _SHAPE.fullmatch(text) is not None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, not_, select
 
 from videoconf.db.transactions import statements
 from videoconf.door import codes
 from videoconf.door.models import Invitation, Seat
-from videoconf.meetings.bans import is_banned, key_of
+from videoconf.meetings.bans import Ban
 from videoconf.meetings.models import Meeting
 
+_BAN: Any = Ban.__table__
 _SEAT: Any = Seat.__table__
 _INVITATION: Any = Invitation.__table__
 _MEETING: Any = Meeting.__table__
@@ -31,17 +32,16 @@ def find_control(presented: str) -> Control | None:
     """Return whose control this is, or None where it does not exist, its seat has ended or its moderator is banned."""
     with statements() as connection:
         found = connection.execute(_BY_CONTROL, {"control": codes.digest(presented)}).one_or_none()
-        if (
-            found is None
-            or connection.execute(select(is_banned(found.meeting_id, key_of(found.attendee)))).scalar_one()
-        ):
-            return None
-    return Control(found.attendee, found.tenant, found.meeting_link)
+    return None if found is None else Control(found.attendee, found.tenant, found.meeting_link)
 
 
 _BY_CONTROL = (
-    select(_SEAT.c.attendee, _INVITATION.c.meeting_id, _MEETING.c.tenant, _MEETING.c.meeting_link)
+    select(_SEAT.c.attendee, _MEETING.c.tenant, _MEETING.c.meeting_link)
     .join_from(_SEAT, _INVITATION, _INVITATION.c.id == _SEAT.c.invitation_id)
     .join(_MEETING, _MEETING.c.id == _INVITATION.c.meeting_id)
-    .where(_SEAT.c.control_digest == bindparam("control"), _INVITATION.c.revoked_on.is_(None))
+    .where(
+        _SEAT.c.control_digest == bindparam("control"),
+        _INVITATION.c.revoked_on.is_(None),
+        not_(exists().where(_BAN.c.meeting_id == _INVITATION.c.meeting_id, _BAN.c.attendee == _SEAT.c.attendee)),
+    )
 )

@@ -10,12 +10,13 @@ and of any number of clients at once no more get a token than there are uses.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, or_, select, update
 
+from videoconf import shares
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import dialect_of, statements
 from videoconf.db.types import UTCDateTime
@@ -28,7 +29,7 @@ from videoconf.meetings.bans import refuse_banned
 from videoconf.meetings.join import IssuedToken, Joining, TokenWish
 from videoconf.meetings.models import Meeting, status_of
 from videoconf.providers import Clock, Role
-from videoconf.tenancy import ActorType, Caller
+from videoconf.tenancy import Caller
 
 _INVITATION: Any = Invitation.__table__
 _SEAT: Any = Seat.__table__
@@ -105,11 +106,12 @@ class Door:
             provider=found.provider,
         )
 
-    def join(self, presented: Presented) -> Admitted | Waiting:
+    def join(self, visitor: Caller, presented: Presented) -> Admitted | Waiting:
         """Exchange a code for a token or, where a moderator admits people, for a ticket.
 
         With a seat of the invitation, the person is who they were before, and no use is spent.
 
+        :param visitor: whose request it is; the exchange finds out the tenant and who they are.
         :raises InvitationNotFound: the code or the seat does not exist, or was revoked; without a seat, the code is
             used up or expired, too.
         :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
@@ -118,19 +120,20 @@ class Door:
         found = self._find(presented)
         self._joining.check_open(found)
         if presented.seat is not None and found.seat_id is not None:
-            return self._return(found, presented.seat, presented.name)
+            return self._return(visitor, found, presented.seat, presented.name)
         attendee = found.attendee or _new_guest()
         if found.admission == Admission.ASK:
             with statements() as connection:
                 refuse_banned(connection, found.meeting_id, attendee)
             return Waiting(ask(found, attendee, found.name or presented.name))
-        return self._seat(found, attendee, found.name or presented.name, codes.new_secret())
+        return self._seat(visitor, found, attendee, found.name or presented.name, codes.new_secret())
 
-    def join_by_ticket(self, ticket: str) -> Admitted | Waiting:
+    def join_by_ticket(self, visitor: Caller, ticket: str) -> Admitted | Waiting:
         """Exchange a ticket for a token, once a moderator has admitted the person. To be called every 2 s until then.
 
         The ticket becomes the secret of the seat, so a repetition whose answer was lost returns the same one.
 
+        :param visitor: as in :meth:`join`.
         :raises TicketNotFound: the ticket does not exist, its invitation was revoked or used up, or it was not polled
             for too long.
         :raises AdmissionRefused: a moderator refused.
@@ -138,10 +141,13 @@ class Door:
         """
         digest = codes.digest(ticket)
         with statements() as connection:
-            connection.execute(_POLLED, {"of_ticket": digest})
             found = connection.execute(_BY_TICKET, {"ticket": digest}).one_or_none()
         if found is None or found.revoked_on is not None:
             raise TicketNotFound
+        shares.tenant.set(found.tenant)
+        if found.state == LobbyState.WAITING:
+            with statements() as connection:
+                connection.execute(_POLLED, {"of_ticket": digest})
         self._joining.check_open(found)
         if found.state == LobbyState.REFUSED:
             raise AdmissionRefused
@@ -150,9 +156,9 @@ class Door:
         if found.state == LobbyState.WAITING:
             return Waiting(ticket)
         if found.seat_id is not None:
-            return self._return(found, ticket, None)
+            return self._return(visitor, found, ticket, None)
         try:
-            return self._seat(found, found.asked_attendee, found.asked_name, ticket)
+            return self._seat(visitor, found, found.asked_attendee, found.asked_name, ticket)
         except InvitationNotFound as error:
             raise TicketNotFound from error
 
@@ -168,23 +174,24 @@ class Door:
             found = connection.execute(_BY_CODE, values).one_or_none()
         if found is None:
             raise InvitationNotFound
+        shares.tenant.set(found.tenant)  # from here on: until it was found, no tenant was known
         has_seat = presented.seat is not None and found.seat_id is not None
         if found.revoked_on is not None or (not has_seat and (found.is_spent or presented.seat is not None)):
             raise InvitationNotFound(is_known=presented.seat is None)
         return found
 
-    def _return(self, found: Any, seat: str, new_name: str | None) -> Admitted:
+    def _return(self, visitor: Caller, found: Any, seat: str, new_name: str | None) -> Admitted:
         """Give the holder of a seat a new token."""
         name = found.name or new_name or found.seat_name
-        issued = self._issue(found, found.seat_attendee, name)
+        issued = self._issue(visitor, found, found.seat_attendee, name)
         if name != found.seat_name:
             with statements(atomic=True) as transaction:
                 transaction.execute(update(_SEAT).where(_SEAT.c.id == found.seat_id).values(name=name))
         return _admitted(found, issued, found.seat_attendee, name, seat)
 
-    def _seat(self, found: Any, attendee: str, name: str | None, secret: str) -> Admitted:
+    def _seat(self, visitor: Caller, found: Any, attendee: str, name: str | None, secret: str) -> Admitted:
         """Give a token and a seat for one use of the invitation."""
-        issued = self._issue(found, attendee, name)
+        issued = self._issue(visitor, found, attendee, name)
         row = {
             "invitation_id": found.invitation_id,
             "secret_digest": codes.digest(secret),
@@ -200,8 +207,8 @@ class Door:
                 raise InvitationNotFound(is_known=True)
         return _admitted(found, issued, attendee, name, secret)
 
-    def _issue(self, found: Any, attendee: str, name: str | None) -> IssuedToken:
-        caller = Caller(attendee, found.tenant, type=ActorType.ATTENDEE)
+    def _issue(self, visitor: Caller, found: Any, attendee: str, name: str | None) -> IssuedToken:
+        caller = replace(visitor, subject=attendee, tenant=found.tenant)
         role = self._joining.token_role(found.provider, Role(found.role))
         wish = TokenWish(role=role, attendee=attendee, name=name)
         return self._joining.issue_token(caller, found.meeting_link, wish)
@@ -220,7 +227,7 @@ def _new_guest() -> str:
 
 _OF_INVITATION = (
     _INVITATION.c.id.label("invitation_id"),
-    *_INVITATION.c["role", "admission", "attendee", "name", "revoked_on", "meeting_id"],
+    *_INVITATION.c["public_id", "role", "admission", "attendee", "name", "revoked_on", "meeting_id"],
     *_MEETING.c["tenant", "meeting_link", "provider", "is_scheduled", "schedule_time"],
     *_MEETING.c["start_time", "end_time", "deleted", "ext_metadata"],
 )

@@ -15,6 +15,9 @@ from videoconf.db.transactions import lock, read, statements, write
 from videoconf.door import codes
 from videoconf.door.models import Invitation, LobbyEntry, LobbyState
 from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull, MeetingEnded
+from videoconf.events.changes import announce
+from videoconf.events.types import EventType
+from videoconf.formats import json_values
 from videoconf.meetings.queries import get_meeting
 from videoconf.tenancy import Caller
 
@@ -31,6 +34,21 @@ _ENTRY: Any = LobbyEntry.__table__
 def is_there() -> ColumnElement[bool]:
     """Return the condition that an entry was answered, or that its person still waits."""
     return or_(_ENTRY.c.state != LobbyState.WAITING.value, _ENTRY.c.polled_on > utc_in(-GONE_SECONDS))
+
+
+def entry_values(entry: Any, invitation_id: str, role: str) -> dict[str, Any]:
+    """Return what moderators see of a person who waits, in answers and in events.
+
+    :param entry: the row, with the columns of :class:`LobbyEntry`.
+    """
+    return {
+        "id": entry.public_id,
+        "name": entry.name,
+        "attendee": entry.attendee,
+        "role": role,
+        "invitationId": invitation_id,
+        "waitingSince": entry.waiting_since,
+    }
 
 
 def ask(found: Any, attendee: str, name: str | None) -> str:
@@ -54,8 +72,13 @@ def ask(found: Any, attendee: str, name: str | None) -> str:
             "name": name,
             "state": LobbyState.WAITING.value,
         }
-        transaction.execute(insert(_ENTRY), row)
+        entry = transaction.execute(insert(_ENTRY).returning(_ENTRY), row).one()
+        waits = json_values(entry_values(entry, found.public_id, found.role))
+        announce(transaction, found.meeting_id, EventType.LOBBY_WAITING, waits)
     return ticket
+
+
+_ANSWERED = {LobbyState.ADMITTED: EventType.LOBBY_ADMITTED, LobbyState.REFUSED: EventType.LOBBY_REFUSED}
 
 
 class Lobby:
@@ -94,9 +117,9 @@ class Lobby:
                 update(LobbyEntry)
                 .where(*of_person, LobbyEntry.state == LobbyState.WAITING, is_there())
                 .values(state=state, answered_on=utc_now(), answered_by=caller.subject)
-                .returning(LobbyEntry.id)
+                .returning(LobbyEntry)
                 .execution_options(synchronize_session=False)
-            ).one_or_none()
+            ).scalar_one_or_none()
             if answered is None:
                 known = session.execute(select(LobbyEntry.state).where(*of_person)).scalar_one_or_none()
                 if known is None or known == LobbyState.WAITING:
@@ -105,3 +128,6 @@ class Lobby:
                     raise LobbyAnswered
                 return
             record(session, caller, f"lobby.{state.value}", meeting_link=link, target=entry_id)
+            invitation = session.get_one(Invitation, answered.invitation_id)
+            values = entry_values(answered, invitation.public_id, invitation.role)
+            announce(session, meeting.id, _ANSWERED[state], json_values(values))

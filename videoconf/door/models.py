@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import Model
+from videoconf.db.types import BigId, Model
 
 
 class Admission(StrEnum):
@@ -46,9 +46,9 @@ class Invitation(Model):
         Index("ix_invitation_revoked", "revoked_on", **_only_revoked),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
     public_id: Mapped[str]
-    meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"))
+    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
     role: Mapped[str]
     admission: Mapped[str]
     attendee: Mapped[str | None]
@@ -56,8 +56,8 @@ class Invitation(Model):
     name: Mapped[str | None]
     expires_on: Mapped[datetime | None]
     """When first exchanges end. Seats stay."""
-    max_uses: Mapped[int | None]
-    uses: Mapped[int] = mapped_column(default=0)
+    max_uses: Mapped[int | None] = mapped_column(BigInteger)
+    uses: Mapped[int] = mapped_column(BigInteger, default=0)
     """First exchanges. Only grows, and never beyond ``max_uses``."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     created_by: Mapped[str]
@@ -73,7 +73,7 @@ class InvitationCode(Model):
     __table_args__ = (Index(None, "invitation_id"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    invitation_id: Mapped[int] = mapped_column(ForeignKey("invitation.id", ondelete="CASCADE"))
+    invitation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("invitation.id", ondelete="CASCADE"))
 
 
 class Seat(Model):
@@ -87,8 +87,8 @@ class Seat(Model):
         Index(None, "attendee"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    invitation_id: Mapped[int] = mapped_column(ForeignKey("invitation.id", ondelete="CASCADE"))
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
+    invitation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("invitation.id", ondelete="CASCADE"))
     secret_digest: Mapped[bytes]
     control_digest: Mapped[bytes | None]
     """The digest of the capability to moderate; None where the invitation is not a moderator's."""
@@ -107,13 +107,13 @@ class LobbyEntry(Model):
         Index(None, "meeting_id", "id"),
         Index(None, "invitation_id", "id"),
         Index(None, "attendee"),
-        Index(None, "polled_on"),
+        Index(None, "waiting_since"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
     public_id: Mapped[str]
-    meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"))
-    invitation_id: Mapped[int] = mapped_column(ForeignKey("invitation.id", ondelete="CASCADE"))
+    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
+    invitation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("invitation.id", ondelete="CASCADE"))
     ticket_digest: Mapped[bytes]
     attendee: Mapped[str]
     name: Mapped[str | None]

@@ -43,7 +43,7 @@ class EventNotKept(Conflict):
     """The event was deleted with age, so it cannot be sent again."""
 
     code = "event_not_kept"
-    title = "The event is no longer kept"
+    title = "The event was deleted"
 
 
 class EventCursorExpired(RequestError):

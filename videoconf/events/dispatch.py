@@ -41,7 +41,7 @@ class Item:
     type: str
     position: int | None
     body: bytes | None
-    """None: the event is no longer kept."""
+    """None: the event was deleted with age."""
     is_fresh: bool
     """It was never sent, and the subscription's position moves over it."""
 
@@ -65,9 +65,10 @@ class Dispatcher:
 
     def run(self) -> None:
         """Serve until nothing is due. For tests and the command line."""
-        self._turns.ask_now()
-        while sum(self.turn(lane) for lane in Lane):
-            pass
+        served = 1
+        while served:
+            self._turns.ask_now()
+            served = sum(self.turn(lane) for lane in Lane)
 
     def _serve(self, subscription: Any) -> None:
         try:
@@ -112,7 +113,7 @@ class Dispatcher:
 
     def _post(self, url: str, keys: list[str], item: Item) -> Attempted:
         if item.body is None:
-            return Attempted(0.0, error="The event is no longer kept.")
+            return Attempted(0.0, error="The event was deleted with age.")
         headers = signing.signed_headers(keys, item.event_id, item.body, self._clock())
         return self._sender.post(url, headers, item.body)
 

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from videoconf.events.changes import of_connection
 from videoconf.events.comparison import names_person, without_person
-from videoconf.events.models import Event, ReportedPart
+from videoconf.events.models import Change, Event, ReportedPart
 from videoconf.events.subscription_models import EventDelivery
 from videoconf.events.types import FACTS
 
 BATCH = 500
 
+_CHANGES: Any = Change.__table__
 _EVENTS: Any = Event.__table__
 _PARTS: Any = ReportedPart.__table__
 _DELIVERIES: Any = EventDelivery.__table__
@@ -37,6 +38,30 @@ def forget_person(
     for row in session.execute(select(_PARTS).where(theirs, _PARTS.c.part.in_(listed))).all():
         statement = update(_PARTS).where(theirs, _PARTS.c.part == row.part)
         session.execute(statement.values(data=without_person(row.data)))
+
+
+def forget_waiting_facts(session: Session, meeting_ids: Collection[int], attendee: str) -> None:
+    """Remove a person from the facts of these meetings that wait for the projector. Before :func:`forget_facts`."""
+    waiting = select(_CHANGES.c.id, _CHANGES.c.data).where(
+        _CHANGES.c.meeting_id.in_(meeting_ids), _CHANGES.c.data.is_not(None)
+    )
+    for row in session.execute(waiting).all():
+        if names_person(row.data, (), attendee):
+            changed = update(_CHANGES).where(_CHANGES.c.id == row.id)
+            session.execute(changed.values(data=without_person(row.data)))
+
+
+def forget_facts(session: Session, tenant: str, attendee: str) -> None:
+    """Remove a person from the facts that name them in any meeting, such as a guest who waited in a lobby."""
+    about = (
+        _EVENTS.c.tenant == tenant,
+        _EVENTS.c.type.in_([str(one) for one in FACTS]),
+        _EVENTS.c.data["attendee"].as_string() == attendee,
+    )
+    for row in session.execute(select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data).where(*about)).all():
+        changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
+        session.execute(changed.values(data=without_person(row.data)))
+        _forget_answers(session, [row.id])
 
 
 def forget_connections(

@@ -58,7 +58,8 @@ class Projector:
         self._paused: dict[int, float] = {}
 
     @cached_property
-    def _answers(self) -> Answers:
+    def answers(self) -> Answers:
+        """What GET answers. Made when it is first used, because it takes long to import."""
         return self._make_answers()
 
     def run(self) -> int:
@@ -124,7 +125,7 @@ class Projector:
 
     def _project_meeting(self, session: Session, meeting_id: int, changes: Sequence[Any]) -> list[dict[str, Any]]:
         """Store what is now reported of a meeting; return its events, without their positions."""
-        meeting = self._answers.meeting(session, meeting_id)
+        meeting = self.answers.meeting(session, meeting_id)
         if meeting is None:
             return []
         reported = Reported(session, meeting_id)
@@ -177,9 +178,9 @@ class Projector:
             forget_connections(session, meeting.tenant, meeting.link, erased)
         steps: list[Step] = []
         if connections is None or connections:
-            steps += attendee_steps(session, self._answers, meeting, reported, connections, erased)
+            steps += attendee_steps(session, self.answers, meeting, reported, connections, erased)
         if archives is None or archives:
-            steps += archive_steps(session, self._answers, meeting, reported, archives)
+            steps += archive_steps(session, self.answers, meeting, reported, archives)
         first, last = meeting_steps(reported, meeting)
         return [first, *steps, last]
 

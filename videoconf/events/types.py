@@ -44,7 +44,9 @@ DESCRIPTIONS = {
         "The attendee is not listed any more: late evidence merged them into another, or they were erased. `data` is"
         " the attendee as last reported, without `attendee` and `name` where they were erased."
     ),
-    EventType.ATTENDEE_BANNED: "An attendee was banned from the meeting.",
+    EventType.ATTENDEE_BANNED: (
+        "An attendee was banned from the meeting. `data` is the ban as the list of bans has it, without its reason."
+    ),
     EventType.ARCHIVE_STARTED: "A recording started. `data` is the archive.",
     EventType.ARCHIVE_UPDATED: "Another property of an archive changed. `data` is the archive.",
     EventType.ARCHIVE_STOPPED: "A recording stopped. `data` is the archive.",
@@ -53,9 +55,9 @@ DESCRIPTIONS = {
     EventType.ARCHIVE_FAILED: "A recording failed. `data` is the archive.",
     EventType.ARCHIVE_EXPIRED: "The provider no longer has an archive. `data` is the archive.",
     EventType.ARCHIVE_DELETED: "An archive was deleted. `data` is the archive as last reported, `deleted`.",
-    EventType.LOBBY_WAITING: "A guest waits to be admitted.",
-    EventType.LOBBY_ADMITTED: "A waiting guest was admitted.",
-    EventType.LOBBY_REFUSED: "A waiting guest was refused.",
+    EventType.LOBBY_WAITING: "A person waits to be admitted. `data` is the entry as the list of the lobby has it.",
+    EventType.LOBBY_ADMITTED: "A moderator admitted a person. `data` is their entry of the lobby.",
+    EventType.LOBBY_REFUSED: "A moderator refused a person. `data` is their entry of the lobby.",
 }
 """What each type says, for the API document."""
 

@@ -41,6 +41,21 @@ def ping_values(delivery: EventDelivery, tenant: str, subscription_id: str) -> d
     }
 
 
+def delivery_values(row: EventDelivery) -> dict[str, Any]:
+    """Return what callers see of a delivery, in JSON's types."""
+    due = row.next_attempt_at
+    return {
+        "id": row.id,
+        "eventId": row.event_id,
+        "type": row.type,
+        "position": row.position,
+        "status": row.status,
+        "attempts": row.attempts,
+        "nextAttemptOn": None if due is None else utc_text(due),
+        "createdOn": utc_text(row.created_on),
+    }
+
+
 def body_of(values: dict[str, Any]) -> bytes:
     """Write the body of a delivery."""
     return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

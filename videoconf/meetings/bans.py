@@ -10,20 +10,35 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, delete, exists, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Identity,
+    Index,
+    Select,
+    String,
+    UniqueConstraint,
+    and_,
+    delete,
+    exists,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.attendance.presence import NO_LEAVE_STANDS
+from videoconf.attendance.presence import NO_LEAVE_STANDS, has_left
 from videoconf.audit import person_digest, record
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import Transaction, dialect_of, read, write
-from videoconf.db.types import Model
+from videoconf.db.types import BigId, Model
 from videoconf.db.upsert import upserts
 from videoconf.errors import (
     AttendeeBanned,
@@ -33,15 +48,20 @@ from videoconf.errors import (
     ProviderError,
     ValidationFailed,
 )
+from videoconf.events.changes import announce
+from videoconf.events.types import EventType
+from videoconf.formats import json_values
 from videoconf.hooks import Providers
 from videoconf.jobs.queue import Jobs, enqueue_claimed, enqueue_once
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
-from videoconf.providers import Capability, SessionRef, provider_deadline
+from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
+from videoconf.settings import Settings
 from videoconf.tenancy import Caller
 
 HOLD_BANS = "hold_bans"
 """The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
+SUSPECTS_PER_RUN = 1000
 BAN_ATTEMPT_SECONDS = 2.0
 """How long the request that bans waits for the provider. A job does the rest."""
 
@@ -53,12 +73,13 @@ class Ban(Model):
     __table_args__ = (
         UniqueConstraint("public_id"),
         UniqueConstraint("meeting_id", "attendee_key"),
+        Index(None, "meeting_id", "id"),
         Index(None, "attendee_key"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
     public_id: Mapped[str]
-    meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"))
+    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
     attendee: Mapped[str] = mapped_column(String(1000))
     attendee_key: Mapped[str] = mapped_column(String(64))
     """:func:`key_of` the attendee, whose id may be longer than an index takes."""
@@ -69,6 +90,7 @@ class Ban(Model):
 
 _BANS: Any = Ban.__table__
 _ROWS: Any = AttendeeConnection.__table__
+_MEETINGS: Any = Meeting.__table__
 BY_ID = by_id(Ban.id)
 
 
@@ -80,6 +102,17 @@ def key_of(attendee: str) -> str:
 def is_banned(meeting_id: Any, attendee_key: Any) -> ColumnElement[bool]:
     """Return the condition that a meeting has banned an attendee."""
     return exists().where(_BANS.c.meeting_id == meeting_id, _BANS.c.attendee_key == attendee_key)
+
+
+def ban_values(ban: Ban) -> dict[str, Any]:
+    """Return what moderators see of a ban."""
+    return {
+        "id": ban.public_id,
+        "attendee": ban.attendee,
+        "reason": ban.reason,
+        "createdOn": ban.created_on,
+        "createdBy": ban.created_by,
+    }
 
 
 @dataclass(frozen=True)
@@ -94,9 +127,11 @@ class NewBan:
 class Bans:
     """The operations. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, jobs: Jobs) -> None:
+    def __init__(self, providers: Providers, jobs: Jobs, settings: Settings, clock: Clock) -> None:
         self._providers = providers
         self._jobs = jobs
+        self._cap = timedelta(hours=settings.connection_cap_hours)
+        self._clock = clock
 
     def ban(self, caller: Caller, link: str, new: NewBan) -> Ban:
         """Ban an attendee, and disconnect them. An attendee who is banned already keeps their first ban.
@@ -131,6 +166,9 @@ class Bans:
                 record(
                     session, caller, "attendee.banned", meeting_link=link, target=target, after={"ban": ban.public_id}
                 )
+                # Without the reason: it is for moderators, and may say anything about the person.
+                told = {name: value for name, value in json_values(ban_values(ban)).items() if name != "reason"}
+                announce(session, meeting.id, EventType.ATTENDEE_BANNED, told)
             job = enqueue_claimed(session, HOLD_BANS, {"meeting_id": meeting.id})
         with provider_deadline(BAN_ATTEMPT_SECONDS):
             self._jobs.run(job)
@@ -168,10 +206,12 @@ class Bans:
             meeting = session.get(Meeting, meeting_id)
             if meeting is None or meeting.session_id is None or meeting.end_time is not None:
                 return  # the end disconnects everybody
-            connections = list(session.execute(_banned_connections(_BANS.c.meeting_id == meeting_id)).scalars())
+            suspects = session.execute(self._suspects().where(_MEETINGS.c.id == meeting_id)).all()
         provider = self._providers.get(meeting.provider)
         failure = None
-        for connection in connections:
+        for connection, attendee in suspects:
+            if attendee is None and not provider.hides_attendee(connection):
+                continue
             try:
                 provider.disconnect(SessionRef(meeting.account, meeting.session_id), connection)
             except ProviderError as error:  # one must not keep the others connected
@@ -181,11 +221,34 @@ class Bans:
 
     def sweep(self) -> None:
         """Find banned attendees who are connected, and have them disconnected. The recurring job."""
+        columns = (_MEETINGS.c.id, _MEETINGS.c.provider, _ROWS.c.connection_id, _ROWS.c.attendee)
+        with read() as session:
+            suspects = session.execute(self._suspects().with_only_columns(*columns).limit(SUSPECTS_PER_RUN)).all()
+        meetings = {
+            meeting_id
+            for meeting_id, provider, connection, attendee in suspects
+            if attendee is not None or self._hides_attendee(provider, connection)
+        }
         with write() as session:
-            unended = (Meeting.id == _BANS.c.meeting_id, Meeting.end_time.is_(None))
-            found = _banned_connections(exists().where(*unended)).with_only_columns(_BANS.c.meeting_id).distinct()
-            for meeting_id in session.execute(found.limit(100)).scalars().all():
+            for meeting_id in sorted(meetings):
                 enqueue_once(session, HOLD_BANS, "meeting_id", meeting_id, delay_seconds=0)
+
+    def _hides_attendee(self, key: str, connection_id: str) -> bool:
+        provider = self._providers.find(key)
+        return provider is not None and provider.can(Capability.MODERATION) and provider.hides_attendee(connection_id)
+
+    def _suspects(self) -> Select[Any]:
+        """Select connections that are there and that a ban may mean: those of a banned attendee, and anonymous ones."""
+        theirs = or_(_ROWS.c.attendee == _BANS.c.attendee, _ROWS.c.attendee.is_(None))
+        is_there = (NO_LEAVE_STANDS, not_(has_left(_MEETINGS.c.closed_at, self._clock() - self._cap)))
+        return (
+            select(_ROWS.c.connection_id, _ROWS.c.attendee)
+            .distinct()
+            .join_from(_BANS, _MEETINGS, _MEETINGS.c.id == _BANS.c.meeting_id)
+            .join(_ROWS, and_(_ROWS.c.meeting_id == _BANS.c.meeting_id, theirs))
+            .where(_MEETINGS.c.end_time.is_(None), *is_there)
+            .order_by(_ROWS.c.attendee.nulls_last())  # a limit cuts off anonymous ones
+        )
 
 
 def refuse_banned(transaction: Transaction, meeting_id: int, attendee: str) -> None:
@@ -198,19 +261,17 @@ def refuse_banned(transaction: Transaction, meeting_id: int, attendee: str) -> N
 
 
 def hold_on_join(transaction: Transaction, meeting_id: int, attendee: str | None) -> None:
-    """Have a connection that joined disconnected, if its attendee is banned. Called for each join that is reported."""
-    if attendee is None:
-        return
-    if transaction.execute(select(is_banned(meeting_id, key_of(attendee)))).scalar_one():
+    """Have a connection that joined disconnected, if its attendee is banned. For each join of a meeting with bans.
+
+    A client may hide its attendee from some providers, so of an anonymous connection the job decides.
+    """
+    if attendee is None or transaction.execute(select(is_banned(meeting_id, key_of(attendee)))).scalar_one():
         enqueue_once(transaction, HOLD_BANS, "meeting_id", meeting_id, delay_seconds=0)
 
 
-def _banned_connections(*conditions: ColumnElement[bool]) -> Any:
-    return (
-        select(_ROWS.c.connection_id)
-        .join(_BANS, (_BANS.c.meeting_id == _ROWS.c.meeting_id) & (_BANS.c.attendee == _ROWS.c.attendee))
-        .where(NO_LEAVE_STANDS, *conditions)
-    )
+def has_bans(meeting_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a meeting has bans."""
+    return exists().where(_BANS.c.meeting_id == meeting_id)
 
 
 def _attendee_of(session: Session, meeting_id: int, connection_id: str) -> str:

@@ -26,7 +26,16 @@ from videoconf.hooks import Providers
 from videoconf.meetings.bans import is_banned, key_of
 from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Sessions
-from videoconf.providers import Capability, Clock, JoinToken, ProviderPort, Role, SessionRef, SessionRequest, TokenRequest
+from videoconf.providers import (
+    Capability,
+    Clock,
+    JoinToken,
+    ProviderPort,
+    Role,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+)
 from videoconf.settings import Settings
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.tenancy import Caller, visible_to_bound
@@ -99,8 +108,8 @@ def check_role(provider: ProviderPort, role: Role) -> None:
 def token_role(provider: ProviderPort, invited: Role) -> Role:
     """Return the role of the token for a person who is invited in a role.
 
-    An invited moderator acts through the service, by a control. Where the provider can remove and mute people but has no
-    moderators of its own, a publisher's token does.
+    An invited moderator acts through the service, by a control. Where the provider can remove and mute people but has
+    no moderators of its own, a publisher's token does.
     """
     can = provider.capabilities
     if invited is Role.MODERATOR and invited not in can.roles and Capability.MODERATION in can.features:

@@ -244,6 +244,14 @@ class HasRoster(ABC):
 class Moderation(ABC):
     """Removing and muting people: :attr:`Capability.MODERATION`."""
 
+    def hides_attendee(self, connection_id: str) -> bool:
+        """Return whether the client of a connection without an attendee may hide whose token it uses.
+
+        Such connections are disconnected while a ban holds. Most vendors' tokens name the attendee themselves, so that
+        no client can.
+        """
+        return False
+
     @abstractmethod
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         """Remove one connection. Idempotent; one that is gone is success."""

@@ -152,6 +152,10 @@ class ProviderPort:
         self.require(Capability.MODERATION)
         self._call("disconnect", session, connection_id)
 
+    def hides_attendee(self, connection_id: str) -> bool:
+        self.require(Capability.MODERATION)
+        return bool(self._call("hides_attendee", connection_id))
+
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
         self.require(Capability.MODERATION)
         self._call("mute", session, connection_id, streams)

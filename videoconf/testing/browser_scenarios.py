@@ -12,7 +12,7 @@ from videoconf.testing.driven import Driven
 from videoconf.testing.harness import Harness, wrong
 
 ORIGIN = "http://127.0.0.1:9"
-"""Of the page in which the client is loaded. Every request is intercepted, so that no server is needed."""
+"""Origin of the page that loads the client. Every request is intercepted, so that no server is needed."""
 LOADED_MS = 20_000
 LOAD = """async () => {
     const violations = [];
@@ -80,7 +80,9 @@ def _load(client: BrowserClient, policy: str) -> dict[str, Any]:
         route.fulfill(body=body, content_type=content_type, headers={"Content-Security-Policy": policy})
 
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = running.chromium.launch(
+            executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         try:
             page = browser.new_page()
             page.set_default_timeout(LOADED_MS)

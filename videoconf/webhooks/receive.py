@@ -24,7 +24,7 @@ from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
 from videoconf.events.changes import EVERYTHING, note_change
 from videoconf.jobs.queue import enqueue_once
-from videoconf.meetings.bans import hold_on_join
+from videoconf.meetings.bans import has_bans, hold_on_join
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
 from videoconf.observability.metrics import WEBHOOK_EVENTS
@@ -141,7 +141,7 @@ def _store_once(statement: Any) -> Insert:
 INBOX: Any = WebhookEvent.__table__
 _MEETINGS: Any = Meeting.__table__
 _MEETING = _MEETINGS.c
-_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on)
+_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on, has_bans(_MEETING.id).label("has_bans"))
 _MEETING_OF = select(*_NEEDED).where(
     _MEETING.provider == bindparam("of_provider"),
     _MEETING.account == bindparam("of_account"),
@@ -172,7 +172,7 @@ def _replay(transaction: Transaction, bound: Bound) -> None:
     }
     for orphan in transaction.execute(_ORPHANS, of_session).all():
         event = event_from_json(orphan.event or {})
-        outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event)
+        outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event, has_bans=True)
         note_outcome(transaction, orphan.id, outcome, event)
         if outcome.status == EventStatus.QUARANTINED:
             report(bound.provider, orphan.channel, outcome)
@@ -197,27 +197,30 @@ def settle(
         meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
     if meeting is None:
         return Outcome(EventStatus.ORPHAN.value)
-    return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event)
+    return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event, has_bans=meeting.has_bans)
 
 
 def _apply_if_credible(
-    transaction: Transaction, meeting_id: int, created_on: datetime, event: ProviderEvent
+    transaction: Transaction, meeting_id: int, created_on: datetime, event: ProviderEvent, *, has_bans: bool
 ) -> Outcome:
-    """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before."""
+    """Apply an event that is not older than its meeting can explain; the same for one that was an orphan before.
+
+    :param has_bans: whether the meeting may have bans.
+    """
     believed = credible(event, created_on)
     if believed is None:
         return Outcome(EventStatus.QUARANTINED.value, "Its time is before its meeting was created.")
-    return Outcome(_apply(transaction, meeting_id, believed).value)
+    return Outcome(_apply(transaction, meeting_id, believed, has_bans=has_bans).value)
 
 
-def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> EventStatus:
+def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent, *, has_bans: bool) -> EventStatus:
     """Change what the event is evidence for. Idempotent and independent of order."""
     if event.kind in (EventKind.JOINED, EventKind.LEFT, EventKind.ACTIVITY):
         if event.connection_id is None or event.at is None:
             return EventStatus.IGNORED
         ended = merge.merge(transaction, meeting_id, event)
         streams.merge(transaction, meeting_id, event)
-        if event.kind is EventKind.JOINED and ended is None:
+        if event.kind is EventKind.JOINED and ended is None and has_bans:
             hold_on_join(transaction, meeting_id, event.attendee)
         if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
             # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.

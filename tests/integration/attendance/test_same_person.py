@@ -22,7 +22,7 @@ def test_at_the_fake(fake, wish):
         caller = Caller("tester", "default")
         with app.app_context():
             assert len(services().persons.export(caller, attendee)["connections"]) == 1
-            assert services().persons.erase(caller, attendee) == 1
+            assert services().persons.erase(caller, attendee)["connections"] == 1
             assert services().persons.export(caller, attendee)["connections"] == []
 
 

@@ -1,8 +1,13 @@
 """What people do at the door, and the callers that invite them."""
 
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from tests.support.service import Answer, Caller, Service, credential
+from videoconf.db.transactions import write
+from videoconf.door.models import LobbyEntry
 
 
 def invite(caller: Caller, link: str, **wish: Any) -> dict[str, Any]:
@@ -35,6 +40,21 @@ def wait(service: Service, code: str, **presented: Any) -> str:
 def poll(service: Service, ticket: str) -> Answer:
     """Ask whether a moderator has decided."""
     return service.stranger("POST", "/join/ticket", {"ticket": ticket})
+
+
+def waiting(service: Service, link: str) -> list[dict[str, Any]]:
+    """List who waits at a meeting."""
+    answer = service.api("GET", f"/session/{link}/lobby?pageSize=100")
+    assert answer.status == 200, answer
+    return list(answer.json)
+
+
+def fall_silent(app: Any, *, seconds: float) -> None:
+    """Let all who wait have polled so much longer ago."""
+    with app.app_context(), write() as session:
+        for entry in session.execute(select(LobbyEntry)).scalars():
+            entry.polled_on -= timedelta(seconds=seconds)
+            entry.waiting_since -= timedelta(seconds=seconds)
 
 
 def moderator(service: Service, link: str, **wish: Any) -> tuple[Caller, dict[str, Any]]:

@@ -7,7 +7,6 @@ import json
 from datetime import timedelta
 from types import SimpleNamespace
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -15,18 +14,12 @@ from sqlalchemy import select
 from tests.integration.attendance.histories import histories
 from tests.integration.attendance.scripted import Script
 from tests.support.folding import Folded, answered, believed
+from tests.support.laws import few_and_many
 from videoconf.api.services import services
 from videoconf.attendance.roster import RosterReconciler
 from videoconf.db.transactions import write
 from videoconf.meetings.models import Meeting
 from videoconf.providers import Roster, RosterConnection
-
-HISTORIES = 60
-SEARCHED = 2000
-generated = settings(max_examples=HISTORIES, suppress_health_check=list(HealthCheck))
-searching = settings(generated, max_examples=SEARCHED)
-SAME = pytest.param(generated, marks=pytest.mark.timeout(300), id="same")
-LONG = pytest.param(searching, marks=(pytest.mark.long, pytest.mark.timeout(7200)), id="laws")
 
 CONNECTIONS = ("c1", "c2", "c3", "c4", "c7")
 STATUSES = ("started", "paused", "stopped", "available", "uploaded", "failed", "expired", "deleted")
@@ -139,11 +132,11 @@ class Played(Script):
         assert believed(self.folded) == answered(self.service.api, self.link)
 
 
-@pytest.mark.parametrize("profile", [SAME, LONG])
-def test_folding_the_log_gives_what_get_answers(service, clock, profile):
+@few_and_many(60, 2000)
+def test_folding_the_log_gives_what_get_answers(service, clock, count):
     begin = clock.now
 
-    @profile
+    @settings(max_examples=count, suppress_health_check=list(HealthCheck))
     @given(histories(), _steps)
     def check(history, steps):
         clock.now = begin

@@ -127,7 +127,8 @@ def test_five_people_meet_by_their_links(running, browsers):
     lesson.all_see_each_other()  # who was muted at Janus publishes again
 
     lesson.enter("cid")
-    assert len([one for one in lesson.api.attendees(lesson.link) if one["attendee"] == "cid"][0]["connections"]) == 2
+    [cid] = [one for one in lesson.api.attendees(lesson.link) if one["attendee"] == "cid"]
+    assert len(cid["connections"]) == 2
 
     ann.page.get_by_role("button", name="End the meeting for all").click()
     ann.page.get_by_role("button", name="End it for everyone?").click()

@@ -56,7 +56,7 @@ def test_client_names_the_script_and_its_hash(make_provider):
     ],
 )
 def test_wrong_setting_is_refused(wrong):
-    with pytest.raises(ConfigurationError, match="SDK_(URL|INTEGRITY)"):
+    with pytest.raises(ConfigurationError, match=r"SDK_(URL|INTEGRITY)"):
         settings(**wrong)
 
 

@@ -57,6 +57,17 @@ async function ask(method, path, body, authorization) {
   throw new Refused(response.status, answer ?? {}, seconds > 0 ? seconds : null);
 }
 
+/** Return whether the provider's frame exists: a provider may have no client for browsers. */
+export async function hasRoom(path) {
+  try {
+    await ask("HEAD", path);
+    return true;
+  } catch (error) {
+    if (error.status === 404) return false;
+    throw error;
+  }
+}
+
 /** The door of one invitation: its code, and the seat that this tab has been given. */
 export class Door {
   #seatKey;

@@ -1,6 +1,10 @@
 // The camera and the microphone of this device. The page owns them: the preview and the room use the same tracks, so that
 // a browser asks once, and a light that is on means that a picture is taken.
 
+import { tab } from "./memory.js";
+
+const KINDS = ["camera", "microphone"];
+const OFF = "videoconf-off";
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 const TROUBLES = {
@@ -25,18 +29,28 @@ export class Devices extends EventTarget {
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#list());
   }
 
-  /** Switch both on, with one question where the browser asks; each alone where that fails. */
+  /** Switch both on, with one question where the browser asks; what the person switched off in this tab stays off. */
   start() {
     return this.#inTurn(async () => {
-      if (!(await this.#take(["camera", "microphone"]))) {
-        for (const kind of ["camera", "microphone"]) await this.#take([kind]);
+      const off = this.#off();
+      const kinds = KINDS.filter((kind) => !off.has(kind) && !this.tracks[kind]);
+      if (kinds.length && !(await this.#take(kinds)) && kinds.length > 1) {
+        for (const kind of kinds) await this.#take([kind]);
       }
     });
+  }
+
+  #off() {
+    return new Set((tab.get(OFF) ?? "").split(","));
   }
 
   /** Switch the camera or the microphone on or off. */
   toggle(kind, on = !this.isOn(kind)) {
     return this.#inTurn(async () => {
+      const off = this.#off();
+      if (on) off.delete(kind);
+      else off.add(kind);
+      tab.set(OFF, [...off].join());
       if (on && !this.tracks[kind]) await this.#take([kind]);
       else if (!on) this.#drop(kind);
     });
@@ -57,7 +71,7 @@ export class Devices extends EventTarget {
   /** Switch everything off. */
   stop() {
     return this.#inTurn(async () => {
-      for (const kind of ["camera", "microphone"]) this.#drop(kind);
+      for (const kind of KINDS) this.#drop(kind);
     });
   }
 

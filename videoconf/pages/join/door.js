@@ -5,7 +5,7 @@
 
 import "./camera-preview.js";
 import "./host-panel.js";
-import { Door, Host, Refused, now } from "./api.js";
+import { Door, Host, Refused, hasRoom, now } from "./api.js";
 import { Devices } from "./devices.js";
 import { make, nameElement, shownName } from "./elements.js";
 import { browser, tab } from "./memory.js";
@@ -104,14 +104,16 @@ class MeetingDoor extends HTMLElement {
   async #enter(issued) {
     const { token, connect, provider } = issued;
     if (token === null && /^https?:/.test(connect?.url ?? "")) return this.#stop("elsewhere", { url: connect.url });
+    const src = `join/room/${encodeURIComponent(provider)}`;
+    if (!(await hasRoom(src))) return this.#stop("noClient");
     if (!history.state?.inMeeting) history.pushState({ inMeeting: true }, "");
     const frame = make("iframe", {
-      src: `join/room/${encodeURIComponent(provider)}`,
+      src,
       title: texts.room.label,
-      allow: "camera; microphone; autoplay; display-capture; fullscreen",
+      allow: "camera; microphone; autoplay; fullscreen",
     });
     this.#frame = frame;
-    this.#parts.stage.replaceChildren(frame);
+    this.#parts.frame.replaceChildren(frame);
     await new Promise((loaded) => frame.addEventListener("load", loaded, { once: true }));
     if (this.#frame !== frame) return;
     const room = this.#room();
@@ -164,7 +166,7 @@ class MeetingDoor extends HTMLElement {
 
   #closeRoom() {
     this.#parts.host.stop();
-    this.#parts.stage.replaceChildren();
+    this.#parts.frame.replaceChildren();
     this.#frame = null;
     if (history.state?.inMeeting) history.replaceState(null, "");
   }
@@ -199,6 +201,7 @@ class MeetingDoor extends HTMLElement {
   #stop(page, more = {}) {
     if (this.#frame) this.#closeRoom();
     clearTimeout(this.#timer);
+    if (!["full", "failed"].includes(page)) this.#devices.stop(); // from these it goes on by itself
     this.#set({ view: "message", page, doing: null, retry: null, trouble: null, ...more });
     this.#parts.heading?.focus();
   }
@@ -251,9 +254,11 @@ class MeetingDoor extends HTMLElement {
       if (!this.#state.doing) this.#join();
     });
     parts.door = make("main", { class: "door" }, make("header", {}, parts.title, parts.invited), parts.preview, parts.form);
-    parts.loading = make("main", { class: "door loading", "aria-busy": "true" }, make("p", { class: "spoken" }, texts.hint.joining), ...["title", "picture", "field", "field"].map((shape) => make("div", { class: `skeleton ${shape}` })));
+    parts.loading = make("main", { class: "door loading", "aria-busy": "true" }, make("h1", { class: "spoken" }, texts.meeting), ...["title", "picture", "field", "field"].map((shape) => make("div", { class: `skeleton ${shape}` })));
     parts.message = make("main", { class: "message" });
-    parts.stage = make("div", { class: "stage" });
+    parts.heard = make("h1", { class: "spoken" });
+    parts.frame = make("div", { class: "frame" });
+    parts.stage = make("main", { class: "stage" }, parts.heard, parts.frame);
     parts.host = make("host-panel", { hidden: true });
     parts.host.addEventListener("close", () => this.#togglePanel(false));
     parts.focus = () => (parts.field.hidden || parts.name.value ? parts.join : parts.name);
@@ -278,6 +283,7 @@ class MeetingDoor extends HTMLElement {
     this.toggleAttribute("panel", view === "meeting" && !parts.host.hidden);
     const title = shownName(preview?.title, texts.meeting);
     document.title = title;
+    parts.heard.textContent = title;
     if (view === "door") {
       parts.title.replaceChildren(nameElement(preview?.title, texts.meeting));
       this.#sentence(parts.invited, texts.invitedBy, preview?.invitedBy);

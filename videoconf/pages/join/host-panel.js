@@ -28,7 +28,7 @@ class HostPanel extends HTMLElement {
     this.setAttribute("aria-label", words.title);
     const close = iconButton("close", words.close, { onclick: () => this.#close() });
     this.#end = this.#sure(words.end, words.endSure, () => this.#host.end(), () => {});
-    this.append(make("header", {}, make("h2", {}, words.title), close), make("div", { class: "lists" }, this.#lobby, this.#here), this.#said, this.#end);
+    this.append(make("div", { class: "head" }, make("h2", {}, words.title), close), make("div", { class: "lists" }, this.#lobby, this.#here), this.#said, this.#end);
     this.addEventListener("keydown", ({ key }) => key === "Escape" && this.#close());
   }
 
@@ -115,7 +115,7 @@ class HostPanel extends HTMLElement {
     this.#waiting = this.#waiting.filter(({ id }) => id !== one.id);
     this.#onWaiting(this.#waiting.length);
     this.#show();
-    (this.#lobby.querySelector("button") ?? this.querySelector("header button")).focus();
+    (this.#lobby.querySelector("button") ?? this.querySelector(".head button")).focus();
   }
 
   async #do(button, work, said) {

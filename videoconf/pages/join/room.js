@@ -26,7 +26,7 @@ class MeetingRoom extends HTMLElement {
   #spoken = make("p", { class: "spoken", role: "log" });
   #alone = make("div", { class: "alone", hidden: true }, make("p", {}, words.alone), make("p", { class: "small" }, words.aloneHint));
   #pager = make("div", { class: "pager", hidden: true });
-  #bar = make("div", { class: "bar", role: "toolbar", "aria-label": words.controls });
+  #bar = make("div", { class: "bar", role: "group", "aria-label": words.controls });
   #switches = {};
   #badge = make("span", { class: "badge", hidden: true });
 
@@ -155,7 +155,8 @@ class MeetingRoom extends HTMLElement {
     const previous = iconButton("previous", words.previous, { onclick: () => this.#turn(-1) });
     const next = iconButton("next", words.next, { onclick: () => this.#turn(1) });
     this.#pager.append(previous, make("span", { class: "small" }), next);
-    this.append(make("main", { "aria-label": words.label }, this.#grid, this.#alone), this.#status, this.#pager, this.#bar, this.#spoken);
+    const view = make("div", { class: "view" }, this.#grid, this.#alone);
+    this.append(make("main", {}, make("h1", { class: "spoken" }, words.label), view, this.#status, this.#pager, this.#bar, this.#spoken));
     this.#wake();
   }
 
