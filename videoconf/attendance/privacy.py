@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal, select, update
