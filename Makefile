@@ -44,6 +44,7 @@ browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the p
 
 screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small and large, light and dark, in build/screenshots; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots $(SCENES)
+	$(if $(SCENES),,$(BIN)/python -m tests.browser.console_screenshots)
 
 mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
 	$(BIN)/python tests/mutants.py

@@ -24,6 +24,7 @@ from videoconf.archives.merge import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.archives.reconcile import RECONCILE_MEETING, Reconciler
 from videoconf.archives.record import Archives
 from videoconf.attendance.across import AttendanceAcross
+from videoconf.attendance.now import PeopleNow
 from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
@@ -180,6 +181,7 @@ def create_app(
         ending=ending,
         attendance=attendance,
         across=AttendanceAcross(attendance),
+        people_now=PeopleNow(settings, clock),
         persons=Persons(forget_bodies, (door_privacy,)),
         joining=joining,
         moderation=Moderation(providers),

@@ -11,6 +11,7 @@ from videoconf.api import (
     attendees,
     audit,
     bans,
+    console,
     docs,
     door,
     event_subscriptions,
@@ -71,7 +72,7 @@ RESOURCES = (
     health,
 )
 """Operations of the API, in the order in which they are documented."""
-PAGES = (docs, pages, join_page)
+PAGES = (docs, pages, join_page, console)
 """What is served beside them and is not in the OpenAPI document."""
 
 

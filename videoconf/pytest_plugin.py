@@ -28,13 +28,12 @@ def functions_of_python() -> dict[str, Any]:
     }
 
 
-def pytest_configure() -> None:
-    """Note what Python's own functions are, before a plugin is imported that may replace some."""
-    at_start.update(functions_of_python())
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out."""
+    """Note what Python's own functions are, before a plugin is imported that may replace some.
+
+    Also declares the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out.
+    """
+    at_start.update(functions_of_python())
     config.addinivalue_line("markers", "browser: drives Chromium")
 
 

@@ -366,6 +366,9 @@ class Settings:
         "Name the caller (`sub`) in the log line of each request. It may be a person's name or address.",
         default=False,
     )
+    console: bool = setting(
+        "Serve the console at `/console`: a page of the API for people, who see what their token may see.", default=True
+    )
     log_format: str = setting("`json` (one object a line) or `text`.", default="json", choices=("json", "text"))
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), parse=str.upper

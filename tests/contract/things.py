@@ -125,6 +125,7 @@ EXAMPLES = {
     "EventsController.replay": Example({"after": 0}),
     "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
     "VideoChatSessionController.getAttendanceAcross": Example(query="attendee=ann"),
+    "VideoChatSessionController.getPeopleNow": Example(query="meetingLinks=pX3mJ5v0Qy2cZ1tB7kLw9A"),
     "DoorController.banAttendee": Example({"attendee": "eve"}),
     "DoorController.answerLobby": Example({"admit": True}),
     "OperationsController.exportPerson": Example(query="attendee=ann"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from videoconf.api.answers import json_array, spooled
 from videoconf.api.attendees import SpanSchema, span_values
@@ -61,6 +61,46 @@ class AttendedSchema(Schema):
     first_join = UtcTime(allow_none=True)
     last_leave = UtcTime(allow_none=True, metadata=documented("Null while connected."))
     intervals = fields.List(fields.Nested(SpanSchema), metadata=documented("Overlapping connections are one."))
+
+
+class MeetingLinks(Text):
+    """Links of meetings with commas between them; a repeated one counts once."""
+
+    MOST = 100
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        links = list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs).split(",")))
+        if "" in links or len(links) > self.MOST:
+            raise ValidationError(f"Must be 1 to {self.MOST} links with commas between them.")
+        return links
+
+
+class PeopleNowArgs(Schema):
+    """At which meetings."""
+
+    meeting_links = MeetingLinks(
+        max_length=4096, required=True, metadata=documented("At most 100, with commas between them.", LINK_EXAMPLE)
+    )
+
+
+class PeopleNowSchema(Schema):
+    """How many people are at each meeting."""
+
+    people = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata=documented("People who are connected now, by the meeting's link; unknown links are left out."),
+    )
+
+
+@blueprint.route("/attendance/now", methods=["GET"])
+@requires(Permission.GET_MEETING_ATTENDEES)
+@blueprint.arguments(PeopleNowArgs, location="query")
+@blueprint.response(200, PeopleNowSchema)
+@blueprint.doc(operationId=f"{Tag.SESSIONS}.getPeopleNow")
+def get_people_now(args: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Count the people who are at each of these meetings now, as the list of attendees has them."""
+    return {"people": services().people_now.count(caller(), args["meeting_links"])}
 
 
 @blueprint.route("/attendance", methods=["GET"])

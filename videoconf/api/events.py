@@ -19,7 +19,7 @@ from videoconf.api.services import services
 from videoconf.api.slow_reads import not_reading
 from videoconf.api.smorest import Blueprint
 from videoconf.errors import EventCursorExpired, TooManyWaiters
-from videoconf.events.log import Read, Wanted, newest_position, read_events
+from videoconf.events.log import Read, Wanted, newest_position, read_events, read_events_before
 from videoconf.events.types import EventType
 from videoconf.events.waiting import LONGEST_SECONDS
 from videoconf.events.wire import event_values
@@ -53,6 +53,15 @@ class EventArgs(Schema):
             "pattern": "^(now|[0-9]{1,19})$",
         },
     )
+    before = Position(
+        load_default=None,
+        metadata={
+            **documented(
+                "In place of `after`, newest first: the `next` of the answer before; `now`: the newest.", "now"
+            ),
+            "pattern": "^(now|[0-9]{1,19})$",
+        },
+    )
     type = fields.String(load_default=None, validate=OneOf(TYPES), metadata=documented("Only events of this type."))
     meeting_link = Text(max_length=255, load_default=None, metadata=documented("Only events of this meeting."))
     limit = StrictInteger(
@@ -63,6 +72,11 @@ class EventArgs(Schema):
         validate=Range(0, LONGEST_SECONDS),
         metadata=documented("For how many seconds to hold an answer without events."),
     )
+
+    @marshmallow.validates_schema
+    def check_one_direction(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["before"] is not None and (data["after"] is not None or data["wait"]):
+            raise marshmallow.ValidationError("Give it without after and wait.", "before")
 
 
 class EventSchema(Schema):
@@ -83,7 +97,13 @@ class EventsSchema(Schema):
     """A part of the log."""
 
     items = fields.List(fields.Nested(EventSchema))
-    next = fields.Integer(metadata=documented("The `after` of the next call, also where `items` is empty.", 120345))
+    next = fields.Integer(
+        metadata=documented(
+            "The `after` of the next call, also of an empty answer. With `before`: the next `before`, or 0 at the"
+            " oldest event.",
+            120345,
+        )
+    )
 
 
 @blueprint.route("/events", methods=["GET"])
@@ -96,8 +116,13 @@ def get_events(args: dict[str, Any]) -> dict[str, Any]:
     """Read the log of events, oldest first.
 
     Pass `next` as `after` of the next call: no event is missed or repeated. With `wait` the answer is held until there
-    is an event. Events are kept for `VIDEOCONF_EVENT_RETENTION_DAYS`; an older position is answered with 410.
+    is an event. With `before` the newest come first, for people who look at the log. Events are kept for
+    `VIDEOCONF_EVENT_RETENTION_DAYS`; an older position is answered with 410.
     """
+    if args["before"] is not None:
+        before = None if args["before"] == "now" else args["before"]
+        found = read_events_before(caller(), Wanted(None, args["type"], args["meeting_link"]), before, args["limit"])
+        return {"items": [event_values(event) for event in found.items], "next": found.next}
     after = newest_position() if args["after"] == "now" else args["after"]
     wanted = Wanted(after, args["type"], args["meeting_link"])
     found = read_events(caller(), wanted, args["limit"])

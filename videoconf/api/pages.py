@@ -28,7 +28,7 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-ASSET = re.compile(r"([a-z][a-z0-9-]*/)?[a-z][a-z0-9-]*\.(css|js|svg)", re.ASCII)
+ASSET = re.compile(r"([a-z][a-z0-9-]*/){0,2}[a-z][a-z0-9-]*\.(css|js|svg)", re.ASCII)
 PERMISSIONS = "camera=(self), microphone=(self), display-capture=(), geolocation=()"
 
 blueprint = Blueprint("pages", __name__)

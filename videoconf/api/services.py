@@ -12,6 +12,7 @@ from videoconf.archives.delete import Deletion
 from videoconf.archives.download import Downloads
 from videoconf.archives.record import Archives
 from videoconf.attendance.across import AttendanceAcross
+from videoconf.attendance.now import PeopleNow
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.door.invitations import Invitations
@@ -55,6 +56,7 @@ class Services:
     ending: Ending
     attendance: Attendance
     across: AttendanceAcross
+    people_now: PeopleNow
     persons: Persons
     joining: Joining
     moderation: Moderation

@@ -35,7 +35,7 @@ MEDIA_PORT_OFFSET = 1
 BANNER = """
   videoconf serves at {url}. Ctrl-C stops it.
 {meeting}
-  documentation  {url}/docs
+{console}  documentation  {url}/docs
   bearer token   {token}
                  (every permission, for 30 days; also in the file below)
 
@@ -43,6 +43,9 @@ BANNER = """
     curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
   Ask, from another shell, whether all is well:
     {command} doctor
+"""
+CONSOLE = """  console        {url}/console#token={token}
+                 (opens with the token below; only a development run accepts such a link)
 """
 MEETING_BANNER = """
   Walk into a meeting, in two tabs:
@@ -95,9 +98,11 @@ def dev(port: int) -> None:
         invitations = _first_meeting(parts)
         db.engine.dispose()
     banner = BANNER + FAKE_BANNER if parts.providers.find("fake") else BANNER
+    url = f"http://127.0.0.1:{port}{settings.path_prefix}"
     click.echo(
         banner.format(
-            url=f"http://127.0.0.1:{port}{settings.path_prefix}",
+            url=url,
+            console=CONSOLE.format(url=url, token=token) if settings.console else "",
             token=token,
             token_path=shlex.quote(str(folder / "dev-token")),
             command=f"{videoconf} --env-file {env_path}",

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from videoconf.db.batches import ROWS_PER_BATCH, run_until
@@ -72,14 +72,33 @@ def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
         # First how far the log is, then the events up to there: all of them are committed.
         log = bounds_in(session)
         after = check_position(wanted.after, log)
-        conditions = [visible_to(caller, Event.tenant), Event.position > after, Event.position <= log.newest]
-        if wanted.type is not None:
-            conditions.append(Event.type == wanted.type)
-        if wanted.meeting_link is not None:
-            conditions.append(Event.meeting_link == wanted.meeting_link)
-        found = session.execute(select(Event).where(*conditions).order_by(Event.position).limit(limit))
+        behind = [*_conditions(caller, wanted), Event.position > after, Event.position <= log.newest]
+        found = session.execute(select(Event).where(*behind).order_by(Event.position).limit(limit))
         items = list(found.scalars())
     return Read(items, items[-1].position if len(items) == limit else log.newest)
+
+
+def read_events_before(caller: Caller, wanted: Wanted, before: int | None, limit: int) -> Read:
+    """Return a tenant's events before a position, or the newest, newest first. ``next`` is 0 where there are no more.
+
+    A position whose events were deleted has none before it.
+    """
+    with read() as session:
+        log = bounds_in(session)
+        last = log.newest if before is None else min(before - 1, log.newest)
+        ahead = [*_conditions(caller, wanted), Event.position > log.pruned, Event.position <= last]
+        found = session.execute(select(Event).where(*ahead).order_by(Event.position.desc()).limit(limit))
+        items = list(found.scalars())
+    return Read(items, items[-1].position if len(items) == limit else 0)
+
+
+def _conditions(caller: Caller, wanted: Wanted) -> list[ColumnElement[bool]]:
+    conditions = [visible_to(caller, Event.tenant)]
+    if wanted.type is not None:
+        conditions.append(Event.type == wanted.type)
+    if wanted.meeting_link is not None:
+        conditions.append(Event.meeting_link == wanted.meeting_link)
+    return conditions
 
 
 def check_position(after: int | None, log: Bounds) -> int:
