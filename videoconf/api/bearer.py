@@ -1,4 +1,8 @@
-"""Verifying a bearer token: which key, whether its signature fits, and a sentence for each reason to refuse it."""
+"""Verifying a bearer token: which key, whether its signature fits, and a sentence for each reason to refuse it.
+
+PyJWT verifies, and not Flask-JWT-Extended, which makes the service's own tokens (`keys.py`): that library refuses a
+numeric `jti` and a token without the identity claim, and identity providers issue both.
+"""
 
 from __future__ import annotations
 

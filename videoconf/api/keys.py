@@ -5,12 +5,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from videoconf.api.claims import ANY_AUDIENCE, MEETING_ROLES_CLAIM, read_groups
 from videoconf.errors import ConfigurationError
@@ -182,14 +181,8 @@ def mint_token(
     shared = [algorithm for algorithm in settings.jwt_algorithms if algorithm.startswith("HS")]
     if not shared:
         raise ConfigurationError("VIDEOCONF_JWT_ALGORITHMS lists no algorithm for shared secrets. Add HS256.")
-    now = int(time.time())
     claims: dict[str, Any] = {
-        settings.jwt_subject_claim[0]: subject,
-        "iat": now,
-        "exp": now + ttl_seconds,
-        "iss": settings.jwt_issuer[0],
-        "jti": uuid4().hex,
-        settings.jwt_permissions_claim[0]: [f"{settings.jwt_permissions_prefix}{name}" for name in permissions],
+        settings.jwt_permissions_claim[0]: [f"{settings.jwt_permissions_prefix}{name}" for name in permissions]
     }
     if ANY_AUDIENCE not in settings.jwt_audience:
         claims[settings.jwt_audience_claim[0]] = settings.jwt_audience[0]
@@ -197,6 +190,18 @@ def mint_token(
         claims[settings.jwt_tenant_claim] = tenant
     if meeting_roles is not None:
         claims[MEETING_ROLES_CLAIM] = list(meeting_roles)
-    import jwt
+    from flask import Flask
+    from flask_jwt_extended import JWTManager, create_access_token
 
-    return jwt.encode(claims, settings.jwt_secrets[0].reveal(), shared[0])
+    issuer = Flask("videoconf.tokens")  # the library reads its settings from an application
+    issuer.config |= {
+        "JWT_SECRET_KEY": settings.jwt_secrets[0].reveal(),
+        "JWT_ALGORITHM": shared[0],
+        "JWT_ENCODE_ISSUER": settings.jwt_issuer[0],
+        "JWT_IDENTITY_CLAIM": settings.jwt_subject_claim[0],
+        "JWT_ENCODE_NBF": False,  # a service whose clock is behind would refuse the token at first
+    }
+    JWTManager(issuer)
+    with issuer.app_context():
+        lifetime = timedelta(seconds=ttl_seconds)
+        return create_access_token(subject, expires_delta=lifetime, additional_claims=claims)
