@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import delete
+
 from tests.support.service import Service
 from videoconf.db.transactions import write
+from videoconf.events.subscription_models import EventSubscription
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 
@@ -16,6 +19,7 @@ class Things:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.link = service.api.create()
+        self._subscription: str | None = None
 
     def connection(self) -> str:
         connection = self.service.join(self.link, attendee="ann")
@@ -63,6 +67,26 @@ class Things:
             session.flush()
             return str(job.id)
 
+    def subscription(self) -> str:
+        """One of the tenant's event subscriptions; the same for the delivery."""
+        if self._subscription is None:
+            self.without_subscriptions()
+            answer = self.service.api("POST", "/event-subscriptions", {"url": "https://app.example.com/events"})
+            assert answer.status == 201, answer
+            self._subscription = str(answer.json["id"])
+        return self._subscription
+
+    def without_subscriptions(self) -> None:
+        """Delete those of earlier tests: a tenant may have 20."""
+        with self.service.app.app_context(), write() as session:
+            session.execute(delete(EventSubscription))
+
+    def delivery(self) -> str:
+        """One that waits."""
+        answer = self.service.api("POST", f"/event-subscriptions/{self.subscription()}/test")
+        assert answer.status == 202, answer
+        return str(answer.json["id"])
+
 
 PATH_VALUES = {
     "meetingLinkId": lambda things: things.link,
@@ -72,6 +96,8 @@ PATH_VALUES = {
     "invitationId": lambda things: things.invitation()["id"],
     "lobbyId": Things.in_lobby,
     "banId": Things.ban,
+    "subscriptionId": Things.subscription,
+    "deliveryId": Things.delivery,
     "provider": lambda things: "fake",
     "channel": lambda things: "session",
 }
@@ -93,6 +119,10 @@ class Example:
 
 
 EXAMPLES = {
+    "EventsController.createSubscription": Example(
+        {"url": "https://app.example.com/events"}, prepare=Things.without_subscriptions
+    ),
+    "EventsController.replay": Example({"after": 0}),
     "VideoChatSessionController.getExplanation": Example(prepare=Things.connection, query="attendee=ann"),
     "VideoChatSessionController.getAttendanceAcross": Example(query="attendee=ann"),
     "VideoChatSessionController.getPeopleNow": Example(query="meetingLinks=pX3mJ5v0Qy2cZ1tB7kLw9A"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -28,6 +29,7 @@ blueprint = Blueprint("events", __name__, tag=Tag.EVENTS)
 TYPES = [str(type) for type in EventType]
 MOST_AT_ONCE = 100
 LAST_POSITION = 2**63 - 1
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class Position(fields.String):
@@ -36,7 +38,7 @@ class Position(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if value == "now":
             return value
-        if isinstance(value, str) and value.isascii() and value.isdigit() and int(value) <= LAST_POSITION:
+        if isinstance(value, str) and _DIGITS.fullmatch(value) and int(value) <= LAST_POSITION:
             return int(value)
         raise marshmallow.ValidationError("Must be `now`, or the `next` of an earlier answer.")
 
