@@ -1,14 +1,20 @@
 # Two stages: the first builds wheels and has pip and compilers at hand, the last has neither.
-FROM python:3.11-slim-bookworm AS build
+# --build-arg BASE=python:3.11-slim-bookworm@sha256:… for a base image that does not change.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE} AS build
 WORKDIR /source
 COPY . .
 # --build-arg EXTRAS=[otel] for traces.
 ARG EXTRAS=
+# Each file is one of deploy/requirements*.txt by its hash, what builds ours too; so ours is built without a download.
 RUN python -m venv /opt/videoconf \
- && /opt/videoconf/bin/pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS}" \
+ && /opt/videoconf/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
+    --requirement "deploy/requirements${EXTRAS:+-otel}.txt" \
+ && /opt/videoconf/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && /opt/videoconf/bin/pip check \
  && /opt/videoconf/bin/pip uninstall --yes pip setuptools
 
-FROM python:3.11-slim-bookworm
+FROM ${BASE}
 # The interpreter's own pip is of no use either, and would be one more thing to keep up to date.
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip* \
  && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin videoconf

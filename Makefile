@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help vonage azurite clients receivers axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints clean
+.PHONY: help vonage azurite clients receivers axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,7 +53,7 @@ bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then
 	$(if $(findstring lists,$(BENCH)),,$(BIN)/python -m bench.attendance)
 	$(BIN)/python -m bench.run $(BENCH)
 
-chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7"
+chaos: $(VENV)/installed-for-work ## Break two nodes, the database and the provider for a minute; CHAOS="--seconds 300 --seed 7 --pooler"
 	$(BIN)/python -m bench.chaos $(CHAOS)
 
 azurite: build/azurite/installed ## Install the Azure server that some tests use; needs npm
@@ -105,6 +105,9 @@ constraints: ## Pin the newest releases that setup.cfg allows
 	build/newest/bin/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	build/newest/bin/pip freeze --exclude-editable > constraints.txt
 	rm -r build/newest
+
+requirements: $(VENV)/installed-for-work ## Write what images install, with hashes; after `make constraints`
+	$(BIN)/python -m tools.lock
 
 clean: ## Remove all that was made, the development database too
 	rm -rf $(VENV) build dist instance .*_cache .hypothesis .coverage* *.egg-info

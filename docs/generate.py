@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import observed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -65,6 +66,8 @@ def pages() -> Iterator[tuple[Path, str]]:
         "capabilities": capabilities(),
         "hooks": hooks(),
         "conformance": scenarios(),
+        "metrics": observed_metrics(),
+        "log": observed_log(),
     }
     for name, text in reference.items():
         yield DOCS / "reference" / f"{name}.md", NOTE + text.rstrip() + "\n"
@@ -87,8 +90,8 @@ def api(document: dict[str, Any]) -> str:
     parts = [
         "# API\n\nThe service documents itself: `GET /openapi.json` is the OpenAPI document, `GET /docs` shows it. This"
         " page is made from the same document ([openapi.json](openapi.json)).\n\n"
-        "Every operation except webhooks, probes, `/join` and this documentation takes `Authorization: Bearer <JWT>`; see"
-        " [Permissions](permissions.md). Errors are `application/problem+json`; see [Errors](errors.md).\n"
+        "Every operation except webhooks, probes, `/join` and this documentation takes `Authorization: Bearer <JWT>`;"
+        " see [Permissions](permissions.md). Errors are `application/problem+json`; see [Errors](errors.md).\n"
     ]
     for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in operations(document)):
         parts.append(f"\n## {tag.removesuffix('Controller')}\n")
@@ -382,6 +385,33 @@ def scenarios() -> str:
         "# Conformance kits\n\nEach scenario fails with its number and with what to do. The kits skip capabilities that"
         " are not declared. A scenario that does not fit a vendor is overridden in the subclass, which says why.\n\n"
         + table(("scenario", "what holds"), rows)
+    )
+
+
+def observed_metrics() -> str:
+    """Every metric with its labels."""
+    rows = [
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
+        for one in observed.metrics()
+    ]
+    return (
+        "# Metrics\n\nNodes and workers serve these on `VIDEOCONF_METRICS_BIND`. A histogram has `_bucket`, `_sum` and"
+        " `_count`. `deploy/alerts.yaml` has rules for Prometheus, and `deploy/grafana-dashboard.json` a dashboard for"
+        " Grafana.\n\n" + table(("metric", "kind", "labels", "meaning"), rows)
+    )
+
+
+def observed_log() -> str:
+    """Every line that the service and its plugins write."""
+    rows = [
+        (f"`{one.message}`", one.level, f"`{one.logger}`", ", ".join(f"`{name}`" for name in one.fields))
+        for one in observed.log_events()
+    ]
+    return (
+        "# Log\n\nOne JSON object a line, with `message`, `level`, `logger` and `timestamp`. Lines of a request have"
+        " its `request_id` and, where they are known, `meeting_link`, `archive_id` and `connection_id`; lines of a job"
+        " have `job_id` and `job_kind`; traced ones `trace_id`. An ellipsis stands for what differs. Libraries write"
+        " lines of their own.\n\n" + table(("message", "level", "logger", "further fields"), rows)
     )
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+import click
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import JSON, Connection, func, select
+from flask import current_app
+from sqlalchemy import JSON, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError
+from videoconf_migrations import OWN, SHARED, version_table
 from videoconf_migrations.online import LOCK_TIMEOUT
 
+from videoconf.api.database import POOLER
+from videoconf.db.engine import DIRECT_BIND
+from videoconf.db.faults import WITHOUT_DIRECT_URL, look
 from videoconf.db.types import UTCDateTime, db
 
 LOCK = 0x766964656F636F6E  # "videocon": one lock of the database, known to every node
@@ -31,6 +37,25 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
         autogen.imports.add("from sqlalchemy.dialects import postgresql")
         return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
     return False
+
+
+def fit_engine() -> Engine:
+    """Return the engine of the connection that migrates: past the pooler, where there is one.
+
+    :raises click.ClickException: nothing can be migrated there.
+    """
+    if (engine := db.engines.get(DIRECT_BIND)) is None:
+        engine = db.engine
+        if current_app.config[POOLER] == "transaction":
+            raise click.ClickException(str(WITHOUT_DIRECT_URL))
+    if faults := [str(fault) for fault in look(engine, to_migrate=True).faults]:
+        raise click.ClickException(" ".join(faults))
+    return engine
+
+
+def leave_out(name: str | None, kind: str, parents: Any) -> bool:
+    """Leave a table out of comparisons that no model declares and that we write."""
+    return (kind, name) != ("table", SHARED)
 
 
 def prepare(connection: Connection) -> Connection:
@@ -55,13 +80,16 @@ def prepare(connection: Connection) -> Connection:
     return connection
 
 
-def configure(**where: Any) -> None:
+def configure(*, writes_shared: bool = True, **where: Any) -> None:
     is_sqlite = db.engine.dialect.name == "sqlite"
     context.configure(
         target_metadata=db.metadata,
         render_as_batch=True,
         compare_type=True,
         render_item=render_item,
+        include_name=leave_out,
+        version_table=OWN,
+        on_version_apply=version_table.write_shared if writes_shared else None,
         transactional_ddl=True,  # SQLite has it too, once the driver no longer begins transactions by itself
         # On SQLite the one transaction of all revisions is what other nodes wait for.
         transaction_per_migration=not is_sqlite,
@@ -70,14 +98,17 @@ def configure(**where: Any) -> None:
     with context.begin_transaction():
         if context.is_offline_mode() and not is_sqlite:
             context.execute(TIMEOUTS)
+            if revision := context.get_starting_revision_argument():
+                version_table.adopt_offline(str(revision))
         context.run_migrations()
 
 
 def migrate(connection: Connection) -> None:
     """Run the revisions. One that does not get a table's lock soon gives up, and is tried again."""
+    writes_shared = version_table.adopt(connection)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            configure(connection=connection)
+            configure(connection=connection, writes_shared=writes_shared)
         except OperationalError as error:
             connection.rollback()
             if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
@@ -90,7 +121,7 @@ def migrate(connection: Connection) -> None:
 if context.is_offline_mode():
     configure(url=db.engine.url, literal_binds=True)
 else:
-    with db.engine.connect() as connection:
+    with fit_engine().connect() as connection:
         try:
             migrate(prepare(connection))
         finally:

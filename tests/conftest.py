@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = [
     "tests.support.databases",
+    "tests.support.poolers",
     "tests.support.presets",
     "tests.support.storage_servers",
     "tools.vonage_standin.fixtures",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,8 @@ import click
 from flask import Flask
 
 from videoconf import idempotency
-from videoconf.api.database import init_database, init_migrations
-from videoconf.api.database_checks import warn_of_schema
+from videoconf.api.database import INSTANCE, database_faults, init_database, init_migrations
+from videoconf.api.database_checks import faults_at_start
 from videoconf.api.keys import auth_faults
 from videoconf.api.limit_faults import limit_faults
 from videoconf.api.services import EXTENSION, Services
@@ -30,7 +29,6 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.engine import url_faults
 from videoconf.db.types import db
 from videoconf.door import privacy as door_privacy
 from videoconf.door.invitations import Invitations
@@ -49,8 +47,9 @@ from videoconf.events.subscription_models import EventSubscription
 from videoconf.events.subscriptions import Subscriptions
 from videoconf.events.threads import event_threads
 from videoconf.events.waiting import Waiting
-from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins
-from videoconf.jobs.queue import Jobs, Work, prune_jobs, recurring
+from videoconf.hooks import Plugins, Registry, build_registry, enable_providers, load_plugins, settings_prefix
+from videoconf.jobs.queue import Jobs, prune_jobs
+from videoconf.jobs.work import Work, recurring
 from videoconf.jobs.worker import Worker
 from videoconf.meetings.bans import HOLD_BANS, Bans
 from videoconf.meetings.create import Creation
@@ -66,15 +65,16 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import PREFIX, Settings, declared, read, unknown_variables
+from videoconf.settings import Settings, declared, read
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved
 from videoconf.storage_targets.change import SYNC_STORAGE, TargetChanges
 from videoconf.storage_targets.cipher import Cipher, key_faults
 from videoconf.storage_targets.credentials import StoredCredentials
-from videoconf.storage_targets.in_force import StorageTargets
+from videoconf.storage_targets.in_force import StorageTargets, storage_kind_faults
 from videoconf.storage_targets.models import StorageTargetRow
+from videoconf.undeclared import undeclared_variables
 from videoconf.webhooks.receive import REPLAY
 from videoconf.webhooks.refusals import Refusals
 from videoconf.webhooks.retention import InboxRetention, forget_bodies
@@ -105,13 +105,12 @@ def create_app(
     :raises ConfigurationError: with every fault at once.
     """
     # 1. Plugins and settings. Every fault is reported before anything starts.
-    registry = build_registry(plugins or load_plugins())
     unreadable: list[str] = []
-    faults: list[str] = []
-    if settings is None:
+    if reads_environment := settings is None:
         values, unreadable = read(Settings)
         settings = Settings(**values)
-        faults = _unknown(registry)
+    registry = build_registry(plugins or load_plugins(keys=(*settings.providers, *settings.storage_kinds)))
+    faults = _faults_of_environment(registry, settings) if reads_environment else []
     configure_logging(settings.log_level, settings.log_format, count_lost=LOG_LINES_LOST.inc, at_once=edge)
     closing = ExitStack()  # at the end of the process, what was opened last first
     jobs, observers, around_storage = Jobs(), [observe_call], unobserved
@@ -125,7 +124,7 @@ def create_app(
     # 2. Storage targets, and providers: only those that are listed.
     wrong_keys = key_faults(settings.encryption_keys)
     cipher = Cipher(() if wrong_keys else settings.encryption_keys)
-    guard = EndpointGuard(settings.storage_hosts, development=settings.development)
+    guard = EndpointGuard(settings.storage_hosts, development=settings.development, proxy=settings.proxy)
     targets = StorageTargets(registry, settings, cipher, StorageContext(clock, guard), around_storage)
     downloads = guard.allowing(("*:*",))  # any public host; a private one where the operator names it
     clients: dict[str, Clients] = {}
@@ -135,7 +134,7 @@ def create_app(
             observer(call)
 
     def context_of(provider: str) -> ProviderContext:
-        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads)
+        clients[provider] = Clients(provider, settings.provider_call_slots, observe, downloads, settings.proxy)
         return ProviderContext(clock, clients[provider], settings.development, targets.open_destination)
 
     providers = enable_providers(registry, settings.providers, context_of)
@@ -143,13 +142,13 @@ def create_app(
         closing.callback(provider.close)
     faults += [*auth_faults(settings), *wrong_keys, *limit_faults(settings), *wrong_tracing, *providers.faults]
     # Without these nothing works, and a default in their place might be another database.
-    unreadable += url_faults(settings.database_url.reveal())
+    unreadable += database_faults(settings)
     serving = _is_serving() if serving is None else serving
     if unreadable or (serving and faults):
         raise ConfigurationError([*unreadable, *faults])
 
     # 3. Flask, and the database behind it.
-    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = Flask("videoconf", static_folder=None, instance_path=INSTANCE)
     weakref.finalize(app, closing.close)
     init_database(app, settings)
 
@@ -250,8 +249,7 @@ def create_app(
     # 6. Job threads, in processes that serve. One that cannot decrypt what is stored does not.
     if serving:
         with app.app_context():
-            faults = credentials.faults()
-            warn_of_schema()
+            faults = faults_at_start()
             db.engine.dispose()  # a server may fork after this, and a connection is one process's
         if faults:
             raise ConfigurationError(faults)
@@ -279,17 +277,25 @@ def _is_serving() -> bool:
     return context is None or context.info_name == "run"
 
 
-def _unknown(registry: Registry) -> list[str]:
-    """Refuse misspelt variables; those of a plugin that cannot be loaded cannot be judged, and only warn."""
+def _faults_of_environment(registry: Registry, settings: Settings) -> list[str]:
+    """Refuse unknown storage kinds, and misspelt variables but those of plugins that were not imported."""
     known = declared(Settings)
     for key in registry.configurable:
         known += registry.settings_of(key)
-    broken = tuple(f"{PREFIX}{failure.origin.name.upper()}_" for failure in registry.failures)
-    faults = []
-    for name in unknown_variables(known):
+    broken = tuple(settings_prefix(failure.origin.name) for failure in registry.failures)
+    not_enabled = tuple(settings_prefix(origin.name) for origin in registry.skipped)
+    found = undeclared_variables(known)
+    if found.injected:
+        logger.warning(
+            "%s ignored: Kubernetes sets them for a Service whose name begins with videoconf. Set"
+            " `enableServiceLinks: false` in the pod's spec",
+            ", ".join(found.injected),
+        )
+    faults = list(storage_kind_faults(registry, settings.storage_kinds))
+    for name in found.unknown:
         if broken and name.startswith(broken):
             logger.warning("%s belongs to a plugin that cannot be loaded and is not read", name)
-        else:
+        elif not name.startswith(not_enabled):
             nearest = proposal(name, (row.variable for row in known))
             faults.append(f"{name} is not a setting.{nearest} Correct its spelling, or unset it.")
     return faults

@@ -20,6 +20,7 @@ from videoconf.db.offered import Offered
 from videoconf.db.transactions import Transaction, read, write
 from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
+from videoconf.observability.log_context import bind_log_context
 from videoconf.tenancy import Caller, visible_to_bound
 
 FREE_FORM = frozenset({"ext_id", "ext_metadata", "name", "provider_options"})
@@ -71,7 +72,9 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Add an entry to the running transaction."""
+    """Add an entry to the running transaction. The log's further lines name the meeting too."""
+    if meeting_link is not None:
+        bind_log_context(meeting_link=meeting_link)
     entry = {
         "tenant": caller.tenant,
         "actor": caller.subject,
@@ -169,14 +172,19 @@ def list_entries(caller: Caller, wanted: EntryFilter, part: Part) -> Listed[Audi
 @cache
 def _listing(given: frozenset[str], shape: str) -> tuple[Select[Any], Select[Any]]:
     """Build the statement of a part and the one that counts, once for each choice of filters."""
-    conditions = [visible_to_bound(AuditEntry.tenant)]
+    total = keyset.total(select(AuditEntry.id).where(*_conditions(given)), NEWEST_FIRST)
+    counted = total if shape == "page" else literal_column("NULL")
+    needed = OFFERED.behind(given, "at", descending=True) if shape == "after" else given
+    part = select(AuditEntry, counted.label("total")).where(*_conditions(needed))
+    return keyset.cut(part, NEWEST_FIRST, shape), select(total)
+
+
+def _conditions(given: frozenset[str]) -> list[Any]:
+    conditions: list[Any] = [visible_to_bound(AuditEntry.tenant)]
     for name in sorted(given - {"since", "until"}):
         conditions.append(getattr(AuditEntry, name) == bindparam(name))
     if "since" in given:
         conditions.append(AuditEntry.at >= bindparam("since", type_=UTCDateTime()))
     if "until" in given:
         conditions.append(AuditEntry.at < bindparam("until", type_=UTCDateTime()))
-    total = keyset.total(select(AuditEntry.id).where(*conditions), NEWEST_FIRST)
-    counted = total if shape == "page" else literal_column("NULL")
-    part = keyset.cut(select(AuditEntry, counted.label("total")).where(*conditions), NEWEST_FIRST, shape)
-    return part, select(total)
+    return conditions

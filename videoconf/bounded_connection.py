@@ -24,6 +24,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
+from videoconf.forward_proxy import ForwardProxy
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -128,13 +130,15 @@ class BoundedTLSSocket(BoundedSocket, ssl.SSLSocket):
 
 
 class BoundedConnection(HTTPConnection):
-    """Stands before a connection class of urllib3's, plain or TLS, in the bases of a class. Proxies are not supported.
+    """Stands before a connection class of urllib3's, plain or TLS, in the bases of a class.
 
     The time-out that is in force at :meth:`connect` covers lookup, all addresses and the TLS handshake together.
+    urllib3's own way with proxies is not supported; a forward proxy carries the connection through a tunnel instead.
     """
 
     bounds: Bounds
     timeout: Any
+    forward_proxy: ForwardProxy | None = None
 
     def addresses(self, seconds: float) -> Sequence[str]:
         """Look the host up; a subclass may check the addresses.
@@ -143,15 +147,25 @@ class BoundedConnection(HTTPConnection):
         """
         return call_within(seconds, _look_up, self.host, self.port)
 
+    def check_name(self) -> None:
+        """Check the host by its name alone, before a forward proxy connects to it; a subclass may refuse it."""
+
     def connect(self) -> None:
-        """Connect to the first address of the host that accepts.
+        """Connect to the first address of the host, or of the forward proxy, that accepts.
 
         TLS verifies the name, not the address, and the ``Host`` header keeps the name too.
         """
-        name, timeout = self.host, self.timeout
+        name, port, timeout = self.host, self.port, self.timeout
+        proxy = self.forward_proxy
+        if proxy is not None and not proxy.carries(name):
+            proxy = None
         patience = math.inf if timeout is None else timeout
         until = time.monotonic() + self.bounds.seconds_left(patience)
-        addresses = self.addresses(until - time.monotonic())
+        if proxy is None:
+            addresses = self.addresses(until - time.monotonic())
+        else:
+            self.check_name()
+            addresses = call_within(until - time.monotonic(), _look_up, proxy.host, proxy.port)
         connection: object = self  # a subclass may derive from HTTPSConnection too
         if isinstance(connection, HTTPSConnection):
             connection.ssl_context = connection.ssl_context or create_urllib3_context()
@@ -164,11 +178,21 @@ class BoundedConnection(HTTPConnection):
                 # Each address gets its share, so that a dead first one leaves time for the others.
                 share = (until - time.monotonic()) / (len(addresses) - tried)
                 self.host, self.timeout = address, None if share == math.inf else max(share, SHORTEST_SECONDS)
+                if proxy is not None:
+                    self.set_tunnel(name, port, proxy.headers)  # closing the connection takes it away
+                    self.port = proxy.port
                 try:
                     super().connect()
                     break
                 except (NewConnectionError, ConnectTimeoutError) as error:
                     failure = error
+                except OSError as error:
+                    if proxy is None or isinstance(error, ssl.SSLError | TimeoutError):
+                        raise
+                    # Nothing was sent to the host: what the pools make of a bare OSError would leave that open.
+                    raise NewConnectionError(self, f"the forward proxy opens no tunnel: {error}") from error
+                finally:
+                    self.port = port
             else:
                 self.bounds.seconds_left(patience)  # raises the bounds' own error, if that is why
                 raise failure

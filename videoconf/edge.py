@@ -37,6 +37,7 @@ from videoconf.api.http import init_requests
 from videoconf.api.openapi import configure_openapi
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
+from videoconf.api.proxies import init_proxies
 from videoconf.api.rate_limits import init_limits
 from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
@@ -77,8 +78,9 @@ PAGES = (docs, pages, join_page, console)
 
 def init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: Tracing | None) -> None:
     """Add the hooks, which run in this order, and the routes."""
-    init_access(app, development=settings.development)
+    init_access(app, development=settings.development, log_actor=settings.log_actor)
     init_paths(app)
+    init_proxies(app, settings)
     if tracing is not None:
         init_tracing(app, tracing)
     init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
 
 SCENARIO = re.compile(r"::test_([PWS])(\d\d)_(\w+)")
+WATCHED = ("builtins", "http.client", "json", "logging", "os", "random", "socket", "ssl", "threading", "time")
+"""Modules of Python whose functions a plugin must leave alone."""
+
+at_start: dict[str, Any] = {}
+"""The functions of those that were loaded when the session began."""
+
+
+def functions_of_python() -> dict[str, Any]:
+    """Return the functions and classes of the watched modules, by their full names."""
+    modules = {name: sys.modules[name] for name in WATCHED if name in sys.modules}
+    return {
+        f"{name}.{attribute}": value
+        for name, module in modules.items()
+        for attribute, value in vars(module).items()
+        if callable(value)
+    }
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out."""
+    """Note what Python's own functions are, before a plugin is imported that may replace some.
+
+    Also declares the marker of the scenario that needs Chromium, so that a plugin's tests can leave it out.
+    """
+    at_start.update(functions_of_python())
     config.addinivalue_line("markers", "browser: drives Chromium")
 
 

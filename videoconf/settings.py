@@ -9,52 +9,22 @@ reports every fault at once, and never repeats a value, so that no secret reache
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from environs import EnvValidationError, FileAwareEnv
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
+from videoconf.forward_proxy import ForwardProxy
+from videoconf.secret import Secret as Secret
+from videoconf.variables import UnreadableValue, find_value, is_quoted, items_of
 
 PREFIX = "VIDEOCONF_"
 
 T = TypeVar("T")
-
-
-class Secret:
-    """A text that prints as ``***``. :meth:`reveal` is the only way to the text, and easy to search for."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text itself."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a Secret is not pickled")
 
 
 def setting(
@@ -126,7 +96,18 @@ def _address(text: str) -> str:
     return text
 
 
+def _proxy_url(text: str) -> str:
+    """Read the URL of a forward proxy."""
+    try:
+        ForwardProxy.at(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+    return text
+
+
 DEFAULT_ADDRESS_RATE = "120/minute"
+ALGORITHMS = (*tuple(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA")
+"""Those that may sign bearer tokens (RFC 7518, RFC 8037)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +117,10 @@ class Settings:
     providers: tuple[str, ...] = setting(
         "Enabled providers, in order; the first serves meetings that name none. Only these need their settings.",
         default=("vonage",),
+    )
+    storage_kinds: tuple[str, ...] = setting(
+        "Enabled kinds of storage targets. A server imports only the plugins of these and of the enabled providers.",
+        default=("s3", "azure"),
     )
     development: bool = setting(
         "Allows what is unsafe in production: `VIDEOCONF_AUTH=disabled`, loopback storage endpoints.",
@@ -152,6 +137,19 @@ class Settings:
         minimum=1,
         maximum=500,
     )
+    database_pooler: str = setting(
+        "How a pooler before PostgreSQL lends its connections. `session`: for as long as a client stays connected, as"
+        " without a pooler. `transaction`: for one transaction (PgBouncer, Neon, Supabase, RDS Proxy); the service then"
+        " prepares no statement, and the role has the time limits that `videoconf doctor` prints and checks.",
+        default="session",
+        choices=("session", "transaction"),
+        parse=str.lower,
+    )
+    database_direct_url: Secret = setting(
+        "URL of the same database past the pooler, for `videoconf db`: a migration needs one connection from beginning"
+        " to end. Required by `VIDEOCONF_DATABASE_POOLER=transaction`; empty otherwise means `VIDEOCONF_DATABASE_URL`.",
+        default=Secret(""),
+    )
     public_url: str = setting(
         "The service's own URL as providers and users reach it, without the path prefix.",
         default="http://127.0.0.1:8000",
@@ -164,20 +162,55 @@ class Settings:
         choices=("jwt", "disabled"),
     )
     jwt_secrets: tuple[Secret, ...] = setting(
-        "Shared secrets that verify HS256 bearer tokens, each of 32 bytes or more; several during rotation.", default=()
+        "Shared secrets that verify bearer tokens (HS256), each of 32 bytes or more; several during rotation.",
+        default=(),
     )
     jwt_public_keys: str = setting(
-        "PEM public keys, one after another, that verify RS256, ES256 or EdDSA bearer tokens.", default=""
-    )
-    jwt_jwks_url: str = setting(
-        "URL of an identity provider's key set (JWKS), which verifies RS256, ES256 or EdDSA bearer tokens.",
+        "PEM public keys or certificates, one after another, that verify bearer tokens (RS256, ES256, EdDSA).",
         default="",
     )
-    jwt_issuer: str = setting("The `iss` that a bearer token must carry.", default="videoconf")
-    jwt_audience: str = setting("The `aud` that a bearer token must carry.", default="videoconf")
-    jwt_permissions_claim: str = setting(
-        "The claim that lists permissions; full stops lead into objects: `realm_access.roles`.",
-        default="permissions",
+    jwt_jwks_url: str = setting(
+        "URL of an identity provider's key set (JWKS), or of its discovery document"
+        " (`…/.well-known/openid-configuration`), which names the key set.",
+        default="",
+    )
+    jwt_algorithms: tuple[str, ...] = setting(
+        "Algorithms that may sign bearer tokens. A key verifies those of its own type alone.",
+        default=("HS256", "RS256", "ES256", "EdDSA"),
+        choices=ALGORITHMS,
+    )
+    jwt_issuer: tuple[str, ...] = setting(
+        "The `iss` that a bearer token must carry, exactly; one of them where there are several.",
+        default=("videoconf",),
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        "The `aud` that a bearer token must carry; one of them where there are several. `*` accepts tokens that were"
+        " issued for any service.",
+        default=("videoconf",),
+    )
+    jwt_audience_claim: tuple[str, ...] = setting(
+        "The claim that names the audience, where it is not `aud`: `client_id`, `azp`. The first that a token has"
+        " counts.",
+        default=("aud",),
+    )
+    jwt_subject_claim: tuple[str, ...] = setting(
+        "The claim that names the caller. Where tokens of programs have no `sub`, name what they have instead:"
+        " `sub,client_id,azp`. The first that a token has counts.",
+        default=("sub",),
+    )
+    jwt_permissions_claim: tuple[str, ...] = setting(
+        "The claims that list permissions, as lists or as one string with spaces; full stops lead into objects:"
+        " `realm_access.roles`, `scope`.",
+        default=("permissions",),
+    )
+    jwt_permissions_prefix: str = setting(
+        "What stands before each permission in these claims, like `videoconf/`; values without it are not permissions.",
+        default="",
+    )
+    jwt_permission_groups: tuple[str, ...] = setting(
+        "Permissions for values of these claims that are groups, roles or addresses: `admins=*,support=GetMeetings"
+        " GetMeetingArchives`.",
+        default=(),
     )
     jwt_tenant_claim: str = setting("The claim that names the tenant; full stops lead into objects.", default="tenant")
     jwt_leeway_seconds: int = setting(
@@ -249,6 +282,17 @@ class Settings:
         " `*` (`*.example.com`, or `*` alone) allows public addresses only; one named in full may have a private one.",
         default=(),
     )
+    forward_proxy: Secret = setting(
+        "URL of a proxy that carries the connections to providers, to the identity provider and to storage targets:"
+        " `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The standard `HTTPS_PROXY` is"
+        " not read. Empty: direct connections.",
+        default=Secret(""),
+        parse=_proxy_url,
+    )
+    forward_proxy_bypass: tuple[str, ...] = setting(
+        "Hosts that are connected to directly: names, `*.internal`, addresses, `10.0.0.0/8`. This machine always is.",
+        default=(),
+    )
     download_ttl_seconds: int = setting(
         "How long the URL of an archive's download works, where the storage target signs it.",
         default=600,
@@ -271,7 +315,7 @@ class Settings:
     tenant_slow_reads: int = setting(
         "Reads of one tenant that may run at once in one process once they took longer than 0.5 s (large lists and"
         " reports); a few more wait, others are answered with 429. 0: any number.",
-        default=2,
+        default=1,
         minimum=0,
         maximum=1000,
     )
@@ -302,7 +346,7 @@ class Settings:
         default=(),
     )
     trusted_proxies: int = setting(
-        "How many proxies stand in front, whose `X-Forwarded-…` headers are believed.",
+        "How many proxies stand in front, whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed.",
         default=0,
         minimum=0,
         maximum=5,
@@ -318,6 +362,10 @@ class Settings:
         " standard `OTEL_…` variables.",
         default=False,
     )
+    log_actor: bool = setting(
+        "Name the caller (`sub`) in the log line of each request. It may be a person's name or address.",
+        default=False,
+    )
     console: bool = setting(
         "Serve the console at `/console`: a page of the API for people, who see what their token may see.", default=True
     )
@@ -325,6 +373,11 @@ class Settings:
     log_level: str = setting(
         "Least level that is logged.", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), parse=str.upper
     )
+
+    @property
+    def proxy(self) -> ForwardProxy | None:
+        """The forward proxy; None for direct connections."""
+        return ForwardProxy.at(self.forward_proxy.reveal(), self.forward_proxy_bypass)
 
 
 def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:
@@ -363,66 +416,43 @@ def load(cls: type[T], prefix: str = PREFIX) -> T:
 
 def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str]]:
     """Read what can be read of a settings class from the environment; return it, and the faults of the rest."""
-    env = FileAwareEnv(prefix=prefix, eager=False, strip_whitespace=True)
-    rows = {row.variable: row for row in declared(cls, prefix)}
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for row in rows.values():
+    for row in declared(cls, prefix):
         try:
-            values[row.field] = _read(env, row)
-        except ValueError as error:  # a …_FILE that cannot be read is raised at once, not collected
+            text = find_value(row.variable)
+            if text is None and row.required:
+                raise ValidationError("Environment variable not set.")
+            values[row.field] = row.default if text is None else _parsed(row, text)
+        except UnreadableValue as error:
             faults.append(str(error))
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        for variable, messages in sorted(typing.cast("dict[str, list[str]]", error.error_messages).items()):
-            help = f" It is: {rows[variable].help}" if rows[variable].required else ""
-            faults.append(f"{variable}: {' '.join(str(message) for message in messages)}{help}")
-            values.pop(rows[variable].field, None)
+        except ValidationError as error:
+            help = f" It is: {row.help}" if row.required else ""
+            faults.append(f"{row.variable}: {' '.join(map(str, error.messages))}{help}")
     return values, faults
 
 
-_OF_KUBERNETES = re.compile(
-    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
-    r"|(\w+_)?PORT=(tcp|udp|sctp)://.*",
-    re.DOTALL,
-)
-"""What Kubernetes sets in every container for a Service whose name begins like ours: no setting has such a name."""
+def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
+    """Name the variables from whose values quotes were removed: another program may take them as part of the value."""
+    return (row.variable for row in known if is_quoted(row.variable))
 
 
-def unknown_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Iterator[str]:
-    """Name the variables of the environment that carry the prefix and are declared nowhere: misspellings."""
-    names = {row.variable for row in known}
-    for name in sorted(os.environ):
-        if not name.startswith(prefix) or name in names or name.removesuffix("_FILE") in names:
-            continue
-        if not _OF_KUBERNETES.fullmatch(f"{name.removeprefix(prefix)}={os.environ[name]}"):
-            yield name
+_FIELDS: dict[Any, fields.Field[Any]] = {bool: fields.Boolean(), int: fields.Integer(), float: fields.Float()}
 
 
-def _read(env: FileAwareEnv, row: Declared) -> Any:
-    """Read one variable with the parser of its type; faults gather in ``env`` until it is sealed."""
-    name = row.field.upper()
-    options: dict[str, Any] = {"validate": lambda value: _checked(row, value)}
-    if not row.required:
-        options["default"] = row.default
+def _parsed(row: Declared, text: str) -> Any:
+    """Return the value of the setting's type.
+
+    :raises ValidationError: it does not parse, or a validator refuses it.
+    """
     item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
     if get_origin(row.type) is tuple:
-        parts = env.list(name, **options)
-        return parts if parts is row.default else tuple(item(part.strip()) for part in parts or () if part.strip())
-    if item in (bool, int, float):
-        return getattr(env, item.__name__)(name, **options)
-    text = env.str(name, **options)
-    if not isinstance(text, str) or text is row.default:
-        return text
-    try:
-        return item(row.parse(text.strip()))
-    except ValidationError:  # gathered already
-        return None
-
-
-def _checked(row: Declared, value: Any) -> None:
-    """Refuse a value that does not parse, or that a validator refuses once it is parsed."""
-    parsed = row.parse(value.strip()) if isinstance(value, str) else value
+        value: Any = tuple(item(row.parse(part)) for part in items_of(text))
+    elif item in _FIELDS:
+        value = _FIELDS[item].deserialize(text)
+    else:
+        value = item(row.parse(text))
     for validator in row.validators:
-        validator(parsed)
+        for one in value if isinstance(value, tuple) else (value,):
+            validator(one)
+    return value

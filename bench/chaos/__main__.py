@@ -14,8 +14,11 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 import bench.chaos
-from bench.chaos.aftermath import leaks, settle, surplus_sessions
+from bench.chaos import moody
+from bench.chaos.aftermath import complaints, leaks, settle, surplus_sessions
 from bench.chaos.checker import GRACE_SECONDS, check
 from bench.chaos.events import Subscriber, check_events, settle_events
 from bench.chaos.history import Fault
@@ -24,6 +27,7 @@ from bench.chaos.nodes import (
     NODES,
     POOL,
     PORTS,
+    ROOT,
     WORKERS,
     Database,
     Nodes,
@@ -33,6 +37,8 @@ from bench.chaos.nodes import (
     wait_until_up,
     work_folder,
 )
+from bench.chaos.pooler import Pooler
+from bench.chaos.storage import storage
 from bench.chaos.vendor import ChaosVendor
 from bench.vendor import API_KEY
 
@@ -44,12 +50,15 @@ def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[
         **{name: value for name, value in os.environ.items() if not name.startswith("VIDEOCONF_")},
         "VIDEOCONF_DATABASE_URL": database.url,
         "VIDEOCONF_DATABASE_POOL_SIZE": str(POOL),
-        "VIDEOCONF_PROVIDERS": "vonage",
+        "VIDEOCONF_PROVIDERS": f"vonage,{moody.KEY}",
+        "VIDEOCONF_ARCHIVE_RETENTION_DAYS": "30",
         "VIDEOCONF_VONAGE_API_KEY": API_KEY,
         "VIDEOCONF_VONAGE_API_SECRET": "0123456789abcdef0123456789abcdef01234567",
         "VIDEOCONF_VONAGE_API_URL": vendor.url,
         "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": signing.webhooks,
         "VIDEOCONF_JWT_SECRETS": signing.bearer,
+        "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "VIDEOCONF_DEVELOPMENT": "true",  # which allows storage on this machine
         "VIDEOCONF_ROSTER_SECONDS": "5",  # so that it has its part in a minute
     }
 
@@ -60,6 +69,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--pooler", action="store_true", help="put PgBouncer in transaction mode before PostgreSQL")
     parser.add_argument("--history", type=Path, help="where the whole history goes, as JSON lines")
     args = parser.parse_args()
     print(f"seed {args.seed}, {args.seconds:g} seconds, {CLIENTS} clients of {len(TENANTS)} tenants", flush=True)
@@ -71,14 +81,24 @@ def main() -> None:
         database = stack.enter_context(contextlib.closing(Database(folder)))
         subscriber = stack.enter_context(contextlib.closing(Subscriber(folder)))
         environment = settings(database, vendor, signing) | subscriber.settings()
+        moody.install(folder / "plugins")
+        environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{folder / 'plugins'}"
         migrate(environment)
+        target = stack.enter_context(storage(folder))
+        pooler = stack.enter_context(Pooler(database)) if args.pooler else None
+        if pooler is not None:
+            environment |= pooler.settings
+            print("behind PgBouncer in transaction mode", flush=True)
         nodes = Nodes(environment, folder)
         stack.callback(nodes.stop)
         proxy = stack.enter_context(nginx(folder))
         print("behind nginx" if proxy else "nginx is not installed: the nodes are called in turn", flush=True)
         load = Load([proxy] if proxy else NODES, signing, vendor, args.seed)
+        target.become_target(NODES[0], load.bearer("default"))
         faults: list[Fault] = []
-        ways = nemesis(nodes, database, vendor, chance)
+        ways = nemesis(nodes, database, vendor, target, chance)
+        if pooler is not None:
+            ways["restart PgBouncer"] = pooler.restart
         wait_until_up(NODES[0])
         subscriber.subscribe(NODES[0], load.bearers)
         load.start()
@@ -104,6 +124,7 @@ def main() -> None:
         wrong = check(load.history, faults)
         wrong += leaks(database.url, len(PORTS) * WORKERS * POOL)
         wrong += surplus_sessions(database.url, vendor.sessions, load.history)
+        wrong += complaints(folder.glob("node-*.log"))
         wrong += settle_events(database.url)
         wrong += check_events(NODES[0], load.bearers, load.meetings, subscriber)
         heard = "a subscriber" if subscriber.host else "no subscriber: this machine has no address but loopback"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 import psycopg
 
@@ -13,6 +15,17 @@ UNFINISHED = """
     SELECT (SELECT count(*) FROM meeting WHERE NOT is_ready)
         + (SELECT count(*) FROM job WHERE key IS NULL AND state = 'pending')
 """
+
+
+_USED = "SELECT session_id FROM meeting WHERE session_id IS NOT NULL AND provider <> 'moody'"
+ENDED = ("a job thread ended", "Exception in worker process", "Unhandled exception in main loop")
+"""What a log says where something ended that no fault of a run ends."""
+
+
+def complaints(logs: Iterable[Path]) -> list[str]:
+    """Report workers and job threads that the code itself ended: a plugin that raises anything must end neither."""
+    found = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+    return [f"{said!r}: {line}" for said in ENDED for line in found if said in line]
 
 
 def settle(url: str) -> None:
@@ -72,7 +85,7 @@ def leaks(url: str, pooled: int, *, idle_seconds: float = 2.0) -> list[str]:
 def surplus_sessions(url: str, sessions: set[str], history: list[Call]) -> list[str]:
     """Report sessions at the vendor beyond those of meetings and of attempts with an unknown outcome."""
     with psycopg.connect(url, autocommit=True) as connection:
-        used = {row[0] for row in connection.execute("SELECT session_id FROM meeting WHERE session_id IS NOT NULL")}
+        used = {row[0] for row in connection.execute(_USED)}
     wrong = [f"{len(used - sessions)} meetings have sessions that the vendor never made"] if used - sessions else []
     unknown = sum(call.kind is Kind.CREATE and not (call.done or call.refused) for call in history)
     if len(sessions - used) > unknown:

@@ -31,9 +31,10 @@ PROPER = {
     Kind.ARCHIVE_DELETE: {200, 404, 409},
     Kind.ARCHIVE_READ: {200, 404},
     Kind.ARCHIVES: {200},
+    Kind.MOODY: {200, 204, 401, 409, 502},
     Kind.FOREIGN: {404},
 }
-ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3}
+ARCHIVE_RANKS = {"started": 1, "stopped": 2, "available": 3, "uploaded": 4}
 
 
 def check(history: list[Call], faults: list[Fault]) -> list[str]:

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     ARCHIVE_DELETE = "archive delete"
     ARCHIVE_READ = "archive read"
     ARCHIVES = "archives"
+    MOODY = "moody provider"
+    """A meeting, a token, an end or a webhook of the provider that raises anything."""
     FOREIGN = "foreign"
     """Anything about a meeting or an archive of the other tenant."""
 

@@ -35,9 +35,12 @@ PERMISSIONS = (
     "StartMeetingArchive",
     "StopMeetingArchive",
     "DeleteMeetingArchive",
+    "SetMeetingUploadTarget",
     "GetEvents",
     "ManageEventSubscriptions",
 )
+NEW = {"provider": "vonage"}
+"""A meeting without a provider of its own would go to the moody one while the vendor is cut off."""
 PATIENCE_SECONDS = 30.0
 """How long a client waits for an answer; some that create give up much sooner, and try again."""
 RECENT = 20
@@ -51,12 +54,13 @@ WEIGHTS = {
     Kind.EDIT: 6,
     Kind.READ: 6,
     Kind.END: 2,
-    Kind.ARCHIVE_START: 2,
-    Kind.ARCHIVE_STOP: 2,
-    Kind.ARCHIVE_DELETE: 1,
+    Kind.ARCHIVE_START: 3,
+    Kind.ARCHIVE_STOP: 3,
+    Kind.ARCHIVE_DELETE: 3,
     Kind.ARCHIVE_READ: 2,
     Kind.ARCHIVES: 3,
     Kind.LIST: 1,
+    Kind.MOODY: 6,
     Kind.FOREIGN: 5,
 }
 
@@ -85,7 +89,7 @@ class Load:
         self._urls = urls
         self._secrets = secrets
         self._vendor = vendor
-        self.bearers = {tenant: self._bearer(tenant) for tenant in TENANTS}
+        self.bearers = {tenant: self.bearer(tenant) for tenant in TENANTS}
         self._archives: dict[str, list[tuple[Meeting, str]]] = {tenant: [] for tenant in TENANTS}
         self._numbers = iter(range(1, 10**9))
         self._lock = threading.Lock()
@@ -126,6 +130,8 @@ class Load:
             elif kind in (Kind.ARCHIVE_STOP, Kind.ARCHIVE_DELETE, Kind.ARCHIVE_READ):
                 if archives:
                     self._archive(chance, kind, tenant, *chance.choice(archives))
+            elif kind is Kind.MOODY:
+                self._moody(chance, tenant)
             elif kind is Kind.FOREIGN:
                 self._foreign(chance, tenant)
             else:
@@ -162,10 +168,10 @@ class Load:
         call = None
         for _ in range(chance.choice((1, 2, 3, 6))):
             patience = chance.choice((0.05, 0.3, *[PATIENCE_SECONDS] * 8))
-            call = self._call(chance, Kind.CREATE, tenant, "", "POST", "/session", {}, subject=key, patience=patience)
+            call = self._call(chance, Kind.CREATE, tenant, "", "POST", "/session", NEW, subject=key, patience=patience)
             if chance.random() < 0.1:  # keys are each tenant's own
                 other = TENANTS[1 - TENANTS.index(tenant)]
-                self._call(chance, Kind.CREATE, other, "", "POST", "/session", {}, subject=key)
+                self._call(chance, Kind.CREATE, other, "", "POST", "/session", NEW, subject=key)
             if not call.done:
                 self._stopping.wait(0.2)
         if call is None or not call.done:
@@ -184,6 +190,14 @@ class Load:
             Kind.ARCHIVE_READ: ("GET", f"/archives/{archive}"),
         }[kind]
         self._call(chance, kind, tenant, meeting.link, method, path, subject=archive)
+
+    def _moody(self, chance: random.Random, tenant: str) -> None:
+        made = self._call(chance, Kind.MOODY, tenant, "", "POST", "/session", {"provider": "moody"})
+        if made.status == 200:
+            path = f"/session/{made.answer}"
+            self._call(chance, Kind.MOODY, tenant, "", "POST", f"{path}/token", {})
+            self._call(chance, Kind.MOODY, tenant, "", "PATCH", f"{path}/end")
+        self._call(chance, Kind.MOODY, tenant, "", "POST", "/webhooks/moody/session", "{}")
 
     def _foreign(self, chance: random.Random, tenant: str) -> None:
         other = TENANTS[1 - TENANTS.index(tenant)]
@@ -275,7 +289,7 @@ class Load:
     def _number(self) -> int:
         return next(self._numbers)
 
-    def _bearer(self, tenant: str) -> str:
+    def bearer(self, tenant: str) -> str:
         now = int(time.time())
         claims = {"sub": "chaos", "tenant": tenant, "iat": now, "exp": now + 86400, "iss": "videoconf"}
         claims |= {"aud": "videoconf", "permissions": PERMISSIONS}
@@ -286,6 +300,9 @@ def note(call: Call, text: bytes) -> None:
     """Note what a successful answer says, as far as a rule needs it."""
     if call.kind in (Kind.CREATE, Kind.REUSE):
         call.answer = json.loads(text)
+    elif call.kind is Kind.MOODY:
+        found = json.loads(text) if text else ""
+        call.answer = found if isinstance(found, str) else ""
     elif call.kind is Kind.TOKEN:
         call.answer = json.loads(text)["sessionId"]
     elif call.kind is Kind.ARCHIVE_START:

@@ -18,7 +18,8 @@ from typing import Any
 
 import psycopg
 
-from bench.chaos.vendor import ChaosVendor
+from bench.chaos.storage import Storage
+from bench.chaos.vendor import WRONG, ChaosVendor, right
 from bench.chaos.walls import LogPipe, besiege, remove
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,11 @@ class Database:
         server = self._server
         command = ("-D", str(server.pgdata), "-w", "-m", mode, "-l", str(server.log), "restart")
         pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
+
+    def run_retention(self) -> None:
+        """Let a worker delete now what is beyond its age."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("UPDATE job SET due_at = now() WHERE key = 'expire_archives'")
 
     def close(self) -> None:
         self._server.cleanup()
@@ -143,7 +149,7 @@ def work_folder() -> Iterator[Path]:
 
 
 def nemesis(
-    nodes: Nodes, database: Database, vendor: ChaosVendor, chance: random.Random
+    nodes: Nodes, database: Database, vendor: ChaosVendor, storage: Storage, chance: random.Random
 ) -> dict[str, Callable[[], None]]:
     """Name the faults; each call is one, and lasts until it is over."""
 
@@ -152,13 +158,22 @@ def nemesis(
         time.sleep(chance.uniform(2, 4))
         vendor.latency_seconds, vendor.is_down = 0.0, False
 
+    def bend_clock() -> None:
+        vendor.bend = chance.choice(WRONG)
+        time.sleep(chance.uniform(2, 4))
+        database.run_retention()
+        time.sleep(4)  # a worker looks for work every 3 s
+        vendor.bend = right
+
     return {
+        "give the provider a wrong clock": bend_clock,
         "kill -9 a worker": lambda: nodes.kill_worker(chance),
         "HUP a node": lambda: nodes.reload(chance),
         "TERM a node and start it again": lambda: nodes.restart(chance),
         "restart PostgreSQL, fast": lambda: database.restart("fast"),
         "restart PostgreSQL, immediate": lambda: database.restart("immediate"),
         "cut the provider off": lambda: break_vendor("is_down", True),
+        "stall the storage": lambda: storage.stall(chance.uniform(3, 8)),
         "read no log": lambda: chance.choice(nodes.pipes).stall(chance.uniform(3, 8)),
         "remove the metrics folder": lambda: remove(nodes.metrics_folder),
         "let hostile clients in": lambda: besiege(chance.choice(PORTS), chance.uniform(3, 8)),

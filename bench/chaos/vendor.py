@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,19 +16,43 @@ from urllib.parse import parse_qs, urlsplit
 from bench.vendor import API_KEY, Vendor, session_id
 
 AVAILABLE_SECONDS = 1.0
-"""How long after its stop an archive is there."""
+"""How long after its stop an archive is in the storage target. Nothing is really put there: the service can delete a
+copy that is missing, too."""
 
 Reply = tuple[int, object]
 
+DAY = 86_400_000
+YEAR_9999 = 253_370_764_800_000
+
+
+def right(time_ms: int) -> int:
+    return time_ms
+
+
+WRONG = (
+    lambda time_ms: 0,
+    lambda time_ms: time_ms // 1000,  # seconds
+    lambda time_ms: time_ms * 1000,
+    lambda time_ms: YEAR_9999,
+    lambda time_ms: time_ms - 400 * DAY,
+    lambda time_ms: time_ms + DAY,
+)
+"""Clocks that vendors were seen to have, or might."""
+
 
 class ChaosVendor(Vendor):
-    """The server. ``is_down`` drops connections: half of the requests are dropped after they were carried out."""
+    """The server. ``is_down`` drops connections: half of the requests are dropped after they were carried out.
+
+    ``bend`` gives it a wrong clock.
+    """
 
     def __init__(self, seed: int) -> None:
         self.sessions: set[str] = set()
         self.connected: dict[str, dict[str, int]] = {}
         """By session: connections, and since when in milliseconds since 1970."""
         self.archives: dict[str, dict[str, Any]] = {}
+        self.bend: Callable[[int], int] = right
+        """What its clock makes of a time, in milliseconds since 1970."""
         self.lock = threading.Lock()
         self._chance = random.Random(seed)
         super().__init__()
@@ -66,7 +91,7 @@ class ChaosVendor(Vendor):
             case "GET", ["v2", "project", _, "session", session, "connection"]:
                 there = self.connected.get(session, {})
                 items = [
-                    {"connectionId": one, "connectionState": "Connected", "createdAt": since}
+                    {"connectionId": one, "connectionState": "Connected", "createdAt": self.bend(since)}
                     for one, since in there.items()
                 ]
                 return 200, {"count": len(items), "items": items}
@@ -79,6 +104,8 @@ class ChaosVendor(Vendor):
                 session = parse_qs(url.query).get("sessionId", [""])[0]
                 items = [self._shown(one) for one in self.archives.values() if one["sessionId"] == session]
                 return 200, {"count": len(items), "items": items}
+            case "PUT" | "DELETE", ["v2", "project", _, "archive", "storage"]:
+                return 200, {}
             case "GET", ["v2", "project", _, "archive", one] if one in self.archives:
                 return 200, self._shown(self.archives[one])
             case "POST", ["v2", "project", _, "archive", one, "stop"] if one in self.archives:
@@ -95,7 +122,7 @@ class ChaosVendor(Vendor):
         return 404, {"message": "not found"}
 
     def _start(self, wish: dict[str, Any]) -> dict[str, Any]:
-        now = int(time.time() * 1000)
+        now = self._now()
         archive = {
             "id": str(uuid.UUID(int=self._chance.getrandbits(128))),
             "status": "started",
@@ -110,7 +137,10 @@ class ChaosVendor(Vendor):
         self.archives[archive["id"]] = archive
         return archive
 
+    def _now(self) -> int:
+        return self.bend(int(time.time() * 1000))
+
     def _shown(self, archive: dict[str, Any]) -> dict[str, Any]:
         if archive["status"] == "stopped" and time.monotonic() > archive["stopped"] + AVAILABLE_SECONDS:
-            archive |= {"status": "available", "duration": 1, "size": 1000, "updatedAt": int(time.time() * 1000)}
+            archive |= {"status": "uploaded", "duration": 1, "size": 1000, "updatedAt": self._now()}
         return {name: value for name, value in archive.items() if name != "stopped"}

@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
-from videoconf.storage import EndpointGuard, guarded_pool
+from videoconf.storage import EndpointGuard, ca_file, guarded_pool, refuse_entities
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
@@ -43,6 +43,20 @@ class GuardedAdapter(HTTPAdapter):
             "https": guarded_pool(HTTPSConnectionPool, self._guard, largest_answer_bytes=LARGEST_ANSWER_BYTES),
         }
 
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        response = super().send(request, stream, timeout, verify, cert, proxies)
+        if not stream or response.status_code >= 300:  # a stream is an object, which the SDK does not parse
+            refuse_entities(response.content)
+        return response
+
 
 def make_client(configuration: Mapping[str, Any], account_url: str, guard: EndpointGuard) -> ContainerClient:
     """Make a client; its HTTP session is closed with it."""
@@ -55,7 +69,11 @@ def make_client(configuration: Mapping[str, Any], account_url: str, guard: Endpo
         configuration["container"],
         credential=AzureNamedKeyCredential(configuration["account_name"], configuration["account_key"]),
         transport=RequestsTransport(
-            session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False
+            session=session,
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            connection_verify=ca_file() or True,
+            use_env_settings=False,
         ),
         permit_redirects=False,
         retry_total=RETRIES,

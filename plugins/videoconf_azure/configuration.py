@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf, Regexp
 
 from videoconf.providers import Secret, setting
@@ -19,6 +20,9 @@ class AzureSettings:
     account_name: str = setting("Account of the default tenant's storage target when it sends none.", default="")
     account_key: Secret = setting("The key that goes with it.", default=Secret(""))
 
+
+ENDPOINT_SUFFIXES = ("core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "storage.azure.net")
+"""``EndpointSuffix`` of connection strings: the service's name stands before it."""
 
 END = r"$(?!\n)"
 """The very end: ``$`` alone also matches before a last line feed."""
@@ -84,6 +88,14 @@ class AzureConfiguration(Schema):
         ],
         metadata={"description": "What follows the account's name in the host; it must lead to an allowed host."},
     )
+
+    @post_load
+    def complete_domain(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Accept what portals and connection strings show: ``EndpointSuffix``, or the account's whole host."""
+        domain = data["domain"].lower().removeprefix(f"{data['account_name']}.")
+        data["domain"] = f"blob.{domain}" if domain in ENDPOINT_SUFFIXES else domain
+        return data
+
     fallback = fields.String(
         load_default="none",
         validate=OneOf(["none", "provider"]),

@@ -176,6 +176,14 @@ class FakeVendor(Provider):
         with self.state.read():
             pass
 
+    def cautions(self) -> Sequence[str]:
+        if self.settings.state:
+            return ()
+        return [
+            "It keeps its rooms in memory, so each process has its own, and several processes answer at random. Set"
+            f" {PREFIX}STATE to a file that all of them share."
+        ]
+
     def close(self) -> None:
         self.state.close()
 

@@ -66,6 +66,9 @@ def upload(storage: StorageDestination) -> dict[str, Any]:
     if configuration.get("fallback") == "provider":
         message = "LiveKit keeps no file that it cannot upload."
         raise ProviderRejected(message, errors={"fallback": [message]})
+    if configuration.get("sse"):
+        message = "LiveKit asks for no encryption. Without `sse`, the bucket's own setting holds."
+        raise ProviderRejected(message, errors={"sse": [message]})
     if storage.kind == "s3":
         endpoint = configuration.get("endpoint") or ""
         path_style = configuration.get("path_style")

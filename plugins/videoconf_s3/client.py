@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 
 from videoconf.errors import StorageError, VideoconfError
-from videoconf.storage import EndpointGuard, guarded_pool
+from videoconf.storage import EndpointGuard, ca_file, guarded_pool, refuse_entities
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 6
@@ -42,7 +42,9 @@ class GuardedSession(URLLib3Session):  # type: ignore[misc]  # it has no annotat
     """botocore's HTTP, on guarded connections and without a proxy of the environment."""
 
     def __init__(self, guard: EndpointGuard, read_seconds: float, **bounds: float) -> None:
-        super().__init__(timeout=(CONNECT_SECONDS, read_seconds), max_pool_connections=CONNECTIONS)
+        super().__init__(
+            verify=ca_file() or True, timeout=(CONNECT_SECONDS, read_seconds), max_pool_connections=CONNECTIONS
+        )
         self._manager.pool_classes_by_scheme = {
             "http": guarded_pool(AWSHTTPConnectionPool, guard, **bounds),
             "https": guarded_pool(AWSHTTPSConnectionPool, guard, **bounds),
@@ -66,7 +68,8 @@ class Sender:
     def answer(self, request: Any, event_name: str, **kwargs: Any) -> Any:
         """Send a request.
 
-        :raises VideoconfError: the guard refuses the host, a bound is reached, or the answer is a redirect.
+        :raises VideoconfError: the guard refuses the host, a bound is reached, or the answer is a redirect or declares
+            entities.
         """
         try:
             response = self._special.get(event_name.rpartition(".")[2], self._session).send(request)
@@ -77,6 +80,8 @@ class Sender:
             raise
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
+        if not request.stream_output or response.status_code >= 300:
+            refuse_entities(response.content)
         return response
 
 

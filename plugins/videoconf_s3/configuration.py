@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from marshmallow import RAISE, Schema, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Regexp
 
 from videoconf.providers import Secret, setting
@@ -31,16 +32,17 @@ class S3Configuration(Schema):
     bucket = fields.String(
         required=True,
         validate=Regexp(
-            rf"^(?!.*(\.\.|--))[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]{END}",
-            error="Must be 3 to 63 lower-case letters, digits, '.' and '-', without '..' and '--', and begin and end"
-            " with a letter or digit.",
+            # What a host or a path can hold, and no more: which names exist is the server's to say.
+            rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,254}}{END}",
+            error="Must be letters, digits, '.', '_' and '-', and begin with a letter or digit.",
         ),
         metadata={"description": "Name of the bucket."},
     )
     region = fields.String(
         required=True,
         validate=Regexp(
-            rf"^[a-z0-9-]{{1,32}}{END}", error="Must be 1 to 32 lower-case letters, digits and hyphens, like eu-west-1."
+            rf"^(?![0-9]+$)(?!-)[A-Za-z0-9-]{{1,63}}(?<!-){END}",
+            error="Must be letters, digits and hyphens, like eu-west-1, and neither begin nor end with a hyphen.",
         ),
         metadata={"example": "eu-west-1"},
     )
@@ -81,8 +83,29 @@ class S3Configuration(Schema):
         ],
         metadata={"description": "What the keys of all objects begin with."},
     )
+    sse = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=OneOf(["AES256", "aws:kms", "aws:kms:dsse"]),
+        metadata={
+            "description": "Server-side encryption that the service asks for with each object. Without it, the bucket's"
+            " own setting holds."
+        },
+    )
+    sse_kms_key_id = fields.String(
+        data_key="sseKmsKeyId",
+        load_default=None,
+        allow_none=True,
+        validate=Regexp(rf"^[!-~]{{1,2048}}{END}", error="Must be 1 to 2048 visible ASCII characters."),
+        metadata={"description": "With `aws:kms`: the id or ARN of the key, if it is not the account's own."},
+    )
     fallback = fields.String(
         load_default="none",
         validate=OneOf(["none", "provider"]),
         metadata={"description": "`provider`: an archive that cannot be uploaded stays with the provider."},
     )
+
+    @validates_schema
+    def check_key_has_its_method(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("sse_kms_key_id") and not str(data.get("sse")).startswith("aws:kms"):
+            raise ValidationError("Must come with `sse`: `aws:kms` or `aws:kms:dsse`.", "sseKmsKeyId")

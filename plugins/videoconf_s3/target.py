@@ -80,6 +80,8 @@ class S3Target(StorageTarget):
 
         at = self._at(key)
         extra = {"ContentType": content_type} if content_type else {}
+        names = {"ServerSideEncryption": "sse", "SSEKMSKeyId": "sse_kms_key_id"}
+        extra |= {name: value for name, ours in names.items() if (value := self.configuration.get(ours))}
         # In this thread, so that one part at a time is in memory. What fails is aborted by the library.
         parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
         with mapped():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from videoconf.errors import ProviderConflict, ProviderError
 from videoconf.providers import ArchiveState, ArchiveStatus
 
 METADATA = (
@@ -21,6 +22,8 @@ METADATA = (
     "sha256sum",
 )
 """What is kept of the rest. Its ``url`` reads the recording and its ``password`` opens it: neither is."""
+
+START_CONFLICTS = {"15001": "already_recording", "15008": "session_relayed"}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,3 +75,20 @@ def find_count(value: object) -> int | None:
 
 def _find_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def start_error(error: ProviderError) -> ProviderError:
+    """Say why an archive was not started, in the core's words.
+
+    A session without connections is a 404 today and was a 400; nothing but its message tells it from a session that is
+    unknown or an input that is refused.
+    """
+    reason = START_CONFLICTS.get(error.provider_code or "")
+    if not isinstance(error, ProviderConflict):
+        is_empty = "clients" in (error.provider_message or "").lower()
+        reason = "no_connections" if is_empty else None
+    if reason is None:
+        return error
+    return ProviderConflict(
+        provider_status=error.provider_status, provider_code=reason, provider_message=error.provider_message
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -49,9 +48,9 @@ from videoconf.providers import (
 )
 from videoconf.storage import SignedUrl
 from videoconf_vonage import webhooks
-from videoconf_vonage.archives import find_time, read_archive
+from videoconf_vonage.archives import find_time, read_archive, start_error
 from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
-from videoconf_vonage.rest import VonageRest
+from videoconf_vonage.rest import VonageRest, seconds_ahead
 from videoconf_vonage.settings import VonageSettings, check_api_url
 from videoconf_vonage.storage import storage_body
 from videoconf_vonage.tokens import Credentials, OpenTokCredentials, UnifiedCredentials
@@ -74,7 +73,6 @@ STORAGE_IN_DASHBOARD = (
     "Vonage's unified environment takes no storage target by API. Set it in the Vonage dashboard, in the Video settings"
     " of the application, under the storage of archives."
 )
-START_CONFLICTS = {"15001": "already_recording", "15008": "session_relayed"}
 
 
 class Options(Schema):
@@ -264,7 +262,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         try:
             return self._read(self._rest.start_archive(body))
         except (ProviderConflict, ProviderResourceNotFound, ProviderRejected) as error:
-            raise _start_error(error) from error
+            raise start_error(error) from error
 
     def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
         try:
@@ -374,7 +372,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         """Ask for one archive. A refusal says how far the clocks are apart, since that looks like a wrong secret."""
         answer = self._rest.probe(accept=(401, 403))
         if answer.status in (401, 403):
-            apart = _seconds_ahead(answer.headers.get("date"), self.context.clock())
+            apart = seconds_ahead(answer.headers.get("date"), self.context.clock())
             hint = f" This machine's clock is {apart:+.0f} s off Vonage's." if apart and abs(apart) > 30 else ""
             raise ProviderAuthFailed(f"Vonage refuses these credentials.{hint}", provider_status=answer.status)
 
@@ -415,28 +413,3 @@ def _connected(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for found in listed
         if isinstance(found.get("connectionId"), str) and found.get("connectionState") != "Disconnected"
     }
-
-
-def _start_error(error: ProviderError) -> ProviderError:
-    """Say why an archive was not started, in the core's words.
-
-    A session without connections is a 404 today and was a 400; nothing but its message tells it from a session that is
-    unknown or an input that is refused.
-    """
-    reason = START_CONFLICTS.get(error.provider_code or "")
-    if not isinstance(error, ProviderConflict):
-        is_empty = "clients" in (error.provider_message or "").lower()
-        reason = "no_connections" if is_empty else None
-    if reason is None:
-        return error
-    return ProviderConflict(
-        provider_status=error.provider_status, provider_code=reason, provider_message=error.provider_message
-    )
-
-
-def _seconds_ahead(date: str | None, now: datetime) -> float | None:
-    """Return how far our clock is ahead of an answer's; None where the answer does not tell."""
-    try:
-        return (now - parsedate_to_datetime(date or "")).total_seconds()
-    except (ValueError, TypeError):
-        return None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -152,3 +154,11 @@ def _checked(text: str, form: re.Pattern[str]) -> str:
 
 def _unusable(answer: Answer) -> ProviderBadResponse:
     return ProviderBadResponse("Vonage's answer has an unexpected shape.", provider_status=answer.status)
+
+
+def seconds_ahead(date: str | None, now: datetime) -> float | None:
+    """Return how far our clock is ahead of an answer's; None where the answer does not tell."""
+    try:
+        return (now - parsedate_to_datetime(date or "")).total_seconds()
+    except (ValueError, TypeError):
+        return None

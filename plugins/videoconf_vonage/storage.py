@@ -23,6 +23,11 @@ def storage_body(kind: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
         config = {name: configuration[ours] for name, ours in names.items()}
         # Vonage has no field for the region; without an endpoint it would take the oldest region's.
         config["endpoint"] = configuration.get("endpoint") or _s3_endpoint(configuration["region"])
+        if sse := configuration.get("sse"):
+            if sse != "AES256":
+                message = "Vonage encrypts with AES256 alone. Without `sse`, the bucket's own setting holds."
+                raise ProviderRejected(message, errors={"sse": [message]})
+            config["sse"] = "s3"
     elif kind == "azure":
         names = {"accountName": "account_name", "accountKey": "account_key", "container": "container"}
         config = {name: configuration[ours] for name, ours in names.items()}

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import jwt
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from videoconf.errors import ConfigurationError, ProviderRejected
-from videoconf.providers import Role, Secret
+from videoconf.providers import Role, Secret, as_meant, text_of_file
 from videoconf_vonage.settings import PREFIX
 
 REQUEST_TOKEN_SECONDS = 180
@@ -139,12 +138,11 @@ class UnifiedCredentials(Credentials):
 
 def _load_key(private_key: Secret) -> RSAPrivateKey:
     """Load a PEM key, given as such or by its path. No message repeats what was given: it may be half a key."""
-    text = private_key.reveal().strip()
+    text = as_meant(private_key.reveal())
     try:
         if not text.startswith("-----BEGIN"):
-            text = Path(text).read_text()
-        # An environment file holds one line for each variable, so tools write the key with \n for its line ends.
-        key = load_pem_private_key(text.replace("\\n", "\n").encode(), password=None)
+            text = text_of_file(text)
+        key = load_pem_private_key(text.encode(), password=None)
     except (OSError, ValueError, TypeError):  # TypeError: it is encrypted
         raise ConfigurationError(
             f"{PREFIX}PRIVATE_KEY: neither a PEM private key without a password nor the path of a file that is one."

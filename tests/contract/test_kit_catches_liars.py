@@ -36,6 +36,7 @@ def failing(pytester):
 
 KITS = {
     "provider": ("tests.plugins.fake.fake_kit", "FakeKit"),
+    "provider with a handshake": ("tests.third_party.liars", "HandshakeKit"),
     "provider over HTTP": ("tests.third_party.liars_over_http", "AcmeKit"),
     "storage target": ("tests.third_party.folder", "FolderKit"),
 }

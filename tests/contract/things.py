@@ -93,6 +93,8 @@ PATH_VALUES = {
     "connectionId": Things.connection,
     "archiveId": Things.archive,
     "jobId": Things.dead_job,
+    "subscriptionId": Things.subscription,
+    "deliveryId": Things.delivery,
     "invitationId": lambda things: things.invitation()["id"],
     "lobbyId": Things.in_lobby,
     "banId": Things.ban,

@@ -25,7 +25,7 @@ BLOCK = re.compile(
 )
 COMMANDS = frozenset({"sh", "python", "py", "js", "javascript", "ts", "json"})
 """Languages of blocks that a reader runs or sends. Blocks of settings and output are not run."""
-NOT_RUN = 17
+NOT_RUN = 21
 """How many blocks are marked `not-run:`. A new mark needs a reason and a change of this number."""
 README_BLOCKS = ("Run it", "A meeting in ten lines", "Deploy it")
 
@@ -175,7 +175,7 @@ def test_deploy_commands_run(tmp_path, port):
     bash(f"timeout --preserve-status --signal=TERM 10 {worker}", tmp_path, **settings)
 
 
-@pytest.mark.parametrize("page", ["deploy.md"])
+@pytest.mark.parametrize("page", ["deploy.md", "poolers.md"])
 def test_how_to_commands_run(page, tmp_path):
     for block in run_blocks(ROOT / "docs/how-to" / page):
         bash(block, tmp_path, **deployed(tmp_path))
@@ -186,6 +186,7 @@ def deployed(folder: Path) -> dict[str, str]:
     return {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",
+        "VIDEOCONF_FAKE_STATE": str(folder / "fake.sqlite"),
         "VIDEOCONF_DATABASE_URL": f"sqlite:///{folder / 'videoconf.sqlite'}",
         "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
     }

@@ -10,8 +10,8 @@ from tests.support.commands import run
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE
 from tests.support.settings import ALL_PERMISSIONS
 from videoconf.audit import AuditEntry
-from videoconf.db.engine import driver_url
 from videoconf.db.transactions import read, write
+from videoconf.db.urls import driver_url
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import ArchiveStatus
 
@@ -50,6 +50,36 @@ def test_start_whose_outcome_is_unknown_is_in_the_trail(app, service, error):
     assert (entry.meeting_link, entry.actor, entry.after["name"]) == (link, "tester", "(not recorded)")
 
 
+@pytest.mark.needs("moderation")
+@pytest.mark.parametrize(
+    ("call", "method", "path", "requested"),
+    [
+        ("disconnect", "DELETE", "/session/{link}/attendees/{connection}", "attendee.disconnect_requested"),
+        ("mute", "POST", "/session/{link}/attendees/{connection}/mute", "attendee.mute_requested"),
+        ("mute", "POST", "/session/{link}/mute", "meeting.mute_requested"),
+        ("stop_archive", "POST", "/archives/{archive}/stop", "archive.stop_requested"),
+    ],
+)
+def test_request_is_in_the_trail_before_the_provider_acts(app, service, call, method, path, requested):
+    """So that neither the end of this process nor the provider's silence leaves a gap."""
+    link = service.api.create()
+    connection = service.join(link)
+    service.deliver()
+    archive = service.api("POST", f"/session/{link}/archives", {}).json["id"]
+    seen = []
+
+    def note(*args):
+        seen.extend(entries(app, requested))
+        raise ProviderUnavailable
+
+    service.provider.script(call, note)
+    answer = service.api(method, path.format(link=link, connection=connection, archive=archive))
+    assert answer.problem == (503, "provider_unavailable")
+    [entry] = seen
+    assert (entry.meeting_link, entry.actor) == (link, "tester")
+    assert [one.id for one in entries(app, requested)] == [entry.id]
+
+
 def test_token_of_a_moderator_leaves_an_entry(app, service):
     link, other = service.api.create(), service.api.create()
     service.api.token(link, role="moderator", attendee="canary-person")
@@ -77,6 +107,19 @@ def test_type_of_the_actor_tells_a_caller_from_the_system(app, service):
     assert (entry.actor, entry.actor_type) == ("retention", "caller")
     [shown] = service.api("GET", "/audit?actor=retention").json
     assert shown["actorType"] == "caller"
+
+
+@pytest.mark.needs("archiving")
+def test_caller_named_like_the_system_suppresses_no_entry(app, service):
+    """Of its own retention the service records no refusal, since it asks every hour."""
+    link = service.api.create()
+    service.join(link)
+    service.deliver()
+    archive = service.api("POST", f"/session/{link}/archives", {}).json["id"]
+    impostor = service.caller_with(subject="retention")
+    assert impostor("DELETE", f"/archives/{archive}").problem == (409, "archive_not_deletable")
+    [entry] = entries(app, "archive.deletion_refused")
+    assert (entry.actor, entry.actor_type, entry.target) == ("retention", "caller", archive)
 
 
 def test_server_names_each_request_itself(app, service):

@@ -1,5 +1,6 @@
 """Installed plugins that are broken: each is left out and told of, and the service serves with the others."""
 
+import asyncio
 import io
 import logging
 import time
@@ -138,7 +139,7 @@ def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app
 
 @ON_SQLITE
 def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(install, make_app, caplog):
-    app = make_app(plugins=install("schema_undocumentable"))
+    app = make_app(plugins=install("schema_undocumentable"), storage_kinds=("ofnothing", "withanything", "withinner"))
     schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
     for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError"), ("withinner", "TypeError")):
         name = kind.upper()
@@ -220,7 +221,12 @@ def test_a_method_that_fails_is_the_provider_plugins_fault(make_app, headers):
     assert service.api("POST", "/session").problem == (502, "provider_plugin_error")
 
 
-ERRORS = [RuntimeError("tops3cret"), SystemExit("tops3cret")]
+ERRORS = [
+    RuntimeError("tops3cret"),
+    SystemExit("tops3cret"),
+    asyncio.CancelledError("tops3cret"),
+    GeneratorExit("tops3cret"),
+]
 TARGET = {"name": "MEMORY", "area": "bad-plugins", "password": "memory-has-none"}
 
 

@@ -22,7 +22,8 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderAuthFailed, ProviderUnavailable
 from videoconf.hooks import Failure, Origin, Plugins
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import Work, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Work
 from videoconf.settings import Secret
 from videoconf_fake.memory import AREAS
 from videoconf_fake.provider import FakeProvider
@@ -39,6 +40,12 @@ def run_alone(folder, *args, **environment):
         timeout=60,
         check=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def shared_state(monkeypatch, tmp_path):
+    """Keep the fake provider's rooms in a file, as several processes need it."""
+    monkeypatch.setenv("VIDEOCONF_FAKE_STATE", str(tmp_path / "fake.sqlite"))
 
 
 # --- doctor ---------------------------------------------------------------------------------------------------------
@@ -102,7 +109,7 @@ def test_doctor_fails_when_the_database_is_away_and_hides_its_password(make_app)
     app = make_app(database_url=Secret("postgresql://me:tops3cret@127.0.0.1:1/none"))
     result = run(app, "doctor")
     assert result.exit_code == 1
-    assert "error   database: postgresql+psycopg://me:***@127.0.0.1:1/none" in result.output
+    assert "error   database: postgresql://127.0.0.1:1/none cannot be used" in result.output
     assert "Connection refused" in result.output
     assert "tops3cret" not in result.output
 
@@ -117,6 +124,18 @@ def test_doctor_says_what_is_missing_of_the_database(make_app, database_url, nam
     [said] = [one["said"] for one in run_json(app, "doctor", exit_code=1) if one["part"] == "database"]
     assert f'{name} "no' in said
     assert "does not exist" in said
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("development", "level"), [(True, "warning"), (False, "error")])
+def test_doctor_warns_of_a_fake_that_each_process_has(make_app, monkeypatch, tmp_path, development, level):
+    """Two processes with rooms of their own answer at random; outside development that is an error."""
+    monkeypatch.delenv("VIDEOCONF_FAKE_STATE")
+    findings = run_json(make_app(development=development), "doctor", exit_code=0 if development else 1)
+    [said] = [one for one in findings if "VIDEOCONF_FAKE_STATE" in one["said"]]
+    assert (said["part"], said["level"]) == ("provider fake", level)
+    monkeypatch.setenv("VIDEOCONF_FAKE_STATE", str(tmp_path / "fake.sqlite"))
+    assert "VIDEOCONF_FAKE_STATE" not in run(make_app(), "doctor").output
 
 
 @ON_SQLITE

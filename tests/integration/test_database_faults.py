@@ -2,12 +2,14 @@
 
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
+from videoconf.api.health import CACHE_SECONDS
 from videoconf.db.types import db
 from videoconf.settings import Secret
 
@@ -18,6 +20,13 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def assert_unavailable(answer, code):
     assert (answer.status_code, answer.json["code"]) == (503, code), answer.text
     assert answer.headers["Retry-After"]
+
+
+def assert_not_ready(client):
+    """A load balancer sends writers to a node that can store; this one still answers reads."""
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["checks"]["writes"]) == (503, "database_full")
+    assert client.get("/healthz").status_code == 200, "a restart would not help"
 
 
 @contextmanager
@@ -73,6 +82,7 @@ def test_a_database_that_takes_no_writes_still_reads(app, client, headers, link,
         db.engine.dispose()
     assert_unavailable(client.post("/session", headers=headers()), "database_full")
     assert client.get(f"/session/{link}", headers=headers()).status_code == 200
+    assert_not_ready(client)
     with session_of(database_url, autocommit=True) as other:
         other.execute("SET default_transaction_read_only = off")
         other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
@@ -164,5 +174,8 @@ def test_a_disk_that_is_full(app, client, headers, link):
     answers = [client.post("/session", headers=headers(), json=big) for _ in range(3)]
     assert_unavailable(answers[-1], "database_full")
     assert client.get(f"/session/{link}", headers=headers()).status_code == 200
+    assert_not_ready(client)
     full = False
     assert client.post("/session", headers=headers(), json=big).status_code == 200
+    time.sleep(CACHE_SECONDS)
+    assert client.get("/readyz").status_code == 200

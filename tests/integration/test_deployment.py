@@ -29,6 +29,7 @@ from tests.support.servers import start_gunicorn
 from tests.support.service import ON_SQLITE
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.settings import Settings, declared
+from videoconf_fake.provider import FakeSettings
 from videoconf_janus.settings import JanusSettings
 from videoconf_vonage.settings import VonageSettings
 
@@ -53,6 +54,7 @@ def test_waiting_for_a_provider_leaves_threads_and_connections_for_the_rest(guni
 
 def test_every_variable_of_the_compose_file_is_a_setting():
     plugins = [*declared(VonageSettings, "VIDEOCONF_VONAGE_"), *declared(JanusSettings, "VIDEOCONF_JANUS_")]
+    plugins += declared(FakeSettings, "VIDEOCONF_FAKE_")
     known = {row.variable for row in [*declared(Settings), *plugins]}
     named = set(re.findall(r"VIDEOCONF_[A-Z_]+", (ROOT / "compose.yaml").read_text()))
     assert named
@@ -78,7 +80,7 @@ def test_what_the_compose_file_refers_to_is_in_it():
     for name, service in services.items():
         assert set(service.get("secrets", ())) <= compose["secrets"].keys(), name
         given = {**service.get("environment", {})}
-        files = {Path(value).name for key, value in given.items() if key.endswith("_FILE")}
+        files = {Path(value).name for value in given.values() if value.startswith("/run/secrets/")}
         assert files <= set(service.get("secrets", ())), f"{name} reads secrets that it is not given"
         depends = service.get("depends_on", [])
         for other in depends:
@@ -90,6 +92,19 @@ def test_what_the_compose_file_refers_to_is_in_it():
             assert source in compose["volumes"] or (ROOT / source).exists(), f"{name} mounts {source}"
     upstream = set(re.findall(r"server (\w+):8000", (ROOT / "deploy/nginx.conf").read_text()))
     assert upstream == {name for name in services if name.startswith("node")}
+
+
+def test_compose_serves_as_a_role_that_owns_nothing():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    owners = {name for name, service in services.items() if "database_owner_url" in service.get("secrets", ())}
+    assert owners == {"migrate"}
+    roles = (ROOT / "deploy/database-roles.sh").read_text()
+    assert set(re.findall(r"CREATE ROLE (\w+) (.*) PASSWORD", roles)) == {
+        ("videoconf_owner", "LOGIN"),
+        ("videoconf", "LOGIN"),
+    }
+    assert re.findall(r"GRANT (.*) ON SCHEMA public TO videoconf;", roles) == ["USAGE"]
+    assert "audit protect videoconf" in " ".join(services["migrate"]["command"])
 
 
 def test_whoever_stops_a_node_waits_longer_than_it_drains(gunicorn):

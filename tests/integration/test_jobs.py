@@ -18,7 +18,8 @@ from videoconf.errors import ProviderAuthFailed, ProviderRejected, ProviderTimeo
 from videoconf.jobs import queue
 from videoconf.jobs import worker as jobs_module
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import DONE_KEPT_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Lane, Work, enqueue, prune_jobs
+from videoconf.jobs.queue import DONE_KEPT_SECONDS, MAX_ATTEMPTS, enqueue, prune_jobs
+from videoconf.jobs.work import GIVE_UP_SECONDS, Lane, Work
 from videoconf.jobs.worker import Worker
 from videoconf.testing.faulty_server import FaultyServer, hang
 from videoconf_fake.provider import FakeProvider
@@ -430,7 +431,7 @@ def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
     make_due(app)
     del service.provider.behaviour
     result = app.test_cli_runner().invoke(commands, ["worker", "--once"])
-    assert (result.exit_code, result.output) == (0, "1 jobs tried\n"), result.output
+    assert (result.exit_code, result.stdout) == (0, "1 jobs tried\n"), result.output
     assert only_job(app).state == "done"
 
 

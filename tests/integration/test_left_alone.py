@@ -16,7 +16,8 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderUnavailable
 from videoconf.idempotency import IdempotencyKey
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import LEASE_SECONDS, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import LEASE_SECONDS
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveStatus
 

@@ -69,13 +69,14 @@ print(json.dumps([[answer.status_code for answer in answers], sorted(set(sys.mod
 
 
 @pytest.fixture
-def run(database_url):
+def run(database_url, tmp_path):
     """Give a function that runs code where the fake provider and a database are configured."""
 
     def run(code, cwd=ROOT):
         settings = {
             **FAKE_SETTINGS,
             "VIDEOCONF_PROVIDERS": "fake",
+            "VIDEOCONF_FAKE_STATE": str(tmp_path / "fake.sqlite"),
             "VIDEOCONF_JWT_SECRETS": JWT_SECRET,
             "VIDEOCONF_EMBEDDED_WORKERS": "0",
             "VIDEOCONF_DATABASE_URL": database_url,

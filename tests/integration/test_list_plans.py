@@ -1,10 +1,12 @@
 """Every offered filter and order of a list is served by an index, whatever its column's values are."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from sqlalchemy import event, make_url, text
 
-from bench.lists import fill, paths
+from bench.lists import BEGIN, fill, paths
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE
 from videoconf.db.types import db
 
@@ -74,7 +76,37 @@ def test_each_offered_list_reads_no_more_than_its_part(app, api, service, databa
             ask(api, f"{path}&limit=50&cursor={cursor}", READ_FOR_A_PART)
         if "From=" not in path and "To=" not in path and "sort=-" in path and plans == "force_generic_plan":
             ask(api, path, READ_FOR_A_TOTAL)
+    # A step that began at the bound, and not behind its predecessor, would take longer than a statement may.
+    middle = (BEGIN + timedelta(seconds=ROWS // 2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for steps in (f"sort=-created&createdTo={middle}", f"sort=created&createdFrom={middle}"):
+        ask(api, f"/session?attendee=guest&{steps}&page=1", READ_FOR_A_TOTAL)
     assert excesses == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/session?createdTo={bound}",
+        "/session?sort=-scheduled&scheduledTo={bound}",
+        "/session?sort=scheduled&scheduledFrom={early}",
+        "/session?sort=created&createdFrom={early}",
+        "/audit?until={bound}",
+    ],
+)
+def test_part_behind_a_position_does_not_begin_at_the_bound(app, api, path):
+    """PostgreSQL begins at the first condition on a column, and would read all rows from the bound to the position."""
+    for _ in range(3):
+        api.create(isScheduled=True, scheduleTime="2100-01-31T09:30:00Z")
+    path = path.format(bound="2111-11-11T11:11:11Z", early="2001-01-01T01:01:01Z")
+    first = api("GET", f"{path}&limit=1")
+    asked = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append(str(args[3])))
+    second = api("GET", f"{path}&limit=1&cursor={first.headers['X-Next-Cursor']}")
+    assert (first.status, second.status) == (200, 200)
+    assert first.json != second.json
+    assert "2111" not in str(asked)
+    assert "2001" not in str(asked)
 
 
 @ON_SQLITE

@@ -12,7 +12,8 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderUnavailable
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import Work, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Work
 from videoconf.providers import ArchiveStatus, SessionCreation
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
 from videoconf_fake.provider import FakeProvider

@@ -1,34 +1,24 @@
 """A tenant at full load on its slowest reads: the others are served, and soon."""
 
+import json
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 import urllib3
-from sqlalchemy import create_engine, text
 
+from tests.support.filling import fill_meeting
 from tests.support.service import ON_POSTGRESQL, at_once
 from videoconf.api import slow_reads
-from videoconf.db.engine import driver_url
 from videoconf.db.transactions import statements
 
 CLIENTS = 24
 CONNECTIONS = 30_000
-
-
-def fill(database_url, link):
-    engine = create_engine(driver_url(database_url))
-    with engine.begin() as connection:
-        connection.execute(
-            text("""
-            INSERT INTO attendee_connection (meeting_id, connection_id, attendee, attendee_at, first_join, last_join,
-                last_leave, last_evidence)
-            SELECT id, 'c' || n, 'u' || n, now(), now(), now(), now(), now()
-            FROM meeting, generate_series(1, :count) AS n WHERE meeting_link = :link
-            """),
-            {"count": CONNECTIONS, "link": link},
-        )
-    engine.dispose()
+ROUNDS, SAMPLES, SETTLE_SECONDS = 3, 150, 8
 
 
 def measure(url, headers, count):
@@ -43,39 +33,79 @@ def measure(url, headers, count):
     return statuses, sorted(times)
 
 
+LOAD = """
+import collections, json, sys, threading, time, urllib3
+url, authorization, clients = sys.argv[1], sys.argv[2], int(sys.argv[3])
+over, found = threading.Event(), collections.Counter()
+def load():
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
+        while not over.is_set():
+            answer = pool.request("GET", url, headers={"Authorization": authorization})
+            found[answer.status] += 1
+            over.wait(float(answer.headers.get("Retry-After", 0)))
+threads = [threading.Thread(target=load) for _ in range(clients)]
+for one in threads:
+    one.start()
+print("began", flush=True)
+sys.stdin.read()
+over.set()
+for one in threads:
+    one.join()
+print(json.dumps(found))
+"""
+"""A process of its own, so that what it reads delays no measurement in this one."""
+
+
+@contextmanager
+def full_load(url, headers):
+    """Let one tenant read as much as it can meanwhile; give the statuses of its answers afterwards."""
+    found = {}
+    command = [sys.executable, "-c", LOAD, url, headers["Authorization"], str(CLIENTS)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "began\n"
+        time.sleep(SETTLE_SECONDS)  # until the reads that began before the service saw that they are slow have ended
+        yield found
+        process.stdin.close()
+        found.update({int(status): count for status, count in json.loads(process.stdout.readline()).items()})
+
+
+def p99(times):
+    return sorted(times)[int(len(times) * 0.99)]
+
+
 @pytest.mark.long
 @ON_POSTGRESQL
-def test_slow_reads_of_one_tenant_refuse_no_other_tenant(gunicorn_server, headers, database_url):
+@pytest.mark.parametrize("slow", ["/session/{link}/attendance", "/session/{link}/attendees"])
+def test_slow_reads_of_one_tenant_leave_the_others_their_speed(gunicorn_server, headers, database_url, slow):
+    """In one run of alternating rounds. The aim is a p99 of at most three times its own alone, which needs idle cores.
+
+    On two cores that other programs were using, too, it was 4.6 times (81 ms beside 17 ms).
+    """
     server = gunicorn_server(workers=2, threads=48)
     acme, other = headers(tenant="acme"), headers(tenant="other")
     link, small = (urllib3.request("POST", f"{server.url}/session", headers=who).json() for who in (acme, other))
-    fill(database_url, link)
-    _, alone = measure(f"{server.url}/session/{small}", other, 100)
-    over, found = threading.Event(), []
-
-    def load():
-        with urllib3.PoolManager(retries=False, timeout=60) as pool:
-            while not over.is_set():
-                answer = pool.request("GET", f"{server.url}/session/{link}/attendance", headers=acme)
-                found.append(answer.status)
-                if answer.status != 200:
-                    time.sleep(0.2)
-
-    clients = [threading.Thread(target=load) for _ in range(CLIENTS)]
-    for one in clients:
-        one.start()
-    time.sleep(4)
-    statuses, times = measure(f"{server.url}/session/{small}", other, 150)
-    over.set()
-    for one in clients:
-        one.join()
+    fill_meeting(database_url, link, CONNECTIONS)
+    measure(f"{server.url}/session/{small}", other, 50)
+    alone, beside, statuses, heavy = [], [], set(), Counter()
+    for _ in range(ROUNDS):
+        answered, times = measure(f"{server.url}/session/{small}", other, SAMPLES)
+        statuses |= answered
+        alone += times
+        with full_load(server.url + slow.format(link=link), acme) as found:
+            answered, times = measure(f"{server.url}/session/{small}", other, SAMPLES)
+            statuses |= answered
+            beside += times
+        heavy.update(found)
+    print(f"p99 alone {p99(alone):.4f} s, beside {p99(beside):.4f} s, the other tenant's answers {dict(heavy)}")
     assert statuses == {200}
-    assert 200 in found, "the reports are given, too"
-    assert set(found) <= {200, 429, 503}
-    print(
-        "alone", alone[98], "beside", times[len(times) // 2], times[-2], {one: found.count(one) for one in set(found)}
-    )
-    assert times[-2] < 1.0
+    assert heavy[200] >= ROUNDS, "slow reads are answered, too"
+    assert heavy.keys() <= {200, 429, 503}
+    assert p99(beside) < 0.5
+
+
+@pytest.fixture
+def app_options():
+    return {"tenant_slow_reads": 2}
 
 
 @pytest.fixture
@@ -100,6 +130,7 @@ def slow_list(app, monkeypatch):
 
 
 def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers):
+    usual_seconds = sys.getswitchinterval()
     slow_list.set()
     for _ in range(2):
         assert service.api("GET", "/session", X_Slow="1").status == 200
@@ -111,6 +142,9 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     while slow_list.inside < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert sys.getswitchinterval() == pytest.approx(slow_reads.SWITCH_SECONDS), (
+        "small reads wait a shorter time for the GIL"
+    )
     answers = at_once([lambda: service.api("GET", "/session")] * 3)
     assert {one.problem for one in answers} == {(429, "too_many_slow_reads")}
     assert answers[0].headers["Retry-After"]
@@ -122,6 +156,29 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
         one.join()
     assert service.api("GET", "/session").status == 200
     assert {one.status for one in at_once([lambda: service.api("GET", "/session")] * 8)} == {200}, "it is quick again"
+    assert sys.getswitchinterval() == pytest.approx(usual_seconds)
+
+
+def test_read_that_still_runs_counts_as_slow(service, slow_list):
+    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs={"X_Slow": "1"}) for _ in range(2)]
+    for one in running:
+        one.start()
+    deadline = time.monotonic() + 5
+    while slow_list.inside < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.15)  # longer than what counts as slow; neither has ended
+    later = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs={"X_Slow": "1"}) for _ in range(4)]
+    for one in later:
+        one.start()
+    while slow_list.inside < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert slow_list.inside == 4, "two more run, and the others wait"
+    slow_list.set()
+    for one in running + later:
+        one.join()
 
 
 def test_tenant_leaves_database_connections_to_others(app, service):

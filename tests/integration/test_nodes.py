@@ -96,6 +96,7 @@ def test_a_meeting_lives_on_both(service, callers):
     assert [entry["action"] for entry in seen(callers, f"/audit?meetingLink={link}")] == [
         "meeting.ended",
         "archive.stopped",
+        "archive.stop_requested",
         "archive.started",
         "archive.start_requested",
         "meeting.edited",

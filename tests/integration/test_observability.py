@@ -15,7 +15,8 @@ from videoconf.cli.process import collect_metrics
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import write
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import MAX_ATTEMPTS, Work, enqueue
+from videoconf.jobs.queue import MAX_ATTEMPTS, enqueue
+from videoconf.jobs.work import Work
 from videoconf.observability.logging import configure_logging
 from videoconf.providers import StorageDestination
 from videoconf.settings import Secret
@@ -64,6 +65,7 @@ def test_each_request_is_one_line_of_json_without_personal_data(lines, client, h
         "message": "request",
         "request_id": "mine-1",
         "tenant": "acme",
+        "meeting_link": link,
         "method": "POST",
         "route": "/session/<string:meeting_link_id>/token",
         "status": 200,

@@ -17,7 +17,7 @@ CHANGES = {
     "a constraint": "ALTER TABLE meeting DROP CONSTRAINT uq_meeting_provider_account_session_id",
     "an index": "CREATE INDEX surplus ON meeting (end_time)",
     "a table": "CREATE TABLE surplus (id integer)",
-    "the revision": "UPDATE alembic_version SET version_num = '0001'",
+    "the revision": "UPDATE videoconf_version SET version_num = '0001'",
     "statistics": f"{FILL.format(1)}; ANALYZE audit_entry",
     "a setting": "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET work_mem = 64'; END $$",
     "a limit": "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' CONNECTION LIMIT 1'; END $$",

@@ -15,7 +15,8 @@ from videoconf.db.transactions import write
 from videoconf.db.types import db
 from videoconf.errors import ProviderAuthFailed
 from videoconf.jobs.models import Job, JobState
-from videoconf.jobs.queue import LEASE_SECONDS, MAX_ATTEMPTS, UNENDED_AGAIN, Jobs, Work, enqueue, recurring
+from videoconf.jobs.queue import MAX_ATTEMPTS, UNENDED_AGAIN, Jobs, enqueue
+from videoconf.jobs.work import LEASE_SECONDS, Work, recurring
 from videoconf.jobs.worker import Worker
 
 KIND = "sweep"

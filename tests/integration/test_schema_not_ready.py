@@ -6,6 +6,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
+from videoconf.api.database_checks import code_revisions
 from videoconf.api.services import services
 from videoconf.cli.process import collect_metrics
 from videoconf.db.transactions import write
@@ -42,6 +43,26 @@ def test_a_schema_of_an_older_release_is_one_too(make_app, headers):
     for ask in (app.test_client().get, app.test_client().post):
         answer = ask("/session", headers=headers())
         assert (answer.status_code, answer.json["code"]) == (503, "schema_not_ready")
+
+
+def test_node_on_an_older_schema_is_not_ready_and_stores_all_or_nothing(make_app, headers):
+    """A load balancer takes such a node out. Who calls it anyway gets what the older schema can hold, or 503."""
+    app = make_app()
+    client = app.test_client()
+    needed, former, *_ = code_revisions()
+    with app.app_context(), write() as session:
+        session.execute(text("UPDATE videoconf_version SET version_num = :former"), {"former": former})
+        session.execute(text("ALTER TABLE audit_entry DROP COLUMN actor_type"))
+    ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json["checks"] == {
+        "database": "ok",
+        "schema": f"revision {former}; this release needs revision {needed}",
+    }
+    assert client.get("/session", headers=headers()).status_code == 200, "what fits is served"
+    answer = client.post("/session", headers=headers())
+    assert (answer.status_code, answer.json["code"]) == (503, "schema_not_ready")
+    assert client.get("/session", headers=headers()).json == [], "the meeting is not stored without its entry"
 
 
 def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):

@@ -19,7 +19,8 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.db.types import db
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import Lane, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Lane
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveStatus, Secret
 from videoconf.tenancy import Caller as Acting

@@ -17,7 +17,8 @@ from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import Work, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Work
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -54,7 +55,7 @@ WORKER = textwrap.dedent("""
     import os, sys, time
     from videoconf.app import create_app
     from videoconf.api.services import services
-    from videoconf.jobs.queue import Work
+    from videoconf.jobs.work import Work
 
     app = create_app(serving=False)
     step = sys.argv[1]

@@ -26,7 +26,8 @@ from videoconf.api.authentication import public
 from videoconf.api.services import services
 from videoconf.db.transactions import write
 from videoconf.errors import ConfigurationError, ProviderTimeout
-from videoconf.jobs.queue import Work, enqueue
+from videoconf.jobs.queue import enqueue
+from videoconf.jobs.work import Work
 from videoconf.observability.tracing import EXPORT_SECONDS, tracing_faults
 from videoconf.settings import Secret, Settings
 

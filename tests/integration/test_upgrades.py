@@ -138,7 +138,7 @@ def add_revision(folder: str, body: str) -> None:
 NEXT_RELEASE = """
 op.create_table("of_the_next_release", sa.Column("id", sa.Integer, primary_key=True))
 for name in sa.inspect(op.get_bind()).get_table_names():
-    if name != "alembic_version":
+    if name not in ("videoconf_version", "alembic_version"):
         op.add_column(name, sa.Column("next_word", sa.Text))
         op.add_column(name, sa.Column("next_number", sa.Integer, nullable=False, server_default="7"))
         op.create_index(f"ix_{name}_next_number", name, ["next_number"])

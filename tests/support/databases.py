@@ -171,7 +171,7 @@ _DISCONNECT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
-_CATALOG = "SELECT {}, (SELECT array_agg(version_num) FROM alembic_version)".format(
+_CATALOG = "SELECT {}, (SELECT array_agg(version_num) FROM videoconf_version)".format(
     ", ".join(
         f"(SELECT ARRAY[count(*), max(xmin::text::bigint)] FROM {table} WHERE {column} >= 16384)"  # what is not its own
         for table, column in (

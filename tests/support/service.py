@@ -248,7 +248,8 @@ def plugins_with(*classes: type[Provider]) -> Plugins:
     plugin = ModuleType("tests_plugin")
     plugin.videoconf_providers = hookimpl(lambda: list(classes))  # type: ignore[attr-defined]
     manager.register(plugin, name="tests")
-    return Plugins(manager, {"tests": Origin("tests", "the tests")}, ())
+    names = frozenset(cls.key for cls in classes)
+    return Plugins(manager, {"tests": Origin("tests", "the tests")}, (), names=names)
 
 
 def count_meetings(app: Any) -> int:

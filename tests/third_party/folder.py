@@ -91,7 +91,7 @@ class FolderTarget(StorageTarget):
         expires_at = self.context.clock() + timedelta(seconds=expires_in_seconds)
         text = f"{key}?{expires_at.timestamp():.0f}"
         signature = hmac.new(self.configuration["password"].encode(), text.encode(), "sha256").hexdigest()
-        return SignedUrl(f"folder:{text}&{signature}", expires_at)
+        return SignedUrl(f"folder://objects/{text}&{signature}", expires_at)
 
 
 class FolderKit(StorageConformance):

@@ -3,7 +3,9 @@
 They are fakes; those that lie about HTTP are in :mod:`tests.third_party.liars_over_http`.
 """
 
+import json
 import logging
+import socket
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +31,7 @@ from videoconf.providers import (
     Roster,
     RosterConnection,
     WebhookReply,
+    WebhookRequest,
 )
 from videoconf_fake import webhooks
 from videoconf_fake.provider import PushingFakeProvider
@@ -40,9 +43,10 @@ class Honest(PushingFakeProvider):
     """What all of them would be but for one thing."""
 
 
-def liar(scenario):
+def liar(scenario, kit=FakeKit):
     def register(cls):
-        LIARS[scenario] = type(f"Kit{scenario}", (FakeKit,), {"cls": cls})
+        name = f"{scenario}-{cls.__name__}" if scenario in LIARS else scenario  # some lie in a second way
+        LIARS[name] = type(f"Kit{scenario}", (kit,), {"cls": cls})
         return cls
 
     return register
@@ -193,6 +197,53 @@ class TalksInItsSleep(Honest):
         logging.getLogger("talker").info("my secret is %s", self.settings.token_secret.reveal())
 
 
+@liar("P25")
+class MakesEverybodyHost(Honest):
+    def issue_token(self, session, request):
+        return super().issue_token(session, replace(request, role=Role.MODERATOR))
+
+
+@liar("P26")
+class LetsPeopleInForDays(Honest):
+    def issue_token(self, session, request):
+        longer = min(request.expires_at + timedelta(days=11, minutes=10), self.context.clock() + timedelta(days=30))
+        issued = super().issue_token(session, replace(request, expires_at=longer))
+        return replace(issued, expires_at=request.expires_at.replace(microsecond=0))
+
+
+@liar("P27")
+class LeavesAThread(Honest):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        threading.Thread(target=threading.Event().wait, args=(8,), name="left-behind", daemon=True).start()
+
+
+@liar("P27")
+class LeavesASocket(Honest):
+    sockets = []  # noqa: RUF012  # so that none is closed by the collector
+
+    def check(self):
+        self.sockets.append(socket.socket())
+
+
+@liar("P28")
+class ImprovesJson(Honest):
+    def parse_webhook(self, request):
+        json.loads = ImprovedLoads()
+        return super().parse_webhook(request)
+
+    def close(self):
+        json.loads = ImprovedLoads.original
+        super().close()
+
+
+class ImprovedLoads:
+    original = staticmethod(json.loads)
+
+    def __call__(self, *args, **how):
+        return self.original(*args, **how)
+
+
 # --- capabilities ---------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +305,13 @@ class LosesTheEnd(Honest):
 class ReadsWhatIsNotReady(Honest):
     def _check_readable(self, archive_id):
         return self.recorder.get(archive_id)
+
+
+@liar("P37")
+class NeverFinishes(Honest):
+    def get_archive(self, archive_id):
+        found = super().get_archive(archive_id)
+        return replace(found, status=ArchiveStatus.STOPPED) if found.status is ArchiveStatus.AVAILABLE else found
 
 
 @liar("P40")
@@ -421,10 +479,32 @@ class ShrugsAtGarbage(Honest):
             return None
 
 
-@liar("W12")
+class Polite(Honest):
+    def answer_handshake(self, request):
+        said = json.loads(request.body)
+        return WebhookReply(200, said["word"].encode()) if said["type"] == "hand" else None
+
+
+class HandshakeKit(FakeKit):
+    """With a vendor that asks for a word before it sends webhooks."""
+
+    cls = Polite
+
+    def handshake(self, provider):
+        body = b'{"id": "evt_hand", "type": "hand", "word": "hello"}'
+        asked = WebhookRequest("session", "POST", "", {}, body, provider.context.clock())
+        return self.sign(provider, asked), WebhookReply(200, b"hello")
+
+
+@liar("W12", HandshakeKit)
 class ShakesEveryHand(Honest):
     def answer_handshake(self, request):
         return WebhookReply(200, b"hello")
+
+
+@liar("W14", HandshakeKit)
+class ShakesNoHand(Honest):
+    """Takes a handshake for a webhook, so that the vendor never sends any."""
 
 
 @liar("W13")

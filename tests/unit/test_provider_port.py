@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from types import SimpleNamespace
 
@@ -226,10 +226,28 @@ def test_handshake_that_raises_is_contained(error):
 
 def test_handshake_is_a_reply_or_none():
     reply = WebhookReply(200, b"echo")
-    assert port_of(answer_handshake=returning(reply)).answer_handshake(WEBHOOK) is reply
+    assert port_of(answer_handshake=returning(reply)).answer_handshake(WEBHOOK) == reply
     assert port_of(answer_handshake=returning(None)).answer_handshake(WEBHOOK) is None
     with pytest.raises(ProviderPluginError):
         port_of(answer_handshake=returning("echo")).answer_handshake(WEBHOOK)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        WebhookReply(0),
+        WebhookReply(302),
+        WebhookReply(500),
+        WebhookReply("200 OK\r\nX-Admin: yes"),
+        WebhookReply(200, "text"),
+        WebhookReply(200, b"x" * (64 * 1024 + 1)),
+        WebhookReply(200, b"", content_type="text/plain\r\nX-Admin: yes"),
+    ],
+    ids=range(7),
+)
+def test_handshake_that_cannot_be_sent_is_the_plugins_fault(reply):
+    with pytest.raises(ProviderPluginError):
+        port_of(answer_handshake=returning(reply)).answer_handshake(WEBHOOK)
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
@@ -247,6 +265,20 @@ WRONG_TYPES = {
 def test_value_of_another_type_is_the_plugins_fault(method):
     with pytest.raises(ProviderPluginError):
         getattr(port_of(**{method: returning(WRONG_TYPES[method])}), method)(*CALLS[method])
+
+
+class RunsCode(dict):
+    """A value whose parts are made when they are read."""
+
+    def items(self):
+        raise SystemExit
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"x": value}
+    return value
 
 
 UNUSABLE = [
@@ -283,6 +315,26 @@ UNUSABLE = [
         for url in ("javascript://acme.example.com/%0aalert(1)", "data:text/html,x", "wss://a\r\nb", 7, "")
     ),
     ("issue_token", JoinToken("t", NOW, connect={"room": "a\r\nb"})),
+    ("issue_token", JoinToken("t\r\nSet-Cookie: a=b", NOW)),
+    ("issue_token", JoinToken("\ud800", NOW)),
+    ("issue_token", JoinToken("t" * (64 * 1024 + 1), NOW)),
+    ("issue_token", JoinToken("t", datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))))),
+    ("issue_token", JoinToken("t", None)),
+    *(
+        ("issue_token", JoinToken("t", NOW, connect=connect))
+        for connect in (
+            {"x": object()},
+            {"x": b"bytes"},
+            {"x": float("nan")},
+            {"x": {1: 2}},
+            {"x": ["\ud800"]},
+            {"inner": {"url": "javascript:alert(1)"}},
+            RunsCode(x=1),
+            nested(1000),
+            {"x": [0] * 20_000},
+        )
+    ),
+    ("archive_url", SignedUrl("https://acme.example.com/", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))))),
 ]
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from videoconf.api.limit_faults import limit_faults
 from videoconf.app import create_app
-from videoconf.db.engine import url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
-from videoconf.settings import Secret, Settings, declared, load, setting, unknown_variables
+from videoconf.settings import Secret, Settings, declared, load, setting
 
 CANARY = "canary-4711-canary-4711-canary-4711-canary"
 
@@ -115,43 +114,6 @@ def test_a_url_that_others_could_not_use_is_refused(monkeypatch, name, value):
     assert fault.startswith(f"VIDEOCONF_{name}: Must be a")
 
 
-DATABASES = {
-    "postgresql://me:x@host/name": True,
-    "postgres://host/name": True,
-    "sqlite:///videoconf.db": True,
-    "sqlite:///file:videoconf.db?uri=true": True,
-    "foo": False,
-    "": False,
-    "mysql://host/name": False,
-    "postgresql+psycopg2://host/name": False,
-    "postgresql://host:port/name": False,
-}
-
-
-@pytest.mark.parametrize("url", DATABASES)
-def test_a_database_that_is_not_served_from_is_refused(url):
-    told = url_faults(url)
-    assert (not told) == DATABASES[url]
-    assert all(fault.startswith("VIDEOCONF_DATABASE_URL must be") for fault in told)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite://",
-        "sqlite:///",
-        "sqlite:///:memory:",
-        "sqlite+pysqlite:///:memory:",
-        "sqlite:///file::memory:?uri=true",
-        "sqlite:///file:x?mode=memory&uri=true",
-    ],
-)
-@pytest.mark.parametrize("serving", [True, False])
-def test_a_database_in_memory_is_refused_with_the_remedy(url, serving):
-    with pytest.raises(ConfigurationError, match="DATABASE_URL must name a file, like sqlite:///"):
-        create_app(Settings(database_url=Secret(url)), serving=serving)
-
-
 LIMITS = {
     ("rate_limit", "600/minute; 20 per second"): True,
     ("rate_limit", "lots"): False,
@@ -217,12 +179,6 @@ def test_the_core_declares_each_setting_with_help_and_marks_what_is_secret():
     assert rows["VIDEOCONF_PROVIDERS"].default == ("vonage",)
 
 
-def test_a_misspelt_variable_is_found_and_a_file_variant_is_not_one(monkeypatch):
-    monkeypatch.setenv("SAMPLE_LIMIT_SECOND", "1")
-    monkeypatch.setenv("SAMPLE_KEY_FILE", "/run/secrets/key")
-    assert list(unknown_variables(declared(Sample, "SAMPLE_"), "SAMPLE_")) == ["SAMPLE_LIMIT_SECOND"]
-
-
 def test_serving_is_refused_with_every_fault_at_once(monkeypatch, fake_settings):
     monkeypatch.delenv("VIDEOCONF_FAKE_TOKEN_SECRET")
     monkeypatch.setenv("VIDEOCONF_PROVIDERS", "fake,unknown")
@@ -257,27 +213,6 @@ def test_authentication_is_switched_off_in_development_only(fake_settings, caplo
 def test_the_default_provider_without_credentials_is_told_with_its_settings():
     with pytest.raises(ConfigurationError, match="VIDEOCONF_VONAGE_API_KEY"):
         create_app(Settings(jwt_secrets=(Secret("x" * 32),)))
-
-
-KUBERNETES = {
-    "VIDEOCONF_SERVICE_HOST": "10.0.0.7",
-    "VIDEOCONF_SERVICE_PORT": "8000",
-    "VIDEOCONF_SERVICE_PORT_HTTP": "8000",
-    "VIDEOCONF_PORT": "tcp://10.0.0.7:8000",
-    "VIDEOCONF_PORT_8000_TCP": "tcp://10.0.0.7:8000",
-    "VIDEOCONF_PORT_8000_TCP_PROTO": "tcp",
-    "VIDEOCONF_PORT_8000_TCP_PORT": "8000",
-    "VIDEOCONF_PORT_8000_TCP_ADDR": "10.0.0.7",
-    "VIDEOCONF_WORKER_SERVICE_HOST": "10.0.0.8",
-    "VIDEOCONF_WORKER_PORT": "tcp://10.0.0.8:9464",
-}
-"""What Kubernetes sets for the Services `videoconf` and `videoconf-worker`."""
-
-
-def test_variables_of_kubernetes_are_not_misspelt_settings(monkeypatch):
-    for name, value in {**KUBERNETES, "VIDEOCONF_METRICS_PORT": "9464"}.items():
-        monkeypatch.setenv(name, value)
-    assert list(unknown_variables(declared(Settings))) == ["VIDEOCONF_METRICS_PORT"]
 
 
 def test_no_setting_has_a_name_that_kubernetes_sets():

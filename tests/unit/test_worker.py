@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
-from videoconf.jobs.queue import Lane
+from videoconf.jobs.work import Lane
 from videoconf.jobs.worker import Worker
 
 ONE_WAIT_AT_LEAST = 0.9
@@ -123,6 +123,24 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
         time.sleep(3.2)
     assert first == 3, "once by each lane"
     assert len(caplog.records) == 6, "another error is reported too"
+
+
+def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(SystemExit(1))
+    with running(queue) as worker:
+        time.sleep(0.5)
+        queue.error = None
+        start, refused = threading.Thread.start, iter(range(3))
+
+        def start_unless_exhausted(thread: threading.Thread) -> None:
+            if thread.name == "videoconf-worker" and next(refused, None) is not None:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_unless_exhausted)
+        time.sleep(5)
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+        assert queue.looked == dict.fromkeys(Lane, 2)
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])

@@ -1,4 +1,4 @@
-"""Who calls, and what for: bearer tokens by flask-jwt-extended, one permission for each operation.
+"""Who calls, and what for: bearer tokens, and one permission for each operation.
 
 A view is marked with :func:`requires` or :func:`public`; one hook before all views reads the mark, so that a token is
 checked before a body is read, in whatever order a view's decorators stand. A view without a mark answers no request.
@@ -9,23 +9,20 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-import jwt
 from flask import Flask, g, request
-from flask_jwt_extended import JWTManager, decode_token
-from jwt.utils import base64url_decode
 
 from videoconf import shares
-from videoconf.api.claims import caller_of
+from videoconf.api.bearer import EXPIRED, TokenVerifier
+from videoconf.api.claims import Refusal
 from videoconf.api.http import request_id, server_request_id
-from videoconf.api.jwks import ALGORITHMS, JwksKeys
-from videoconf.api.keys import Keys, read_keys
+from videoconf.api.jwks import jwks_of
+from videoconf.api.keys import read_keys
 from videoconf.api.permissions import Permission
-from videoconf.api.problems import problem
 from videoconf.door.control import Control
 from videoconf.errors import Forbidden, InternalError, IssuerUnavailable, MeetingNotFound, Unauthenticated
 from videoconf.settings import Settings
@@ -39,7 +36,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 _ACCESS = "videoconf_access"
 _CONTROL = re.compile(r"control +([\w-]{1,255})", re.ASCII | re.IGNORECASE)
 _BEARER = re.compile(r"bearer +([\w.=-]+)", re.ASCII | re.IGNORECASE)
-_EXPIRED = "The token has expired."
 
 
 # --- declaring who may call ---------------------------------------------------------------------------------------
@@ -117,8 +113,8 @@ def init_auth(
     :param before_refusing: adds hooks that run once it is known who calls, and for callers that will be refused, too.
     """
     keys, _ = read_keys(settings)
-    jwks = JwksKeys(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
-    _init_flask_jwt_extended(app, settings, keys, jwks)
+    jwks = jwks_of(settings)
+    verifier = TokenVerifier(settings, keys, jwks)
     # Without the development setting nothing is ever open, even where no one looked at auth_faults().
     is_open = settings.auth == "disabled" and settings.development
     if is_open:
@@ -131,9 +127,7 @@ def init_auth(
     # request looks. Clearing the cache instead would race with the threads that fill it.
     @lru_cache(maxsize=1024)
     def verified(token: str, generation: int) -> tuple[Caller, float]:
-        g.bearer_token = token
-        claims = decode_token(token)
-        return caller_of(claims, settings), int(claims["exp"])
+        return verifier.verify(token)
 
     def needed() -> Access | None:
         rule = request.url_rule
@@ -160,7 +154,11 @@ def init_auth(
         try:
             generation = 0 if jwks is None else jwks.generation
             known = developer if is_open else _authenticate(verified, generation, settings.jwt_leeway_seconds)
-        except (Unauthenticated, IssuerUnavailable) as error:
+        except Refusal as refusal:
+            logger.info("token refused: %s", refusal.reason)
+            g.refused = Unauthenticated(refusal.answer)
+            return
+        except IssuerUnavailable as error:
             g.refused = error
             return
         g.caller = replace(known, request_id=request_id(), server_request_id=server_request_id())
@@ -189,77 +187,13 @@ def _enter_by_control(control: Control | None) -> None:
 def _authenticate(verified: Callable[[str, int], tuple[Caller, float]], generation: int, leeway_seconds: int) -> Caller:
     header = request.headers.get("Authorization")
     if header is None:
-        raise Unauthenticated("Send a bearer token in the Authorization header.")
+        raise Refusal("Send a bearer token in the Authorization header.")
     match = _BEARER.fullmatch(header)
-    if match is None or len(match[1]) > MAX_TOKEN_LENGTH:
-        raise Unauthenticated("The Authorization header is not one bearer token.")
-    try:
-        known, expires = verified(match[1], generation)
-    except (Unauthenticated, IssuerUnavailable):
-        raise
-    except Exception as error:  # whatever a forged token makes the libraries raise, it is refused
-        logger.info("request %s: token refused: %s", request_id(), type(error).__name__)
-        raise Unauthenticated(_reason(error)) from error
+    if match is None:
+        raise Refusal("The Authorization header is not one bearer token.")
+    if len(match[1]) > MAX_TOKEN_LENGTH:
+        raise Refusal(f"The token is longer than {MAX_TOKEN_LENGTH} characters.", f"It has {len(match[1])}.")
+    known, expires = verified(match[1], generation)
     if expires <= time.time() - leeway_seconds:
-        raise Unauthenticated(_EXPIRED)
+        raise Refusal(EXPIRED)
     return known
-
-
-def _reason(error: Exception) -> str:
-    """Say why a token is refused; the claims are only judged after the signature, so no forger learns from it."""
-    match error:
-        case jwt.ExpiredSignatureError():
-            return _EXPIRED
-        case jwt.ImmatureSignatureError():
-            return "The token is not valid yet."
-        case jwt.InvalidAudienceError():
-            return "The token is for another audience."
-        case jwt.InvalidIssuerError():
-            return "The token is from another issuer."
-        case jwt.MissingRequiredClaimError():
-            return f"The token lacks `{error.claim}`."
-    return "The token does not verify."
-
-
-def _init_flask_jwt_extended(app: Flask, settings: Settings, keys: Keys, jwks: JwksKeys | None) -> None:
-    algorithms = list({**dict.fromkeys(keys), **dict.fromkeys(ALGORITHMS.values() if jwks else ())}) or ["HS256"]
-    app.config |= {
-        "JWT_ALGORITHM": algorithms[0],  # the library adds it to those it decodes
-        "JWT_DECODE_ALGORITHMS": algorithms,
-        "JWT_DECODE_AUDIENCE": settings.jwt_audience,
-        "JWT_DECODE_ISSUER": settings.jwt_issuer,
-        "JWT_DECODE_LEEWAY": settings.jwt_leeway_seconds,
-        "JWT_TOKEN_LOCATION": ["headers"],
-    }
-    manager = JWTManager(app)
-
-    @manager.decode_key_loader
-    def decode_key(header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
-        """Choose among the keys of the token's algorithm the one that verifies it, since the library takes only one."""
-        if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt", "application/at+jwt"):
-            raise jwt.InvalidTokenError("not an access token")
-        candidates = keys.get(header["alg"], ())
-        if jwks is not None and isinstance(header.get("kid"), str):
-            issued = jwks.find(header["kid"], header["alg"])
-            candidates = candidates if issued is None else (issued,)
-        if not candidates:
-            raise jwt.InvalidAlgorithmError("no key is of this algorithm's type")
-        if len(candidates) > 1:
-            algorithm = jwt.get_algorithm_by_name(header["alg"])
-            signed, _, signature = g.bearer_token.rpartition(".")
-            for key in candidates:
-                if algorithm.verify(signed.encode(), key, base64url_decode(signature)):
-                    return key
-        return candidates[0]
-
-    # The library answers by these where a view raises its errors or uses its decorators; its own answers differ.
-    for loader in (
-        manager.expired_token_loader,
-        manager.invalid_token_loader,
-        manager.needs_fresh_token_loader,
-        manager.revoked_token_loader,
-        manager.token_verification_failed_loader,
-        manager.unauthorized_loader,
-        manager.user_lookup_error_loader,
-    ):
-        loader(lambda *_: problem(Unauthenticated()))

@@ -8,22 +8,41 @@ import os
 from flask import Flask
 from sqlalchemy import make_url
 
-from videoconf.db.engine import driver_url, engine_options, make_folder, prepare, url_faults
+from videoconf.db.engine import DIRECT_BIND, engine_options, folder_faults, prepare
 from videoconf.db.types import db
+from videoconf.db.urls import DIRECT, driver_url, url_faults
 from videoconf.errors import ConfigurationError
 from videoconf.observability.logging import configure_logging
 from videoconf.settings import Settings
+
+INSTANCE = os.path.abspath("instance")
+"""The folder of a SQLite file that is named without a folder."""
+POOLER = "VIDEOCONF_DATABASE_POOLER"
+"""The setting of that name, in the application's configuration."""
+
+
+def database_faults(settings: Settings) -> list[str]:
+    """Say what forbids to open the database that the settings name."""
+    url, direct = settings.database_url.reveal(), settings.database_direct_url.reveal()
+    faults = url_faults(url, pooler=settings.database_pooler)
+    if direct:
+        faults += url_faults(direct, DIRECT)
+    return faults or folder_faults(driver_url(url), INSTANCE)
 
 
 def init_database(app: Flask, settings: Settings) -> None:
     """Open the database of an application; nothing connects to it yet."""
     url = driver_url(settings.database_url.reveal())
+    app.config[POOLER] = settings.database_pooler
     app.config["SQLALCHEMY_DATABASE_URI"] = make_url(url)  # unlike a text, it does not print its password
-    make_folder(make_url(url), app.instance_path)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, settings.database_pool_size, settings.database_pooler)
+    if settings.database_direct_url:
+        direct = driver_url(settings.database_direct_url.reveal())
+        app.config["SQLALCHEMY_BINDS"] = {DIRECT_BIND: {"url": make_url(direct), **engine_options(direct, 1)}}
     db.init_app(app)
     with app.app_context():
-        prepare(db.engine)
+        for bind, engine in db.engines.items():
+            prepare(engine, "session" if bind == DIRECT_BIND else settings.database_pooler)
 
 
 def init_migrations(app: Flask) -> None:
@@ -40,9 +59,9 @@ def database_only(settings: Settings) -> Flask:
 
     :raises ConfigurationError: the database's URL cannot be used.
     """
-    if faults := url_faults(settings.database_url.reveal()):
+    if faults := database_faults(settings):
         raise ConfigurationError(faults)
     configure_logging(settings.log_level, settings.log_format, at_once=False)
-    app = Flask("videoconf", static_folder=None, instance_path=os.path.abspath("instance"))
+    app = Flask("videoconf", static_folder=None, instance_path=INSTANCE)
     init_database(app, settings)
     return app

@@ -6,7 +6,7 @@ inline, which a strict content security policy forbids.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import cast
@@ -40,21 +40,21 @@ blueprint = Blueprint("docs", __name__)
 
 @blueprint.record
 def _serve_document(state: BlueprintSetupState) -> None:
-    """Serve the document of the application at hand, built when it is first asked for."""
+    """Serve the document of the application at hand, built when it is first asked for below this prefix."""
     app = cast("Flask", state.app)
 
-    @cache
-    def document() -> bytes:
-        return openapi_json(app)
+    @lru_cache(maxsize=4)  # the prefixes that proxies remove are few; one that lies gains nothing
+    def document(root: str) -> bytes:
+        return openapi_json(app, root)
 
     @public("documentation")
     def openapi() -> Response:
-        return _cacheable(Response(document(), content_type="application/json"))
+        return _cacheable(Response(document(request.root_path), content_type="application/json"))
 
     state.add_url_rule("/openapi.json", "openapi", openapi)
 
 
-@blueprint.route("/docs")
+@blueprint.route("/docs", strict_slashes=True)
 @public("documentation")
 def page() -> Response:
     response = send_from_directory(_OWN, "docs.html", max_age=MAX_AGE_SECONDS)
@@ -68,7 +68,7 @@ def root() -> Response:
     return _elsewhere("docs")
 
 
-@blueprint.route("/docs/")
+@blueprint.route("/docs/", strict_slashes=True)
 @public("documentation")
 def page_with_slash() -> Response:
     return _elsewhere("../docs")

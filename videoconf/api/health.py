@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from videoconf import __version__
 from videoconf.api.authentication import public
-from videoconf.api.database_checks import NEWER, ask_database, code_revisions
+from videoconf.api.database_checks import NEWER, ask_database, ask_to_write, code_revisions
 from videoconf.api.fields import Schema
 from videoconf.api.openapi import Tag
 from videoconf.api.services import services
@@ -93,7 +93,7 @@ def health() -> dict[str, Any]:
 @blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
 @blueprint.doc(operationId="OperationsController.getReadiness")
 def readiness() -> tuple[dict[str, Any], int]:
-    """Tell whether requests can be served: the database answers, and its schema and its encryption are this service's.
+    """Tell whether requests can be served: the database stores, and its schema and encryption are this service's.
 
     Providers are reported and never decide: most operations go on without them.
     """
@@ -117,5 +117,7 @@ def _database_checks() -> dict[str, str]:
     with checked.lock:
         if time.monotonic() >= checked.until:
             checked.checks = ask_database()
+            if checked.checks["schema"] in ("ok", NEWER):
+                checked.checks["writes"] = ask_to_write()
             checked.until = time.monotonic() + CACHE_SECONDS
         return checked.checks

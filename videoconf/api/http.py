@@ -37,6 +37,8 @@ def init_requests(app: Flask) -> None:
     """
     # An empty id, as in /session//end, would else be redirected to the path without it, which is another operation's.
     app.url_map.merge_slashes = False
+    # One at the end of a registered webhook URL, or of a client's base URL, names no other operation.
+    app.url_map.strict_slashes = False
     app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
     app.json = JsonAnswers(app)
     app.after_request(_finish)

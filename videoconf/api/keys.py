@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from videoconf.api.claims import MEETING_ROLES_CLAIM
+from videoconf.api.claims import ANY_AUDIENCE, MEETING_ROLES_CLAIM, read_groups
 from videoconf.errors import ConfigurationError
 from videoconf.settings import Settings
 
 MIN_SECRET_BYTES = 32
-MIN_RSA_BITS = 2048
 
 Keys = Mapping[str, tuple[Any, ...]]
-"""The keys that may verify each algorithm. A key stands under the one algorithm of its type and under no other."""
+"""The keys that may verify each algorithm. A key stands under the accepted algorithms of its type and no others."""
 
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
@@ -39,6 +40,7 @@ def auth_faults(settings: Settings) -> list[str]:
             ]
         return []
     keys, faults = read_keys(settings)
+    faults += _claim_faults(settings)
     if settings.jwt_jwks_url and not _is_safe(settings):
         faults.append("VIDEOCONF_JWT_JWKS_URL must begin with https://: over http anybody on the way gives out keys.")
     if not keys and not faults and not settings.jwt_jwks_url:
@@ -47,6 +49,25 @@ def auth_faults(settings: Settings) -> list[str]:
             f"({_MAKE_SECRET}), VIDEOCONF_JWT_PUBLIC_KEYS to its public keys, or VIDEOCONF_JWT_JWKS_URL to their URL."
         )
     return faults
+
+
+def _claim_faults(settings: Settings) -> list[str]:
+    """List the settings that would refuse every token."""
+    needed = {
+        "VIDEOCONF_JWT_ALGORITHMS": settings.jwt_algorithms,
+        "VIDEOCONF_JWT_ISSUER": settings.jwt_issuer,
+        "VIDEOCONF_JWT_AUDIENCE": settings.jwt_audience,
+        "VIDEOCONF_JWT_AUDIENCE_CLAIM": settings.jwt_audience_claim,
+        "VIDEOCONF_JWT_SUBJECT_CLAIM": settings.jwt_subject_claim,
+        "VIDEOCONF_JWT_PERMISSIONS_CLAIM": settings.jwt_permissions_claim,
+    }
+    faults = [
+        f"{variable} is empty, which would refuse every token. Unset it for the default, or name a value"
+        + (f"; `{ANY_AUDIENCE}` accepts tokens for any audience." if variable == "VIDEOCONF_JWT_AUDIENCE" else ".")
+        for variable, value in needed.items()
+        if not value
+    ]
+    return [*faults, *read_groups(settings.jwt_permission_groups)[1]]
 
 
 def is_local(url: str) -> bool:
@@ -67,15 +88,18 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
     """Read the configured keys, in the order in which they are tried, and list the faults of those left out."""
     keys: dict[str, tuple[Any, ...]] = {}
     faults: list[str] = []
+    shared = [algorithm for algorithm in settings.jwt_algorithms if algorithm.startswith("HS")]
     for position, secret in enumerate(settings.jwt_secrets, 1):
         text = secret.reveal().encode()
-        if len(text) < MIN_SECRET_BYTES:
-            faults.append(
-                f"VIDEOCONF_JWT_SECRETS: secret {position} has fewer than {MIN_SECRET_BYTES} bytes and could be "
-                f"guessed. Replace it; {_MAKE_SECRET}."
-            )
-        else:
-            keys["HS256"] = (*keys.get("HS256", ()), text)
+        if fault := _secret_fault(text, shared):
+            faults.append(f"VIDEOCONF_JWT_SECRETS: secret {position} {fault}")
+            continue
+        for algorithm in shared:
+            keys[algorithm] = (*keys.get(algorithm, ()), text)
+    if len(settings.jwt_secrets) > 1:
+        # A comma may belong to a secret, which cannot be seen from here. As one, the secrets verify nothing new.
+        whole = ",".join(secret.reveal() for secret in settings.jwt_secrets).encode()
+        keys |= {algorithm: (*keys[algorithm], whole) for algorithm in shared if algorithm in keys}
     blocks = [match[0] for match in _PEM.finditer(settings.jwt_public_keys)]
     if _PEM.sub("", settings.jwt_public_keys).strip():
         faults.append(
@@ -83,45 +107,53 @@ def read_keys(settings: Settings) -> tuple[Keys, list[str]]:
             "VIDEOCONF_JWT_PUBLIC_KEYS_FILE."
         )
     for position, block in enumerate(blocks, 1):
+        from videoconf.api.public_keys import algorithms_of, read_public_key  # with cryptography, which takes a while
+
         try:
-            algorithm, key = _read_public_key(block)
+            key = read_public_key(block)
+            possible = algorithms_of(key)
+            accepted = [algorithm for algorithm in possible if algorithm in settings.jwt_algorithms]
+            if not accepted:
+                raise ValueError(
+                    f"verifies {', '.join(possible)}, which VIDEOCONF_JWT_ALGORITHMS does not list. Add the one that"
+                    " the issuer signs with, or let it sign with RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)."
+                )
         except ValueError as error:
             faults.append(f"VIDEOCONF_JWT_PUBLIC_KEYS: key {position} {error}")
         else:
-            keys[algorithm] = (*keys.get(algorithm, ()), key)
+            keys |= {algorithm: (*keys.get(algorithm, ()), key) for algorithm in accepted}
     return keys, faults
 
 
-def _read_public_key(block: str) -> tuple[str, Any]:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+def key_ids(settings: Settings) -> list[str]:
+    """Return an id for each configured key, which tells old from new in the log and leads back to no secret.
 
-    try:
-        key = load_pem_public_key(block.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        remedy = "Export it: `openssl pkey -in private.pem -pubout`, or of a certificate `openssl x509 -pubkey -noout`."
-        raise ValueError(f"is not a readable public key. {remedy}") from error
-    return checked_key(key)
-
-
-def checked_key(key: object) -> tuple[str, Any]:
-    """Return the algorithm that a public key verifies, and the key.
-
-    :raises ValueError: it is too weak, or of a type that is not accepted.
+    A public key has the start of its hash, a secret that of a keyed hash.
     """
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    ids = [
+        f"secret:{hmac.digest(secret.reveal().encode(), b'videoconf key id', 'sha256').hex()[:8]}"
+        for secret in settings.jwt_secrets
+    ]
+    for match in _PEM.finditer(settings.jwt_public_keys):
+        from videoconf.api.public_keys import fingerprint
 
-    if isinstance(key, RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            raise ValueError(f"is RSA with {key.key_size} bits. Let the issuer sign with {MIN_RSA_BITS} or more.")
-        return "RS256", key
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return "ES256", key
-    if isinstance(key, Ed25519PublicKey):
-        return "EdDSA", key
-    raise ValueError("is of another type. Let the issuer sign with RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).")
+        with suppress(ValueError):
+            ids.append(f"public:{fingerprint(match[0])}")
+    return ids
+
+
+def _secret_fault(secret: bytes, algorithms: Sequence[str]) -> str:
+    """Return what is wrong with a shared secret; empty where nothing is."""
+    longest = max((int(algorithm[2:]) // 8 for algorithm in algorithms), default=MIN_SECRET_BYTES)
+    if len(secret) < longest:
+        why = "" if longest == MIN_SECRET_BYTES else f", which HS{longest * 8} in VIDEOCONF_JWT_ALGORITHMS needs,"
+        return (
+            f"has fewer than {longest} bytes{why} and could be guessed. Replace it; {_MAKE_SECRET}. Commas and line"
+            " ends separate secrets: write a comma that belongs to one as `\\,`."
+        )
+    if b"-----BEGIN " in secret or secret.startswith((b"ssh-", b"ecdsa-sha2-")):
+        return "is a public key or a certificate. Set VIDEOCONF_JWT_PUBLIC_KEYS to it instead."
+    return ""
 
 
 def mint_token(
@@ -138,8 +170,6 @@ def mint_token(
     :raises ConfigurationError: no shared secret is set; with public keys alone, only their issuer makes tokens. Or this
         service would refuse the token.
     """
-    import jwt
-
     if not settings.jwt_secrets:
         raise ConfigurationError(f"A token is made with the first of VIDEOCONF_JWT_SECRETS. Set it; {_MAKE_SECRET}.")
     if ttl_seconds > settings.jwt_max_life_seconds:
@@ -149,18 +179,24 @@ def mint_token(
         )
     if tenant is None and not settings.default_tenant:
         raise ConfigurationError("VIDEOCONF_DEFAULT_TENANT is empty, so a token needs a tenant. Name one: --tenant.")
+    shared = [algorithm for algorithm in settings.jwt_algorithms if algorithm.startswith("HS")]
+    if not shared:
+        raise ConfigurationError("VIDEOCONF_JWT_ALGORITHMS lists no algorithm for shared secrets. Add HS256.")
     now = int(time.time())
     claims: dict[str, Any] = {
-        "sub": subject,
+        settings.jwt_subject_claim[0]: subject,
         "iat": now,
         "exp": now + ttl_seconds,
-        "iss": settings.jwt_issuer,
-        "aud": settings.jwt_audience,
+        "iss": settings.jwt_issuer[0],
         "jti": uuid4().hex,
-        settings.jwt_permissions_claim: list(permissions),
+        settings.jwt_permissions_claim[0]: [f"{settings.jwt_permissions_prefix}{name}" for name in permissions],
     }
+    if ANY_AUDIENCE not in settings.jwt_audience:
+        claims[settings.jwt_audience_claim[0]] = settings.jwt_audience[0]
     if tenant is not None:
         claims[settings.jwt_tenant_claim] = tenant
     if meeting_roles is not None:
         claims[MEETING_ROLES_CLAIM] = list(meeting_roles)
-    return jwt.encode(claims, settings.jwt_secrets[0].reveal(), "HS256")
+    import jwt
+
+    return jwt.encode(claims, settings.jwt_secrets[0].reveal(), shared[0])

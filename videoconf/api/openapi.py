@@ -57,9 +57,13 @@ def configure_openapi(app: Flask) -> None:
     }
 
 
-def openapi_document(app: Flask) -> dict[str, Any]:
-    """Return the document of everything that is registered by now."""
+def openapi_document(app: Flask, root: str = "") -> dict[str, Any]:
+    """Return the document of everything that is registered by now.
+
+    :param root: the path prefix that a proxy removes.
+    """
     document = deepcopy(cast("dict[str, Any]", app.extensions[SPEC].to_dict()))
+    document["servers"][0]["url"] = root or "/"
     for schema in document["components"]["schemas"].values():
         for member in schema.get("properties", {}).values():
             _describe_default(member)
@@ -111,6 +115,6 @@ def _describe_default(member: dict[str, Any]) -> None:
             member["description"] = f"{member.get('description', '')} Default: `{default}`.".strip()
 
 
-def openapi_json(app: Flask) -> bytes:
+def openapi_json(app: Flask, root: str = "") -> bytes:
     """Return the document as it is served and as the command line prints it."""
-    return json.dumps(openapi_document(app), indent=2).encode() + b"\n"
+    return json.dumps(openapi_document(app, root), indent=2).encode() + b"\n"

@@ -80,7 +80,7 @@ class ListRequest:
         if limit is None and cursor is None:
             self.part = Part(self._page_size, offset=(self._page - 1) * self._page_size)
             return
-        self._digest = list_digest(caller().tenant, request.path, args)
+        self._digest = list_digest(caller().tenant, request.path.rstrip("/"), args)
         after = None if cursor is None else read_cursor(cursor, self._digest, order.kinds)
         self.part = Part(limit or DEFAULT_PAGE_SIZE, after)
 

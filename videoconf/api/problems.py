@@ -12,7 +12,7 @@ import random
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from videoconf.api.answers import json_bytes
 from videoconf.api.failures import PROBLEM_TYPE
 from videoconf.api.http import request_id
-from videoconf.db.failures import translated
+from videoconf.db.failures import cause_of, translated
 from videoconf.errors import (
     Forbidden,
     InternalError,
@@ -90,6 +90,7 @@ def register_problem_handlers(app: Flask) -> None:
 def problem(error: VideoconfError) -> Response:
     """Log an error where that is called for, and answer it."""
     _log(error)
+    g.error_code = error.code
     return _answer(error)
 
 
@@ -161,6 +162,7 @@ def _unexpected(error: BaseException) -> Response:
     if isinstance(error, VideoconfError):
         return problem(error)
     logger.error("request %s failed: %s", request_id(), type(error).__name__, exc_info=error)
+    g.error_code = InternalError.code
     return _answer(InternalError())
 
 
@@ -177,4 +179,5 @@ def _log(error: VideoconfError) -> None:
         )
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         trace = error if isinstance(error, InternalError) else None
-        logger.warning("request %s: %s: %r", request_id(), error.code, error.detail, exc_info=trace)
+        cause = f" ({cause})" if (cause := cause_of(error)) else ""
+        logger.warning("request %s: %s: %r%s", request_id(), error.code, error.detail, cause, exc_info=trace)

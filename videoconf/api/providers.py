@@ -1,4 +1,4 @@
-"""``/providers``: what is installed, what it can do, and whether it works."""
+"""``/providers``: what is enabled, what it can do, and whether it works."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import Services, services
 from videoconf.api.smorest import Blueprint
 from videoconf.formats import utc_text
+from videoconf.hooks import Registry
 from videoconf.providers import Capabilities
 from videoconf.providers.clients import Clients
 
@@ -56,7 +57,7 @@ class ProviderStateSchema(Schema):
 
 
 class ProviderSchema(Schema):
-    """An installed provider."""
+    """A provider whose plugin was imported."""
 
     key = fields.String(metadata=documented("Its name in settings and requests.", "fake"))
     label = fields.String(metadata=documented("Its name for people."))
@@ -78,7 +79,7 @@ class PluginFailureSchema(Schema):
 
 
 class ProvidersSchema(Schema):
-    """All providers, in the order of the settings, then those that are not enabled."""
+    """The enabled providers, in the order of the settings; then those that came along with a plugin."""
 
     items = fields.List(fields.Nested(ProviderSchema))
     failures = fields.List(fields.Nested(PluginFailureSchema))
@@ -89,27 +90,28 @@ class ProvidersSchema(Schema):
 @blueprint.response(200, ProvidersSchema)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getProviders")
 def list_providers() -> dict[str, Any]:
-    """List the installed providers, what each can do, and whether it works."""
-    return describe_providers(services())
+    """List the enabled providers, what each can do, and whether it works."""
+    parts = services()
+    return describe_providers(parts, parts.registry)
 
 
-def describe_providers(parts: Services) -> dict[str, Any]:
-    """Describe what is installed, as :class:`ProvidersSchema` documents it."""
+def describe_providers(parts: Services, registry: Registry) -> dict[str, Any]:
+    """Describe what a registry has, as :class:`ProvidersSchema` documents it."""
     failures = [
         {
             "plugin": failure.origin.name,
             "distribution": failure.origin.distribution,
             "reason": failure.reason.partition(":")[0],  # the rest is the plugin's own words, which may say anything
         }
-        for failure in parts.registry.failures
+        for failure in registry.failures
     ]
-    return {"items": list(_describe(parts)), "failures": failures}
+    return {"items": list(_describe(parts, registry)), "failures": failures}
 
 
-def _describe(parts: Services) -> Iterator[dict[str, Any]]:
+def _describe(parts: Services, registry: Registry) -> Iterator[dict[str, Any]]:
     enabled = list(parts.providers.by_key)
-    for key in [*enabled, *sorted(parts.registry.providers.keys() - set(enabled))]:
-        registered = parts.registry.providers[key]
+    for key in [*enabled, *sorted(registry.providers.keys() - set(enabled))]:
+        registered = registry.providers[key]
         provider = parts.providers.find(key)
         yield {
             "key": key,

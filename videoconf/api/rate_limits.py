@@ -1,4 +1,4 @@
-"""What the edge bounds or lets through by setting: request rates, other origins' scripts, proxies in front."""
+"""What the edge bounds or lets through by setting: request rates, and other origins' scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 from flask_cors import CORS
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from videoconf.api.problems import problem
 from videoconf.api.request_log import QUIET
@@ -27,10 +26,6 @@ def init_limits(app: Flask, settings: Settings) -> None:
     To be called between authentication, since a tenant's rate is the tenant's, and its refusals, since whoever tries
     one token after another is to be stopped, too.
     """
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        outermost = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
-        app.wsgi_app = outermost  # type: ignore[method-assign]  # this is how Flask would have it
     if settings.cors_origins:
         # A text with certain characters would be read as a pattern, and a pattern matches what only begins like it.
         origins = [re.compile(rf"{re.escape(origin)}\Z") for origin in settings.cors_origins]

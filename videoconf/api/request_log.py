@@ -6,10 +6,13 @@ import logging
 import time
 
 from flask import Flask, Response, g, request
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from videoconf.api.http import request_id, server_request_id
+from videoconf.observability.log_context import start_log_context
 from videoconf.observability.metrics import REQUESTS
+
+_IDS = {"meeting_link_id": "meeting_link", "archive_id": "archive_id", "connection_id": "connection_id"}
+"""Parts of paths that name what a request is about, as the log calls them."""
 
 logger = logging.getLogger("videoconf.access")
 
@@ -20,14 +23,17 @@ QUIET = frozenset({"health.health", "health.readiness"})
 """Asked every few seconds by machines: counted, and logged at DEBUG."""
 
 
-def init_access(app: Flask, *, development: bool) -> None:
-    """Observe every request. To be called first, so that what other hooks refuse is observed too."""
+def init_access(app: Flask, *, development: bool, log_actor: bool = False) -> None:
+    """Observe every request. To be called first, so that what other hooks refuse is observed too.
+
+    :param log_actor: whether the line names the caller, which may be a person.
+    """
 
     @app.before_request
     def start() -> None:
         request.environ[_STARTED] = time.perf_counter()
-        clear_contextvars()
-        bind_contextvars(request_id=request_id())
+        # Each line of the request has them: what was done for a meeting is found by its link.
+        start_log_context(request_id=request_id(), **_ids_of_path())
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -48,8 +54,15 @@ def init_access(app: Flask, *, development: bool) -> None:
                 "milliseconds": round(seconds * 1000, 1),
                 "tenant": caller.tenant if caller is not None else None,
                 "server_request_id": server_request_id(),
+                **({"code": g.error_code} if "error_code" in g else {}),
+                **({"actor": caller.subject} if log_actor and caller is not None else {}),
             },
         )
         if development:
             response.headers["Server-Timing"] = f"app;dur={seconds * 1000:.1f}"
         return response
+
+
+def _ids_of_path() -> dict[str, str]:
+    found = request.view_args or {}
+    return {name: found[part] for part, name in _IDS.items() if part in found}

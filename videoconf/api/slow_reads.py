@@ -6,6 +6,8 @@ until one is quick again. Quick reads are never held up.
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections import OrderedDict
 
@@ -21,6 +23,9 @@ SLOW_FOR_SECONDS = 30.0
 WAITING_FOR_EACH = 4
 """How many reads wait for each that runs; more are refused."""
 WAIT_SECONDS = 2.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the GIL while slow reads run. A small read needs the GIL several times, and at Python's 5 ms
+it waits as long for each slow read, each time. It is set for as long as they run, because each switch costs time."""
 REMEMBERED = 4096
 """Slow reads by tenant and route, the latest."""
 
@@ -37,7 +42,9 @@ def init_slow_reads(app: Flask, settings: Settings) -> None:
     if not limit:
         return
     share = Share(limit, WAITING_FOR_EACH * limit)
+    switching = _Switching()
     slow_until: OrderedDict[tuple[str, str], float] = OrderedDict()
+    running = _Running()
 
     @app.before_request
     def enter() -> None:
@@ -45,19 +52,23 @@ def init_slow_reads(app: Flask, settings: Settings) -> None:
         if caller is None or rule is None or request.method != "GET":
             return
         read = caller.tenant, rule.endpoint
-        if slow_until.get(read, 0.0) > time.monotonic():
+        now = time.monotonic()
+        if slow_until.get(read, 0.0) > now or running.find_oldest(read, now) < now - SLOW_SECONDS:
             if not share.enter(caller.tenant, WAIT_SECONDS):
                 raise TooManySlowReads(retry_after_seconds=WAIT_SECONDS)
             g.slow_read_of = caller.tenant
+            switching.begin()
         g.read = read
-        g.read_began = time.monotonic()
+        g.read_began = running.begin(read)
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
         if (tenant := g.pop("slow_read_of", None)) is not None:
             share.leave(tenant)
+            switching.end()
         if (read := g.pop("read", None)) is None:
             return
+        running.end(read, g.read_began)
         now = time.monotonic()
         if now - g.read_began > SLOW_SECONDS:
             slow_until[read] = now + SLOW_FOR_SECONDS
@@ -66,3 +77,52 @@ def init_slow_reads(app: Flask, settings: Settings) -> None:
                 slow_until.popitem(last=False)
         elif slow_until:
             slow_until.pop(read, None)
+
+
+class _Switching:
+    """Lets threads take turns more often while slow reads run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._usual_seconds = sys.getswitchinterval()
+
+    def begin(self) -> None:
+        with self._lock:
+            self._running += 1
+            if self._running == 1:
+                self._usual_seconds = sys.getswitchinterval()
+                sys.setswitchinterval(min(SWITCH_SECONDS, self._usual_seconds))
+
+    def end(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running == 0:
+                sys.setswitchinterval(self._usual_seconds)
+
+
+class _Running:
+    """When the reads that run now began, so that one counts as slow before it ends. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began: dict[tuple[str, str], list[float]] = {}
+
+    def begin(self, read: tuple[str, str]) -> float:
+        """Note a read; return the time of its beginning, which names it to :meth:`end`."""
+        with self._lock:
+            now = time.monotonic()
+            self._began.setdefault(read, []).append(now)
+            return now
+
+    def end(self, read: tuple[str, str], began: float) -> None:
+        with self._lock:
+            others = self._began[read]
+            others.remove(began)
+            if not others:
+                del self._began[read]
+
+    def find_oldest(self, read: tuple[str, str], default: float) -> float:
+        """Return when the oldest of these reads began, or the default where none runs."""
+        with self._lock:
+            return self._began.get(read, (default,))[0]

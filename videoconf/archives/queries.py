@@ -141,15 +141,9 @@ def _listing(given: frozenset[str], is_deleting: bool, sort: str, shape: str) ->
     a million of them takes longer than a statement may.
     """
     order = ORDERS[sort]
-    wanted: list[Any] = [visible_to_bound(_ARCHIVE.tenant), *(_FILTERS[name] for name in sorted(given - {"status"}))]
-    if "status" not in given:
-        wanted.append(text(LISTED))
-    elif is_deleting:
-        wanted.append(text(SHOWS_DELETING))
-    else:
-        wanted += [text(SHOWS_STATUS), _ARCHIVE.status == bindparam("status")]
-    page = keyset.cut(select(Archive.__table__).where(*wanted), order, shape).subquery("page")
-    total = keyset.total(select(_ARCHIVE.id).where(*wanted), order)
+    behind = OFFERED.behind(given, "created", descending=order.descending) if shape == "after" else given
+    page = keyset.cut(select(Archive.__table__).where(*_conditions(behind, is_deleting)), order, shape).subquery("page")
+    total = keyset.total(select(_ARCHIVE.id).where(*_conditions(given, is_deleting)), order)
     derived: dict[str, ColumnElement[Any]] = {
         "session_id": _MEETING.session_id,
         "meeting_link": _MEETING.meeting_link,
@@ -165,3 +159,12 @@ def _listing(given: frozenset[str], is_deleting: bool, sort: str, shape: str) ->
         .order_by(*order.by((page.c.created_on, page.c.id)))
     )
     return statement, select(total)
+
+
+def _conditions(given: frozenset[str], is_deleting: bool) -> list[Any]:
+    wanted: list[Any] = [visible_to_bound(_ARCHIVE.tenant), *(_FILTERS[name] for name in sorted(given - {"status"}))]
+    if "status" not in given:
+        return [*wanted, text(LISTED)]
+    if is_deleting:
+        return [*wanted, text(SHOWS_DELETING)]
+    return [*wanted, text(SHOWS_STATUS), _ARCHIVE.status == bindparam("status")]

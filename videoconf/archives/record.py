@@ -143,6 +143,9 @@ class Archives:
             return archive
         provider = self._providers.get_archiving(archive.provider, archive.account)
         ref = SessionRef(archive.account, archive.meeting.session_id or "")
+        with write() as session:  # first, as for a start
+            link = archive.meeting.meeting_link
+            record(session, caller, "archive.stop_requested", meeting_link=link, target=archive.archive_id)
         try:
             said = provider.stop_archive(ref, archive.archive_id)
         except ProviderResourceNotFound:

@@ -6,21 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask.cli import ScriptInfo
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from videoconf.api.database_checks import NEWER, ask_database
+from videoconf.api.claims import ANY_AUDIENCE
+from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
+from videoconf.api.jwks import KeySetUnusable, jwks_of
+from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
+from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE
+from videoconf.db.faults import WITHOUT_DIRECT_URL, look
 from videoconf.db.functions import utc_in
+from videoconf.db.pooler import Mode, leads_to_the_same
 from videoconf.db.transactions import read
 from videoconf.db.types import db
+from videoconf.db.urls import shown
 from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
+from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
+from videoconf.settings import Settings, declared, quoted_variables
 from videoconf.storage_targets.cipher import MAKE_A_KEY
 from videoconf.storage_targets.in_force import TargetState
 from videoconf.storage_targets.models import StorageTargetRow
@@ -60,9 +69,10 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
     with app.app_context():
         parts = services(app)
         yield from _settings(parts)
+        yield from _tokens(parts)
         yield from _public_url(parts)
         yield from _rate_limits(parts)
-        database = list(_database())
+        database = list(_database(parts))
         yield from database
         if not any(finding.level is Level.ERROR for finding in database):
             yield from _jobs()
@@ -70,17 +80,60 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
         yield from _plugins(parts)
         for provider in parts.providers:
             yield _provider(provider)
+            yield from _cautions(parts, provider)
             yield from _webhooks(parts, provider)
 
 
 def _settings(parts: Services) -> Iterator[Finding]:
     yield from (Finding(Level.ERROR, "settings", fault) for fault in parts.faults)
     if not parts.faults:
-        yield Finding(Level.OK, "settings", "complete, and tokens can be verified")
+        yield Finding(Level.OK, "settings", "complete")
+    registry = parts.registry
+    known = [*declared(Settings), *(row for key in registry.configurable for row in registry.settings_of(key))]
+    for variable in quoted_variables(known):
+        said = f"the quotes around {variable} are not part of its value"
+        yield Finding(Level.NOTE, "settings", said, "Check that the other side, if there is one, has no quotes either.")
     if parts.settings.development:
         yield Finding(
             Level.WARNING, "settings", "VIDEOCONF_DEVELOPMENT allows what is unsafe", "Unset it in production."
         )
+
+
+def _tokens(parts: Services) -> Iterator[Finding]:
+    """Report which keys verify bearer tokens; fetch those of the identity provider. No token is tried."""
+    settings = parts.settings
+    if settings.auth == "disabled":
+        return
+    own = key_ids(settings)
+    if own:
+        separated = ", separated by commas or line ends" if len(settings.jwt_secrets) > 1 else ""
+        yield Finding(Level.OK, "tokens", f"configured keys{separated}: {', '.join(own)}")
+    if ANY_AUDIENCE in settings.jwt_audience:
+        said = "tokens that the issuer made for other services are accepted too"
+        yield Finding(Level.WARNING, "tokens", said, "Name the audience of this service in VIDEOCONF_JWT_AUDIENCE.")
+    jwks = jwks_of(settings)
+    if jwks is None:
+        return
+    try:
+        found = jwks.fetch()
+    except KeySetUnusable as error:
+        level = Level.WARNING if own else Level.ERROR
+        yield Finding(level, "tokens", str(error), "Open VIDEOCONF_JWT_JWKS_URL from this machine, and correct it.")
+        return
+    for sentence in found.left_out:
+        yield Finding(Level.NOTE, "tokens", f"not used: {sentence}")
+    if not found.keys:
+        said = f"{settings.jwt_jwks_url} has no key of use"
+        yield Finding(Level.ERROR, "tokens", said, "Add the issuer's algorithm to VIDEOCONF_JWT_ALGORITHMS.")
+    else:
+        ids = ", ".join(key_id or "(without id)" for key_id, _, _ in found.keys)
+        yield Finding(Level.OK, "tokens", f"fetched keys of the identity provider: {ids}")
+    if found.issuer is not None and found.issuer not in settings.jwt_issuer:
+        said = f"the identity provider's `iss` is {found.issuer}, which VIDEOCONF_JWT_ISSUER does not name"
+        yield Finding(Level.WARNING, "tokens", said, f"Set VIDEOCONF_JWT_ISSUER={found.issuer}")
+    elif settings.jwt_issuer == Settings.jwt_issuer:
+        said = f"VIDEOCONF_JWT_ISSUER has its default, {settings.jwt_issuer[0]}"
+        yield Finding(Level.WARNING, "tokens", said, "Set it to the `iss` of the identity provider's tokens.")
 
 
 def _rate_limits(parts: Services) -> Iterator[Finding]:
@@ -104,34 +157,53 @@ def _public_url(parts: Services) -> Iterator[Finding]:
         yield Finding(Level.OK, "public URL", parts.settings.public_url)
 
 
-def _database() -> Iterator[Finding]:
-    name = db.engine.url.render_as_string(hide_password=True)
-    checks = ask_database()
-    if checks["database"] != "ok":
-        said = f"{name} cannot be used ({_why() or checks['database']})"
-        yield Finding(Level.ERROR, "database", said, "Start it, or correct VIDEOCONF_DATABASE_URL.")
+def _database(parts: Services) -> Iterator[Finding]:
+    found = look(db.engine, parts.settings.database_pooler)
+    for fault in found.faults:
+        level = Level.WARNING if fault.is_warning else Level.ERROR
+        yield Finding(level, "database", fault.said, fault.remedy)
+    if found.mode is None:  # it does not answer
         return
-    single = " (SQLite: for one node)" if db.engine.dialect.name == "sqlite" else ""
-    yield Finding(Level.OK, "database", f"{name} answers{single}")
+    if all(fault.is_warning for fault in found.faults):
+        yield Finding(Level.OK, "database", f"{shown(db.engine.url)} answers{_how(found.mode)}")
+    yield from _pooler(parts, found.mode)
+    checks = ask_database()
     if checks["schema"] == "ok":
         yield Finding(Level.OK, "schema", "that of this release")
     elif checks["schema"] == NEWER:
         yield Finding(Level.NOTE, "schema", "a newer release has migrated it", "Replace this release by that one.")
     else:
         yield Finding(Level.ERROR, "schema", checks["schema"], MIGRATE)
+    if checks["schema"] in ("ok", NEWER) and (stores := ask_to_write()) != "ok":
+        said = f"it answers, and stores nothing ({stores})"
+        yield Finding(Level.ERROR, "database", said, "Free its disk, or name the primary in VIDEOCONF_DATABASE_URL.")
     if checks.get("encryption", "ok") != "ok":
         yield Finding(Level.ERROR, "encryption", checks["encryption"], "Add them to VIDEOCONF_ENCRYPTION_KEYS.")
 
 
-def _why() -> str:
-    """Return the first line of what the driver says when it connects, without the password."""
-    try:
-        db.engine.connect().close()
-    except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        password = db.engine.url.password
-        return said.replace(str(password), "***") if password else said
-    return ""
+def _how(mode: Mode) -> str:
+    if db.engine.dialect.name == "sqlite":
+        return " (SQLite: for one node)"
+    return " without a pooler" if mode is Mode.DIRECT else f" through a pooler in {mode} mode"
+
+
+def _pooler(parts: Services, mode: Mode) -> Iterator[Finding]:
+    """Compare the settings with what was found, and look at the connection past the pooler."""
+    if parts.settings.database_pooler == "transaction":
+        if mode is not Mode.TRANSACTION:
+            said = f"VIDEOCONF_DATABASE_POOLER=transaction is set, and the database answers{_how(mode)}"
+            yield Finding(Level.NOTE, "pooler", said, "Unset it where no pooler in transaction mode is used.")
+        if not parts.settings.database_direct_url:
+            yield Finding(Level.NOTE, "pooler", WITHOUT_DIRECT_URL.said, WITHOUT_DIRECT_URL.remedy)
+    if (direct := db.engines.get(DIRECT_BIND)) is None:
+        return
+    found = look(direct)
+    for fault in found.faults:
+        yield Finding(Level.WARNING, "direct URL", fault.said, fault.remedy)
+    if not found.faults and not leads_to_the_same(db.engine, direct):
+        said = "VIDEOCONF_DATABASE_DIRECT_URL leads to another database than VIDEOCONF_DATABASE_URL"
+        yield Finding(Level.ERROR, "direct URL", said, "Correct it: `videoconf db` would migrate the other one.")
+    direct.dispose()
 
 
 def _jobs() -> Iterator[Finding]:
@@ -174,6 +246,18 @@ def _plugins(parts: Services) -> Iterator[Finding]:
     for failure in parts.registry.failures:
         said = f"the {failure.origin} cannot be loaded: {failure.reason}"
         yield Finding(Level.WARNING, "plugins", said, "Upgrade or uninstall its distribution.")
+    registry, settings = parts.registry, parts.settings
+    enabled: dict[str, Registered[Any]] = {
+        **{key: registry.providers[key] for key in settings.providers if key in registry.providers},
+        **{key: registry.storage_targets[key] for key in settings.storage_kinds if key in registry.storage_targets},
+    }
+    for key, registered in enabled.items():
+        if key not in registry.names:
+            said = (
+                f"{key!r} is brought by the {registered.origin}, whose entry point has another name: to find it, the"
+                " service imports every installed plugin. Release 0.3 will not"
+            )
+            yield Finding(Level.WARNING, "plugins", said, f"Upgrade its distribution, or name its entry point {key!r}.")
 
 
 def _provider(provider: ProviderPort) -> Finding:
@@ -186,6 +270,15 @@ def _provider(provider: ProviderPort) -> Finding:
             return Finding(Level.WARNING, part, said, "Try again; no meeting can be made meanwhile.")
         return Finding(Level.ERROR, part, said, "Compare its settings with the account at the provider.")
     return Finding(Level.OK, part, f"{provider.label} answers and takes the credentials")
+
+
+def _cautions(parts: Services, provider: ProviderPort) -> Iterator[Finding]:
+    level = Level.WARNING if parts.settings.development else Level.ERROR
+    try:
+        cautions = provider.cautions()
+    except ProviderError as error:
+        cautions = [f"its cautions cannot be read ({error.code})"]
+    yield from (Finding(level, f"provider {provider.key}", said) for said in cautions)
 
 
 def _webhooks(parts: Services, provider: ProviderPort) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from videoconf import __version__
-from videoconf.cli.application import application
-from videoconf.errors import VideoconfError
+from videoconf.cli.application import application, database
+from videoconf.errors import DatabaseUnavailable, SchemaNotReady, VideoconfError
 
 if TYPE_CHECKING:
     from videoconf.providers import Provider
@@ -46,12 +46,11 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except VideoconfError as error:
-            raise click.ClickException(str(error)) from error
         except Exception as error:
-            if not _is_of_database(error):  # whose text holds the statement and what was to be stored
+            said = _said_of_database(error) or (str(error) if isinstance(error, VideoconfError) else "")
+            if not said:
                 raise
-            raise click.ClickException("The database cannot do this. `videoconf doctor` says why.") from error
+            raise click.ClickException(said) from error
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -77,9 +76,16 @@ class CommandGroup(click.Group):
             formatter.write_dl(self.summaries(ctx))
 
 
-def _is_of_database(error: Exception) -> bool:
+def _said_of_database(error: Exception) -> str:
+    """Say what a failure of the database means. The driver's text would hold the statement and what it was to store."""
     exc = sys.modules.get("sqlalchemy.exc")  # not imported: no command used the database
-    return exc is not None and isinstance(error, exc.SQLAlchemyError)
+    if exc is None or not isinstance(error, DatabaseUnavailable | SchemaNotReady | exc.SQLAlchemyError):
+        return ""
+    from videoconf.db.faults import explain
+
+    with database().app_context():
+        fault = explain(error)
+    return str(fault) if fault else ""
 
 
 def _plugin_commands() -> dict[str, click.Command]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import make_url
 
 from videoconf import __version__
+from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
 from videoconf.db.types import db
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
@@ -49,6 +50,7 @@ def log_start(parts: Services, *, role: str, workers: int, job_threads: int) -> 
             "workers": workers,
             "job_threads": job_threads,
             "public_url": parts.settings.public_url,
+            "key_ids": key_ids(parts.settings),
         },
     )
 

@@ -20,9 +20,11 @@ def providers(as_json: bool) -> None:
     """
     from videoconf.api.providers import describe_providers
     from videoconf.api.services import services
+    from videoconf.hooks import build_registry, load_plugins
 
     parts = services(application())
-    found = describe_providers(parts)
+    registry = build_registry(load_plugins()) if parts.registry.skipped else parts.registry
+    found = describe_providers(parts, registry)
     if as_json:
         print_json(found)
         return
@@ -30,7 +32,7 @@ def providers(as_json: bool) -> None:
     print_table(columns, [_row(item) for item in found["items"]])
     for fault in parts.providers.faults:
         click.echo(fault, err=True)
-    for failure in parts.registry.failures:
+    for failure in registry.failures:
         click.echo(f"The {failure.origin} cannot be loaded: {failure.reason}", err=True)
 
 

@@ -15,7 +15,7 @@ from videoconf.cli.application import application
 @click.option("--once", is_flag=True, help="Run what is due now, then stop.")
 def worker(threads: int, once: bool) -> None:
     """Run jobs until TERM or Ctrl-C, which let the jobs under way finish."""
-    from videoconf.api.database_checks import warn_of_schema
+    from videoconf.api.database_checks import faults_at_start
     from videoconf.api.services import configured
     from videoconf.cli.process import log_start, serve_metrics
     from videoconf.errors import ConfigurationError
@@ -25,9 +25,8 @@ def worker(threads: int, once: bool) -> None:
     app = application(with_routes=True)  # for a process that lives long, everything is imported at its start
     parts = configured(app)
     with app.app_context():
-        if faults := parts.credentials.faults():
+        if faults := faults_at_start():
             raise ConfigurationError(faults)
-        warn_of_schema()
     jobs = parts.jobs
     if once:
         with app.app_context():

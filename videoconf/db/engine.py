@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, event, make_url
 
 from videoconf.shares import Share
 
@@ -20,27 +20,39 @@ POOL_WAIT_SECONDS = {"sqlite": SQLITE_WAIT_SECONDS, "postgresql": 1.0}
 """How long a thread waits for a pooled connection."""
 
 
-def engine_options(url: str, pool_size: int) -> dict[str, Any]:
-    """Return what an engine for this URL is made with: every wait is bounded."""
+def engine_options(url: str, pool_size: int, pooler: str = "session") -> dict[str, Any]:
+    """Return what an engine for this URL is made with: every wait is bounded. What the URL says itself wins.
+
+    :param pooler: the setting ``VIDEOCONF_DATABASE_POOLER``.
+    """
     # A failing statement would repeat its parameters in the log.
     common = {"pool_size": pool_size, "max_overflow": 0, "hide_parameters": True}
+    given = make_url(url).query
     if not url.startswith("postgresql"):
-        return {**common, "connect_args": {"timeout": SQLITE_WAIT_SECONDS}, "pool_timeout": POOL_WAIT_SECONDS["sqlite"]}
-    session_limits = "-c statement_timeout=3s -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s"
+        waits = {} if "timeout" in given else {"timeout": SQLITE_WAIT_SECONDS}
+        return {**common, "connect_args": waits, "pool_timeout": POOL_WAIT_SECONDS["sqlite"]}
+    arguments: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in given}
+    if pooler == "transaction":
+        arguments["prepare_threshold"] = None  # what one transaction prepares, the next does not find
     return {
         **common,
         "pool_timeout": POOL_WAIT_SECONDS["postgresql"],
         "pool_recycle": 1800,
         "skip_autocommit_rollback": True,  # a connection that has no transaction needs none undone
-        "connect_args": {
-            "connect_timeout": 2,
-            "options": f"{session_limits} -c timezone=UTC",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        },
+        "connect_args": arguments,
     }
+
+
+_CONNECTION = {
+    "connect_timeout": 2,
+    "client_encoding": "utf8",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+DIRECT_BIND = "direct"
+"""The name of the engine past the pooler, which commands that migrate use."""
 
 
 _shares: WeakKeyDictionary[Engine, Share] = WeakKeyDictionary()
@@ -58,38 +70,8 @@ def tenant_share(engine: Engine) -> tuple[Share, float]:
     return share, POOL_WAIT_SECONDS[engine.dialect.name]
 
 
-def url_faults(url: str) -> list[str]:
-    """Say what forbids to open the database of this URL, with the remedy and without repeating the URL."""
-    try:
-        parsed = make_url(driver_url(url))
-    except (exc.ArgumentError, ValueError):
-        parsed = None
-    if parsed is not None and parsed.drivername == "postgresql+psycopg":
-        return []
-    if parsed is not None and parsed.drivername in ("sqlite", "sqlite+pysqlite"):
-        path = parsed.database or ":memory:"
-        if path.removeprefix("file:") != ":memory:" and parsed.query.get("mode") != "memory":
-            return []
-        return [
-            "VIDEOCONF_DATABASE_URL must name a file, like sqlite:////absolute/path: in memory, each connection has a"
-            " database of its own."
-        ]
-    return [
-        "VIDEOCONF_DATABASE_URL must be a URL like postgresql://user:password@host/name, or sqlite:////absolute/path"
-        " for a single node."
-    ]
-
-
-def driver_url(url: str) -> str:
-    """Name psycopg 3 as the driver: what a bare ``postgresql://`` means depends on SQLAlchemy's version."""
-    for scheme in ("postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url.removeprefix(scheme)
-    return url
-
-
-def prepare(engine: Engine) -> None:
-    """Have an engine's connections opened, begun and checked as :mod:`.database` needs it. To be called once for each.
+def prepare(engine: Engine, pooler: str = "session") -> None:
+    """Have an engine's connections opened, begun and checked as :mod:`.transactions` needs it. To be called once.
 
     Each engine has its own listeners, and none that does nothing: SQLAlchemy takes 30 µs of a request to find out.
     """
@@ -98,16 +80,30 @@ def prepare(engine: Engine) -> None:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        from videoconf.db.postgresql import refuse_closed  # with the driver, which SQLite does without
+        from videoconf.db import postgresql  # with the driver, which SQLite does without
 
-        event.listen(engine, "checkout", refuse_closed)
+        begin = postgresql.require_utc if pooler == "transaction" else postgresql.set_bounds
+        event.listen(engine, "connect", begin)
+        event.listen(engine, "checkout", postgresql.refuse_closed)
 
 
-def make_folder(url: URL, folder: str) -> None:
-    """Create the folder of a relative SQLite path, for the owner alone: the extension would let everybody read it."""
-    path = url.database or ""
-    if url.get_backend_name() == "sqlite" and not os.path.isabs(path) and not path.startswith("file:"):
+def folder_faults(url: str, folder: str) -> list[str]:
+    """Create the folder of a relative SQLite path, for the owner alone: the extension would let everybody read it.
+
+    Return what forbids it, with the remedy.
+    """
+    made = make_url(url)
+    path = made.database or ""
+    if made.get_backend_name() != "sqlite" or os.path.isabs(path) or path.startswith("file:"):
+        return []
+    try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        return [
+            f"The folder {folder} of the SQLite file cannot be created ({error.strerror}). Let this user write there,"
+            " or set VIDEOCONF_DATABASE_URL to an absolute path: sqlite:////absolute/path."
+        ]
+    return []
 
 
 def _create_privately(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import exc
 
 from videoconf.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, SchemaNotReady
 
+LONGEST_CAUSE = 300
+
 
 def raise_translated(error: BaseException) -> None:
     """Raise our own error in place of the driver's; return where the error stays as it is."""
@@ -18,12 +20,29 @@ def raise_translated(error: BaseException) -> None:
 
 def translated(error: BaseException) -> BaseException:
     """Turn what the driver raised into ours where it is the database's state; anything else stays as it is."""
+    ours = _translated(error)
+    if ours is not error:
+        ours.__cause__ = error
+    return ours
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what the driver said of a database that is unavailable, for the log; empty where it said nothing."""
+    cause = error.__cause__
+    if not isinstance(error, DatabaseUnavailable | SchemaNotReady) or cause is None:
+        return ""
+    # Never SQLAlchemy's own text, which has the statement and its values.
+    said = getattr(cause, "orig", None) or (cause if not isinstance(cause, exc.SQLAlchemyError) else "")
+    return " ".join(str(said).split())[:LONGEST_CAUSE]
+
+
+def _translated(error: BaseException) -> BaseException:
     if isinstance(error, exc.TimeoutError):
         return DatabaseBusy("No database connection became free in time.", retry_after_seconds=1)
     if not isinstance(error, exc.DBAPIError):
         return error
     original = error.orig
-    if isinstance(original, sqlite3.OperationalError):
+    if isinstance(original, sqlite3.DatabaseError):
         return _translated_sqlite(original, error)
     state = getattr(original, "sqlstate", None)
     if state is None:
@@ -34,20 +53,22 @@ def translated(error: BaseException) -> BaseException:
         return DatabaseBusy(retry_after_seconds=1)
     if state.startswith("53") or state == "25006":
         return DatabaseFull(retry_after_seconds=5)
-    if state.startswith(("08", "57P", "25P03")):
+    # Privileges that the role lacks, and prepared statements that a pooler loses, are mended by an operator while
+    # requests are answered with 503.
+    if state.startswith(("08", "57P", "25P03")) or state in ("42501", "3F000", "26000", "42P05"):
         return DatabaseUnavailable(retry_after_seconds=5)
     if state in ("42P01", "42703"):  # no such table, no such column
         return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)
     return error
 
 
-def _translated_sqlite(original: sqlite3.OperationalError, error: exc.DBAPIError) -> BaseException:
+def _translated_sqlite(original: sqlite3.DatabaseError, error: exc.DBAPIError) -> BaseException:
     name = getattr(original, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseBusy(retry_after_seconds=1)
     if name.startswith(("SQLITE_FULL", "SQLITE_READONLY")):
         return DatabaseFull(retry_after_seconds=5)
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_PERM")):
         return DatabaseUnavailable(retry_after_seconds=5)
     if _NO_SCHEMA.match(str(original)):
         return SchemaNotReady(f"{SchemaNotReady.title}. {MIGRATE}", retry_after_seconds=5)

@@ -31,6 +31,17 @@ class Offered:
             return
         raise FilterCombination(f"These filters do not go together. These work: {'; '.join(self._described())}.")
 
+    def behind(self, given: frozenset[str], sort: str, *, descending: bool) -> frozenset[str]:
+        """Return the filters that a part behind a position needs: all but the bound at which the list begins.
+
+        Every row behind the position is within that bound. With both in a statement, PostgreSQL begins at the bound and
+        reads all rows up to the position.
+
+        :param sort: the column that the list is sorted by, without its direction.
+        """
+        since, until = self.ranges[sort]
+        return given - {until if descending else since}
+
     def _described(self) -> Iterator[str]:
         sorted_by: dict[tuple[str, ...], list[str]] = {}
         for filters, sorts in self.filters.items():

@@ -1,4 +1,4 @@
-"""Pooled connections to PostgreSQL: one that the server has closed is not lent."""
+"""Pooled connections to PostgreSQL: each has its time limits, and one that the server has closed is not lent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from typing import Any
 import psycopg
 from sqlalchemy import exc
 
+from videoconf.db.bounds import BOUNDS, TIME_ZONE, UTC_NAMES, WRONG_TIME_ZONE
 from videoconf.errors import DatabaseUnavailable
+
+_SET = "; ".join(f"SET {name} = '{value}'" for name, value in {**BOUNDS, "TimeZone": TIME_ZONE}.items())
+
+
+def set_bounds(connection: psycopg.Connection[Any], record: Any) -> None:
+    """Set the time limits of a new session. As start-up parameters, poolers would refuse them."""
+    connection.autocommit = True
+    connection.execute(_SET.encode())
+    connection.autocommit = False
+
+
+def require_utc(connection: psycopg.Connection[Any], record: Any) -> None:
+    """Refuse a session in another time zone: the times that it returns are taken to be in UTC."""
+    if connection.info.parameter_status("TimeZone") not in UTC_NAMES:
+        connection.close()
+        raise psycopg.OperationalError(WRONG_TIME_ZONE)
 
 
 def refuse_closed(connection: psycopg.Connection[Any], record: Any, proxy: Any) -> None:

@@ -78,6 +78,7 @@ A family of errors has a module of its own; all are imported from here.
     │   ├── StorageContainerNotFound  502 storage_container_not_found
     │   ├── StorageDenied           422 storage_denied
     │   ├── StorageEndpointRefused  422 storage_endpoint_refused
+    │   ├── StorageHostUnknown      503 storage_host_unknown
     │   ├── StorageUnavailable      503 storage_unavailable
     │   └── StorageTimeout          504 storage_timeout
     ├── EncryptionNotConfigured     503 encryption_not_configured
@@ -181,6 +182,7 @@ from videoconf.errors.storage import StorageContainerNotFound as StorageContaine
 from videoconf.errors.storage import StorageDenied as StorageDenied
 from videoconf.errors.storage import StorageEndpointRefused as StorageEndpointRefused
 from videoconf.errors.storage import StorageError as StorageError
+from videoconf.errors.storage import StorageHostUnknown as StorageHostUnknown
 from videoconf.errors.storage import StorageTimeout as StorageTimeout
 from videoconf.errors.storage import StorageUnavailable as StorageUnavailable
 from videoconf.errors.storage import StoredObjectNotFound as StoredObjectNotFound

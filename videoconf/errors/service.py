@@ -17,11 +17,11 @@ class WebhookRejected(VideoconfError):
 
 
 class IssuerUnavailable(VideoconfError):
-    """The identity provider's keys cannot be fetched and never were: no token can be judged."""
+    """The identity provider's keys cannot be fetched and never were: no token can be judged. The log says why."""
 
     code = "issuer_unavailable"
     status = 503
-    title = "The identity provider cannot be reached"
+    title = "The identity provider's keys are not available"
 
 
 class DatabaseUnavailable(VideoconfError):

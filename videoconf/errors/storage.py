@@ -52,6 +52,14 @@ class StorageUnavailable(StorageError):
     title = "The storage target cannot be reached"
 
 
+class StorageHostUnknown(StorageError):
+    """No server has the name of the target's host: a region, an endpoint or an account is mistyped."""
+
+    code = "storage_host_unknown"
+    status = 503
+    title = "The storage target's host does not exist"
+
+
 class StorageTimeout(StorageError):
     """The target did not answer in time: it may have been done."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 import pluggy
 
+from videoconf.containment import words_of
 from videoconf.hooks import spec
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Origin:
     """Where a plugin comes from, for messages."""
 
     name: str
-    """Name of the entry point. By convention the key of what the plugin brings, so that its settings are found."""
+    """Name of the entry point: the key of what the plugin brings, so that it is imported where the key is enabled."""
     distribution: str
 
     def __str__(self) -> str:
@@ -50,35 +51,58 @@ class Plugins:
     origins: dict[str, Origin]
     failures: tuple[Failure, ...]
     load_seconds: float = LOAD_SECONDS
+    names: frozenset[str] = frozenset()
+    """Names of all entry points, imported or not."""
+    skipped: tuple[Origin, ...] = ()
+    """Plugins that are installed and were not imported, because no enabled key is the name of their entry point."""
 
 
-def load_plugins(points: Iterable[EntryPoint] | None = None, *, load_seconds: float = LOAD_SECONDS) -> Plugins:
-    """Load every plugin of the environment, each on its own.
+def load_plugins(
+    points: Iterable[EntryPoint] | None = None,
+    *,
+    keys: Collection[str] | None = None,
+    load_seconds: float = LOAD_SECONDS,
+) -> Plugins:
+    """Load the plugins of the environment, each on its own.
 
     pluggy's own loader stops at the first plugin that raises; one broken plugin must not take the others along. What
     a plugin raises while it is imported is contained whatever it is (``SystemExit`` included) and kept as a failure,
     and so is one that takes too long.
+
+    :param keys: of providers and storage kinds: import only the plugins whose entry points have these names. None:
+        every plugin, for commands that describe what is installed. Where a key is not the name of an entry point, every
+        plugin is imported too, until release 0.3: one may bring the key although its entry point has another name.
     """
+    found = sorted(points if points is not None else entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+    names = frozenset(point.name for point in found)
+    wanted = names if keys is None or not names.issuperset(keys) else frozenset(keys)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(spec)
     origins: dict[str, Origin] = {}
     failures: list[Failure] = []
-    for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+    skipped: list[Origin] = []
+    for point in found:
         origin = Origin(point.name, _distribution(point))
+        if point.name not in wanted:
+            skipped.append(origin)
+            continue
         try:
-            manager.register(within(load_seconds, point.load), name=point.name)
+            plugin = within(load_seconds, point.load)
+            if manager.is_registered(plugin):
+                continue  # it brings several keys, and has an entry point for each
+            manager.register(plugin, name=point.name)
             manager.check_pending()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin's import may call sys.exit
             if manager.has_plugin(point.name):
                 manager.unregister(name=point.name)
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {words_of(error)}"
             failures.append(Failure(origin, reason))
             logger.warning("%s cannot be loaded and is left out: %s", origin, reason)
         else:
             origins[point.name] = origin
-    return Plugins(manager, origins, tuple(failures), load_seconds)
+    return Plugins(manager, origins, tuple(failures), load_seconds, names, tuple(skipped))
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from videoconf.containment import words_of
 from videoconf.errors import ConfigurationError
 from videoconf.hooks.loader import LOAD_SECONDS, Failure, Origin, Plugins, within
 from videoconf.providers import INTERFACES, Provider
@@ -36,13 +37,17 @@ class Registered(Generic[T]):
 
 @dataclass(frozen=True)
 class Registry:
-    """All that is installed, enabled or not."""
+    """All that was imported, enabled or not."""
 
     providers: dict[str, Registered[Provider]]
     storage_targets: dict[str, Registered[StorageTarget]]
     commands: tuple[click.Command, ...]
     failures: tuple[Failure, ...]
     load_seconds: float = LOAD_SECONDS
+    names: frozenset[str] = frozenset()
+    """Names of the installed entry points, imported or not."""
+    skipped: tuple[Origin, ...] = ()
+    """Plugins that are installed and were not imported."""
 
     @property
     def configurable(self) -> dict[str, Registered[Any]]:
@@ -80,14 +85,22 @@ def build_registry(plugins: Plugins) -> Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, and its hook may import what calls sys.exit
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {words_of(error)}"
             failures.append(Failure(origin, reason))
             logger.warning("%s brings something unfit and is left out: %s", origin, reason)
             continue
         _add(providers, new_providers, origin, "key")
         _add(storage_targets, new_targets, origin, "key", "wire_name")
         commands += new_commands
-    return Registry(providers, storage_targets, tuple(commands), tuple(failures), plugins.load_seconds)
+    return Registry(
+        providers,
+        storage_targets,
+        tuple(commands),
+        tuple(failures),
+        plugins.load_seconds,
+        plugins.names,
+        plugins.skipped,
+    )
 
 
 def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None]) -> list[Any]:

@@ -16,10 +16,10 @@ import logging
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from enum import StrEnum
+from contextvars import copy_context
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select, update
@@ -27,19 +27,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.containment import raised_by_signal
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.failures import cause_of
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, read, write
 from videoconf.db.types import db
 from videoconf.db.upsert import upserts
 from videoconf.errors import ProviderError, VideoconfError
 from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.work import GIVE_UP_SECONDS, LEASE_SECONDS, Around, ClaimedJob, Lane, Measured, Work
+from videoconf.observability.log_context import log_context
 from videoconf.observability.metrics import JOBS_RUN
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60.0
-GIVE_UP_SECONDS = 3 * 86_400.0
-"""How long a job is repeated at least: over a weekend on which a provider is away."""
 MAX_ATTEMPTS = 20
 """After so many a job is given up that is older than that, as one is that an operator revived; or one of which attempts
 do not end, since it may take its worker along."""
@@ -49,76 +49,6 @@ LONGEST_DELAY_SECONDS = 900.0
 
 UNENDED = "an attempt did not end"
 UNENDED_AGAIN = "attempts in a row did not end"
-
-
-class Lane(StrEnum):
-    """Kinds of jobs that have threads of their own, so that they keep no other kinds waiting."""
-
-    ORDINARY = "ordinary"
-    LONG = "long"
-    """Kinds that take long, such as copying an archive."""
-    ERASURES = "erasures"
-    """Deletions, each of which waits for a provider and for a storage target."""
-
-
-Handler = Callable[[Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Work:
-    """One kind of job: what the rows of this kind ask for."""
-
-    kind: str
-    handler: Handler
-    """Called with the row's payload, outside any transaction. Must be idempotent."""
-    every_seconds: float | None = None
-    """For recurring work, which one worker of all nodes runs: the time from a success to the next run, and from the
-    first start to the first run. A run that fails is repeated with back-off for ever, and stays visible as
-    ``last_error``. A run should end within :data:`LEASE_SECONDS`, since another worker may start the next one then: a
-    handler takes a bounded batch and leaves the rest to the next run."""
-    takes_long: bool = False
-    """Whether a run may take longer than a lease, which is then renewed for as long as the process lives. Each wait of
-    the handler must be bounded, because no other worker takes over from a handler that hangs."""
-    erases: bool = False
-    """Whether a run deletes elsewhere, and so may wait for a target that stalls."""
-
-    @property
-    def lane(self) -> Lane:
-        """Which threads run it."""
-        return Lane.LONG if self.takes_long else Lane.ERASURES if self.erases else Lane.ORDINARY
-
-
-def recurring(kind: str, every_seconds: float, run: Callable[[], None]) -> Work:
-    """Declare work that recurs and needs no payload."""
-    return Work(kind, lambda payload: run(), every_seconds)
-
-
-Around = Callable[[str, int, int, Callable[[], Exception | None]], Exception | None]
-"""Calls its last argument and returns what that returns: the error that a job ended with. Told before: its kind, its id
-and which attempt it is."""
-
-
-@dataclass(frozen=True)
-class ClaimedJob:
-    """A job under a lease; only its owner may finish it."""
-
-    id: int
-    kind: str
-    payload: Mapping[str, Any]
-    attempts: int
-    owner: str
-    recurs: bool = False
-    is_old: bool = False
-    """It has been there for :data:`GIVE_UP_SECONDS`."""
-    last_error: str | None = None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The queue at one moment."""
-
-    by_state: Mapping[str, int]
-    lag_seconds: float
 
 
 class Jobs:
@@ -215,7 +145,12 @@ class Jobs:
             raise error
 
     def _run(self, job: ClaimedJob) -> Exception | None:
-        return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
+        # In a context of its own: what the job adds to its log lines ends with it.
+        return copy_context().run(self._run_here, job)
+
+    def _run_here(self, job: ClaimedJob) -> Exception | None:
+        with log_context(job_id=job.id, job_kind=job.kind):
+            return self._around(job.kind, job.id, job.attempts, lambda: self._try(job))
 
     def _try(self, job: ClaimedJob) -> Exception | None:
         if job.attempts > MAX_ATTEMPTS and job.last_error == UNENDED_AGAIN and not job.recurs:
@@ -228,11 +163,21 @@ class Jobs:
             logger.error("no handler for job %s of kind %s", job.id, job.kind)  # noqa: TRY400  # the trace says nothing
             self._failed(job, f"no handler for the kind {job.kind!r}", retryable=True)
             return error
+        began = time.monotonic()
         try:
             with self._lease_kept(job) if work.takes_long else nullcontext():
                 work.handler(job.payload)
         except VideoconfError as error:
-            logger.warning("job %s (%s) failed at attempt %s: %s", job.id, job.kind, job.attempts, error.code)
+            cause = f" ({cause})" if (cause := cause_of(error)) else ""
+            logger.warning(
+                "job %s (%s) failed at attempt %s: %s%s",
+                job.id,
+                job.kind,
+                job.attempts,
+                error.code,
+                cause,
+                extra=_ids(job.payload),
+            )
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
             self._failed(job, f"{error.code}: {error.detail}", retryable=retryable)
             return error
@@ -247,6 +192,15 @@ class Jobs:
         else:
             self._finish(job, state=JobState.DONE, finished_on=utc_now(), last_error=None)
         JOBS_RUN.labels(job.kind, "done").inc()
+        # Recurring work runs every minute and mostly finds nothing to do.
+        logger.log(
+            logging.DEBUG if job.recurs else logging.INFO,
+            "job %s (%s) done at attempt %s",
+            job.id,
+            job.kind,
+            job.attempts,
+            extra={"milliseconds": round((time.monotonic() - began) * 1000), **_ids(job.payload)},
+        )
         return None
 
     @contextmanager
@@ -394,6 +348,11 @@ def prune_jobs() -> None:
 def _insert(transaction: Transaction, kind: str, payload: dict[str, Any], **values: Any) -> int:
     statement = insert(Job).values(kind=kind, payload=payload, **values).returning(Job.id)
     return transaction.execute(statement).scalar_one()
+
+
+def _ids(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ids of a payload, for the log."""
+    return {name: value for name, value in payload.items() if name.endswith("_id")}
 
 
 def _new_owner() -> str:

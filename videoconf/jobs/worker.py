@@ -10,14 +10,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from videoconf.db.failures import cause_of
 from videoconf.errors import VideoconfError
-from videoconf.jobs.queue import Jobs, Lane
+from videoconf.jobs.queue import Jobs
+from videoconf.jobs.work import Lane
 from videoconf.observability.metrics import JOB_THREADS_ENDED
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 THREADS_PER_OTHER_ONE = 4
+REPORT_SECONDS = 300.0
 
 
 class Worker:
@@ -66,30 +69,56 @@ class Worker:
     def _keep(self, place: int, lane: Lane) -> None:
         """Run a lane. A thread that ends before :meth:`stop` starts the next one, whatever ended it."""
         try:
-            self._run(lane)
+            self._run(lane, reports=place == 0)
         except BaseException:  # SystemExit, a cancelled coroutine or a plugin's own: in a thread no caller sees it
             logger.exception("a job thread ended and is started again")
         finally:
-            self._stopping.wait(IDLE_SECONDS)  # one that ends at once must not keep a CPU busy
-            with self._lock:
-                if not self._stopping.is_set():
-                    self._ended += 1
-                    JOB_THREADS_ENDED.inc()
-                    self._threads[place] = self._thread(place, lane)
-                    self._threads[place].start()
+            while not self._stopping.wait(IDLE_SECONDS):  # one that ends at once must not keep a CPU busy
+                if self._start_again(place, lane):
+                    break
 
-    def _run(self, lane: Lane) -> None:
-        """Run until :meth:`stop`. A database that is away is waited for, and told of once."""
-        told = ""
+    def _start_again(self, place: int, lane: Lane) -> bool:
+        """Start a lane's next thread unless :meth:`stop` was called; return whether it needs no further attempt."""
+        with self._lock:
+            if self._stopping.is_set():
+                return True
+            thread = self._thread(place, lane)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread to spare at this moment
+                logger.warning("a job thread cannot be started again now: %s", error)
+                return False
+            self._threads[place] = thread
+            self._ended += 1
+            JOB_THREADS_ENDED.inc()
+            return True
+
+    def _run(self, lane: Lane, *, reports: bool) -> None:
+        """Run until :meth:`stop`. While the database is away, wait for it, and log that once.
+
+        :param reports: whether this thread logs now and then that it works, so that a quiet log is not an empty one.
+        """
+        told, tried, reported = "", 0, time.monotonic()
         while not self._stopping.is_set():
             try:
                 with self._context():
-                    self._jobs.run_due(self._stopping.is_set, lane=lane)
+                    tried += self._jobs.run_due(self._stopping.is_set, lane=lane)
+                    if reports and time.monotonic() - reported >= REPORT_SECONDS:
+                        self._report(tried)
+                        tried, reported = 0, time.monotonic()
                 told = ""
             except VideoconfError as error:
                 if error.code != told:
-                    logger.warning("the worker waits: %s: %s", error.code, error.detail)
+                    cause = f" ({cause})" if (cause := cause_of(error)) else ""
+                    logger.warning("the worker waits: %s: %s%s", error.code, error.detail, cause)
                 told = error.code
             except Exception:
                 logger.exception("the worker goes on after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing
+
+    def _report(self, tried: int) -> None:
+        found = self._jobs.measure()
+        logger.info(
+            "the worker works",
+            extra={"jobs_tried": tried, "jobs": dict(found.by_state), "lag_seconds": round(found.lag_seconds)},
+        )

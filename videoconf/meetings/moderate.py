@@ -22,7 +22,8 @@ from videoconf.tenancy import Caller, visible_to
 class Moderation:
     """The operations. One instance serves all threads.
 
-    Nothing is stored but the audit entry: who is there, and until when, is for webhooks to say.
+    Nothing is stored but audit entries: who is there, and until when, is for webhooks to say. The entry of the request
+    is committed before the provider is called, so that no outcome, and no end of the process, leaves a gap.
 
     :raises MeetingNotFound: no meeting of the tenant has this link.
     :raises MeetingEnded: also for a deleted meeting.
@@ -37,7 +38,7 @@ class Moderation:
     def disconnect(self, caller: Caller, link: str, connection_id: str) -> None:
         """Remove one connection. Idempotent; one that has left is success."""
         meeting, moderator = self._find_moderator(caller, link, connection_id)
-        with self._recorded(caller, link, "attendee.disconnected", connection_id):
+        with self._recorded(caller, link, ("attendee.disconnect_requested", "attendee.disconnected"), connection_id):
             moderator.disconnect(SessionRef(meeting.account, meeting.session_id), connection_id)
 
     def mute(self, caller: Caller, link: str, connection_id: str | None = None) -> None:
@@ -47,8 +48,8 @@ class Moderation:
             return  # the room is made with the first token, and none was issued yet
         with read() as session:
             streams = find_streams(session, meeting.id)
-        action = "meeting.muted" if connection_id is None else "attendee.muted"
-        with self._recorded(caller, link, action, connection_id):
+        who = "meeting" if connection_id is None else "attendee"
+        with self._recorded(caller, link, (f"{who}.mute_requested", f"{who}.muted"), connection_id):
             moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams)
 
     def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, ProviderPort]:
@@ -71,8 +72,16 @@ class Moderation:
         return meeting, provider
 
     @contextmanager
-    def _recorded(self, caller: Caller, link: str, action: str, connection_id: str | None) -> Iterator[None]:
-        """Record what the block asks of the provider, unless it certainly did not happen."""
+    def _recorded(
+        self, caller: Caller, link: str, actions: tuple[str, str], connection_id: str | None
+    ) -> Iterator[None]:
+        """Record what the block asks of the provider: the request first, then the result unless there was none.
+
+        :param actions: the names of the request and of its result.
+        """
+        requested, done = actions
+        with write() as session:
+            record(session, caller, requested, meeting_link=link, target=connection_id)
         error = None
         try:
             yield
@@ -82,6 +91,6 @@ class Moderation:
             error = raised
         with write() as session:
             after = None if error is None else {"outcome": "unknown", "error": error.code}
-            record(session, caller, action, meeting_link=link, target=connection_id, after=after)
+            record(session, caller, done, meeting_link=link, target=connection_id, after=after)
         if error is not None:
             raise error

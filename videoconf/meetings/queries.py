@@ -139,8 +139,11 @@ def _listing(given: frozenset[str], status: str | None, sort: str, shape: str) -
     if "attendee" in given:
         page, total = _of_attendee(given, order, shape)
     else:
-        source = select(Meeting.id, order.columns[0]).where(*_conditions(given, status, sort))
-        page, total = keyset.cut(source, order, shape), keyset.total(source, order)
+        source = select(Meeting.id, order.columns[0])
+        whole = source.where(*_conditions(given, status, sort))
+        behind = OFFERED.behind(given, sort.lstrip("-"), descending=order.descending)
+        cut_from = source.where(*_conditions(behind, status, sort)) if shape == "after" else whole
+        page, total = keyset.cut(cut_from, order, shape), keyset.total(whole, order)
     chosen = page.subquery("page")
     counted = total if shape == "page" else literal_column("NULL")
     statement = select(Meeting, counted.label("total")).join(chosen, Meeting.id == chosen.c.id).options(_WITH_ARCHIVE)
@@ -190,13 +193,17 @@ def _stepped(name: str, given: frozenset[str], order: Order, *, after: bool) -> 
         digest(c.attendee) == digest(attendee),
         c.attendee == attendee,
         visible_to_bound(c.tenant),
-        *_bounds(given, "created", c.meeting_created_on),
     ]
 
     def next_meeting(behind: Any) -> Any:
         here = tuple_(*key)
-        bound = [] if behind is None else [here < behind if order.descending else here > behind]
-        return select(c.meeting_id).where(*theirs, *bound).order_by(*order.by(key)).limit(literal_column("1"))
+        if behind is None:
+            bounds = _bounds(given, "created", c.meeting_created_on)
+        else:
+            needed = OFFERED.behind(given, "created", descending=order.descending)
+            within = _bounds(needed, "created", c.meeting_created_on)
+            bounds = [here < behind if order.descending else here > behind, *within]
+        return select(c.meeting_id).where(*theirs, *bounds).order_by(*order.by(key)).limit(literal_column("1"))
 
     first, step = aliased(Meeting), aliased(Meeting)
     is_listed: ColumnElement[bool] = literal_column(f"({LISTED})").label("is_listed")

@@ -9,13 +9,14 @@ from typing import Any
 
 import orjson
 import structlog
-from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
+from videoconf.observability.log_context import add_ids
+
 _EVERY_RECORD: list[Processor] = [
     structlog.stdlib.ExtraAdder(),
-    merge_contextvars,
+    add_ids,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

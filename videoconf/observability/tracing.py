@@ -20,6 +20,7 @@ from sqlalchemy import Engine, event
 
 from videoconf import __version__
 from videoconf.errors import ConfigurationError, VideoconfError
+from videoconf.observability.log_context import log_context
 from videoconf.providers.http import CallOutcome
 from videoconf.settings import Settings
 
@@ -199,13 +200,12 @@ class Tracing:
     ) -> Iterator[Span]:
         """Enclose a block in a span, whose trace the log lines of the block name."""
         from opentelemetry.trace import format_trace_id
-        from structlog.contextvars import bound_contextvars
 
         # An exception's text belongs to the log, which redacts it.
         started = self._tracer.start_as_current_span(
             name, context, kind, attributes, record_exception=False, set_status_on_exception=False
         )
-        with started as span, bound_contextvars(trace_id=format_trace_id(span.get_span_context().trace_id)):
+        with started as span, log_context(trace_id=format_trace_id(span.get_span_context().trace_id)):
             yield span
 
 

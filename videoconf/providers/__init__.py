@@ -21,7 +21,8 @@ from videoconf.providers.capabilities import (
 )
 from videoconf.providers.deadline import provider_deadline, seconds_left
 from videoconf.providers.failures import VendorError
-from videoconf.providers.http import Answer, ErrorReader, GuardedClient
+from videoconf.providers.http import GuardedClient
+from videoconf.providers.messages import Answer, ErrorReader
 from videoconf.providers.port import ProviderPort
 from videoconf.providers.types import (
     ArchiveRequest,
@@ -43,6 +44,7 @@ from videoconf.providers.types import (
     WebhookRequest,
 )
 from videoconf.settings import Secret, setting
+from videoconf.variables import as_meant, text_of_file
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -83,8 +85,10 @@ __all__ = [
     "WebhookAuthentication",
     "WebhookReply",
     "WebhookRequest",
+    "as_meant",
     "provider_deadline",
     "seconds_left",
     "setting",
     "source_of",
+    "text_of_file",
 ]

@@ -130,6 +130,13 @@ class Provider(ABC):
         :raises ProviderError: that it does not.
         """
 
+    def cautions(self) -> Sequence[str]:
+        """Say what these settings do not suit, such as several processes. Makes no call.
+
+        ``doctor`` prints each as a warning, and outside development as an error.
+        """
+        return ()
+
     @abstractmethod
     def close(self) -> None:
         """Release what the instance holds. May be called twice."""

@@ -1,4 +1,4 @@
-"""Make what a provider's plugin returns safe to store: strings that both databases take, bounded, with aware UTC times.
+"""Make what a provider's plugin returns safe to store and to answer: bounded strings, JSON values, aware UTC times.
 
 A participant chooses their own name, and a vendor its own metadata. Neither may make a webhook fail, because a sender
 whose webhooks fail repeats them for a day, or stops sending.
@@ -13,9 +13,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from videoconf.containment import plain_json
 from videoconf.formats import NOT_KEPT, cleaned_text
-from videoconf.providers.types import ArchiveState, EventKind, ProviderEvent, RosterConnection
+from videoconf.providers.types import (
+    ArchiveState,
+    EventKind,
+    JoinToken,
+    ProviderEvent,
+    RosterConnection,
+    WebhookReply,
+)
+from videoconf.storage import SignedUrl
 from videoconf.storage.base import KEY
+from videoconf.storage.urls import is_absolute_url, is_web_url
 
 LONGEST_TEXT = 255
 LONGEST_ATTENDEE = 1000
@@ -25,6 +35,9 @@ ARCHIVE_ID = re.compile(r"[A-Za-z0-9._~:=+@-]{1,255}")
 LARGEST_NUMBER = {"duration_seconds": 2**31 - 1, "size_bytes": 2**63 - 1}
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 8
+LONGEST_TOKEN = 64 * 1024
+LARGEST_REPLY_BYTES = 64 * 1024
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(; ?charset=[\w-]{1,32})?", re.ASCII)
 
 _PRIVATE_NAME = re.compile(
     r"ur[il]s?$|^ur[il]|href|link|passw|secret|token|credential|signature|authorization|(api|access|private)[-_ ]?key",
@@ -77,6 +90,59 @@ def cleaned_connection(one: RosterConnection) -> RosterConnection:
     except Exception:  # whatever a plugin put there: the connection is there anyway
         return RosterConnection(id)
     return RosterConnection(id, *said)
+
+
+def cleaned_token(join: JoinToken) -> JoinToken:
+    """Return a credential as a caller may get it.
+
+    :raises ValueError: a part cannot be answered as JSON, a URL is unsafe to open, or it does not say when it expires.
+        A value that is not a credential raises any other error.
+    """
+    token = plain_json(join.token)
+    if not (token is None or (isinstance(token, str) and len(token) <= LONGEST_TOKEN)):
+        raise ValueError("the token is not a string, or too long")
+    connect = plain_json(join.connect)
+    if not isinstance(connect, dict) or not _is_joinable(connect):
+        raise ValueError("`connect` is not an object, or has a URL that is unsafe to open")
+    if (expires_at := _utc(join.expires_at)) is None:
+        raise ValueError("the token does not say when it expires")
+    return JoinToken(token, expires_at, connect)
+
+
+def _is_joinable(value: Any, name: str = "") -> bool:
+    """Return whether a client may be given a value of ``connect``.
+
+    The scheme of a URL may be plain, because a client of a private network may need it, or a vendor's own.
+    """
+    if isinstance(value, dict):
+        return all(_is_joinable(item, member) for member, item in value.items())
+    if isinstance(value, list):
+        return all(_is_joinable(item) for item in value)  # ICE servers have URLs without a host
+    return value is None or not name.lower().endswith(("url", "uri")) or is_absolute_url(value)
+
+
+def cleaned_url(signed: SignedUrl) -> SignedUrl:
+    """Return a URL with its time as a caller may get it.
+
+    :raises ValueError: it may not be fetched, or its time is not aware.
+    """
+    if not is_web_url(signed.url) or (expires_at := _utc(signed.expires_at)) is None:
+        raise ValueError("the URL may not be fetched, or does not say when it expires")
+    return SignedUrl(signed.url, expires_at)
+
+
+def cleaned_reply(reply: WebhookReply) -> WebhookReply:
+    """Return the answer to a handshake as it may be sent.
+
+    :raises ValueError: its status is not a success, or its body or media type cannot be sent.
+    """
+    status: Any = reply.status
+    if type(status) is not int or not 200 <= status < 300:
+        raise ValueError("the status of an answer to a handshake is between 200 and 299")
+    body: Any = reply.body
+    if not isinstance(body, bytes) or len(body) > LARGEST_REPLY_BYTES or not _MEDIA_TYPE.fullmatch(reply.content_type):
+        raise ValueError("the body or the media type cannot be sent")
+    return WebhookReply(status, body, reply.content_type)
 
 
 def _is_usable(id: str, longest: int) -> bool:

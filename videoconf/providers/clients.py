@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from videoconf.breaker import BreakerState
+from videoconf.forward_proxy import ForwardProxy
 from videoconf.providers.http import CallOutcome, ClientState, GuardedClient
 from videoconf.storage import EndpointGuard
 
@@ -18,6 +19,7 @@ class Clients:
     :param slots: for each client.
     :param observer: told of every call.
     :param downloads: decides on each host from which a client downloads.
+    :param proxy: carries the connections of the clients.
     """
 
     def __init__(
@@ -26,8 +28,10 @@ class Clients:
         slots: int,
         observer: Callable[[CallOutcome], None] | None = None,
         downloads: EndpointGuard | None = None,
+        proxy: ForwardProxy | None = None,
     ) -> None:
         self._downloads = downloads
+        self._proxy = proxy
         self._provider = provider
         self._slots = slots
         self._observer = observer
@@ -44,6 +48,7 @@ class Clients:
                     slots=self._slots,
                     observer=self._observer,
                     downloads=self._downloads,
+                    proxy=self._proxy,
                 )
             return self._by_account[account]
 

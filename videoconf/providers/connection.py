@@ -20,6 +20,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from videoconf.bounded_connection import BoundedConnection, BoundedSocket, Bounds, call_within
+from videoconf.forward_proxy import ForwardProxy
 from videoconf.storage import EndpointGuard
 
 # It warns of malformed response headers with our URL, query included, and with what the peer sent.
@@ -56,6 +57,10 @@ class _Connection(BoundedConnection):
             return super().addresses(seconds)
         return call_within(seconds, self.guard.addresses, self.host, self.port)
 
+    def check_name(self) -> None:
+        if self.guard is not None:
+            self.guard.check_host(self.host.lower(), self.port)
+
     def connect(self) -> None:
         try:
             super().connect()
@@ -81,17 +86,25 @@ class _TLSConnection(_Connection, HTTPSConnection):
 class Connections:
     """Keep-alive connections, each used by one thread at a time. Thread-safe.
 
-    Neither proxies from the environment nor ``.netrc`` are read. Certificates are verified against the system's, or
-    against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+    Neither proxies from the environment nor ``.netrc`` are read: the settings name a proxy. Certificates
+    are verified against the system's, or against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
     :param size: how many idle connections are kept for one origin.
     :param guard: decides on each address that is connected to; None where the operator alone names the hosts.
+    :param proxy: carries connections; the guard then decides by names alone.
     """
 
     def __init__(
-        self, *, size: int, connect_seconds: float, between_bytes_seconds: float, guard: EndpointGuard | None = None
+        self,
+        *,
+        size: int,
+        connect_seconds: float,
+        between_bytes_seconds: float,
+        guard: EndpointGuard | None = None,
+        proxy: ForwardProxy | None = None,
     ) -> None:
         self._guard = guard
+        self._proxy = proxy
         self._size = size
         self._connect_seconds = connect_seconds
         self._between_bytes_seconds = between_bytes_seconds
@@ -143,6 +156,7 @@ class Connections:
             connection = _Connection(origin.host, origin.port, timeout=self._connect_seconds)
         connection.bounds = Bounds()
         connection.guard = self._guard
+        connection.forward_proxy = self._proxy
         connection.between_bytes_seconds = self._between_bytes_seconds
         return connection
 

@@ -19,6 +19,7 @@ from videoconf.errors import (
     ProviderTimeout,
     ProviderUnavailable,
     StorageEndpointRefused,
+    StorageHostUnknown,
     StorageUnavailable,
 )
 from videoconf.providers.connection import Connections, Origin
@@ -61,7 +62,7 @@ def open_download(connections: Connections, url: str, deadline: float) -> Binary
         raise ProviderBadResponse(
             "The video provider returned a URL of a host that is not public. VIDEOCONF_STORAGE_HOSTS can name it."
         ) from None
-    except StorageUnavailable:
+    except (StorageHostUnknown, StorageUnavailable):
         raise ProviderUnavailable("The host of the video provider's download is not known.") from None
     except (HTTPError, OSError, HTTPException) as failure:
         raise error_of_exchange(failure) from None  # its text may repeat the URL, which is a secret

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException
-from json import dumps, loads
 from threading import BoundedSemaphore, Lock
-from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlencode
+from typing import BinaryIO
+from urllib.parse import parse_qsl
 
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from videoconf import __version__
 from videoconf.breaker import Breaker, BreakerState, Verdict
@@ -29,18 +26,19 @@ from videoconf.errors import (
     ProviderPluginError,
     ProviderUnavailable,
 )
-from videoconf.providers.connection import Connections, Origin
+from videoconf.forward_proxy import ForwardProxy
+from videoconf.providers.connection import Connections
 from videoconf.providers.deadline import seconds_left
 from videoconf.providers.download import open_download
 from videoconf.providers.failures import (
     RETRY_AFTER_SECONDS,
-    VendorError,
     error_of_exchange,
     error_of_status,
     find_retry_after,
     is_repeatable,
     judge,
 )
+from videoconf.providers.messages import Answer, ErrorReader, Request, build_request
 from videoconf.shares import Share, own_share
 from videoconf.storage import EndpointGuard
 
@@ -53,31 +51,6 @@ LONGEST_PAUSE_SECONDS = 1.0
 RETRY_TOKENS = 10.0
 RETRY_TOKENS_PER_SUCCESS = 0.1
 CHUNK_BYTES = 1 << 16
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole, bounded answer: 2xx, or a status that the caller accepts."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    """Names in lower case; repeated ones joined by a comma."""
-    body: bytes = field(repr=False)
-    """Decompressed."""
-
-    def json(self) -> Any:
-        """Parse the body. The shape is the caller's to check.
-
-        :raises ProviderBadResponse: it is not JSON, is nested too deep, or holds an invalid number.
-        """
-        try:
-            return loads(self.body, parse_constant=_finite, parse_float=_finite)
-        except (ValueError, RecursionError):  # its text holds the body
-            raise ProviderBadResponse("The video provider's answer is not JSON.", provider_status=self.status) from None
-
-
-ErrorReader = Callable[[Answer], VendorError | None]
-"""Reads an error in a vendor's own format; returns None for an answer that has none."""
 
 
 @dataclass(frozen=True)
@@ -108,22 +81,6 @@ class ClientState:
     """Code of the error that the latest attempt ended with; None where it succeeded."""
 
 
-@dataclass(frozen=True)
-class _Request:
-    method: str
-    origin: Origin
-    target: str
-    """Path and query."""
-    body: bytes | None
-    content_type: str | None
-    headers: Callable[[], Mapping[str, str]]
-    accept: Container[int]
-    values: object
-    """What the body was made of."""
-    answer_cap_bytes: int
-    read_error: ErrorReader | None
-
-
 @dataclass
 class _Call:
     attempts: int = 0
@@ -152,6 +109,7 @@ class GuardedClient:
     :param between_bytes_seconds: longest silence of the peer.
     :param attempt_seconds: for one whole attempt.
     :param downloads: decides on each host of :meth:`open`; None: any host, by plain HTTP too.
+    :param proxy: the operator's forward proxy, which carries all connections but those that it names.
     """
 
     def __init__(
@@ -167,6 +125,7 @@ class GuardedClient:
         attempt_seconds: float = 6.0,
         answer_cap_bytes: int = 1 << 20,
         downloads: EndpointGuard | None = None,
+        proxy: ForwardProxy | None = None,
     ) -> None:
         self._provider = provider
         self._account = account
@@ -180,10 +139,14 @@ class GuardedClient:
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None
         self._connections = Connections(
-            size=slots, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds
+            size=slots, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds, proxy=proxy
         )
         self._downloads = Connections(
-            size=0, connect_seconds=connect_seconds, between_bytes_seconds=between_bytes_seconds, guard=downloads
+            size=0,
+            connect_seconds=connect_seconds,
+            between_bytes_seconds=between_bytes_seconds,
+            guard=downloads,
+            proxy=proxy,
         )
 
     @property
@@ -229,7 +192,7 @@ class GuardedClient:
         :raises ProviderError: see the table in :mod:`videoconf.providers.failures`.
         """
         cap = self._answer_cap_bytes if answer_cap_bytes is None else answer_cap_bytes
-        request = _build(method, url, headers, json, form, accept, read_error, cap)
+        request = build_request(method, url, headers, json, form, accept, read_error, cap)
         with self._recorded(request, operation) as call:
             self._breaker.check()
             with self._slot():
@@ -251,7 +214,7 @@ class GuardedClient:
         return open_download(self._downloads, url, time.monotonic() + seconds_left())
 
     @contextmanager
-    def _recorded(self, request: _Request, operation: str) -> Iterator[_Call]:
+    def _recorded(self, request: Request, operation: str) -> Iterator[_Call]:
         call, started, outcome = _Call(), time.monotonic(), ProviderPluginError.code
         try:
             yield call
@@ -307,7 +270,7 @@ class GuardedClient:
             finally:
                 self._slots.release()
 
-    def _attempt(self, request: _Request, call: _Call, deadline: float) -> Answer:
+    def _attempt(self, request: Request, call: _Call, deadline: float) -> Answer:
         now = time.monotonic()
         if now >= deadline:
             raise ProviderUnavailable(
@@ -331,7 +294,7 @@ class GuardedClient:
         self._retries.refill()
         return answer
 
-    def _exchange(self, request: _Request, call: _Call, deadline: float) -> Answer:
+    def _exchange(self, request: Request, call: _Call, deadline: float) -> Answer:
         """Send one request and read its answer, which is returned if it is of use, and raised if it is not."""
         headers = HTTPHeaderDict({"User-Agent": f"videoconf/{__version__}"})
         if request.content_type is not None:
@@ -409,46 +372,6 @@ class _RetryBudget:
             self._tokens = min(RETRY_TOKENS, self._tokens + RETRY_TOKENS_PER_SUCCESS)
 
 
-def _build(
-    method: str,
-    url: str,
-    headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None,
-    json: object,
-    form: Mapping[str, str] | None,
-    accept: Container[int],
-    read_error: ErrorReader | None,
-    answer_cap_bytes: int,
-) -> _Request:
-    try:
-        target = parse_url(url)
-        body, content_type = None, None
-        if json is not None:
-            body, content_type = dumps(json, allow_nan=False).encode(), "application/json"
-        elif form is not None:
-            body, content_type = urlencode(form).encode(), "application/x-www-form-urlencoded"
-    except (ValueError, TypeError):  # its text holds the URL or the body
-        raise ProviderPluginError("The request to the video provider cannot be built.") from None
-    if (
-        target.scheme not in ("http", "https")
-        or not target.host
-        or target.auth
-        or (json is not None and form is not None)
-    ):
-        raise ProviderPluginError("The request to the video provider cannot be built.")
-    return _Request(
-        method=method,
-        origin=Origin(target.scheme, target.host.strip("[]"), target.port),
-        target=target.request_uri,
-        body=body,
-        content_type=content_type,
-        headers=headers if callable(headers) else lambda: headers or {},
-        accept=accept,
-        values=[json, form],
-        answer_cap_bytes=answer_cap_bytes,
-        read_error=read_error,
-    )
-
-
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -458,10 +381,3 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for member in value:
             yield from _texts(member)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO, TypeVar, cast
 
-from videoconf.containment import raised_by_signal
+from videoconf.containment import is_fit, plain_messages, raised_by_signal, words_of
 from videoconf.errors import (
     CapabilityUnsupported,
     ProviderBadResponse,
@@ -19,11 +18,17 @@ from videoconf.errors import (
     VideoconfError,
     WebhookRejected,
 )
-from videoconf.formats import NOT_KEPT
 from videoconf.providers.base import Provider
 from videoconf.providers.browser import BrowserClient
 from videoconf.providers.capabilities import Capability, SessionCreation
-from videoconf.providers.cleaning import cleaned_archive, cleaned_connection, cleaned_event
+from videoconf.providers.cleaning import (
+    cleaned_archive,
+    cleaned_connection,
+    cleaned_event,
+    cleaned_reply,
+    cleaned_token,
+    cleaned_url,
+)
 from videoconf.providers.deadline import provider_deadline
 from videoconf.providers.types import (
     ArchiveRequest,
@@ -40,7 +45,6 @@ from videoconf.providers.types import (
 )
 from videoconf.spelling import propose_fields
 from videoconf.storage import RemoteBody, SignedUrl
-from videoconf.storage.urls import is_absolute_url, is_web_url
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +113,7 @@ class ProviderPort:
         with self._contained("options_schema"):
             schema: Any = self.plugin.options_schema
             made = schema()
-            wrong: dict[str, Any] = self._of_type(dict, made.validate(dict(options)), "options_schema")
-            return propose_fields(wrong, made)
+            return propose_fields(plain_messages(made.validate(dict(options))), made)
 
     # --- rooms and people ---------------------------------------------------------------------------------------
 
@@ -129,12 +132,7 @@ class ProviderPort:
 
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
         join = self._of_type(JoinToken, self._call("issue_token", session, request), "issue_token")
-        values: tuple[Any, ...] = (join.token, join.connect)
-        if not (isinstance(values[0], str | None) and isinstance(values[1], Mapping) and _is_time(join.expires_at)):
-            raise ProviderBadResponse("The provider gave a token that cannot be used.")
-        if not all(_is_joinable(name, value) for name, value in join.connect.items()):
-            raise ProviderBadResponse("The provider gave a place to join that cannot be used.")
-        return join
+        return self._usable(cleaned_token, join, "The provider gave a token that cannot be used.")
 
     def list_connections(self, session: SessionRef) -> Roster:
         """Return who is connected now. A connection whose id cannot be stored is left out."""
@@ -144,9 +142,11 @@ class ProviderPort:
         for one in self._listed(roster.connections, "list_connections"):
             try:
                 usable.append(cleaned_connection(one))
-            except Exception as error:  # a plugin may return anything
-                logger.warning("a connection of a roster is left out: %s", error)
-        return Roster(usable, roster.complete and len(usable) < MOST_LISTED)
+            except BaseException as error:  # a plugin may return anything
+                if raised_by_signal(error):
+                    raise
+                logger.warning("a connection of a roster is left out: %s", type(error).__name__)
+        return Roster(usable, bool(roster.complete) and len(usable) < MOST_LISTED)
 
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         self.require(Capability.MODERATION)
@@ -162,6 +162,10 @@ class ProviderPort:
 
     def check(self) -> None:
         self._call("check")
+
+    def cautions(self) -> list[str]:
+        """Return what the provider's settings do not hold for, each with its remedy."""
+        return [str(one) for one in self._listed(self._call("cautions"), "cautions")]
 
     def browser_client(self) -> BrowserClient | None:
         """Return the provider's client for browsers, if it has one that is safe to serve."""
@@ -183,17 +187,22 @@ class ProviderPort:
         """
         try:
             self.plugin.verify_webhook(request)
-        except WebhookRejected:
-            raise
         except BaseException as error:
             if raised_by_signal(error):
                 raise
-            raise WebhookRejected(f"the verifier raised {type(error).__name__}") from error
+            reason = words_of(error) if isinstance(error, WebhookRejected) else ""
+            raise WebhookRejected(reason or f"the verifier raised {type(error).__name__}") from error
 
     def answer_handshake(self, request: WebhookRequest) -> WebhookReply | None:
-        with self._contained("answer_handshake"):
+        """Return the answer to a handshake, or None for a webhook.
+
+        :raises ProviderPluginError: the plugin failed. It makes no call here, so that no other error can be meant.
+        """
+        try:
             reply = self.plugin.answer_handshake(request)
-        return reply if reply is None else self._of_type(WebhookReply, reply, "answer_handshake")
+            return None if reply is None else cleaned_reply(self._of_type(WebhookReply, reply, "answer_handshake"))
+        except BaseException as error:
+            raise self._failure(error, "answer_handshake") from error
 
     def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
         """Parse a webhook; replace each unreadable event, or the whole body, by a placeholder (:data:`UNREADABLE`)."""
@@ -263,9 +272,7 @@ class ProviderPort:
     def archive_url(self, archive_id: str) -> SignedUrl:
         self.require(Capability.ARCHIVE_DOWNLOADS)
         signed = self._of_type(SignedUrl, self._call("archive_url", archive_id), "archive_url")
-        if not (is_web_url(signed.url) and _is_time(signed.expires_at)):
-            raise ProviderBadResponse("The provider gave a URL that cannot be used.")
-        return signed
+        return self._usable(cleaned_url, signed, "The provider gave a URL that cannot be used.")
 
     def open_archive(self, archive_id: str) -> BinaryIO:
         """Open an archive to be read once; the caller closes it. Reading raises only :class:`VideoconfError` too."""
@@ -294,9 +301,9 @@ class ProviderPort:
         with provider_deadline():
             try:
                 return getattr(self.plugin, method)(*args)
-            except VideoconfError:
-                raise
             except BaseException as error:
+                if isinstance(error, VideoconfError) and is_fit(error):
+                    raise
                 raise self._failure(error, method) from error
 
     @contextmanager
@@ -304,9 +311,9 @@ class ProviderPort:
         """Contain what a block raises, where it is more than one call or has no deadline."""
         try:
             yield
-        except VideoconfError:
-            raise
         except BaseException as error:
+            if isinstance(error, VideoconfError) and is_fit(error):
+                raise
             raise self._failure(error, method) from error
 
     def _failure(self, error: BaseException, method: str) -> ProviderPluginError:
@@ -322,30 +329,26 @@ class ProviderPort:
             raise ProviderPluginError
         return value
 
+    def _usable(self, cleaned: Callable[[T], T], value: T, otherwise: str) -> T:
+        """Return a checked copy of what a plugin returned, whose parts are a plugin's code too."""
+        try:
+            return cleaned(value)
+        except BaseException as error:
+            if raised_by_signal(error):
+                raise
+            logger.warning("a plugin's %s cannot be used: %s", type(value).__name__, type(error).__name__)
+            raise ProviderBadResponse(otherwise) from error
+
     def _listed(self, values: Any, method: str) -> list[Any]:
         with self._contained(method):
             return list(islice(values, MOST_LISTED))
 
 
-def _is_joinable(name: object, value: object) -> bool:
-    """Return whether a client may be given a value of ``connect``.
-
-    The scheme of a URL may be plain, because a client of a private network may need it, or a vendor's own.
-    """
-    if not isinstance(name, str):
-        return False
-    if name.lower().endswith(("url", "uri")) and value is not None:
-        return is_absolute_url(value)
-    return not isinstance(value, str) or not NOT_KEPT.search(value)
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is not None
-
-
 def _checked_archive(said: Any) -> ArchiveState:
     try:
         return cleaned_archive(said)
-    except Exception as error:
+    except BaseException as error:
+        if raised_by_signal(error):
+            raise
         # A plugin may answer anything; whatever it is, it was not looked at before.
         raise ProviderBadResponse("The provider gave an archive that cannot be used.") from error

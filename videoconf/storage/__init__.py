@@ -3,10 +3,11 @@
 from videoconf.storage.base import CONTRACT_VERSION, StorageContext, StorageTarget, checked_key
 from videoconf.storage.deadline import storage_deadline, storage_seconds_left
 from videoconf.storage.guard import EndpointGuard
-from videoconf.storage.pool import guarded_pool
+from videoconf.storage.pool import ca_file, guarded_pool
 from videoconf.storage.port import StoragePort
 from videoconf.storage.streams import ReadOnce, RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
+from videoconf.storage.wire import refuse_entities
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -18,8 +19,10 @@ __all__ = [
     "StoragePort",
     "StorageTarget",
     "StoredObject",
+    "ca_file",
     "checked_key",
     "guarded_pool",
+    "refuse_entities",
     "storage_deadline",
     "storage_seconds_left",
 ]

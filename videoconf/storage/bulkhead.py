@@ -19,9 +19,11 @@ TARGET_SLOTS = 8
 """Calls of one target that may be under way at once in one process. Streams are bounded by who copies."""
 TENANT_SLOTS = 12
 """Calls of one tenant, to all of its targets."""
+TENANT_WAITING = 8
+"""Calls of one tenant that wait for its share. Each holds a thread; further ones are refused at once."""
 SLOT_WAIT_SECONDS = 1.0
 
-tenant_share = Share(TENANT_SLOTS)
+tenant_share = Share(TENANT_SLOTS, TENANT_WAITING)
 
 
 class Bulkhead:

@@ -17,11 +17,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from videoconf.errors import StorageEndpointRefused, StorageUnavailable
+from videoconf.errors import StorageEndpointRefused, StorageHostUnknown, StorageUnavailable
+from videoconf.forward_proxy import ForwardProxy
 
 Address = IPv4Address | IPv6Address
 
 LONGEST_URL = 512
+DOES_NOT_EXIST = tuple(getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name))
+"""What a resolver says of a name that does not exist, rather than that it cannot answer now."""
 HTTPS_PORT = 443
 
 _HOST_NAME = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -85,6 +88,7 @@ class EndpointGuard:
     :param hosts: what is allowed, ``host`` or ``host:port``, with ``*`` for any run of characters.
     :param development: also allows this machine itself, by plain HTTP and on any port.
     :param resolve: gives the addresses of a name; ``socket.getaddrinfo``.
+    :param proxy: the operator's forward proxy. What it carries is judged by its name alone (:meth:`check_host`).
     """
 
     def __init__(
@@ -93,14 +97,18 @@ class EndpointGuard:
         *,
         development: bool = False,
         resolve: Callable[..., Sequence[Any]] = socket.getaddrinfo,
+        proxy: ForwardProxy | None = None,
     ) -> None:
+        self.proxy = proxy
         self._hosts = tuple(host.lower() for host in hosts)
         self._development = development
         self._resolve = resolve
 
     def allowing(self, hosts: Sequence[str]) -> EndpointGuard:
         """Derive a guard that allows further hosts."""
-        return EndpointGuard((*self._hosts, *hosts), development=self._development, resolve=self._resolve)
+        return EndpointGuard(
+            (*self._hosts, *hosts), development=self._development, resolve=self._resolve, proxy=self.proxy
+        )
 
     def check_url(self, url: str) -> str:
         """Return the URL of an endpoint as scheme, host and port, where it may be connected to. Asks no resolver.
@@ -151,19 +159,24 @@ class EndpointGuard:
 
         :raises StorageEndpointRefused: the host is not allowed, or one of its addresses is not. One is enough: an
             answer that mixes a public address with one of ours is an attack.
-        :raises StorageUnavailable: the name has no address.
+        :raises StorageHostUnknown: the name does not exist, or has no address.
+        :raises StorageUnavailable: it cannot be looked up now.
         """
         host = host.lower().strip("[]")
         self.check_host(host, port)
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise StorageUnavailable("The storage target's host name is not known.") from None
+        except UnicodeError:
+            raise StorageHostUnknown from None
+        except OSError as error:
+            if isinstance(error, socket.gaierror) and error.errno in DOES_NOT_EXIST:
+                raise StorageHostUnknown from None
+            raise StorageUnavailable("The storage target's host name cannot be looked up now.") from None
         texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for text in texts:
             self._check_address(ipaddress.ip_address(text.partition("%")[0]), host, port)
         if not texts:
-            raise StorageUnavailable("The storage target's host name is not known.")
+            raise StorageHostUnknown
         return texts
 
     def _check_address(self, address: Address, host: str, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,14 @@ MOST_ADDRESSES = 4
 """How many addresses of a name are tried."""
 
 
+def ca_file() -> str | None:
+    """Return the file of certificate authorities that the standard ``SSL_CERT_FILE`` names; None where it names none.
+
+    SDKs bring authorities of their own and do not look at it.
+    """
+    return os.environ.get("SSL_CERT_FILE") or None
+
+
 def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float = LARGEST_ANSWER_BYTES) -> P:
     """Derive a connection pool of urllib3's that connects only to addresses that the guard has checked.
 
@@ -33,6 +42,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
     class GuardedConnection(BoundedConnection, pool.ConnectionCls):  # type: ignore[name-defined,misc]  # known only when it runs
         bounds: Exchange
         sock: Any
+        forward_proxy = guard.proxy
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
@@ -44,6 +54,9 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             except TimeoutError:
                 raise StorageUnavailable("The storage target's host name was not resolved in time.") from None
             return found[:MOST_ADDRESSES]
+
+        def check_name(self) -> None:
+            guard.check_host(self.host.lower(), self.port)
 
         def putrequest(self, *args: Any, **kwargs: Any) -> None:
             self.bounds = Exchange(largest_answer_bytes)

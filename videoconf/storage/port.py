@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC
 from typing import Any, BinaryIO, TypeVar, cast
 
 from marshmallow import ValidationError
 
-from videoconf.containment import raised_by_signal
+from videoconf.containment import is_fit, plain_json, plain_messages, raised_by_signal
 from videoconf.errors import StorageError, VideoconfError
 from videoconf.spelling import propose_fields
 from videoconf.storage.base import StorageContext, StorageTarget
@@ -17,6 +18,7 @@ from videoconf.storage.bulkhead import Bulkhead
 from videoconf.storage.deadline import storage_deadline
 from videoconf.storage.streams import RemoteBody
 from videoconf.storage.types import SignedUrl, StoredObject
+from videoconf.storage.urls import is_url_of_object
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +72,11 @@ class StoragePort(StorageTarget):
     def description(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Return what may be shown of a configuration."""
         with contained(self._kind, "describe"):
-            return dict(self.plugin.describe(configuration))
+            return dict(plain_json(self.plugin.describe(configuration)))
 
     def put(self, key: str, stream: BinaryIO, *, content_type: str | None = None) -> StoredObject:
         with self._call("put", takes_slot=False):
-            return _of_type(StoredObject, self.plugin.put(key, stream, content_type=content_type))
+            return _checked_object(self.plugin.put(key, stream, content_type=content_type))
 
     def open(self, key: str) -> BinaryIO:
         with self._call("open"):
@@ -83,7 +85,7 @@ class StoragePort(StorageTarget):
 
     def stat(self, key: str) -> StoredObject:
         with storage_deadline(CALL_SECONDS), self._call("stat"):
-            return _of_type(StoredObject, self.plugin.stat(key))
+            return _checked_object(self.plugin.stat(key))
 
     def delete(self, key: str) -> None:
         with storage_deadline(CALL_SECONDS), self._call("delete"):
@@ -91,7 +93,7 @@ class StoragePort(StorageTarget):
 
     def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:
         with contained(self._kind, "signed_url"):  # makes no call, and so no span
-            return _of_type(SignedUrl, self.plugin.signed_url(key, expires_in_seconds=expires_in_seconds))
+            return _checked_url(self.plugin.signed_url(key, expires_in_seconds=expires_in_seconds))
 
     def probe(self) -> None:
         with storage_deadline(PROBE_SECONDS):
@@ -127,9 +129,10 @@ def load_configuration(kind: type[StorageTarget], document: Mapping[str, Any]) -
         try:
             return dict(schema.load(document))
         except ValidationError as error:
-            if isinstance(error.messages, dict):
-                propose_fields(error.messages, schema)
-            raise
+            messages = error.messages
+            if isinstance(messages, list):
+                messages = {"_schema": messages}
+            raise ValidationError(propose_fields(plain_messages(messages), schema)) from None
 
 
 @contextmanager
@@ -143,13 +146,29 @@ def contained(kind: str, operation: str, expected: type[Exception] = VideoconfEr
     """
     try:
         yield
-    except (VideoconfError, expected):
-        raise
     except BaseException as error:
-        if raised_by_signal(error):
+        is_expected = is_fit(error) if isinstance(error, VideoconfError) else isinstance(error, expected)
+        if is_expected or raised_by_signal(error):
             raise
         logger.error("a storage plugin failed in %s.%s: %s", kind, operation, type(error).__name__)  # noqa: TRY400
         raise StorageError("The storage target's plugin failed.") from None
+
+
+def _checked_object(stored: Any) -> StoredObject:
+    """Return a checked copy of what a plugin says of an object. What is raised is contained by the caller's block."""
+    found = _of_type(StoredObject, stored)
+    size_bytes: Any = found.size_bytes
+    if type(size_bytes) is not int or size_bytes < 0:
+        raise ValueError("the size of an object is not a number of bytes")
+    return found
+
+
+def _checked_url(signed: Any) -> SignedUrl:
+    """Return a checked copy of a URL: a caller opens it, in a browser too."""
+    found = _of_type(SignedUrl, signed)
+    if not is_url_of_object(found.url) or found.expires_at.tzinfo is None:
+        raise ValueError("the URL is unsafe to open, or its time has no time zone")
+    return SignedUrl(found.url, found.expires_at.astimezone(UTC))
 
 
 def _of_type(wanted: type[T], value: Any) -> T:

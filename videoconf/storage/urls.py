@@ -20,6 +20,11 @@ def is_web_url(url: object) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_own_machine(parts.hostname or ""))
 
 
+def is_url_of_object(url: object) -> bool:
+    """Return whether a value is a URL that a storage target may sign: one that may be fetched, or of its own scheme."""
+    return is_absolute_url(url) and (is_web_url(url) or urlsplit(str(url)).scheme != "http")
+
+
 def is_absolute_url(url: object) -> bool:
     """Return whether a value is a URL with a host that a browser does not run as a script, or read from its disk."""
     if not isinstance(url, str) or len(url) > LONGEST_URL or not _CHARACTERS.fullmatch(url):

@@ -8,6 +8,8 @@ lets large objects take as long as they need; and a cap on answers that are not 
 from __future__ import annotations
 
 import math
+from typing import NoReturn
+from xml.parsers import expat
 
 from videoconf.bounded_connection import Bounds
 from videoconf.errors import StorageError, StorageTimeout
@@ -67,3 +69,22 @@ class Exchange(Bounds):
         self._received_bytes += count
         if self._received_bytes > self._largest_answer_bytes:
             raise StorageError("The storage target's answer is too long.")
+
+
+def refuse_entities(body: bytes) -> None:
+    """Check an answer before an SDK parses it: entities of its own make a hundred megabytes of half a megabyte of XML.
+
+    A document that is not XML passes; the SDK says what is wrong with it.
+
+    :raises StorageError: it has a document type, in which entities are declared. No storage service sends one.
+    """
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    try:
+        parser.Parse(body, True)
+    except expat.ExpatError:
+        return
+
+
+def _refuse_document_type(*said: object) -> NoReturn:
+    raise StorageError("The storage target's answer declares entities of its own.")

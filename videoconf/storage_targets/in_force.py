@@ -6,7 +6,7 @@ archives are still in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from videoconf.db.transactions import read
 from videoconf.errors import StorageDenied, StorageEndpointRefused, StorageError, StorageTargetNotFound
-from videoconf.hooks import Registered, Registry
+from videoconf.hooks import Registry
 from videoconf.providers import ProviderPort, StorageDestination, StorageScope
 from videoconf.settings import Settings
+from videoconf.spelling import proposal
 from videoconf.storage import StorageContext, StoragePort, StorageTarget
 from videoconf.storage.port import Around, unobserved
 from videoconf.storage_targets.cipher import Cipher
@@ -69,7 +70,7 @@ class StorageTargets:
         context: StorageContext,
         around: Around = unobserved,
     ) -> None:
-        self.kinds = offered_kinds(registry, settings.providers)
+        self.kinds = offered_kinds(registry, settings)
         self._default_tenant = settings.default_tenant
         self._cipher = cipher
         self._context = context
@@ -134,7 +135,10 @@ class StorageTargets:
         """
         kind = self.kinds.get(destination.kind)
         if kind is None:
-            raise StorageError(f"No plugin brings the storage kind {destination.kind!r}.")
+            raise StorageError(
+                f"The storage kind {destination.kind!r} is not enabled: no plugin brings it, or VIDEOCONF_STORAGE_KINDS"
+                " does not name it."
+            )
         return self.make(kind, destination.configuration)
 
     def make(self, kind: type[StorageTarget], configuration: Mapping[str, Any]) -> StoragePort:
@@ -155,18 +159,29 @@ class StorageTargets:
             target.delete(key)
 
 
-def offered_kinds(registry: Registry, providers: tuple[str, ...]) -> dict[str, type[StorageTarget]]:
-    """Return the storage kinds that may be set, by key.
+def offered_kinds(registry: Registry, settings: Settings) -> dict[str, type[StorageTarget]]:
+    """Return the storage kinds that may be set, by key: the enabled ones, and those that come with enabled providers.
 
-    One that comes with a provider, as the fake's does, is there for that provider alone: a deployment that does not
-    enable it must not be able to put archives there.
+    The fake's kind is one of the latter: a deployment that enables neither must not be able to put archives there.
     """
+    origins = {one.origin for key, one in registry.providers.items() if key in settings.providers}
+    return {
+        key: registered.cls
+        for key, registered in registry.storage_targets.items()
+        if key in settings.storage_kinds or registered.origin in origins
+    }
 
-    def is_offered(registered: Registered[StorageTarget]) -> bool:
-        siblings = {key for key, other in registry.providers.items() if other.origin == registered.origin}
-        return not siblings or not siblings.isdisjoint(providers)
 
-    return {key: registered.cls for key, registered in registry.storage_targets.items() if is_offered(registered)}
+def storage_kind_faults(registry: Registry, kinds: Sequence[str]) -> Iterator[str]:
+    """Name the enabled storage kinds that are not installed. One that is broken only warns: meetings go on without."""
+    broken = {failure.origin.name for failure in registry.failures}
+    for key in kinds:
+        if key not in registry.storage_targets and key not in broken:
+            installed = ", ".join(sorted(registry.storage_targets)) or "none"
+            yield (
+                f"VIDEOCONF_STORAGE_KINDS names {key!r}, which no installed plugin brings (installed: {installed})."
+                f"{proposal(key, registry.storage_targets)} Install its distribution, or take it out of the list."
+            )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from videoconf.testing.harness import unwritten, wrong
 from videoconf.testing.operations import issue, session_request
 
 RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
+READY = (ArchiveStatus.AVAILABLE, ArchiveStatus.UPLOADED)
 BLOCK_BYTES = 1 << 16
 
 
@@ -122,6 +123,21 @@ class CapabilityScenarios(Driven):
                 method(archive_id)
             with _raises(ProviderResourceNotFound, f"{method.__name__}() of an unknown id"):
                 method(self.unknown_archive)
+
+    def test_P37_finished_archive_is_available(self, provider: Provider) -> None:
+        """An archive that the vendor has finished is available, or uploaded: to whoever reads it, and in the list."""
+        archives = needs(provider, Capability.ARCHIVING)
+        session = self._occupied(provider)
+        archive_id = archives.start_archive(session, ArchiveRequest()).archive_id
+        archives.stop_archive(session, archive_id)
+        self.finish_archive(provider, archive_id)
+        read = [archives.get_archive(archive_id)]
+        listed = [one for one in archives.list_archives(session) if one.archive_id == archive_id]
+        for one in (*read, *listed):
+            if one.status not in READY:
+                wrong(
+                    f"an archive that is finished is {one.provider_status!r}, read as {one.status}, and not available"
+                )
 
     # --- storage ----------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 import pytest
 
-from videoconf.providers import JoinToken, Provider, SessionRef, StorageDestination, WebhookRequest
+from videoconf.providers import (
+    JoinToken,
+    Provider,
+    Role,
+    SessionRef,
+    StorageDestination,
+    WebhookReply,
+    WebhookRequest,
+)
 from videoconf.testing.faulty_server import FaultyServer
 from videoconf.testing.harness import Harness, SteppedClock, unwritten
 from videoconf.testing.samples import WebhookSample
@@ -47,6 +56,14 @@ class Driven:
         """Join at the stand-in with this credential; return the connection's id."""
         unwritten("join(): enter the stand-in's room, and return the connection's id")
 
+    def role_of(self, provider: Provider, session: SessionRef, join: JoinToken) -> Role:
+        """Tell which role a person would have who joins at the stand-in with this credential."""
+        unwritten("role_of(): tell which role the stand-in gives to a person with this credential")
+
+    def is_admitted(self, provider: Provider, session: SessionRef, join: JoinToken, at: datetime) -> bool:
+        """Tell whether the stand-in, by its own rules, would let a person in with this credential at a time."""
+        unwritten("is_admitted(): tell whether the stand-in would let a person in with this credential at a time")
+
     def publish(self, provider: Provider, session: SessionRef, connection_id: str) -> str:
         """Publish a media stream of a connection at the stand-in; return the stream's id."""
         unwritten("publish(): let a connection send something at the stand-in, and return the stream's id")
@@ -65,6 +82,10 @@ class Driven:
         Not written: the samples are verified with the headers with which they were recorded.
         """
         return request
+
+    def handshake(self, provider: Provider) -> tuple[WebhookRequest, WebhookReply] | None:
+        """Return a handshake as the vendor sends it, signed, and the answer that it expects; None: it sends none."""
+        return None
 
     def rotated(self, provider: Provider) -> tuple[Any, Any]:
         """Return two settings: with a new webhook secret beside the one in force, and with the new one alone."""

@@ -22,6 +22,7 @@ from videoconf.testing.driven import Driven
 from videoconf.testing.failure_scenarios import FailureScenarios
 from videoconf.testing.harness import Harness, wrong
 from videoconf.testing.operations import MEETING, UNKNOWN, issue, session_request
+from videoconf.testing.trust_scenarios import TrustScenarios
 from videoconf.testing.webhook_scenarios import WebhookScenarios
 
 KEY = re.compile(r"[a-z][a-z0-9]{1,31}")
@@ -30,7 +31,9 @@ CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 THREADS = 8
 
 
-class ProviderConformance(FailureScenarios, CapabilityScenarios, BrowserScenarios, WebhookScenarios, Driven):
+class ProviderConformance(
+    FailureScenarios, TrustScenarios, CapabilityScenarios, BrowserScenarios, WebhookScenarios, Driven
+):
     """What the core relies on in any provider. Subclass it as ``Test…`` and write what :class:`Driven` asks for."""
 
     # --- what it is -------------------------------------------------------------------------------------------------

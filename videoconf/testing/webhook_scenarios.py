@@ -168,6 +168,18 @@ class WebhookScenarios(Driven):
             if said[0] != said[1]:
                 wrong(f"what storable_body() leaves of the sample {sample.name} says something else than the webhook")
 
+    def test_W14_handshake_is_answered(self, provider: Provider) -> None:
+        """A handshake is answered as the vendor expects it; otherwise the vendor sends no webhooks."""
+        if (given := self.handshake(provider)) is None:
+            if type(provider).answer_handshake is not Provider.answer_handshake:
+                unwritten("handshake(): return a handshake as the vendor signs it, and the answer that it expects")
+            pytest.skip("the vendor sends no handshake")
+        request, expected = given
+        if (refusal := _find_refusal(provider, request)) is not None:
+            wrong(f"a handshake is rejected: {refusal!r}")
+        if (reply := provider.answer_handshake(request)) != expected:
+            wrong(f"answer_handshake() returns {reply}; the vendor expects {expected}")
+
     # ----------------------------------------------------------------------------------------------------------------
 
     def _samples(self, *, ignored: bool | None = None) -> list[WebhookSample]:

@@ -27,6 +27,7 @@ from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.bans import has_bans, hold_on_join
 from videoconf.meetings.models import END_SESSION, Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
+from videoconf.observability.log_context import bind_log_context
 from videoconf.observability.metrics import WEBHOOK_EVENTS
 from videoconf.providers import EventKind, ProviderEvent, ProviderPort, SessionRef, WebhookReply, WebhookRequest
 from videoconf.providers.port import UNREADABLE
@@ -109,6 +110,8 @@ def take(
     stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
     if stored is None:
         return Outcome("duplicate")
+    if stored.meeting_link is not None:
+        bind_log_context(meeting_link=stored.meeting_link)
     if expected.status != EventStatus.APPLIED:
         return expected
     outcome = settle(transaction, provider, request.received_at, event, stored)
@@ -141,7 +144,12 @@ def _store_once(statement: Any) -> Insert:
 INBOX: Any = WebhookEvent.__table__
 _MEETINGS: Any = Meeting.__table__
 _MEETING = _MEETINGS.c
-_NEEDED = (_MEETING.id.label("meeting_id"), _MEETING.created_on, has_bans(_MEETING.id).label("has_bans"))
+_NEEDED = (
+    _MEETING.id.label("meeting_id"),
+    _MEETING.created_on,
+    _MEETING.meeting_link,
+    has_bans(_MEETING.id).label("has_bans"),
+)
 _MEETING_OF = select(*_NEEDED).where(
     _MEETING.provider == bindparam("of_provider"),
     _MEETING.account == bindparam("of_account"),

@@ -85,7 +85,7 @@ def test_person_who_is_silent_for_a_minute_is_gone(service, app):
     fall_silent(app, seconds=50)
     assert poll(service, faithful).status == 202
     fall_silent(app, seconds=11)
-    assert waiting(service, link) == [second]
+    assert [one["id"] for one in waiting(service, link)] == [second["id"]]
     assert poll(service, silent).problem == UNKNOWN
     assert answer(service.api, link, first["id"]).problem == (404, "lobby_entry_not_found")
     assert poll(service, faithful).status == 202

@@ -64,7 +64,9 @@ def test_a_connection_is_removed_and_may_be_removed_again(service):
     assert left["connections"][0]["reason"] == {"fake": "forced", JANUS: "kicked"}[service.provider.key]
 
     assert disconnect(service.api, link, ann).status == 204, "one that has left is success"
-    assert told(service, link) == [("attendee.disconnected", ann, None)] * 2
+    assert (
+        told(service, link) == [("attendee.disconnected", ann, None), ("attendee.disconnect_requested", ann, None)] * 2
+    )
 
 
 @pytest.mark.needs("moderation")
@@ -80,7 +82,12 @@ def test_one_connection_or_all_are_muted(service):
     assert muted(service, session_id) == {ann: True, bob: False}
     assert mute_all(service.api, link).status == 204
     assert muted(service, session_id) == {ann: True, bob: True}
-    assert told(service, link) == [("meeting.muted", None, None), ("attendee.muted", ann, None)]
+    assert told(service, link) == [
+        ("meeting.muted", None, None),
+        ("meeting.mute_requested", None, None),
+        ("attendee.muted", ann, None),
+        ("attendee.mute_requested", ann, None),
+    ]
 
 
 @ON_SQLITE
@@ -146,7 +153,10 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
 @ON_SQLITE
 @pytest.mark.parametrize(
     ("error", "status", "told_as"),
-    [(ProviderUnavailable(), 503, []), (ProviderTimeout(), 504, [{"outcome": "unknown", "error": "provider_timeout"}])],
+    [
+        (ProviderUnavailable(), 503, [None]),
+        (ProviderTimeout(), 504, [{"outcome": "unknown", "error": "provider_timeout"}, None]),
+    ],
     ids=["not executed", "outcome unknown"],
 )
 def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(

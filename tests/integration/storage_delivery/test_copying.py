@@ -17,7 +17,7 @@ from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
-from videoconf.jobs.queue import Lane
+from videoconf.jobs.work import Lane
 from videoconf.providers import ArchiveStatus
 from videoconf_fake.memory import AREAS, MemoryTarget
 

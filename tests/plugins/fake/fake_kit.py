@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from videoconf.errors import ProviderRejected
 from videoconf.providers import ArchiveStatus, Secret, StorageDestination
 from videoconf.testing import ProviderConformance, load_samples
 from videoconf_fake.control import FakeControl
 from videoconf_fake.provider import FakeProvider, FakeSettings
+from videoconf_fake.tokens import read_token
 from videoconf_fake.webhooks import sign, signer
 
 FORMER = Secret("whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=")
@@ -36,7 +38,20 @@ class FakeKit(ProviderConformance):
         provider.close()
 
     def join(self, provider, session, join):
-        return FakeControl(provider).join(join.token)
+        return FakeControl(provider).join(self.token_of(join))
+
+    def token_of(self, join):
+        return join.token
+
+    def role_of(self, provider, session, join):
+        return read_token(self.token_of(join), provider.settings.token_secret, now=provider.context.clock()).role
+
+    def is_admitted(self, provider, session, join, at):
+        try:
+            read_token(self.token_of(join), provider.settings.token_secret, now=at)
+        except ProviderRejected:
+            return False
+        return True
 
     def publish(self, provider, session, connection_id):
         FakeControl(provider).publish(connection_id)

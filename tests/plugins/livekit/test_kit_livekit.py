@@ -8,7 +8,8 @@ import jwt
 import pytest
 
 from tests.plugins.livekit import samples
-from videoconf.providers import Secret, StorageDestination
+from tools.livekit_standin.auth import Refused, read_token
+from videoconf.providers import Role, Secret, StorageDestination
 from videoconf.testing import ProviderConformance
 from videoconf_livekit.provider import LiveKitProvider
 from videoconf_livekit.settings import LiveKitSettings
@@ -45,6 +46,17 @@ class LiveKitKit(ProviderConformance):
 
     def join(self, provider, session, join):
         return self.standin_in_use.join(join.token).sid
+
+    def role_of(self, provider, session, join):
+        claims = read_token(join.token, self.standin_in_use.keys, self.standin_in_use.clock.now())
+        return Role.PUBLISHER if claims["video"].get("canPublish", True) else Role.SUBSCRIBER
+
+    def is_admitted(self, provider, session, join, at):
+        try:
+            read_token(join.token, self.standin_in_use.keys, at.timestamp())
+        except Refused:
+            return False
+        return True
 
     def publish(self, provider, session, connection_id):
         return self.standin_in_use.publish(connection_id)

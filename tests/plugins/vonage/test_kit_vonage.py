@@ -1,13 +1,15 @@
 """The Vonage provider passes the kit, at a stand-in for Vonage. Webhooks are those of the OpenTok environment."""
 
 import hashlib
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import jwt
 import pytest
 
-from videoconf.providers import Secret, StorageDestination
+from tools.vonage_standin.auth import Unauthorized
+from videoconf.providers import Role, Secret, StorageDestination
 from videoconf.testing import ProviderConformance, load_samples
 from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings
@@ -26,7 +28,8 @@ class VonageKit(ProviderConformance):
 
     @pytest.fixture
     def standin(self, make_vonage_standin):
-        return make_vonage_standin(self.environment)
+        self.ahead_seconds = 0.0
+        return make_vonage_standin(self.environment, credential_clock=lambda: time.time() + self.ahead_seconds)
 
     @pytest.fixture
     def provider(self, harness, standin):
@@ -40,6 +43,17 @@ class VonageKit(ProviderConformance):
 
     def join(self, provider, session, join):
         return self.standin_in_use.connect(join.token).connection_id
+
+    def role_of(self, provider, session, join):
+        return Role(self.standin_in_use.connect(join.token).role)
+
+    def is_admitted(self, provider, session, join, at):
+        self.ahead_seconds = at.timestamp() - time.time()
+        try:
+            self.standin_in_use.connect(join.token)
+        except Unauthorized:
+            return False
+        return True
 
     def publish(self, provider, session, connection_id):
         return self.standin_in_use.publish(connection_id).stream_id

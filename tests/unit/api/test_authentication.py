@@ -45,7 +45,12 @@ def test_empty_roles_differ_from_absent_roles(client: FlaskClient) -> None:
 
 
 def test_claim_names_follow_the_settings(make_shell: Make) -> None:
-    names = {"jwt_permissions_claim": "scopes", "jwt_tenant_claim": "org", "jwt_issuer": "us", "jwt_audience": "them"}
+    names = {
+        "jwt_permissions_claim": ("scopes",),
+        "jwt_tenant_claim": "org",
+        "jwt_issuer": ("us",),
+        "jwt_audience": ("them",),
+    }
     settings = Settings(jwt_secrets=(Secret(JWT_SECRET),), default_tenant="home", **names)
     client = make_shell(settings).test_client()
     made = token(permissions=..., scopes=["GetMeetings"], org="acme", iss="us", aud=["x", "them"])

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 
 from videoconf import __version__
 from videoconf.api import health
 from videoconf.api.services import EXTENSION
 from videoconf.db.types import db
+from videoconf.idempotency import IdempotencyKey
 from videoconf.settings import Settings
 
 
@@ -47,10 +48,11 @@ unknown_keys: list[str] = []
 
 def stamp(shell: Flask, revision: str | None) -> None:
     with shell.app_context(), db.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
-        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(text("CREATE TABLE IF NOT EXISTS videoconf_version (version_num VARCHAR(32))"))
+        IdempotencyKey.metadata.tables["idempotency_key"].create(connection, checkfirst=True)
+        connection.execute(text("DELETE FROM videoconf_version"))
         if revision:
-            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
+            connection.execute(text("INSERT INTO videoconf_version VALUES (:revision)"), {"revision": revision})
 
 
 def test_process_answers_while_its_database_is_down(shell: Flask, client: FlaskClient) -> None:
@@ -67,7 +69,7 @@ def test_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> N
     assert response.get_json() == {
         "status": "ok",
         "release": __version__,
-        "checks": {"database": "ok", "schema": "ok", "encryption": "ok"},
+        "checks": {"database": "ok", "schema": "ok", "encryption": "ok", "writes": "ok"},
         "providers": {"vonage": "unavailable"},
     }
 
@@ -87,7 +89,7 @@ def test_ready_with_the_schema_of_a_later_release(shell: Flask, client: FlaskCli
     stamp(shell, "of a later release")
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.get_json()["checks"] == {"database": "ok", "schema": "newer", "encryption": "ok"}
+    assert response.get_json()["checks"] == {"database": "ok", "schema": "newer", "encryption": "ok", "writes": "ok"}
 
 
 @pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0001", "revision 0001")])
@@ -127,6 +129,24 @@ def test_the_database_is_asked_once_in_two_seconds(shell: Flask, client: FlaskCl
     stamp(shell, health.code_revisions()[0])
     now.seconds += 2
     assert client.get("/readyz").status_code == 200
+
+
+def test_readiness_leaves_no_row(shell: Flask, client: FlaskClient) -> None:
+    stamp(shell, health.code_revisions()[0])
+    assert client.get("/readyz").status_code == 200
+    with shell.app_context(), db.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(IdempotencyKey)).scalar_one() == 0
+
+
+def test_not_ready_where_nothing_can_be_stored(
+    shell: Flask, client: FlaskClient, now: SimpleNamespace, tmp_path: Any
+) -> None:
+    stamp(shell, health.code_revisions()[0])
+    with shell.app_context():
+        event.listen(db.engine, "checkout", lambda connection, *_: connection.execute("PRAGMA query_only = on"))
+    response = client.get("/readyz")
+    assert (response.status_code, response.get_json()["status"]) == (503, "unavailable")
+    assert response.get_json()["checks"]["writes"] == "database_full"
 
 
 def test_job_threads_that_ended_are_reported(shell: Flask, client: FlaskClient) -> None:

@@ -76,16 +76,16 @@ def stopwatch():
 
 @pytest.fixture
 def keys(issuer, stopwatch):
-    return JwksKeys(issuer.url, clock=stopwatch)
+    return JwksKeys(issuer.url, Settings().jwt_algorithms, clock=stopwatch)
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
 def test_a_key_is_found_by_its_id_and_verifies_its_one_algorithm(issuer, keys, algorithm):
     issuer.add("k", algorithm)
     token = issuer.sign("k", sub="x")
-    assert jwt.decode(token, keys.find("k", algorithm), [algorithm])["sub"] == "x"
+    assert jwt.decode(token, keys.find("k", algorithm)[0], [algorithm])["sub"] == "x"
     for other in {*KINDS, "HS256", "none"} - {algorithm}:
-        assert keys.find("k", other) is None
+        assert not keys.find("k", other)
 
 
 def test_keys_are_fetched_once_and_again_when_they_are_old(issuer, keys, stopwatch):
@@ -104,7 +104,7 @@ def test_a_flood_of_invented_ids_costs_one_fetch(issuer, keys, stopwatch):
     keys.find("k", "RS256")
     stopwatch.now += COOLDOWN_SECONDS
     for number in range(50):
-        assert keys.find(f"invented-{number}", "RS256") is None
+        assert not keys.find(f"invented-{number}", "RS256")
         stopwatch.now += COOLDOWN_SECONDS / 100
     assert issuer.fetches == 2
 
@@ -113,20 +113,20 @@ def test_a_new_key_is_picked_up_after_the_cooldown(issuer, keys, stopwatch):
     issuer.add("old")
     keys.find("old", "RS256")
     issuer.add("new")
-    assert keys.find("new", "RS256") is None
+    assert not keys.find("new", "RS256")
     stopwatch.now += COOLDOWN_SECONDS
-    assert keys.find("new", "RS256") is not None
+    assert keys.find("new", "RS256")
 
 
 def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgotten(issuer, keys, stopwatch):
     issuer.add("old")
     issuer.add("new")
-    assert keys.find("old", "RS256") is not None
+    assert keys.find("old", "RS256")
     assert keys.generation == 1
     del issuer.keys["old"]
     stopwatch.now += REFRESH_SECONDS
     keys.refresh_if_due()
-    assert keys.find("old", "RS256") is None
+    assert not keys.find("old", "RS256")
     assert keys.generation == 2
 
 
@@ -135,11 +135,11 @@ def test_while_the_issuer_is_away_the_last_keys_go_on(issuer, keys, stopwatch):
     keys.find("k", "RS256")
     issuer.is_up = False
     stopwatch.now += 10 * REFRESH_SECONDS
-    assert keys.find("k", "RS256") is not None
+    assert keys.find("k", "RS256")
     issuer.is_up = True
     issuer.add("k2")
     stopwatch.now += REFRESH_SECONDS
-    assert keys.find("k2", "RS256") is not None
+    assert keys.find("k2", "RS256")
 
 
 def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
@@ -166,10 +166,10 @@ def test_one_thread_fetches_and_the_others_use_known_keys(issuer, keys, stopwatc
         try:
             assert asking.wait(10)
             stopwatch.now += REFRESH_SECONDS
-            assert pool.submit(keys.find, "k", "RS256").result(5) is known
+            assert pool.submit(keys.find, "k", "RS256").result(5) == known
         finally:
             answer.set()
-        assert first.result(10) is known
+        assert first.result(10) == known
 
 
 def test_a_thread_that_waited_does_not_fetch_again(issuer, keys, stopwatch):
@@ -184,7 +184,7 @@ def test_a_thread_that_waited_does_not_fetch_again(issuer, keys, stopwatch):
     issuer.before_answer = wait_for_the_other
     with ThreadPoolExecutor(2) as pool:
         found = [call.result(10) for call in [pool.submit(keys.find, "k", "RS256") for _ in range(2)]]
-    assert None not in found
+    assert () not in found
     assert issuer.fetches == 1
 
 
@@ -192,9 +192,9 @@ def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, ke
     issuer.add("encrypts", use="enc")
     issuer.add("other", alg="RS512")
     issuer.add("k")
-    assert keys.find("encrypts", "RS256") is None
-    assert keys.find("other", "RS256") is None
-    assert keys.find("k", "RS256") is not None
+    assert not keys.find("encrypts", "RS256")
+    assert not keys.find("other", "RS256")
+    assert keys.find("k", "RS256")
 
 
 def test_an_issuer_that_drips_is_given_up(monkeypatch):
@@ -203,7 +203,7 @@ def test_an_issuer_that_drips_is_given_up(monkeypatch):
         server.on("/keys", drip_body(0.2))
         begin = time.monotonic()
         with pytest.raises(IssuerUnavailable):
-            JwksKeys(server.url("/keys")).find("k", "RS256")
+            JwksKeys(server.url("/keys"), Settings().jwt_algorithms).find("k", "RS256")
         assert time.monotonic() - begin < 3
 
 
@@ -211,16 +211,16 @@ def test_a_key_that_cannot_be_read_spoils_no_other(issuer, keys):
     issuer.add("damaged", n="")
     issuer.add("curve", "ES256", crv="P-384")
     issuer.add("k")
-    assert keys.find("k", "RS256") is not None
-    assert keys.find("damaged", "RS256") is None
-    assert keys.find("curve", "ES256") is None
+    assert keys.find("k", "RS256")
+    assert not keys.find("damaged", "RS256")
+    assert not keys.find("curve", "ES256")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"keys": 1}', b'{"keys": [{"kid": "k", "kty": "RSA"}]}'])
 def test_a_key_set_that_cannot_be_read_changes_nothing(httpserver, body):
     httpserver.expect_request("/keys").respond_with_data(body)
     with pytest.raises(IssuerUnavailable):
-        JwksKeys(httpserver.url_for("/keys")).find("k", "RS256")
+        JwksKeys(httpserver.url_for("/keys"), Settings().jwt_algorithms).find("k", "RS256")
 
 
 def test_a_key_set_without_measure_is_not_read(issuer, keys, stopwatch):
@@ -229,7 +229,7 @@ def test_a_key_set_without_measure_is_not_read(issuer, keys, stopwatch):
         keys.find("k", "RS256")
     issuer.add("k", x5c=["x" * (MAX_BYTES // 2)])
     stopwatch.now += COOLDOWN_SECONDS
-    assert keys.find("k", "RS256") is not None
+    assert keys.find("k", "RS256")
 
 
 def test_plain_http_is_refused_outside_development():
@@ -248,7 +248,7 @@ def call(issuer, make_app):
         jwt_secrets=(),
         jwt_jwks_url=issuer.url,
         development=True,
-        jwt_permissions_claim="realm_access.roles",
+        jwt_permissions_claim=("realm_access.roles",),
         jwt_tenant_claim="org.id",
     )
     client = app.test_client()

@@ -106,7 +106,7 @@ test("lengths, sizes and shares are short", () => {
   assert.deepEqual([percent(0.9999), percent(1), percent(0.29)], ["99 %", "100 %", "29 %"]);
 });
 
-test("days are told by the calendar of the viewer", () => {
+test("days are reported by the calendar of the viewer", () => {
   const now = new Date(2026, 2, 1, 0, 10);
   assert.equal(day(new Date(2026, 1, 28, 23, 59), now), "yesterday");
   assert.equal(day(new Date(2026, 2, 1, 23, 59), now), "today");

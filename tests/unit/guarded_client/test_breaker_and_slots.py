@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import threading
+from contextvars import copy_context
 
 import pytest
 
 from tests.unit.guarded_client.calls import OVERSHOOT_SECONDS, closed_port, create, get, within
+from videoconf import shares
 from videoconf.breaker import BreakerState
 from videoconf.errors import (
     ProviderAuthFailed,
@@ -117,6 +119,39 @@ def test_error_of_the_plugin_neither_counts_nor_leaks_the_probe(make_client, ser
     assert client.state.breaker is BreakerState.HALF_OPEN
     server.on("/x", reply())
     get(client, server.url("/x"))
+
+
+def test_one_tenant_leaves_slots_to_others(make_client, server):
+    client = make_client(slots=4, attempt_seconds=5, between_bytes_seconds=5)
+    arrived, release = threading.Semaphore(0), threading.Event()
+
+    def hold(exchange):
+        arrived.release()
+        release.wait(5)
+        return reply()(exchange)
+
+    server.on("/held", hold)
+    server.on("/x", reply())
+    is_refused = threading.Event()
+
+    def call():
+        shares.tenant.set("acme")
+        try:
+            create(client, server.url("/held"))
+        except ProviderBusy:
+            is_refused.set()
+
+    threads = [threading.Thread(target=call) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    assert arrived.acquire(timeout=5)
+    context = copy_context()
+    context.run(shares.tenant.set, "other")
+    context.run(get, client, server.url("/x"))  # a slot is free for another tenant
+    assert is_refused.wait(5), "the tenant's own further calls are refused"
+    release.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_calls_wait_for_a_free_slot(make_client, server):

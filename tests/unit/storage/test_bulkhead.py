@@ -1,13 +1,14 @@
 """A target that stalls takes its slots and no more threads, and after some failures none at all."""
 
 import threading
+import time
 
 import pytest
 
 from videoconf import shares
 from videoconf.errors import StorageTimeout, StorageUnavailable, StoredObjectNotFound
 from videoconf.storage import bulkhead
-from videoconf.storage.bulkhead import TARGET_SLOTS, TENANT_SLOTS, Bulkhead
+from videoconf.storage.bulkhead import TARGET_SLOTS, TENANT_SLOTS, TENANT_WAITING, Bulkhead
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +97,25 @@ def test_missing_objects_suspend_nothing():
         fail(target, StoredObjectNotFound())
     with target.call():
         pass
+
+
+def test_few_calls_of_a_tenant_wait_and_others_are_refused_at_once(stall, monkeypatch):
+    targets = [Bulkhead() for _ in range(3)]
+    for target in targets:
+        stall(target, TENANT_SLOTS // 3, tenant="acme")
+    monkeypatch.setattr(bulkhead, "SLOT_WAIT_SECONDS", 2.0)
+    refused_after = []
+
+    def call():
+        shares.tenant.set("acme")
+        began = time.monotonic()
+        with pytest.raises(StorageUnavailable), Bulkhead().call():
+            pass
+        refused_after.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=call) for _ in range(TENANT_WAITING + 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(seconds < 1.0 for seconds in refused_after) == 20

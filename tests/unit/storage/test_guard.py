@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoconf.errors import StorageEndpointRefused, StorageUnavailable
+from videoconf.errors import StorageEndpointRefused, StorageHostUnknown, StorageUnavailable
 from videoconf.storage import EndpointGuard
 
 LOOPBACK = [
@@ -108,7 +108,7 @@ def connect(guard, host, port=443):
 @pytest.mark.parametrize("allowed", [(), ("*",), ("*:*",)], ids=str)
 def test_nothing_but_a_public_host_is_allowed(host, allowed):
     """With everything allowed by name, the address that the system's resolver makes of a spelling is refused anyway."""
-    with pytest.raises((StorageEndpointRefused, StorageUnavailable)) as refused:
+    with pytest.raises((StorageEndpointRefused, StorageHostUnknown, StorageUnavailable)) as refused:
         connect(EndpointGuard(allowed), host)
     if host.startswith(("localhost", "LOCALHOST")) and allowed:
         return
@@ -195,12 +195,20 @@ def test_in_development_too_a_public_name_does_not_mean_another_machine():
         connect(guard, "a.example.com")
 
 
-def test_a_name_that_is_not_known_is_unavailable():
-    def fail(*args, **kwargs):
-        raise socket.gaierror("no such name")
+def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_is_away():
+    def failing(*arguments):
+        def fail(*args, **kwargs):
+            raise socket.gaierror(*arguments)
 
-    for resolve in (fail, answers()):
-        with pytest.raises(StorageUnavailable):
+        return fail
+
+    for resolve, expected in (
+        (failing("no such name"), StorageUnavailable),
+        (failing(socket.EAI_AGAIN, "try again"), StorageUnavailable),
+        (failing(socket.EAI_NONAME, "no such name"), StorageHostUnknown),
+        (answers(), StorageHostUnknown),
+    ):
+        with pytest.raises(expected):
             EndpointGuard(("*",), resolve=resolve).addresses("absent.example.com", 443)
 
 

@@ -10,8 +10,22 @@ from types import SimpleNamespace
 import pytest
 from marshmallow import Schema, ValidationError, fields
 
-from videoconf.errors import StorageDenied, StorageError
-from videoconf.storage import EndpointGuard, SignedUrl, StorageContext, StoragePort, storage_seconds_left
+from videoconf.errors import (
+    DatabaseBusy,
+    InternalError,
+    MeetingNotFound,
+    StorageDenied,
+    StorageError,
+    Unauthenticated,
+)
+from videoconf.storage import (
+    EndpointGuard,
+    SignedUrl,
+    StorageContext,
+    StoragePort,
+    StoredObject,
+    storage_seconds_left,
+)
 from videoconf.storage.port import load_configuration
 from videoconf.testing import Scripted
 from videoconf_fake.memory import MemoryTarget
@@ -119,6 +133,55 @@ def test_value_of_another_type_is_the_plugins_fault(port, plugin, operation):
     plugin.script("signed_url", "https://bucket.example.com")
     with pytest.raises(StorageError):
         port.signed_url("key", expires_in_seconds=60)
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "7", True])
+def test_size_that_is_no_number_of_bytes_is_the_plugins_fault(port, plugin, size):
+    plugin.script("stat", StoredObject("key", size))
+    with pytest.raises(StorageError):
+        port.stat("key")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "",
+        "javascript://bucket.example.com/%0aalert(1)",
+        "data:text/html,x",
+        "http://bucket.example.com/a",
+        "//bucket.example.com/a",
+        "https://user:word@bucket.example.com/a",
+        "https://bucket.example.com/a\r\nSet-Cookie: a=b",
+        "https://bucket.example.com/" + "a" * 8192,
+    ],
+    ids=range(9),
+)
+def test_url_that_is_unsafe_to_open_is_not_handed_out(port, plugin, url):
+    plugin.script("signed_url", SignedUrl(url, datetime.now(UTC)))
+    with pytest.raises(StorageError) as refused:
+        port.signed_url("key", expires_in_seconds=60)
+    assert type(refused.value) is StorageError
+
+
+def test_url_without_a_time_zone_is_not_handed_out(port, plugin):
+    plugin.script("signed_url", SignedUrl("https://bucket.example.com/a", datetime(2026, 11, 30)))
+    with pytest.raises(StorageError):
+        port.signed_url("key", expires_in_seconds=60)
+
+
+@pytest.mark.parametrize("error", [MeetingNotFound(), Unauthenticated(), DatabaseBusy(), InternalError()], ids=repr)
+def test_error_of_another_part_is_the_plugins_fault(port, plugin, error):
+    plugin.script("stat", error)
+    with pytest.raises(StorageError) as raised:
+        port.stat("key")
+    assert type(raised.value) is StorageError
+
+
+def test_description_that_is_not_json_is_the_plugins_fault(port, plugin):
+    plugin.script("describe", {"area": float("nan")})
+    with pytest.raises(StorageError):
+        port.description(CONFIGURATION)
 
 
 def test_url_of_a_target_is_returned(port):

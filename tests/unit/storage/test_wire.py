@@ -150,6 +150,29 @@ def test_an_error_without_end_is_not_remembered(server, target, call, status):
     assert peak < 12 * MIB
 
 
+def bomb(encoding: str) -> bytes:
+    """Half a mebibyte of XML whose one entity is named 1,000 times."""
+    text = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE E [<!ENTITY a "{"a" * 500_000}">]>'
+    return f"{text}<Error><Code>NoSuchKey</Code><Message>{'&a;' * 1000}</Message></Error>".encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("call", "status"), [("open", 404), ("open", 503), ("delete", 404), ("put", 200), ("put", 400)]
+)
+def test_answer_that_declares_entities_is_refused(server, target, call, status, encoding):
+    """Half a mebibyte became 120 in memory."""
+    server.on(ANY, reply(status, bomb(encoding), headers={"Content-Type": "application/xml"}))
+    start()
+    try:
+        with pytest.raises(StorageError, match="declares entities") as refused:
+            CALLS[call](target)
+        assert type(refused.value) is StorageError
+        assert get_traced_memory()[1] < 20 * MIB
+    finally:
+        stop()
+
+
 @pytest.fixture
 def tls(tmp_path):
     """Give a context for a server on 127.0.0.1, and the file with its certificate."""

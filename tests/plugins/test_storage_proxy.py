@@ -1,0 +1,89 @@
+"""Storage targets through the operator's forward proxy, which alone resolves the vendors' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.support.forward_proxy import TestProxy, authority, running_proxy
+from tests.support.storage_servers import StorageServer
+from videoconf.errors import StorageDenied, StorageEndpointRefused, StorageUnavailable
+from videoconf.forward_proxy import ForwardProxy
+from videoconf.storage import EndpointGuard, StorageContext, StorageTarget
+from videoconf_azure.target import AzureTarget
+from videoconf_s3.target import S3Target
+
+AZURE = {"container": "recordings", "accountName": "acme", "accountKey": "a2V5"}
+
+
+def opened(kind: type[StorageTarget], document: dict[str, Any], proxy: str, hosts: tuple[str, ...] = ()) -> Any:
+    guard = EndpointGuard((*kind.hosts, *hosts), proxy=ForwardProxy.at(proxy))
+    context = StorageContext(lambda: datetime.now(UTC), guard)
+    return kind(kind.configuration_schema().load(document), context)
+
+
+@pytest.fixture
+def of_s3(s3_server: StorageServer) -> dict[str, Any]:
+    """The configuration of a bucket of the S3 server, at a name that only the proxy resolves."""
+    document = {name: value for name, value in s3_server.target.items() if name != "name"}
+    return {**document, "endpoint": "https://s3.test", "pathStyle": True}
+
+
+@pytest.fixture
+def proxy(s3_server: StorageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestProxy]:
+    file, tls = authority(tmp_path, "s3.test", "*.blob.core.windows.net")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    port = urlsplit(s3_server.target["endpoint"]).port
+    assert port is not None
+    with running_proxy({"s3.test:443": port}, tls=tls, user="me:tops3cret") as running:
+        yield running
+
+
+def test_bucket_is_written_and_read_through_the_proxy(of_s3: dict[str, Any], proxy: TestProxy) -> None:
+    target = opened(S3Target, of_s3, proxy.url, ("s3.test",))
+    try:
+        target.probe()
+        target.put("a/b", BytesIO(b"x" * 70_000))
+        with target.open("a/b") as body:
+            assert body.read() == b"x" * 70_000
+        target.delete("a/b")
+    finally:
+        target.close()
+    assert set(proxy.asked) == {"s3.test:443"}
+
+
+def test_bucket_behind_a_proxy_that_refuses_is_unavailable(of_s3: dict[str, Any], proxy: TestProxy) -> None:
+    for url, hosts in ((proxy.url.replace("tops3cret", "x"), ("s3.test",)),):
+        target = opened(S3Target, of_s3, url, hosts)
+        with pytest.raises(StorageUnavailable):
+            target.probe()
+        target.close()
+    with pytest.raises(StorageEndpointRefused):
+        opened(S3Target, of_s3, proxy.url)
+
+
+def test_container_is_reached_through_the_proxy(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/recordings/x").respond_with_data("", 403)
+    file, tls = authority(tmp_path, "acme.blob.core.windows.net")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    targets = {"acme.blob.core.windows.net:443": httpserver.port}
+    with running_proxy(targets, tls=tls) as proxy:
+        target = opened(AzureTarget, AZURE, proxy.url)
+        with pytest.raises(StorageDenied):
+            target.stat("x")
+        target.close()
+        assert set(proxy.asked) == set(targets)
+        del proxy.targets["acme.blob.core.windows.net:443"]
+        target = opened(AzureTarget, AZURE, proxy.url)
+        with pytest.raises(StorageUnavailable):
+            target.stat("x")
+        target.close()

@@ -1,0 +1,38 @@
+"""What the log lines of a request or a job name besides their message: ids that an operator searches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_ids: ContextVar[Mapping[str, Any]] = ContextVar("videoconf_log_ids")
+_NONE: Mapping[str, Any] = {}
+
+
+def start_log_context(**ids: Any) -> None:
+    """Name these ids, and no others, in all further log lines: a thread serves one request after another."""
+    _ids.set(ids)
+
+
+def bind_log_context(**ids: Any) -> None:
+    """Name these ids too in all further log lines of this request or job."""
+    _ids.set({**_ids.get(_NONE), **ids})
+
+
+@contextmanager
+def log_context(**ids: Any) -> Iterator[None]:
+    """Name these ids too in the log lines of the block."""
+    token = _ids.set({**_ids.get(_NONE), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def add_ids(logger: object, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids to a line, as a processor of structlog. What the line says itself comes first."""
+    for name, value in _ids.get(_NONE).items():
+        line.setdefault(name, value)
+    return line
