@@ -98,8 +98,6 @@ PATH_VALUES = {
     "invitationId": lambda things: things.invitation()["id"],
     "lobbyId": Things.in_lobby,
     "banId": Things.ban,
-    "subscriptionId": Things.subscription,
-    "deliveryId": Things.delivery,
     "provider": lambda things: "fake",
     "channel": lambda things: "session",
 }
