@@ -7,6 +7,7 @@ from videoconf.api.openapi import openapi_document
 WHOLE = {
     "/providers": "one for each enabled provider",
     "/attendance": "a report, written as it is read",
+    "/events": "a log, read by position: the `next` of one answer is the `after` of the next call",
 }
 """Arrays that are answered whole, and why."""
 

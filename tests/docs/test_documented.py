@@ -28,6 +28,8 @@ UNLISTED = {
     "GET /docs": "shows the document",
     "GET /docs/": "leads to the page",
     "GET /docs/<name>": "files of the page that shows the document",
+    "GET /console": "the page for people who run meetings",
+    "GET /console/settings.json": "what that page must know before it has a token",
     "GET /join": "the page on which people join",
     "GET /join/room/<provider>": "the frame of that page with a provider's client",
     "GET /join/room/<provider>/client.js": "a provider's client for browsers",

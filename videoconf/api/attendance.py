@@ -63,23 +63,27 @@ class AttendedSchema(Schema):
     intervals = fields.List(fields.Nested(SpanSchema), metadata=documented("Overlapping connections are one."))
 
 
-class MeetingLinks(Text):
-    """Links of meetings with commas between them; a repeated one counts once."""
+MOST_LINKS = 100
 
-    MOST = 100
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        links = list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs).split(",")))
-        if "" in links or len(links) > self.MOST:
-            raise ValidationError(f"Must be 1 to {self.MOST} links with commas between them.")
-        return links
+def links_of(text: str) -> list[str]:
+    """Split links with commas between them; a repeated one counts once."""
+    return list(dict.fromkeys(text.split(",")))
+
+
+def check_links(text: str) -> None:
+    if "" in (links := links_of(text)) or len(links) > MOST_LINKS:
+        raise ValidationError(f"Must be 1 to {MOST_LINKS} links with commas between them.")
 
 
 class PeopleNowArgs(Schema):
     """At which meetings."""
 
-    meeting_links = MeetingLinks(
-        max_length=4096, required=True, metadata=documented("At most 100, with commas between them.", LINK_EXAMPLE)
+    meeting_links = Text(
+        max_length=4096,
+        validate=check_links,
+        required=True,
+        metadata=documented("At most 100, with commas between them.", LINK_EXAMPLE),
     )
 
 
@@ -100,7 +104,7 @@ class PeopleNowSchema(Schema):
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getPeopleNow")
 def get_people_now(args: dict[str, Any]) -> dict[str, dict[str, int]]:
     """Count the people who are at each of these meetings now, as the list of attendees has them."""
-    return {"people": services().people_now.count(caller(), args["meeting_links"])}
+    return {"people": services().people_now.count(caller(), links_of(args["meeting_links"]))}
 
 
 @blueprint.route("/attendance", methods=["GET"])
