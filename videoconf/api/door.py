@@ -46,7 +46,7 @@ MAX_SECRET_LENGTH = 255
 SHORTEST_KEY = 20
 _RANDOM_KEY = {
     **IDEMPOTENCY_KEY,
-    "description": "Random, as a UUID. An exchange with the same code and key is the same person's, and no further use.",
+    "description": "Random, as a UUID. A further exchange with the same code and key is the same person's, and no use.",
     "schema": {**IDEMPOTENCY_KEY["schema"], "minLength": SHORTEST_KEY},
 }
 _ISSUING = (CapabilityUnsupported, EncryptionKeyUnknown, EncryptionNotConfigured, *DATABASE, *PROVIDER)

@@ -204,7 +204,7 @@ class Door:
         return _admitted(found, issued, found.seat_attendee, name, seat)
 
     def _seat(self, visitor: Caller, found: Any, attendee: str, name: str | None, secret: str) -> Admitted | None:
-        """Give a token and a seat for one use of the invitation; None where the same request made the seat meanwhile."""
+        """Give a token and a seat for one use; None where the same request, sent twice, made the seat meanwhile."""
         issued = self._issue(visitor, found, attendee, name)
         row = {
             "invitation_id": found.invitation_id,
