@@ -47,7 +47,7 @@ SHORTEST_KEY = 20
 _RANDOM_KEY = {
     **IDEMPOTENCY_KEY,
     "description": "Random, as a UUID. A further exchange with the same code and key is the same person's, and no use.",
-    "schema": {**IDEMPOTENCY_KEY["schema"], "minLength": SHORTEST_KEY},
+    "schema": {"type": "string", "minLength": SHORTEST_KEY, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
 }
 _ISSUING = (CapabilityUnsupported, EncryptionKeyUnknown, EncryptionNotConfigured, *DATABASE, *PROVIDER)
 """What making a token can end with, besides what the door itself refuses."""
