@@ -92,9 +92,9 @@ class Connection(NamedTuple):
     left: datetime | None
     reason: str | None
     inferred: bool
-    """The leave was not told: it follows from the room's or meeting's end, the roster, or long silence."""
+    """No event reported the leave: it follows from the end of the room or the meeting, the roster, or long silence."""
     join_inferred: bool
-    """The join was not told: this is the first sign of presence."""
+    """No event reported the join: this is the first sign of presence."""
     law: Law
     """What decided."""
 
