@@ -56,7 +56,7 @@ def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
 
 
 def find_time(milliseconds: object) -> datetime | None:
-    """Read a time in milliseconds since 1970; None where it is absent."""
+    """Read a time in milliseconds since 1970; None if it is absent."""
     count = find_count(milliseconds)
     try:
         return None if count is None else _EPOCH + timedelta(milliseconds=count)

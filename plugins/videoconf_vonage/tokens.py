@@ -53,7 +53,7 @@ class Credentials(ABC):
 
     @abstractmethod
     def signs_for_us(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether the claims of a callback's signature are about this account."""
+        """Return whether the claims of a callback's signature are about this account."""
 
     def client_token(self, session_id: str, role: Role, expires_at: datetime, data: str) -> str:
         """Sign the token with which one client joins a session.

@@ -182,7 +182,7 @@ def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:
 
 
 def _is_about(document: dict[str, Any], account: str) -> bool:
-    """Tell whether a body is about our account: a number, a text, or (the unified environment) by either name."""
+    """Return whether a body is about our account: a number, a text, or (the unified environment) by either name."""
     named = [document[name] for name in ("projectId", "applicationId") if document.get(name) is not None]
     return not named or account in map(str, named)
 

@@ -63,7 +63,7 @@ class ArchiveSchema(Schema):
     upload_target = fields.String(
         attribute="meeting.upload_target", allow_none=True, metadata=documented("The storage target that it goes to.")
     )
-    legal_hold = fields.Boolean(metadata=documented("It is not deleted, whoever asks and whatever its age."))
+    legal_hold = fields.Boolean(metadata=documented("A hold prevents every deletion: by callers and by retention."))
     meta_data = fields.Raw(dump_only=True, metadata={"type": "object", **documented("What else the provider said.")})
 
 

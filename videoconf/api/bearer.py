@@ -24,7 +24,7 @@ ACCESS_TOKEN_TYPES = ("jwt", "at+jwt", "application/at+jwt")
 class TokenVerifier:
     """Verifies tokens by the configured keys and those of an identity provider. Shared by threads.
 
-    :param jwks: the identity provider's keys; None where the settings name none.
+    :param jwks: the identity provider's keys; None if the settings name none.
     """
 
     def __init__(self, settings: Settings, keys: Keys, jwks: JwksKeys | None) -> None:

@@ -93,7 +93,7 @@ def health() -> dict[str, Any]:
 @blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
 @blueprint.doc(operationId="OperationsController.getReadiness")
 def readiness() -> tuple[dict[str, Any], int]:
-    """Tell whether requests can be served: the database stores, and its schema and encryption are this service's.
+    """Return whether requests can be served: the database stores, and its schema and encryption are this service's.
 
     Providers are reported and never decide: most operations go on without them.
     """

@@ -93,7 +93,7 @@ class JwksKeys:
     def find(self, key_id: str | None, algorithm: str) -> tuple[Any, ...]:
         """Return the keys that may verify a token of this algorithm.
 
-        :param key_id: the token's ``kid``; None where it has none, so that each key may be meant. A key without an id
+        :param key_id: the token's ``kid``; None if it has none, so that each key may be meant. A key without an id
             may be meant by every token.
         :raises IssuerUnavailable: no key was ever fetched, and none can be now.
         """
@@ -217,7 +217,7 @@ def _log(found: KeySet) -> None:
 
 
 def jwks_of(settings: Settings) -> JwksKeys | None:
-    """Return the keys of the identity provider that the settings name; None where they name none."""
+    """Return the keys of the identity provider that the settings name; None if they name none."""
     if not settings.jwt_jwks_url:
         return None
     return JwksKeys(

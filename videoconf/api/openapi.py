@@ -34,7 +34,7 @@ _TAGS = {
 
 
 def configure_openapi(app: Flask) -> None:
-    """Configure the document; to be called before :class:`videoconf.api.smorest.Api` is made."""
+    """Configure the document. Call this before you create :class:`videoconf.api.smorest.Api`."""
     app.config |= {
         "API_TITLE": "Video Conferencing Service",
         "API_VERSION": __version__,

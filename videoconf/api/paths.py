@@ -1,8 +1,8 @@
 """Accept only one spelling of each route's path; every other spelling answers 404.
 
 A proxy's rule such as ``location = /readyz`` compares paths. But Werkzeug removes extra slashes at the start of a
-path, and the server decodes ``%2f`` and ``%68`` before Werkzeug sees them. Without this check, a client could reach a route by
-a path that the proxy's rule does not match.
+path, and the server decodes ``%2f`` and ``%68`` before Werkzeug sees them. Without this check, a client could
+reach a route by a path that the proxy's rule does not match.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Say in words why an attendee shows as they do: the evidence, the law that decided, and the result.
+"""Explain in words why an attendee shows as present or absent: the evidence, the law that decided, and the result.
 
 The laws are those of :mod:`videoconf.attendance.presence`, which decides; this module has the words. The command line
 and ``GET /session/{id}/explanation`` use the same functions.

@@ -225,7 +225,7 @@ JOINED = func.coalesce(
 
 
 def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
-    """Say what the evidence of one connection means, by the laws above."""
+    """Derive the presence of one connection from its evidence, by the laws above."""
     left, reason, inferred, law = None, None, False, Law.PRESENT
     if leave_stands(evidence):
         left, reason, law = evidence.last_leave, evidence.leave_reason, Law.LEFT

@@ -205,7 +205,7 @@ class Bans:
         with read() as session:
             meeting = session.get(Meeting, meeting_id)
             if meeting is None or meeting.session_id is None or meeting.end_time is not None:
-                return  # the end disconnects everybody
+                return  # the end of the meeting disconnects all participants
             suspects = session.execute(self._suspects().where(_MEETINGS.c.id == meeting_id)).all()
         provider = self._providers.get(meeting.provider)
         failure = None

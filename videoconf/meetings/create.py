@@ -96,7 +96,7 @@ class Creation:
 
         :param key: the caller's ``Idempotency-Key``: the same key with the same request gives the same link.
         :raises ValidationFailed: what was asked for is contradictory, or the provider cannot do it; nothing was done.
-        :raises IdempotencyKeyReused: the key stands for another request; :class:`IdempotencyInProgress`: the first
+        :raises IdempotencyKeyReused: the key was used for another request; :class:`IdempotencyInProgress`: the first
             request of the key is still at work.
         :raises ProviderError: no meeting was made. With ``outcome_unknown`` an unused session may be left there, and
             a repetition with the key resumes.

@@ -88,7 +88,7 @@ class _Download(RawIOBase):
         self._waited_seconds += time.monotonic() - began  # only here: whoever reads may be slow
         self._received_bytes += len(data)
         if data and self._waited_seconds > PATIENCE_SECONDS + self._received_bytes / SLOWEST_BYTES_PER_SECOND:
-            raise ProviderTimeout("The video provider gives what is read from it too slowly.")
+            raise ProviderTimeout("The video provider sends the file too slowly.")
         view[: len(data)] = data
         return len(data)
 

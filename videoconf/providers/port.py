@@ -118,7 +118,7 @@ class ProviderPort:
     # --- rooms and people ---------------------------------------------------------------------------------------
 
     def ensure_session(self, request: SessionRequest) -> SessionRef:
-        """Return the provider's session for a meeting; to be called outside any transaction.
+        """Return the provider's session for a meeting; call this outside any transaction.
 
         :raises ProviderError: no session was made. With ``outcome_unknown`` an unused one may exist.
         """
@@ -231,7 +231,7 @@ class ProviderPort:
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 
     def storable_body(self, request: WebhookRequest) -> bytes | None:
-        """Return what may be stored of a webhook's body; None where the plugin fails, since it may hold a secret."""
+        """Return what may be stored of a webhook's body; None if the plugin fails, since it may hold a secret."""
         try:
             return self._of_type(bytes, self.plugin.storable_body(request), "storable_body")
         except BaseException as error:

@@ -79,7 +79,7 @@ class JoinToken:
     """A credential that was issued."""
 
     token: str | None
-    """None where people join by URL alone; then ``connect["url"]`` is the way in."""
+    """None if people join by URL alone; then ``connect["url"]`` is the way in."""
     expires_at: datetime
     """As the provider will enforce it."""
     connect: Mapping[str, Any] = field(default_factory=dict)

@@ -131,7 +131,7 @@ class EndpointGuard:
         return f"{parts.scheme}://{named}" + ("" if port is None else f":{port}")
 
     def is_own_machine(self, host: str) -> bool:
-        """Tell whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
+        """Return whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
         if not self._development:
             return False
         address = _find_address(host)

@@ -321,7 +321,7 @@ export const words = {
     download: "Download",
     hold: "Put on hold",
     holdTitle: "Put this recording on hold?",
-    holdText: "It is kept, whoever asks to delete it and however old it gets.",
+    holdText: "No caller and no retention job can delete it while the hold lasts.",
     held: "On hold",
     heldDone: "The recording is on hold",
     release: "Take off hold",
@@ -332,7 +332,7 @@ export const words = {
     none: "This meeting has no recordings.",
   },
   webhooks: {
-    intro: "What providers sent, newest first, and what became of it.",
+    intro: "Webhooks from providers with their outcomes, newest first.",
     status: { applied: "Applied", orphan: "Waiting for its meeting", ignored: "Of no consequence", quarantined: "Set aside", rejected: "Refused" },
     explain: {
       applied: "It changed what the service knows.",
