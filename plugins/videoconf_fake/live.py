@@ -141,7 +141,7 @@ class Life(threading.Thread):
 
 
 def describe(control: FakeControl, session: str | None = None) -> list[dict[str, Any]]:
-    """Say who is connected and what is recorded, in one session or in all."""
+    """List the connections and recordings of one session or of all sessions."""
     return [
         {
             "session": session_id,

@@ -78,7 +78,7 @@ def _find_text(value: object) -> str | None:
 
 
 def start_error(error: ProviderError) -> ProviderError:
-    """Say why an archive was not started, in the core's words.
+    """Return the core's error for an archive that was not started.
 
     A session without connections is a 404 today and was a 400; nothing but its message tells it from a session that is
     unknown or an input that is refused.

@@ -37,7 +37,7 @@ def pack(request: TokenRequest) -> str:
 
 
 def unpack(text: object) -> Bearer:
-    """Say whose connection it is. Takes anything: other software may issue tokens for the same sessions."""
+    """Return whose connection it is. Accepts any data: other software may issue tokens for the same sessions."""
     if not isinstance(text, str) or not text:
         return Bearer()
     if text.startswith(MARK):

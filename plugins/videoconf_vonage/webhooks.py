@@ -123,7 +123,7 @@ def _read_claims(token: str, secrets: Sequence[Secret]) -> dict[str, Any]:
 
 
 def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
-    """Say what a callback says. The body names its kind.
+    """Parse a callback. The body names its kind.
 
     Only archive callbacks may lack it, as in the example of Vonage's own reference: then the channel decides.
 
@@ -170,7 +170,7 @@ def _find_stream(stream: dict[str, Any], *, is_published: bool) -> StreamState |
 
 
 def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:
-    """Say what an archive callback says. It carries no time of its own, and none is made up: states are ordered."""
+    """Parse an archive callback. It contains no time, and the plugin invents none: archive statuses are ordered."""
     archive = read_archive(document, account)
     told = [archive.archive_id, archive.provider_status, archive.reason, archive.duration_seconds, archive.size_bytes]
     return ProviderEvent(

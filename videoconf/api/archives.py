@@ -129,7 +129,7 @@ class ArchiveEditSchema(Schema):
 
 
 class ArchiveDownloadSchema(Schema):
-    """Where an archive can be read, and until when. Whoever has the URL can read it."""
+    """Where an archive can be read, and until when. Anyone with the URL can read it."""
 
     url = fields.String(required=True, metadata={"format": "uri"})
     expires_on = UtcTime(required=True, attribute="expires_at")

@@ -80,7 +80,9 @@ class EventSubscriptionEditSchema(Schema):
     types = _types()
     meeting_link = _meeting_link()
     description = _description()
-    is_enabled = StrictBoolean(data_key="enabled", metadata=documented("Enabled again, it goes on where it was."))
+    is_enabled = StrictBoolean(
+        data_key="enabled", metadata=documented("When enabled again, the subscription continues at its position.")
+    )
 
 
 class EventSubscriptionSchema(Schema):

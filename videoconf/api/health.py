@@ -95,7 +95,7 @@ def health() -> dict[str, Any]:
 def readiness() -> tuple[dict[str, Any], int]:
     """Return whether requests can be served: the database stores, and its schema and encryption are this service's.
 
-    Providers are reported and never decide: most operations go on without them.
+    Providers are reported and never decide: most operations work without them.
     """
     checks = _database_checks()
     ready = all(result in ("ok", NEWER) for result in checks.values())

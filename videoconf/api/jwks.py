@@ -111,7 +111,7 @@ class JwksKeys:
         )
 
     def fetch(self) -> KeySet:
-        """Fetch the key set now, for whoever wants to know whether that works. Changes nothing.
+        """Fetch the key set now, to check that this works. Changes nothing.
 
         :raises KeySetUnusable: it does not, with the reason.
         """
@@ -132,7 +132,7 @@ class JwksKeys:
 
     def _refresh(self, now: float) -> None:
         if not self._lock.acquire(blocking=self._set is None):
-            return  # another thread asks already, and there are keys to go on with
+            return  # another thread is fetching already, and older keys are available
         try:
             if self._asked_at is not None and self._asked_at >= now:
                 return  # it was asked while this thread waited

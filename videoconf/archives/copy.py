@@ -112,7 +112,7 @@ class Pulling:
         except (ProviderBadResponse, StorageError):
             target.delete(pull.object_key)
             raise
-        if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
+        if not kept:  # it was deleted meanwhile, and that deletion saw no copy
             target.delete(pull.object_key)
         delete_unfinished(self._targets, pull.archive.id)
 

@@ -83,7 +83,7 @@ class Archive(Model):
     """When the service learned of it, by the database's clock; None if an earlier release made the row."""
     modified_on: Mapped[datetime] = mapped_column(default=utc_now())
     check_due_at: Mapped[datetime | None]
-    """When the reconciler is to ask the provider, or to go on with the deletion, if nothing happens until then."""
+    """When the reconciler asks the provider, or continues the deletion, unless a webhook arrives before."""
     deleting_since: Mapped[datetime | None]
     """Since when its copies are being deleted; None again when they are gone, or when the provider refused."""
     deleted_on: Mapped[datetime | None]

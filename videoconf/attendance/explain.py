@@ -146,7 +146,7 @@ def _why(evidence: Evidence, bounds: Bounds, closing: Closing) -> dict[Law, str]
 
 
 def _still_there(evidence: Evidence, bounds: Bounds, hours: str) -> str:
-    """Say why each part of law 2 does not hold."""
+    """Explain why each part of law 2 does not apply."""
     reasons = []
     if bounds.closed_at is None:
         reasons.append("neither was the meeting ended nor did the room close")

@@ -139,7 +139,7 @@ class Attendance:
             yield Report(meeting.session_id, bounds, totals, rows)
 
     def explain(self, caller: Caller, link: str, attendee: str) -> Explanation:
-        """Say in words why an attendee shows as they do.
+        """Explain in words why an attendee shows as present or absent.
 
         :param attendee: a stable id, or the id of an anonymous connection.
         :raises MeetingNotFound: no meeting of the tenant has this link.

@@ -34,7 +34,7 @@ class Fault:
 
 
 def explain(error: BaseException, engine: Engine | None = None) -> Fault | None:
-    """Say what a failure of the database means; None if it is something else.
+    """Translate a failure of the database into an error; None if it is something else.
 
     No part of a secret is repeated: what the driver says is only read.
 

@@ -235,7 +235,7 @@ class Jobs:
             self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
 
     def _finish(self, job: ClaimedJob, **values: Any) -> None:
-        """Give the lease back. Whoever lost it meanwhile changes nothing."""
+        """Release the lease. No effect if the worker has lost it meanwhile."""
         with write() as session:
             session.execute(
                 update(Job)

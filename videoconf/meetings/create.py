@@ -163,7 +163,7 @@ class Creation:
             if claim.target is not None:
                 of_link = Meeting.meeting_link == claim.target
                 found = session.execute(select(Meeting.id, Meeting.provider).where(of_link)).one()
-                # Whoever was asked before is asked again.
+                # Ask the provider of the earlier attempt again.
                 return _Begun(found.id, claim.target, self._providers.get(found.provider), caller, claim)
             # Only now: what was valid when its key came first may be so no more. A refusal takes the claim back.
             provider = self._choose(new)

@@ -26,7 +26,7 @@ SLOT_BYTES = 4 << 20
 HEADER = struct.Struct(">QQd")
 """Length and checksum of a snapshot, and when it was taken."""
 FRESH_SECONDS = 0.5
-"""How long whoever adds up waits for the others to publish."""
+"""How long the process that serves the sums waits for the others to publish."""
 READ_ATTEMPTS = 5
 """A snapshot that is being written while it is read is read again."""
 

@@ -231,7 +231,7 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent, *, h
         if event.kind is EventKind.JOINED and ended is None and has_bans:
             hold_on_join(transaction, meeting_id, event.attendee)
         if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
-            # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
+            # A token outlives its meeting. A participant who joins with it is shown, and a job disconnects them.
             enqueue_once(transaction, END_SESSION, "meeting_id", meeting_id, delay_seconds=REJOINS_SECONDS)
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))

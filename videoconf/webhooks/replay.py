@@ -33,7 +33,7 @@ def replay(caller: Caller, providers: Providers, event_id: int) -> Outcome:
     :raises ProviderNotEnabled: its provider is not enabled, so that its plugin cannot read the body.
     """
     with statements(atomic=True) as transaction:
-        # The row is not locked here: whoever binds a session locks the session first and its orphans' rows then.
+        # Do not lock the row here: code that binds a session locks the session first, and then the rows of its orphans.
         row = transaction.execute(select(INBOX).where(INBOX.c.id == event_id)).one_or_none()
         if row is None:
             raise WebhookEventNotFound

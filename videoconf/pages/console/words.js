@@ -179,7 +179,7 @@ export const words = {
   },
   invite: {
     title: "Invite to this meeting",
-    text: "The link works until the meeting ends. Whoever has it can join.",
+    text: "The link works until the meeting ends. Anyone with the link can join.",
     role: "Role",
     roles: { publisher: "Participant", subscriber: "Listener", moderator: "Moderator" },
     name: "Name, for one person",
