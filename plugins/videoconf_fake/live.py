@@ -121,7 +121,7 @@ class Life(threading.Thread):
             try:
                 self.tick()
             except VideoconfError as error:
-                logger.warning("the fake provider pauses: %s", error.detail)
+                logger.warning("the fake provider paused: %s", error.detail)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -89,7 +89,7 @@ class BigBlueButton(Preset, HasRoster):
 
 
 class LiveKit(Preset, Archiving, HasRoster, Moderation):
-    """Events with ids of their own, repeated for half a minute; recordings that are not kept, so cannot be read."""
+    """Events with ids, retried for 30 s; recordings that are not stored and cannot be read."""
 
     can = Capabilities(
         features=frozenset(

@@ -64,7 +64,7 @@ def check_secrets(settings: VonageSettings, *, development: bool) -> None:
             f"Nothing proves that a callback is Vonage's: set {PREFIX}SIGNATURE_SECRETS to the signature secrets of the"
             f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
         )
-    logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
+    logger.warning("Vonage's callbacks are NOT verified: any client can invent attendees and archives")
 
 
 def verify_signature(

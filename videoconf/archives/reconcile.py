@@ -65,7 +65,9 @@ class Reconciler:
                         self.reconcile(due.meeting_id)
                 except VideoconfError as error:
                     # The claim has put it off by an hour; the others may be another provider's.
-                    logger.warning("the archives of meeting %s could not be asked for: %s", due.meeting_id, error.code)
+                    logger.warning(
+                        "the archives of meeting %s could not be read from the provider: %s", due.meeting_id, error.code
+                    )
 
     def reconcile_meeting(self, payload: Mapping[str, Any]) -> None:
         self.reconcile(payload["meeting_id"])

@@ -98,7 +98,7 @@ class Projector:
                 return sum(self._project_or_pause({one: ids}) for one, ids in changes.items())
             [meeting_id] = changes
             self._paused[meeting_id] = time.monotonic() + PAUSE_SECONDS
-            logger.exception("the changes of meeting %s are not projected now", meeting_id)
+            logger.exception("the changes of meeting %s could not be projected, and are retried", meeting_id)
             return 0
 
     def _project(self, changes: dict[int, list[int]]) -> int:

@@ -216,7 +216,7 @@ class Jobs:
                     with engine.begin() as connection:
                         connection.execute(update(Job).where(*mine).values(lease_until=utc_in(LEASE_SECONDS)))
                 except SQLAlchemyError as error:
-                    logger.warning("the lease of job %s is not renewed now: %s", job.id, type(error).__name__)
+                    logger.warning("the lease of job %s could not be renewed: %s", job.id, type(error).__name__)
 
         thread = threading.Thread(target=renew, name="videoconf-lease", daemon=True)
         thread.start()

@@ -216,7 +216,7 @@ class Creation:
                     if not stand_ins:
                         raise
                     failed, stand_in = begun.provider.key, stand_ins.pop(0)
-                    logger.warning("%s fails (%s): the meeting goes to %s", failed, error.code, stand_in.key)
+                    logger.warning("provider %s failed (%s): the meeting uses %s", failed, error.code, stand_in.key)
                     over = (*begun.failed_over, (failed, error.code))
                     begun = replace(begun, provider=stand_in, failed_over=over)
                     self._move(begun)
@@ -250,7 +250,7 @@ class Creation:
         with statements(atomic=True) as transaction:
             if not self._sessions.bind(transaction, begun.id, begun.provider.key, ref, target_id):
                 # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
-                logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
+                logger.warning("session %s of provider %s stays unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)
             self._finish(transaction, begun, new)
 
