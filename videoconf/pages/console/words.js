@@ -87,7 +87,7 @@ export const words = {
     cancel: "Cancel",
     close: "Close",
     type: (word) => `Type ${word} to confirm`,
-    typeHint: "The button works once both are the same.",
+    typeHint: "The button works when both texts are equal.",
   },
   done: { copied: "Copied", failed: "That did not work" },
   meeting: {
@@ -108,7 +108,7 @@ export const words = {
     noneTitle: "No meeting matches",
     noneText: "Remove a filter to see more.",
     live: "Live",
-    liveHint: "This list changes by itself",
+    liveHint: "This list updates automatically",
     polled: "Updates every 15 seconds",
     facts: "Facts",
     fact: {
@@ -122,7 +122,7 @@ export const words = {
       start: "First token",
       end: "Ended",
       encryption: "End-to-end encryption",
-      recorded: "Recorded by itself",
+      recorded: "Recorded automatically",
       target: "Storage target",
       deleted: "Deleted",
       on: "On",
@@ -238,7 +238,7 @@ export const words = {
       status: "Status",
       open: "Enter or click explains",
     },
-    table: "The same as a table",
+    table: "Show as a table",
     columns: { name: "Person", joined: "Joined", left: "Left", length: "There for", reason: "Reason", connection: "Connection" },
     rows: (people, connections) => `${plural(people, "person", "people")}, ${plural(connections, "connection", "connections")}`,
   },
@@ -336,7 +336,7 @@ export const words = {
     status: { applied: "Applied", orphan: "Waiting for its meeting", ignored: "Of no consequence", quarantined: "Set aside", rejected: "Refused" },
     explain: {
       applied: "It changed what the service knows.",
-      orphan: "No meeting has this session yet. It is applied when one does; if it stays, another service may use the same provider account.",
+      orphan: "No meeting has this session yet. The service applies it when a meeting gets the session. If it stays here, another service may use the same provider account.",
       ignored: "Nothing of it matters to a meeting.",
       quarantined: "Its origin is proven, and its content cannot be true or cannot be read. The command videoconf webhooks show prints it.",
       rejected: "Its origin is not proven. Check the webhook's secret and its address at the provider with the command videoconf doctor.",
@@ -367,7 +367,7 @@ export const words = {
     emptyText: "Install a provider plugin and name it in VIDEOCONF_PROVIDERS.",
     features: {
       archiving: "Record",
-      automatic_archiving: "Record by itself",
+      automatic_archiving: "Record automatically",
       archive_downloads: "Download recordings",
       stores_archives: "Push to your storage",
       roster: "Say who is connected",
