@@ -1,4 +1,4 @@
-"""Making the application: numbered steps that wire the parts together, and no logic."""
+"""Create the application: numbered steps that wire the parts together, without other logic."""
 
 from __future__ import annotations
 

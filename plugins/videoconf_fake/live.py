@@ -1,4 +1,4 @@
-"""What makes the fake live by itself in development: recordings finish, webhooks are posted, people act over HTTP.
+"""Run the fake vendor in development: finish recordings, post webhooks, and let people act over HTTP.
 
 The acts are requests under ``/fake/`` of the media server. Bodies and answers are JSON objects::
 

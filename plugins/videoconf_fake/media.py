@@ -1,4 +1,4 @@
-"""What the vendor's archives consist of: bytes that follow from the archive's id, of any length, never held at once."""
+"""The content of the vendor's archives: bytes derived from the archive's id, generated as they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vonage's archive object, the same in answers and callbacks: read leniently, since its numbers are texts at times."""
+"""Read Vonage's archive object, from answers and callbacks alike. Lenient: its numbers can be strings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the database answers and stores, has this release's schema, and holds nothing whose key is missing."""
+"""Check that the database answers and stores, has this release's schema, and that all its encryption keys exist."""
 
 from __future__ import annotations
 

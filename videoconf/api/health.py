@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve. Both answer without a token, and neither asks a provider."""
+"""Liveness and readiness. Both need no token, and neither calls a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to every exchange: the request's id, parts of its path, headers of its answer."""
+"""Handle what all requests share: the request id, parts of the path, headers of the answer."""
 
 from __future__ import annotations
 

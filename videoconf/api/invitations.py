@@ -1,4 +1,4 @@
-"""``/session/{meetingLinkId}/invitations``: links by which people come to a meeting."""
+"""``/session/{meetingLinkId}/invitations``: links that let people join a meeting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of an identity provider, from its JWKS URL: fetched when they are needed, kept while it is away.
+"""Keys of an identity provider, from its JWKS URL: fetched when needed, and cached while it does not answer.
 
 A key id that is not known makes us ask again, at most every :data:`COOLDOWN_SECONDS`, so that a new key is picked up
 and a flood of invented ids costs nothing. What was fetched last stays good until something else is fetched.

@@ -1,4 +1,4 @@
-"""What is wrong with the settings of rate limits and of other origins' scripts."""
+"""Find faults in the settings of rate limits and CORS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing and muting people at a meeting."""
+"""Disconnect and mute participants of a meeting."""
 
 from __future__ import annotations
 

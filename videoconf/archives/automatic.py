@@ -1,4 +1,4 @@
-"""Recording meetings from their start, where the vendor does not start archives by itself.
+"""Record meetings from their start, for vendors that do not start archives automatically.
 
 The webhook of a join asks for the recording at once. A recurring job finds the meetings whose webhook was lost,
 and those whose recording ended while people are still there.

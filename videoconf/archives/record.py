@@ -1,4 +1,4 @@
-"""What can be done with archives but their deletion: list, read, start, stop, rename, hold.
+"""The operations on archives except deletion: list, read, start, stop, rename, hold.
 
 Each operation is row first, then the provider with no transaction open and no connection held, then the row again.
 """

@@ -25,7 +25,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class ConnectionExplanation:
-    """Why one connection shows as it does."""
+    """Why one connection counts as present or left."""
 
     id: str
     joined: datetime | None
@@ -40,7 +40,7 @@ class ConnectionExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an attendee shows as they do."""
+    """Why an attendee shows as present or absent."""
 
     meeting_link: str
     attendee: str | None

@@ -1,4 +1,4 @@
-"""What is wrong with the database: each fault in one sentence with its remedy, for every command and server."""
+"""Describe faults of the database, each in one sentence with its remedy, for commands and servers."""
 
 from __future__ import annotations
 

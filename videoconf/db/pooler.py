@@ -1,4 +1,4 @@
-"""What stands between the service and PostgreSQL: nothing, or a pooler that lends connections for a session or less."""
+"""Detect what is between the service and PostgreSQL: nothing, or a pooler that shares connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controls: what a participant who came as a moderator moderates their meeting with, and nothing else."""
+"""Controls: tokens with which an invited moderator can moderate one meeting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: a code, a seat or a ticket is exchanged for a token.
+"""The door: exchange a code, a seat or a ticket for a token.
 
 One statement finds the invitation, its meeting and the seat, and what it finds decides. So a code that does not exist,
 used-up codes and revoked codes take the same time and get the same answer.

@@ -1,4 +1,4 @@
-"""The root of all errors that a caller may see, and the one that stands for a bug."""
+"""The root of all errors that a caller may see, and the error that reports a bug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare what GET answers now with what the log said last: which events say the difference.
+"""Compare what GET returns now with what the log reported last, and choose the events for the differences.
 
 Pure functions of JSON values. ``durationSeconds`` grows with the clock and is not compared.
 """

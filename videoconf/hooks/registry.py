@@ -1,4 +1,4 @@
-"""What the plugins bring, by key, each with where it comes from."""
+"""What the plugins have registered, by key, each with its origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading something large from a provider: a stream of any length, bounded in memory, silence and slowness."""
+"""Read a large file from a provider as a stream, with limits for memory, silence and slowness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong in an HTTP call to a provider, and which error it is: the one mapping.
+"""Map everything that can go wrong in an HTTP call to a provider to an error. No other mapping exists.
 
 ================================================  ========================  ============  ======================
 what happens                                      error                     Retry-After   repeated
