@@ -1,4 +1,4 @@
-"""Making the application: numbered steps that wire the parts together, and no logic."""
+"""Create the application: numbered steps that wire the parts together, without other logic."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def _answers(attendance: Attendance) -> Answers:
 
 
 def _is_serving() -> bool:
-    """Tell whether this process is a server: anything but a command other than ``flask run``."""
+    """Return whether this process is a server: anything but a command other than ``flask run``."""
     context = click.get_current_context(silent=True)
     return context is None or context.info_name == "run"
 

@@ -346,7 +346,7 @@ class Settings:
         default=(),
     )
     trusted_proxies: int = setting(
-        "How many proxies stand in front, whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed.",
+        "Number of proxies in front whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are trusted.",
         default=0,
         minimum=0,
         maximum=5,

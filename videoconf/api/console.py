@@ -26,7 +26,7 @@ def page() -> Response:
 @blueprint.route("/console/settings.json")
 @public("what the page must know before it has a token; nothing that `/openapi.json` and `/readyz` do not show")
 def settings() -> dict[str, Any]:
-    """Say how to read a token's claims, and what each provider can do, so that the page offers nothing else."""
+    """Return how to read a token's claims and what each provider supports, so that the page offers only that."""
     _refuse_unless_enabled()
     parts = services()
     chosen = parts.settings

@@ -135,7 +135,7 @@ class AdmittedSchema(MeetingTokenSchema):
 
 
 @blueprint.route("/join", methods=["POST"])
-@public("whoever has the code of an invitation")
+@public("a client with the code of an invitation")
 @fails_with(
     InvitationNotFound, MeetingNotOpen, MeetingEnded, AttendeeBanned, LobbyFull, IdempotencyKeyInvalid, *_ISSUING
 )
@@ -162,7 +162,7 @@ def join(presented: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/join/invitation", methods=["POST"])
-@public("whoever has the code of an invitation")
+@public("a client with the code of an invitation")
 @fails_with(InvitationNotFound, *DATABASE)
 @blueprint.arguments(CodeSchema, example={"code": CODE_EXAMPLE})
 @blueprint.response(200, InvitedMeetingSchema)
@@ -170,7 +170,7 @@ def join(presented: dict[str, Any]) -> Response:
 def look(presented: dict[str, Any]) -> dict[str, Any]:
     """Read what an invitation is for: what a page shows before its visitor joins. Spends nothing.
 
-    POST and not GET, so that the code stands in no URL.
+    POST and not GET, so that no URL contains the code.
     """
     with _known_codes_spared():
         found = services().door.look(Presented(**presented))
@@ -187,7 +187,7 @@ def look(presented: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/join/ticket", methods=["POST"])
-@public("whoever waits in a lobby")
+@public("a person who waits in a lobby")
 @fails_with(TicketNotFound, MeetingNotOpen, MeetingEnded, AdmissionRefused, AttendeeBanned, *_ISSUING)
 @blueprint.arguments(TicketSchema, example={"ticket": SECRET_EXAMPLE})
 @blueprint.response(200, AdmittedSchema)

@@ -1,4 +1,4 @@
-"""``/session/{meetingLinkId}/invitations``: links by which people come to a meeting."""
+"""``/session/{meetingLinkId}/invitations``: links that let people join a meeting."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class NewlyInvitedSchema(InvitationSchema):
 
     url = fields.String(
         metadata=documented(
-            "The link to send. The code stands behind `#`, which browsers do not send to servers.",
+            "The link to send. The code is after `#`; browsers do not send this part to servers.",
             f"http://127.0.0.1:8000/join#{CODE_EXAMPLE}",
         )
     )

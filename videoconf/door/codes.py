@@ -1,4 +1,4 @@
-"""The secrets that the door hands out, and how they are stored: codes, seats, tickets and controls.
+"""The secrets that the door issues, and how they are stored: codes, seats, tickets and controls.
 
 Each is 192 random bits, so its plain SHA-256 digest cannot be turned back, and a secret cannot be found by trying. A
 password needs a slow or keyed digest because it can be guessed; these cannot. A plain digest also needs no key that

@@ -1,7 +1,7 @@
-"""The door: a code, a seat or a ticket is exchanged for a token.
+"""The door: exchange a code, a seat or a ticket for a token.
 
 One statement finds the invitation, its meeting and the seat, and what it finds decides. So a code that does not exist,
-one that is used up and one that is revoked cost the same, and are answered alike.
+used-up codes and revoked codes take the same time and get the same answer.
 
 The token is made before its use is counted, and handed out after: a provider that fails leaves nothing to give back,
 and of any number of clients at once no more get a token than there are uses.

@@ -96,7 +96,7 @@ class Seat(Model):
     invitation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("invitation.id", ondelete="CASCADE"))
     secret_digest: Mapped[bytes]
     control_digest: Mapped[bytes | None]
-    """The digest of the capability to moderate; None where the invitation is not a moderator's."""
+    """The digest of the capability to moderate; None if the invitation is not a moderator's."""
     attendee: Mapped[str]
     name: Mapped[str | None]
     created_on: Mapped[datetime] = mapped_column(default=utc_now())

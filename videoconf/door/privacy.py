@@ -1,4 +1,4 @@
-"""What the door stores of one person: given out, or erased with all else that is stored of them."""
+"""Export or erase what the door stores about one person."""
 
 from __future__ import annotations
 

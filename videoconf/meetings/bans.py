@@ -1,4 +1,4 @@
-"""Banning attendees of a meeting: they get no token, and are disconnected whenever they connect anyway.
+"""Ban attendees of a meeting: refuse them tokens, and disconnect them when they connect with an older token.
 
 A ban may meet a join whose webhook has not arrived, and a webhook may be lost. So the ban disconnects who is known to
 be there, each join that a webhook reports is checked, and a recurring job looks for what both have missed.
@@ -207,7 +207,7 @@ class Bans:
         with read() as session:
             meeting = session.get(Meeting, meeting_id)
             if meeting is None or meeting.session_id is None or meeting.end_time is not None:
-                return  # the end disconnects everybody
+                return  # the end of the meeting disconnects all participants
             suspects = session.execute(self._suspects().where(_MEETINGS.c.id == meeting_id)).all()
         provider = self._providers.get(meeting.provider)
         failure = None

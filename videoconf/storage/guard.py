@@ -1,8 +1,8 @@
-"""Where a storage target may be: every host that a caller names is checked before it is connected to.
+"""Check every host that a caller names before the service connects to it.
 
-Whoever may set a storage target could otherwise make the service talk to its own network: to a metadata service that
-hands out credentials, to a database, to itself. So a host must be one that the operator allows, and what its name means
-is looked up, checked and connected to in one step: a name that means something else the next moment gains nothing.
+Without this check, a caller who may set a storage target could make the service send requests to its own network: to a
+metadata service that returns credentials, to a database, to itself. So the operator must allow the host. The guard
+resolves the name, checks the addresses and connects to a checked address, so a later DNS change has no effect.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class EndpointGuard:
         return f"{parts.scheme}://{named}" + ("" if port is None else f":{port}")
 
     def is_own_machine(self, host: str) -> bool:
-        """Tell whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
+        """Return whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
         if not self._development:
             return False
         address = _find_address(host)
