@@ -262,7 +262,8 @@ class Settings:
         maximum=3650,
     )
     event_hosts: tuple[str, ...] = setting(
-        "Private hosts that event subscriptions may name, `host` or `host:port` in full; public hosts need no setting.",
+        "Private hosts that event subscriptions may name, `host` or `host:port` in full; public hosts need no setting."
+        " This machine itself is allowed in development alone.",
         default=(),
     )
     archive_retention_days: int = setting(
