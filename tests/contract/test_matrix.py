@@ -302,7 +302,10 @@ def test_a_list_holds_nothing_of_another_tenant(service, things, call, operation
 def test_an_id_that_is_none_is_404(things, call, operation, id):
     for name in operation.path_parameters:
         answer = call(operation, filled(operation, things, **{name: id}), operation.example.body)
-        if id in ("", "..", "%2F"):  # these make another path
+        if id == "" and answer.status == 200:  # a trailing slash: the list of such things
+            assert operation.method == "GET"
+            assert answer.body == call(operation, filled(operation, things, **{name: ""}).rstrip("/")).body
+        elif id in ("", "..", "%2F"):  # these make another path
             assert answer.status in (404, 405)
         else:
             refused(operation, answer, 404)

@@ -51,6 +51,9 @@ def watch(engine, writers=SERVICE):
             found.extend(seen["writes"])
 
     def undo(connection):
+        if connection.invalidated:  # the database ended it, so what it wrote is undone
+            state.clear()
+            return
         state.pop(id(connection.connection.dbapi_connection), None)
 
     event.listen(engine, "after_cursor_execute", execute)

@@ -16,7 +16,7 @@ from videoconf.api.fields import LINK_EXAMPLE, Schema, StrictInteger, Text, UtcT
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
-from videoconf.api.slow_reads import not_reading
+from videoconf.api.slow_reads import stop_reading
 from videoconf.api.smorest import Blueprint
 from videoconf.errors import EventCursorExpired, TooManyWaiters
 from videoconf.events.log import Read, Wanted, newest_position, read_events, read_events_before
@@ -134,11 +134,7 @@ def get_events(args: dict[str, Any]) -> dict[str, Any]:
 def _wait(wanted: Wanted, found: Read, limit: int, until: float) -> Read:
     waiting = services().waiting
     with waiting.place(caller().tenant):
-        while not found.items:
-            began = time.monotonic()
-            goes_on = waiting.wait(found.next, until)
-            not_reading(time.monotonic() - began)
-            if not goes_on:
-                break
+        stop_reading()
+        while not found.items and waiting.wait(found.next, until):
             found = read_events(caller(), Wanted(found.next, wanted.type, wanted.meeting_link), limit)
     return found

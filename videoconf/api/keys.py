@@ -204,4 +204,5 @@ def mint_token(
     JWTManager(issuer)
     with issuer.app_context():
         lifetime = timedelta(seconds=ttl_seconds)
-        return create_access_token(subject, expires_delta=lifetime, additional_claims=claims)
+        token: str = create_access_token(subject, expires_delta=lifetime, additional_claims=claims)
+        return token

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 
 from flask import Flask, g, request
 
@@ -30,10 +31,13 @@ REMEMBERED = 4096
 """Slow reads by tenant and route, the latest."""
 
 
-def not_reading(seconds: float) -> None:
-    """Leave out of the current read's duration what it did not spend reading, such as waiting for an event."""
-    if "read_began" in g:
-        g.read_began += seconds
+def stop_reading() -> None:
+    """End the current read before its request ends, because the request goes on to wait, for an event for example.
+
+    It then neither counts as slow nor keeps a place of the tenant's. What it reads after the wait has to be small.
+    """
+    if (end := g.pop("end_read", None)) is not None:
+        end()
 
 
 def init_slow_reads(app: Flask, settings: Settings) -> None:
@@ -53,24 +57,24 @@ def init_slow_reads(app: Flask, settings: Settings) -> None:
             return
         read = caller.tenant, rule.endpoint
         now = time.monotonic()
-        if slow_until.get(read, 0.0) > now or running.find_oldest(read, now) < now - SLOW_SECONDS:
+        is_bounded = slow_until.get(read, 0.0) > now or running.find_oldest(read, now) < now - SLOW_SECONDS
+        if is_bounded:
             if not share.enter(caller.tenant, WAIT_SECONDS):
                 raise TooManySlowReads(retry_after_seconds=WAIT_SECONDS)
-            g.slow_read_of = caller.tenant
             switching.begin()
-        g.read = read
-        g.read_began = running.begin(read)
+        g.end_read = partial(end, read, running.begin(read), is_bounded)
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
-        if (tenant := g.pop("slow_read_of", None)) is not None:
-            share.leave(tenant)
+        stop_reading()
+
+    def end(read: tuple[str, str], began: float, is_bounded: bool) -> None:
+        if is_bounded:
+            share.leave(read[0])
             switching.end()
-        if (read := g.pop("read", None)) is None:
-            return
-        running.end(read, g.read_began)
+        running.end(read, began)
         now = time.monotonic()
-        if now - g.read_began > SLOW_SECONDS:
+        if now - began > SLOW_SECONDS:
             slow_until[read] = now + SLOW_FOR_SECONDS
             slow_until.move_to_end(read)
             if len(slow_until) > REMEMBERED:

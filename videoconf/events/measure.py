@@ -46,7 +46,8 @@ def measure() -> Measured:
         oldest = session.execute(select(_CHANGES.c.noted_on).order_by(_CHANGES.c.id).limit(1)).scalar_one_or_none()
         behind = select(waiting.label("at")).where(*is_working, _ROWS.c.newest > _ROWS.c.position).subquery()
         unsent = session.execute(select(func.min(behind.c.at))).scalar_one()
-        counted: dict[str, int] = dict(session.execute(select(state, func.count()).group_by(state)).tuples().all())
+        rows = session.execute(select(state, func.count()).group_by(state)).all()
+        counted = {str(name): int(number) for name, number in rows}
     states = {name: counted.get(name, 0) for name in ("working", "failing", "disabled")}
     return Measured(_age(now, oldest), _age(now, unsent), states)
 

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from videoconf import __version__
-from videoconf.errors import StorageEndpointRefused, StorageUnavailable, ValidationFailed
+from videoconf.errors import StorageEndpointRefused, StorageHostUnknown, StorageUnavailable, ValidationFailed
 from videoconf.formats import cleaned_text
 from videoconf.providers.connection import Connections, Origin
 from videoconf.storage import EndpointGuard
@@ -95,7 +95,7 @@ class Sender:
             status, text, retry_after = self._exchange(url, headers, body, began + ATTEMPT_SECONDS)
         except (ValidationFailed, StorageEndpointRefused):
             return Attempted(time.monotonic() - began, error="The host is not allowed, or is not a public address.")
-        except StorageUnavailable:
+        except (StorageHostUnknown, StorageUnavailable):
             return Attempted(time.monotonic() - began, error="The host name is not known.")
         except TimeoutError:
             return Attempted(time.monotonic() - began, error="No answer came in time.")

@@ -40,7 +40,10 @@ class TrustScenarios(Driven):
             pytest.skip("the provider declares one role")
         session = provider.ensure_session(session_request())
         for role in roles:
-            given = self.role_of(provider, session, issue(provider, session, f"kit-{role}", role=role))
+            join = issue(provider, session, f"kit-{role}", role=role)
+            if not (join.token or join.connect.get("url")):
+                continue  # P10 reports that the role lets no participant in
+            given = self.role_of(provider, session, join)
             if RANKS[given] > RANKS[role]:
                 wrong(f"a credential for the role {role} makes its bearer a {given}")
 
