@@ -168,7 +168,8 @@ def create_app(
     closing.callback(refusals.close)
     projector, waiting = Projector(lambda: _answers(attendance)), Waiting(newest_position)
     closing.callback(waiting.stop)
-    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    receivers = EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development, proxy=settings.proxy)
+    sender = Sender(receivers)
     closing.callback(sender.close)
     dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(

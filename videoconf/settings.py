@@ -283,9 +283,9 @@ class Settings:
         default=(),
     )
     forward_proxy: Secret = setting(
-        "URL of a proxy that carries the connections to providers, to the identity provider and to storage targets:"
-        " `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The standard `HTTPS_PROXY` is"
-        " not read. Empty: direct connections.",
+        "URL of a proxy that carries the connections to providers, to the identity provider, to storage targets and to"
+        " receivers of events: `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The"
+        " standard `HTTPS_PROXY` is not read. Empty: direct connections.",
         default=Secret(""),
         parse=_proxy_url,
     )

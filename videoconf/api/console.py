@@ -35,7 +35,11 @@ def settings() -> dict[str, Any]:
         "version": videoconf.__version__,
         "development": chosen.development,
         "authentication": "disabled" if is_open else "jwt",
-        "permissionsClaim": chosen.jwt_permissions_claim,
+        "subjectClaims": chosen.jwt_subject_claim,
+        "permissionsClaims": chosen.jwt_permissions_claim,
+        "permissionsPrefix": chosen.jwt_permissions_prefix,
+        # Not the groups themselves, which may be addresses of people.
+        "hasPermissionGroups": bool(chosen.jwt_permission_groups),
         "tenantClaim": chosen.jwt_tenant_claim,
         "defaultTenant": chosen.default_tenant,
         "permissions": list(Permission),

@@ -18,7 +18,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.door.invitations import BY_ID, NewInvitation
-from videoconf.door.models import Admission, Invitation
+from videoconf.door.models import MOST_USES, Admission, Invitation
 from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
@@ -65,7 +65,7 @@ class NewInvitationSchema(Schema):
         validate=Range(1, MAX_USES),
         load_default=None,
         allow_none=True,
-        metadata=documented("First exchanges that there may be. Null: any number.", 1),
+        metadata=documented(f"First exchanges that there may be. Null: {MOST_USES}.", 1),
     )
     admission = fields.String(
         load_default=Admission.OPEN,

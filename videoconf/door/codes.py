@@ -25,6 +25,16 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
+def seat_of(code: str, key: str) -> str:
+    """Return the secret of the seat that a request with this code and this random key makes.
+
+    It follows from both, so that a repetition whose answer was lost finds the seat, and nothing more is stored. Whoever
+    has the code alone cannot make it.
+    """
+    made = hashlib.sha256(b"\0".join((b"videoconf seat of", code.encode(errors="surrogatepass"), key.encode())))
+    return urlsafe_b64encode(made.digest()[:BYTES]).decode()
+
+
 def control_of(seat: str) -> str:
     """Return the control of a moderator's seat.
 

@@ -57,7 +57,7 @@ from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
 from videoconf.settings import Settings
-from videoconf.tenancy import Caller
+from videoconf.tenancy import ActorType, Caller
 
 HOLD_BANS = "hold_bans"
 """The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
@@ -168,6 +168,8 @@ class Bans:
                 )
                 # Without the reason: it is for moderators, and may say anything about the person.
                 told = {name: value for name, value in json_values(ban_values(ban)).items() if name != "reason"}
+                if caller.type is ActorType.ATTENDEE:  # a second person, whom an erasure would not find here
+                    told["createdBy"] = None
                 announce(session, meeting.id, EventType.ATTENDEE_BANNED, told)
             job = enqueue_claimed(session, HOLD_BANS, {"meeting_id": meeting.id})
         with provider_deadline(BAN_ATTEMPT_SECONDS):

@@ -59,7 +59,7 @@ class _Connection(BoundedConnection):
 
     def check_name(self) -> None:
         if self.guard is not None:
-            self.guard.check_host(self.host.lower(), self.port)
+            self.guard.check_carried(self.host, self.port)
 
     def connect(self) -> None:
         try:

@@ -56,7 +56,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             return found[:MOST_ADDRESSES]
 
         def check_name(self) -> None:
-            guard.check_host(self.host.lower(), self.port)
+            guard.check_carried(self.host, self.port)
 
         def putrequest(self, *args: Any, **kwargs: Any) -> None:
             self.bounds = Exchange(largest_answer_bytes)
