@@ -151,7 +151,8 @@ class Settings:
         default=Secret(""),
     )
     public_url: str = setting(
-        "The service's own URL as providers and users reach it, without the path prefix.",
+        "The service's own URL as providers and users reach it, with a prefix that a proxy removes and without"
+        " `VIDEOCONF_PATH_PREFIX`.",
         default="http://127.0.0.1:8000",
         parse=_http_url,
     )
@@ -261,7 +262,8 @@ class Settings:
         maximum=3650,
     )
     event_hosts: tuple[str, ...] = setting(
-        "Private hosts that event subscriptions may name, `host` or `host:port` in full; public hosts need no setting.",
+        "Private hosts that event subscriptions may name, `host` or `host:port` in full; public hosts need no setting."
+        " This machine itself is allowed in development alone.",
         default=(),
     )
     archive_retention_days: int = setting(

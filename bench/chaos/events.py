@@ -154,7 +154,10 @@ def settle_events(url: str) -> list[str]:
         while (counts := connection.execute(waiting).fetchone()) != (0, 0, 0):
             if time.monotonic() > deadline:
                 return [f"{counts} changes, subscriptions and deliveries still wait"]
-            connection.execute("UPDATE event_subscription SET retry_at = now() WHERE retry_at IS NOT NULL")
+            with connection.transaction():  # subscriptions first, as the service locks them
+                connection.execute("UPDATE event_subscription SET retry_at = now() WHERE retry_at IS NOT NULL")
+                # What failed twice by chance waits for minutes, longer than this waits for it.
+                connection.execute("UPDATE event_delivery SET next_attempt_at = now() WHERE status = 'pending'")
             time.sleep(1)
     return []
 

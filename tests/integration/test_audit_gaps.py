@@ -1,9 +1,10 @@
 """The audit trail has no gaps: what was tried, who moderates, what left the service, and who really acted."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import create_engine, event, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from tests.support.commands import run
@@ -11,6 +12,7 @@ from tests.support.service import ON_POSTGRESQL, ON_SQLITE
 from tests.support.settings import ALL_PERMISSIONS
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read, write
+from videoconf.db.types import db
 from videoconf.db.urls import driver_url
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import ArchiveStatus
@@ -153,6 +155,20 @@ def test_old_entries_are_pruned_and_others_stay(app, service):
     assert (found[-1].actor, found[-1].actor_type, found[-1].after["entries"]) == ("ann", "operator", 3)
 
 
+@contextmanager
+def as_role(app, role):
+    """Let the application's connections have the rights of a role that owns nothing."""
+
+    def become(connection):
+        connection.execute(text(f"SET LOCAL ROLE {role}"))
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "begin", become)
+    yield
+    event.remove(engine, "begin", become)
+
+
 @ON_POSTGRESQL
 def test_role_of_the_service_only_adds_and_reads_entries(app, service, database_url):
     service.api.create()
@@ -162,6 +178,10 @@ def test_role_of_the_service_only_adds_and_reads_entries(app, service, database_
         connection.execute(text(f"CREATE ROLE {role}"))
         connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"))
     try:
+        with as_role(app, role):
+            refused = run(app, "audit", "protect", role)
+        assert (refused.exit_code, "set VIDEOCONF_DATABASE_DIRECT_URL" in refused.output) == (1, True)
+        assert "does not exist" in run(app, "audit", "protect", "nosuchrole").output
         assert run(app, "audit", "protect", role).exit_code == 0
         assert run(app, "audit", "protect", "a; DROP").exit_code == 1
         for statement in ("UPDATE audit_entry SET actor = 'x'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"):

@@ -2,14 +2,17 @@
 
 import psycopg
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
+from bench.chaos import events
 from bench.chaos.aftermath import leaks, settle, surplus_sessions
 from bench.chaos.history import Call, Kind
 from tests.support.service import ON_POSTGRESQL
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import write
+from videoconf.events.models import Change
+from videoconf.events.subscription_models import EventDelivery, EventSubscription
 from videoconf.jobs.models import Job
 from videoconf.jobs.worker import Worker
 from videoconf.meetings.models import Meeting
@@ -95,3 +98,22 @@ def test_time_passes_for_a_creation_that_was_cut_off(app, url):
     settle(url)
     worker.stop()
     assert leaks(url, 8) == []
+
+
+def test_settling_hastens_a_delivery_that_failed_twice(app, url, monkeypatch):
+    monkeypatch.setattr(events, "SETTLE_SECONDS", 0.5)
+    one = {"tenant": "default", "url": "https://receiver.example", "secret": b"", "created_by": "a", "modified_by": "a"}
+    waits = {"event_id": "evt_1", "type": "ping", "status": "pending", "attempts": [], "next_attempt_at": utc_in(3600)}
+    with app.app_context(), write() as session:
+        behind = insert(EventSubscription).values(
+            **one, public_id="esub_1", position=0, newest=0, retry_at=utc_in(3600)
+        )
+        subscription = session.execute(behind.returning(EventSubscription.id)).scalar_one()
+        session.execute(insert(EventDelivery).values(**waits, subscription_id=subscription))
+        session.execute(delete(Change))
+    assert events.settle_events(url) == ["(0, 0, 1) changes, subscriptions and deliveries still wait"]
+    with psycopg.connect(url) as connection:
+        due = connection.execute(
+            "SELECT next_attempt_at <= now(), retry_at <= now() FROM event_delivery, event_subscription"
+        )
+        assert due.fetchall() == [(True, True)]

@@ -137,8 +137,9 @@ def test_every_link_works_through_nginx(proxied: str, headers: Headers) -> None:
     status, _, second = fetch(urljoin(proxied, link), **sent)
     assert (status, first != second) == (200, True)
     # The page of the documentation, its parts, and the document by which it calls the service.
-    status, answer, page = fetch(f"{proxied}/")
-    assert (status, answer["url"]) == (200, f"{proxied}/docs")
+    for entrance in (proxied, f"{proxied}/"):
+        status, answer, page = fetch(entrance)
+        assert (status, answer["url"]) == (200, f"{proxied}/docs")
     for part in ("openapi.json", *re.findall(r'(?:src|href)="([^"]+)"', page.decode())):
         status, _, body = fetch(urljoin(f"{proxied}/docs", part))
         assert status == 200, part

@@ -40,6 +40,7 @@ pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 300
 server_round_robin = 1
+server_login_retry = 1
 """
 
 

@@ -65,7 +65,8 @@ def page() -> Response:
 @blueprint.route("/")
 @public("documentation")
 def root() -> Response:
-    return _elsewhere("docs")
+    # Below a prefix that the proxy named, also where the request has no slash behind it.
+    return _elsewhere(f"{request.root_path}/docs" if request.root_path else "docs")
 
 
 @blueprint.route("/docs/", strict_slashes=True)
