@@ -10,7 +10,7 @@ from videoconf.cli.application import by_operator, in_application, operator
 
 _STILL_CHANGES = "SELECT has_table_privilege(:role, 'audit_entry', 'UPDATE, DELETE, TRUNCATE')"
 _AS_OWNER = (
-    "Name an existing role that is no superuser, and set VIDEOCONF_DATABASE_DIRECT_URL to the schema owner's URL."
+    "Name an existing role without superuser rights, and set VIDEOCONF_DATABASE_DIRECT_URL to the schema owner's URL."
 )
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
