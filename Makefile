@@ -12,7 +12,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 for another port
+run: $(VENV)/installed ## Serve on SQLite with the fake provider; PORT=9000 chooses another port
 	@exec $(BIN)/videoconf dev --port $(PORT)
 
 vonage: $(VENV)/installed-for-work ## Serve with the Vonage provider on a stand-in, without an account
@@ -26,8 +26,8 @@ meet: $(VENV)/installed ## Hold a real meeting on this machine, with camera and 
 demo: $(VENV)/installed$(if $(filter vonage janus,$(PROVIDER)),-for-work) ## Walk one meeting through its life, each request and answer printed; PROVIDER=vonage or janus
 	@$(BIN)/python $(if $(filter janus,$(PROVIDER)),-m examples.demo_pages,examples/demo.py)
 
-# Each file is one process's: its tests share servers. In their order, not the largest first, the quick ones of tests/unit
-# come last, and no process ends with minutes of work while the other has none.
+# One process runs all tests of a file, because they share servers. Files run in their order, so the quick files of
+# tests/unit come last and both processes end at about the same time.
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some
@@ -36,7 +36,7 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
 
-laws: $(VENV)/installed-for-work ## Try the laws of attendance and of the log on thousands of generated histories
+laws: $(VENV)/installed-for-work ## Check the laws of attendance and of the log of events on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
@@ -46,7 +46,7 @@ screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small 
 	$(BIN)/python -m tests.browser.screenshots $(SCENES)
 	$(if $(SCENES),,$(BIN)/python -m tests.browser.console_screenshots)
 
-mutants: $(VENV)/installed-for-work ## Break what keeps data and load right, one thing at a time: a test must notice each
+mutants: $(VENV)/installed-for-work ## Break the code that protects data and load, one line at a time: a test must fail each time
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk, but for BENCH="--only lists"
@@ -82,7 +82,7 @@ build/livekit/installed:
 	npm install --no-audit --no-fund --prefix build/livekit livekit-server-sdk@2.19.2
 	@touch $@
 
-fuzz: $(VENV)/installed-for-work ## Look for what the OpenAPI document promises and the service does not keep; some minutes
+fuzz: $(VENV)/installed-for-work ## Look for answers that contradict the OpenAPI document; takes some minutes
 	$(BIN)/python -m tests.fuzz
 
 check: $(VENV)/installed-for-work ## Lint, format, types, import rules, prose, generated pages, the site
@@ -109,14 +109,15 @@ constraints: ## Pin the newest releases that setup.cfg allows
 requirements: $(VENV)/installed-for-work ## Write what images install, with hashes; after `make constraints`
 	$(BIN)/python -m tools.lock
 
-clean: ## Remove all that was made, the development database too
+clean: ## Remove everything that make created, also the development database
 	rm -rf $(VENV) build dist instance .*_cache .hypothesis .coverage* *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-# The environment is made anew only when what decides on its contents has changed.
+# make installs again only when one of these files has changed.
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("videoconf needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another:\
 	 make PYTHON=python3.13" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo 'Installing videoconf into $(VENV), which takes about a minute.'
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>&- || $(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) '.[demo]'
 	@touch $@

@@ -295,7 +295,7 @@ def capabilities() -> str:
     assert [name for name, *_ in found] == [field.name for field in dataclasses.fields(Capabilities)]
     facts = [(f"`{name}`", f"`{default}`", without_roles(meaning)) for name, default, meaning in found]
     return (
-        "# Capabilities\n\nA provider declares in `capabilities` what its vendor can do with the settings at hand. What"
+        "# Capabilities\n\nA provider declares in `capabilities` what its vendor can do with the present settings. What"
         " it declares and what it implements must be the same, or the service refuses to start. Asking for a capability"
         " that the provider lacks answers `capability_unsupported` before any side effect.\n\n"
         + table(("capability", "meaning"), rows)

@@ -25,5 +25,5 @@ READ_BEFORE = f"SELECT version_num FROM {SHARED} WHERE (SELECT count(meeting_lin
 
 
 def is_ours(revision: str | None) -> bool:
-    """Tell whether a revision has the form of this history's."""
+    """Return whether a revision has the form of this history's."""
     return revision is not None and re.fullmatch(r"[0-9]{4}", revision) is not None

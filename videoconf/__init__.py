@@ -1,4 +1,4 @@
-"""Meetings for any product through one REST API, whatever video provider stands behind it.
+"""Meetings for any product through one REST API, with any video provider.
 
 A plugin marks its hook implementations with :data:`hookimpl`; see ``docs/tutorial/first-provider.md``. The application
 itself is made by :func:`videoconf.app.create_app`, which is not imported here so that a plugin's import stays light.

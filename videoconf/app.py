@@ -1,4 +1,4 @@
-"""Making the application: numbered steps that wire the parts together, and no logic."""
+"""Create the application: numbered steps that wire the parts together, without other logic."""
 
 from __future__ import annotations
 
@@ -168,7 +168,8 @@ def create_app(
     closing.callback(refusals.close)
     projector, waiting = Projector(lambda: _answers(attendance)), Waiting(newest_position)
     closing.callback(waiting.stop)
-    sender = Sender(EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development))
+    receivers = EndpointGuard((*settings.event_hosts, "*:*"), development=settings.development, proxy=settings.proxy)
+    sender = Sender(receivers)
     closing.callback(sender.close)
     dispatcher = Dispatcher(cipher, sender, clock)
     app.extensions[EXTENSION] = Services(
@@ -272,7 +273,7 @@ def _answers(attendance: Attendance) -> Answers:
 
 
 def _is_serving() -> bool:
-    """Tell whether this process is a server: anything but a command other than ``flask run``."""
+    """Return whether this process is a server: anything but a command other than ``flask run``."""
     context = click.get_current_context(silent=True)
     return context is None or context.info_name == "run"
 

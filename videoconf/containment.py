@@ -1,4 +1,4 @@
-"""Keep what a plugin raises and returns from doing harm in the core."""
+"""Protect the core from exceptions and values of a plugin."""
 
 from __future__ import annotations
 

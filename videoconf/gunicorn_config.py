@@ -1,4 +1,4 @@
-"""How gunicorn serves the application: for ``videoconf serve``, and for the ``gunicorn.conf.py`` of the source tree.
+"""The gunicorn configuration: for ``videoconf serve``, and for the ``gunicorn.conf.py`` of the source tree.
 
 gunicorn's own variables win: PORT, WEB_CONCURRENCY, GUNICORN_CMD_ARGS.
 """

@@ -1,8 +1,8 @@
-"""Idempotent creation: one ``Idempotency-Key`` of a tenant makes one thing, whatever crashes or is repeated.
+"""Idempotent creation: one ``Idempotency-Key`` of a tenant creates one resource, despite crashes and repeated requests.
 
-A row per key says who is at work (a lease, given by the database's clock) and, when it is done, what was answered. Its
-owner's name is a fence: whoever lost the lease to another can no longer finish. Between the two lies a provider call,
-outside any transaction; with an unknown outcome the lease is given back, and the next request of the key resumes.
+Each key has one row with a lease (by the database's clock) and, at the end, the answer. The owner's name is a fencing
+token: a process that has lost the lease to another process cannot store an answer. The provider call runs outside any
+transaction. If its outcome is unknown, the process releases the lease, and the next request with the key resumes.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
     """Take a key, resume it where its owner is gone, or return what it was answered.
 
     :param request: the :func:`fingerprint`.
-    :raises IdempotencyKeyReused: the key stands for another request.
+    :raises IdempotencyKeyReused: the key was used for another request.
     :raises IdempotencyInProgress: another request works on it.
     """
     owner = secrets.token_hex(8)

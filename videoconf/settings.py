@@ -285,9 +285,9 @@ class Settings:
         default=(),
     )
     forward_proxy: Secret = setting(
-        "URL of a proxy that carries the connections to providers, to the identity provider and to storage targets:"
-        " `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The standard `HTTPS_PROXY` is"
-        " not read. Empty: direct connections.",
+        "URL of a proxy that carries the connections to providers, to the identity provider, to storage targets and to"
+        " receivers of events: `http://proxy.example.com:3128`, with `user:password@` where it asks for them. The"
+        " standard `HTTPS_PROXY` is not read. Empty: direct connections.",
         default=Secret(""),
         parse=_proxy_url,
     )
@@ -348,7 +348,7 @@ class Settings:
         default=(),
     )
     trusted_proxies: int = setting(
-        "How many proxies stand in front, whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are believed.",
+        "Number of proxies in front whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` are trusted.",
         default=0,
         minimum=0,
         maximum=5,

@@ -30,7 +30,7 @@ class UnreadableValue(ValueError):
 
 
 def find_value(variable: str) -> str | None:
-    """Return what the variable, or the file that ``…_FILE`` names, says; None where neither is set.
+    """Return what the variable, or the file that ``…_FILE`` names, says; None if neither is set.
 
     :raises UnreadableValue: the file cannot be read, is not text, or the value contains control characters.
     """

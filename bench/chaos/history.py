@@ -39,12 +39,12 @@ GAVE_UP = -1
 
 @dataclass
 class Call:
-    """One request and what came of it. Times are of one monotonic clock."""
+    """One request and its outcome. All times come from one monotonic clock."""
 
     kind: Kind
     tenant: str
     meeting: str
-    """Its link; empty where the call is about none, or about one that has none yet."""
+    """The meeting's link; empty if the call concerns no meeting, or a meeting without a link."""
     began: float
     subject: str = ""
     """Idempotency key of a create, value of an edit, connection of a webhook, archive."""

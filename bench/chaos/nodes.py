@@ -118,7 +118,7 @@ def wait_until_up(url: str) -> None:
 
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[str | None]:
-    """Run nginx as it is deployed, before these nodes; give its URL, or None where it is not installed."""
+    """Run nginx as it is deployed, before these nodes; give its URL, or None if it is not installed."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
         yield None

@@ -1,4 +1,4 @@
-"""the storage target that went with a meeting's session.
+"""the storage target that a meeting's session was created with.
 
 Revision: 0006
 Follows: 0005

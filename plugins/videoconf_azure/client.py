@@ -1,4 +1,4 @@
-"""The client of one container: its key and no other credentials, bounded in time, to hosts that were checked."""
+"""The client for one container: uses only its key, has timeouts, and connects only to checked hosts."""
 
 from __future__ import annotations
 

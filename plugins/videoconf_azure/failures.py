@@ -1,4 +1,4 @@
-"""What goes wrong with a container, in the service's words. Nothing of the server's or the SDK's text is passed on."""
+"""Translate the SDK's errors for a container into the service's errors, without the text of the server or the SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control surface: people and recordings do things at the made-up vendor, and its webhooks are delivered."""
+"""Control of the fake vendor: let participants and recordings act, and deliver the webhooks."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What came of delivering all that waited."""
+    """The result of delivering all waiting events."""
 
     delivered: int
     waiting: int
     problem: str | None = None
-    """Why something still waits."""
+    """Why events still wait."""
 
 
 Post = Callable[[Delivery], int]
@@ -51,11 +51,11 @@ Post = Callable[[Delivery], int]
 
 
 class FakeControl:
-    """Drives a fake provider as people, networks and its operator would. Thread-safe.
+    """Lets participants, networks and the operator act at a fake provider. Thread-safe.
 
-    Every method that changes something queues its webhooks; :meth:`deliver` sends what is queued, also by other
-    processes on the same state. All raise the errors of :mod:`videoconf_fake.rooms` and
-    :mod:`videoconf_fake.recorder`.
+    Every method that changes something queues its webhooks; :meth:`deliver` sends all queued webhooks, also those that
+    other processes with the same state file have queued. The methods raise the errors of :mod:`videoconf_fake.rooms`
+    and :mod:`videoconf_fake.recorder`.
     """
 
     def __init__(self, provider: FakeVendor) -> None:
@@ -74,11 +74,11 @@ class FakeControl:
         return self._rooms.join(Claims(session_id, Role.PUBLISHER), with_token=False)
 
     def leave(self, connection_id: str, reason: str = rooms.LEFT) -> None:
-        """End a connection because its user does."""
+        """End a connection because the user leaves."""
         self._rooms.leave(connection_id, _word(reason))
 
     def drop(self, connection_id: str) -> None:
-        """End a connection because its network does."""
+        """End a connection because its network fails."""
         self._rooms.leave(connection_id, rooms.NETWORK)
 
     def publish(self, connection_id: str, stream_id: str = "camera") -> None:
@@ -88,24 +88,24 @@ class FakeControl:
         self._rooms.unpublish(connection_id, _word(stream_id))
 
     def look(self, connection_id: str) -> rooms.Look:
-        """Read what the client of a connection sees of its room."""
+        """Return the room as the client of a connection sees it."""
         return self._rooms.look(connection_id)
 
     def close_session(self, session_id: str) -> None:
-        """Close the run of a session; only the closing itself reports that its participants left."""
+        """Close the run of a session. The only webhook is the closing: participants get no leave events."""
         self._rooms.close(session_id)
 
     def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> ArchiveState:
-        """Move an archive on: paused, started again, stopped, available, uploaded, expired, failed, deleted.
+        """Change an archive's status: paused, started again, stopped, available, uploaded, expired, failed, deleted.
 
-        Where the provider is one of a service, ``uploaded`` really uploads, and an upload that fails makes it failed.
+        In a running service ``uploaded`` uploads a file, and a failed upload sets ``failed``.
         """
         if status is ArchiveStatus.UPLOADED and not self._upload(archive_id):
             return self._recorder.change(archive_id, ArchiveStatus.FAILED, UPLOAD_FAILED)
         return self._recorder.change(archive_id, status, None if reason is None else _word(reason))
 
     def _upload(self, archive_id: str) -> bool:
-        """Put an archive into its storage with the credentials that came with it; return whether that worked."""
+        """Upload an archive to its storage with the credentials of its request; return whether the upload succeeded."""
         open_storage = self.provider.context.open_storage
         storage = self._recorder.find_storage(archive_id)
         if open_storage is None or storage is None:
@@ -132,7 +132,7 @@ class FakeControl:
         return self._outbox.list_events(waiting=waiting)
 
     def signed(self, event: QueuedEvent) -> Delivery:
-        """Sign an event as of now, with the first secret. May be done any number of times, in any order."""
+        """Sign an event with the first secret and the current time. Can be repeated, in any order."""
         return Delivery(
             event.event_id,
             event.channel,
@@ -142,10 +142,10 @@ class FakeControl:
         )
 
     def deliver(self, post: Post | None = None) -> Delivered:
-        """Post what waits, oldest first. What is not answered with 2xx stays and is posted again next time.
+        """Post all waiting events, oldest first. An event without a 2xx answer keeps waiting for the next call.
 
-        An event that is refused does not hold up those behind it; where no server answers, the rest is not tried. At
-        least once: two processes that deliver at the same time may both post an event.
+        A refused event does not delay the following events; when no server answers, this call posts no more events.
+        Delivery is at least once: two processes that deliver at the same time may both post an event.
         """
         post = post or post_over_http
         delivered, problem = 0, None

@@ -1,4 +1,4 @@
-"""Ids that look random and follow from a seed."""
+"""Ids that look random and are derived from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes the fake live by itself in development: recordings finish, webhooks are posted, people act over HTTP.
+"""Run the fake vendor in development: finish recordings, post webhooks, and let people act over HTTP.
 
 The acts are requests under ``/fake/`` of the media server. Bodies and answers are JSON objects::
 
@@ -121,7 +121,7 @@ class Life(threading.Thread):
             try:
                 self.tick()
             except VideoconfError as error:
-                logger.warning("the fake provider pauses: %s", error.detail)
+                logger.warning("the fake provider paused: %s", error.detail)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -141,7 +141,7 @@ class Life(threading.Thread):
 
 
 def describe(control: FakeControl, session: str | None = None) -> list[dict[str, Any]]:
-    """Say who is connected and what is recorded, in one session or in all."""
+    """List the connections and recordings of one session or of all sessions."""
     return [
         {
             "session": session_id,

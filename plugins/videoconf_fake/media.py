@@ -1,4 +1,4 @@
-"""What the vendor's archives consist of: bytes that follow from the archive's id, of any length, never held at once."""
+"""The content of the vendor's archives: bytes derived from the archive's id, generated as they are read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def signed_path(archive_id: str, secret: str, expires_at: datetime) -> str:
 
 
 def may_read(archive_id: str, query: str, secret: str, now: datetime) -> bool:
-    """Tell whether a query is one of :func:`signed_path` that has not expired."""
+    """Return whether a query is one of :func:`signed_path` that has not expired."""
     sent = {name: values[0] for name, values in parse_qs(query).items()}
     expires = sent.get("expires", "")
     right = hmac.compare_digest(_signature(archive_id, expires, secret).encode(), sent.get("signature", "").encode())

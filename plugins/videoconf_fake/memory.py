@@ -1,4 +1,4 @@
-"""A storage target in the memory of the process, for tests and demonstrations; all is lost with the process."""
+"""A storage target in the memory of the process, for tests and demonstrations. The content ends with the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the vendor has to tell: events, each kept until a delivery of it was acknowledged."""
+"""The vendor's events, each stored until a receiver has acknowledged its delivery."""
 
 from __future__ import annotations
 

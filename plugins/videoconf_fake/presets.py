@@ -1,4 +1,4 @@
-"""The fake in the shape of real vendors: what they lack, it lacks; what they do otherwise, it does so too.
+"""Presets that let the fake behave like a real vendor: with the vendor's missing capabilities and differences.
 
 The core is tried on these, so that it does not come to rely on what only rich providers have. The facts are from the
 vendors' public documentation.
@@ -89,7 +89,7 @@ class BigBlueButton(Preset, HasRoster):
 
 
 class LiveKit(Preset, Archiving, HasRoster, Moderation):
-    """Events with ids of their own, repeated for half a minute; recordings that are not kept, so cannot be read."""
+    """Events with ids, retried for 30 s; recordings that are not stored and cannot be read."""
 
     can = Capabilities(
         features=frozenset(

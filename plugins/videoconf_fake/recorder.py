@@ -137,7 +137,7 @@ class Recorder:
             return self._change(database, row, status, reason)
 
     def delete(self, archive_id: str) -> None:
-        """Delete an archive; one that is gone is success.
+        """Delete an archive. Succeeds if it is already gone.
 
         :raises ProviderConflict: it is being recorded (``archive_status``).
         """

@@ -119,14 +119,14 @@ class Rooms:
             self._disconnect(database, self._get_connection(database, connection_id), reason)
 
     def disconnect(self, session_id: str, connection_id: str) -> None:
-        """End one connection by force; one that is gone, or is not of this session, is left alone."""
+        """Disconnect one connection. No effect if it has left or belongs to another session."""
         with self._state.write() as database:
             for connection in self._connected(database, session_id):
                 if connection["connection_id"] == connection_id:
                     self._disconnect(database, connection, FORCED)
 
     def end(self, session_id: str) -> None:
-        """End a session: everybody is disconnected and told of, running archives stop. Idempotent."""
+        """End a session: disconnect all participants, with leave events, and stop running archives. Idempotent."""
         with self._state.write() as database:
             at = timestamp(self._clock())
             for connection in self._connected(database, session_id):
@@ -150,7 +150,7 @@ class Rooms:
             self._outbox.append_session_closed(database, session_id, at)
 
     def publish(self, connection_id: str, stream_id: str) -> None:
-        """Start a stream; one that is published already stays.
+        """Start a stream. No effect if it is already published.
 
         :raises ProviderResourceNotFound: no connection has this id.
         :raises ProviderRejected: the connection may only receive (``role_forbids``).
@@ -181,7 +181,7 @@ class Rooms:
             self._tell_stream(database, "stream.destroyed", connection, stream_id, muted=bool(gone["muted"]))
 
     def mute(self, session_id: str, connection_id: str | None) -> None:
-        """Mute the streams of one connection, or with None of all. One that is gone, or of elsewhere, has none."""
+        """Mute the streams of one connection, or with None of all. No effect for a connection of another session."""
         with self._state.write() as database:
             for connection in self._connected(database, session_id):
                 if connection_id not in (None, connection["connection_id"]):

@@ -1,4 +1,4 @@
-"""Where the made-up vendor keeps what it knows: one SQLite database, in memory or in a file."""
+"""The state of the fake vendor: one SQLite database, in memory or in a file."""
 
 from __future__ import annotations
 

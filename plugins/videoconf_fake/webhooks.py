@@ -92,7 +92,7 @@ def verify(request: WebhookRequest, signers: Sequence[Webhook]) -> None:
 
 
 def parse(request: WebhookRequest) -> list[ProviderEvent]:
-    """Say what a verified webhook says. A pure function.
+    """Parse a verified webhook. A pure function.
 
     :raises ValueError: the body is not what this vendor sends (any other error of reading it means the same).
     """

@@ -163,7 +163,7 @@ class JanusProvider(Provider, HasRoster, Moderation):
         people = self._participants(session)
         for person in people:
             if not _is_storable(person["id"]) or len(str(person.get("display", ""))) > LONGEST_DISPLAY_NAME:
-                logger.warning("a participant of the room %s is removed for its id or name", session.session_id)
+                logger.warning("removing a participant of room %s with an invalid id or name", session.session_id)
                 self._kick(session, person["id"])
         return Roster([RosterConnection(one["id"]) for one in people if _is_storable(one["id"])], complete=True)
 

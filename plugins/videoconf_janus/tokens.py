@@ -78,7 +78,7 @@ def sign_identity(id_prefix: str, room: str, request: TokenRequest, expires_at: 
 
 
 def read_identity(statement: object, room: str, at: datetime, key: str) -> Identity | None:
-    """Return who a client is; None where the statement is not ours, is for another room, or had expired by ``at``."""
+    """Return who a client is; None if the statement is not ours, is for another room, or had expired by ``at``."""
     if not isinstance(statement, str) or len(statement) > LONGEST_STATEMENT or not statement.isascii():
         return None
     mark, _, signed = statement.partition(".")

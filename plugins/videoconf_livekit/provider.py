@@ -143,7 +143,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
             return
 
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
-        """Sign a token. No call. Whoever comes first opens the room, so each token says how."""
+        """Sign a token. No call. The first participant opens the room, so each token has the room's settings."""
         identity, attributes = new_identity(request.attendee)
         token = self._signer.join_token(
             room=self.own(session),
@@ -198,7 +198,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
         """Mute the tracks that LiveKit lists, those of one connection or all; people may unmute themselves.
 
-        LiveKit mutes one track at a time. Tracks are muted until one cannot be; repeating goes on with the others.
+        LiveKit mutes one track at a time. Stops at the first track that fails; repeating the call mutes the others.
 
         :raises PartlyMuted: not all were muted.
         """

@@ -39,7 +39,7 @@ RECORDING_CAPABILITIES = replace(
     features=CAPABILITIES.features | {Capability.ARCHIVING, Capability.AUTOMATIC_ARCHIVING, Capability.STORES_ARCHIVES},
     storage_scope=StorageScope.ARCHIVE,
     storage_kinds=egress.STORAGE_KINDS,
-    # LiveKit would: in the room that it creates itself, but not in those that a join opens, nor to a tenant's storage.
+    # LiveKit can record automatically, but not rooms that a join opens, and not to a tenant's storage target.
     starts_archives=False,
     deletes_archives=False,
     storage_set_elsewhere=RECORDER_STORAGE,
@@ -54,7 +54,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
         return RECORDING_CAPABILITIES
 
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
-        """Delete the room, and stop recordings that outlive it: one that waits for a first track does."""
+        """Delete the room, and stop recordings that outlive it, for example while they wait for a first track."""
         super().end_session(session, connections)
         for found in self._egresses({"room_name": self.own(session), "active": True}):
             if isinstance(egress_id := found.get("egress_id"), str) and egress.is_running(found):
@@ -64,7 +64,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
                     continue  # it has ended
 
     def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
-        """Start recording. LiveKit itself would record an empty room, an encrypted one, and one room many times.
+        """Start recording. Refuses an empty or encrypted room and a second recording, which LiveKit would accept.
 
         :raises ProviderBusy: no recorder is free.
         """
@@ -97,7 +97,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
             return self.get_archive(archive_id)
 
     def get_archive(self, archive_id: str) -> ArchiveState:
-        """Read one archive. A self-hosted server forgets it 24 hours after its end."""
+        """Read one archive. A self-hosted LiveKit deletes its record 24 hours after the recording has ended."""
         found = self._egresses({"egress_id": archive_id})
         if not found:
             raise ProviderResourceNotFound("LiveKit has no such egress.")
@@ -125,17 +125,17 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
             raise ProviderConflict("The archive is still being recorded.")
 
     def apply_storage(self, kind: str, configuration: dict[str, Any]) -> None:
-        """Check that LiveKit can upload to a target, which goes with each request to record."""
+        """Check that LiveKit can upload to a target. Each request to record contains the target."""
         egress.upload(StorageDestination(kind, configuration))
 
     def clear_storage(self) -> None:
-        """Do nothing: LiveKit keeps no storage target."""
+        """Do nothing: LiveKit stores no storage target."""
 
     def _stop(self, egress_id: str) -> dict[str, Any]:
         return self.twirp.call("Egress/StopEgress", "archive.stop", {"egress_id": egress_id}, {"roomRecord": True})
 
     def _egresses(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Read the egresses of a query. A self-hosted server gives all of them on one page."""
+        """Read all pages of a list of egresses. A self-hosted LiveKit returns everything on one page."""
         found: list[dict[str, Any]] = []
         page: dict[str, Any] = {}
         for _ in range(MOST_PAGES):
@@ -151,7 +151,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
 
 
 def _read_start_error(answer: Answer) -> VendorError | None:
-    """Read an error of a start. 503 stands for recorders that are busy or absent; the server itself is well."""
+    """Read the error of a start. 503 means that recorders are busy or missing, not that LiveKit is down."""
     found = read_error(answer)
     if found is not None and answer.status == 503 and found.code == "unavailable":
         return replace(found, error=ProviderBusy)
@@ -164,5 +164,5 @@ def _read(found: Mapping[str, Any]) -> ArchiveState:
     except ValueError as error:
         raise ProviderBadResponse("LiveKit's answer is not an egress.") from error
     if archive is None:
-        raise ProviderResourceNotFound("LiveKit's egress makes no file.")
+        raise ProviderResourceNotFound("LiveKit's egress writes no file.")
     return archive

@@ -1,4 +1,4 @@
-"""The client of one bucket: its credentials and no others, bounded in time, to hosts that the guard has checked."""
+"""The client for one bucket: uses only its credentials, has timeouts, and connects only to checked hosts."""
 
 from __future__ import annotations
 

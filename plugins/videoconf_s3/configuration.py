@@ -1,4 +1,4 @@
-"""What names a bucket and lets one in, as ``PUT /archives/storage-target`` takes it."""
+"""The name and the credentials of a bucket, as ``PUT /archives/storage-target`` takes it."""
 
 from __future__ import annotations
 

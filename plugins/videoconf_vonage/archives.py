@@ -1,4 +1,4 @@
-"""Vonage's archive object, the same in answers and callbacks: read leniently, since its numbers are texts at times."""
+"""Read Vonage's archive object, from answers and callbacks alike. Lenient: its numbers can be strings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
 
 
 def find_time(milliseconds: object) -> datetime | None:
-    """Read a time in milliseconds since 1970; None where it is absent."""
+    """Read a time in milliseconds since 1970; None if it is absent."""
     count = find_count(milliseconds)
     try:
         return None if count is None else _EPOCH + timedelta(milliseconds=count)
@@ -78,7 +78,7 @@ def _find_text(value: object) -> str | None:
 
 
 def start_error(error: ProviderError) -> ProviderError:
-    """Say why an archive was not started, in the core's words.
+    """Return the core's error for an archive that was not started.
 
     A session without connections is a 404 today and was a 400; nothing but its message tells it from a session that is
     unknown or an input that is refused.

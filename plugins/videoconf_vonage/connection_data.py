@@ -1,4 +1,4 @@
-"""What a token says of its bearer travels as one text, Vonage's connection data, and comes back with every webhook.
+"""Encode the bearer of a token as Vonage's connection data, one string that Vonage repeats in every webhook.
 
 Data alone travels as it is, so that clients read what the caller gave, and names the attendee. Anything more is packed:
 a mark, then a JSON object. A text of the caller's that begins with the mark is packed too, so that what comes back with
@@ -37,7 +37,7 @@ def pack(request: TokenRequest) -> str:
 
 
 def unpack(text: object) -> Bearer:
-    """Say whose connection it is. Takes anything: other software may issue tokens for the same sessions."""
+    """Return whose connection it is. Accepts any data: other software may issue tokens for the same sessions."""
     if not isinstance(text, str) or not text:
         return Bearer()
     if text.startswith(MARK):

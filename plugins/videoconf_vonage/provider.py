@@ -201,7 +201,8 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
         for archive in attempt(self.list_archives, session) or ():
             if archive.status in RUNNING:
                 attempt(self._rest.stop_archive, archive.archive_id)
-        if failures:  # what Vonage rejects it will reject again, and told of that alone the core would give up the rest
+        if failures:
+            # A retry does not repair a rejection. If this raised one, the core would not retry the other failures.
             raise next((failure for failure in failures if not isinstance(failure, ProviderRejected)), failures[0])
 
     def issue_token(self, session: SessionRef, request: TokenRequest) -> JoinToken:
@@ -356,7 +357,7 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
                 self._rest.mute_stream(session_id, stream_id)
             except ProviderResourceNotFound:
                 continue
-            except ProviderRejected:  # one that is gone may count as an invalid id
+            except ProviderRejected:  # Vonage may report a stream that is gone as an invalid id
                 if stream_id in listed:
                     raise
         known = {stream_id for of_one in streams.values() for stream_id in of_one}

@@ -157,7 +157,7 @@ def _unusable(answer: Answer) -> ProviderBadResponse:
 
 
 def seconds_ahead(date: str | None, now: datetime) -> float | None:
-    """Return how far our clock is ahead of an answer's; None where the answer does not tell."""
+    """Return how far our clock is ahead of an answer's; None if the answer does not tell."""
     try:
         return (now - parsedate_to_datetime(date or "")).total_seconds()
     except (ValueError, TypeError):

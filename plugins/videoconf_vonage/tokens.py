@@ -1,4 +1,4 @@
-"""What is signed with the account's credentials: the tokens of clients, by Vonage's SDK, and those of our requests.
+"""Sign with the account's credentials: tokens of clients, with Vonage's SDK, and tokens of our own requests.
 
 The SDK guesses the environment from the looks of the secret, and opens what it takes for a file. It is given no secret
 to guess from; environment and key are set afterwards, so that no key is ever written to a disk.
@@ -53,7 +53,7 @@ class Credentials(ABC):
 
     @abstractmethod
     def signs_for_us(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether the claims of a callback's signature are about this account."""
+        """Return whether the claims of a callback's signature are about this account."""
 
     def client_token(self, session_id: str, role: Role, expires_at: datetime, data: str) -> str:
         """Sign the token with which one client joins a session.

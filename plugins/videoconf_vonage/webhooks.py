@@ -64,7 +64,7 @@ def check_secrets(settings: VonageSettings, *, development: bool) -> None:
             f"Nothing proves that a callback is Vonage's: set {PREFIX}SIGNATURE_SECRETS to the signature secrets of the"
             f" callback URLs or, where Vonage signs none, {PREFIX}WEBHOOK_TOKEN."
         )
-    logger.warning("callbacks of Vonage are NOT verified: anybody can make up attendees and archives")
+    logger.warning("Vonage's callbacks are NOT verified: any client can invent attendees and archives")
 
 
 def verify_signature(
@@ -123,7 +123,7 @@ def _read_claims(token: str, secrets: Sequence[Secret]) -> dict[str, Any]:
 
 
 def parse(request: WebhookRequest, account: str) -> list[ProviderEvent]:
-    """Say what a callback says. The body names its kind.
+    """Parse a callback. The body names its kind.
 
     Only archive callbacks may lack it, as in the example of Vonage's own reference: then the channel decides.
 
@@ -170,7 +170,7 @@ def _find_stream(stream: dict[str, Any], *, is_published: bool) -> StreamState |
 
 
 def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:
-    """Say what an archive callback says. It carries no time of its own, and none is made up: states are ordered."""
+    """Parse an archive callback. It contains no time, and the plugin invents none: archive statuses are ordered."""
     archive = read_archive(document, account)
     told = [archive.archive_id, archive.provider_status, archive.reason, archive.duration_seconds, archive.size_bytes]
     return ProviderEvent(
@@ -182,7 +182,7 @@ def _archive_event(document: dict[str, Any], account: str) -> ProviderEvent:
 
 
 def _is_about(document: dict[str, Any], account: str) -> bool:
-    """Tell whether a body is about our account: a number, a text, or (the unified environment) by either name."""
+    """Return whether a body is about our account: a number, a text, or (the unified environment) by either name."""
     named = [document[name] for name in ("projectId", "applicationId") if document.get(name) is not None]
     return not named or account in map(str, named)
 

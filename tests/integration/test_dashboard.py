@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.service import ON_SQLITE, Service, now_text
 from videoconf.breaker import BreakerState
 from videoconf.cli.process import collect_metrics
-from videoconf.observability.metrics import observe_breaker, observe_call
+from videoconf.observability.metrics import EVENT_DELIVERIES, EVENTS_PROJECTED, observe_breaker, observe_call
 from videoconf.providers.http import CallOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,8 @@ def labels(service: Service) -> dict[str, set[str]]:
     service.post(service.made_up("connection.created", connection=connection))
     observe_call(CallOutcome("fake", "thing.get", "GET", "provider.example", 200, "ok", 1, 0.1))
     observe_breaker("fake", BreakerState.CLOSED)
+    EVENTS_PROJECTED.labels("meeting.created").inc()
+    EVENT_DELIVERIES.labels("succeeded").inc()
     families = text_string_to_metric_families(collect_metrics(service.app).decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 

@@ -155,6 +155,14 @@ def test_download_is_judged_by_its_name(server: HTTPServer, tmp_path: Path, monk
     assert proxy.asked == ["bucket.test:443"]
 
 
+def test_private_name_is_carried_where_it_is_named_in_full() -> None:
+    guard = EndpointGuard(("*:*", "receiver.internal"), proxy=ForwardProxy.at("http://proxy"))
+    guard.check_carried("receiver.internal", 443)
+    for host in ("other.internal", "RECEIVER.INTERNAL.local", "receiver"):
+        with pytest.raises(StorageEndpointRefused):
+            guard.check_carried(host, 443)
+
+
 def test_guard_refuses_names_that_are_not_allowed_also_with_a_proxy() -> None:
     guard = EndpointGuard(("*.example.com",), proxy=ForwardProxy.at("http://proxy"))
     with pytest.raises(StorageEndpointRefused):

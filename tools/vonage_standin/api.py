@@ -36,7 +36,7 @@ class Request:
 
     @property
     def wants_json(self) -> bool:
-        """Say whether JSON is asked for by name; ``*/*`` gets XML (recorded traffic of the Ruby SDK)."""
+        """Check whether JSON is asked for by name; ``*/*`` gets XML (recorded traffic of the Ruby SDK)."""
         return "application/json" in self.headers.get("accept", "")
 
     @property

@@ -67,7 +67,7 @@ def authorization(standin: VonageStandin, token: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Got:
-    """What came back."""
+    """The answer."""
 
     status: int
     headers: Mapping[str, str]

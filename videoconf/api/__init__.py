@@ -1,1 +1,1 @@
-"""The HTTP layer: the only folder that knows Flask. What it serves is decided elsewhere."""
+"""The HTTP layer: the only folder that uses Flask. It contains no domain logic."""

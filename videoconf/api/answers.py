@@ -1,4 +1,4 @@
-"""How answers are written: plain values become JSON in one place, and long answers take bounded memory."""
+"""Write answers: turn plain values into JSON in one place, and long answers in bounded memory."""
 
 from __future__ import annotations
 

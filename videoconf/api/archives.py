@@ -63,7 +63,7 @@ class ArchiveSchema(Schema):
     upload_target = fields.String(
         attribute="meeting.upload_target", allow_none=True, metadata=documented("The storage target that it goes to.")
     )
-    legal_hold = fields.Boolean(metadata=documented("It is not deleted, whoever asks and whatever its age."))
+    legal_hold = fields.Boolean(metadata=documented("A hold prevents every deletion: by callers and by retention."))
     meta_data = fields.Raw(dump_only=True, metadata={"type": "object", **documented("What else the provider said.")})
 
 
@@ -129,7 +129,7 @@ class ArchiveEditSchema(Schema):
 
 
 class ArchiveDownloadSchema(Schema):
-    """Where an archive can be read, and until when. Whoever has the URL can read it."""
+    """Where an archive can be read, and until when. Anyone with the URL can read it."""
 
     url = fields.String(required=True, metadata={"format": "uri"})
     expires_on = UtcTime(required=True, attribute="expires_at")

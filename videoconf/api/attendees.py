@@ -48,9 +48,9 @@ class ConnectionSchema(Schema):
     left = UtcTime(allow_none=True, metadata=documented("Null while connected."))
     reason = fields.String(allow_none=True, metadata=documented("Why it ended, in the provider's word."))
     inferred = fields.Boolean(
-        metadata=documented("The leave was not told: it follows from the room's or meeting's end, or from silence.")
+        metadata=documented("The service inferred the leave, for example from the meeting's end.")
     )
-    join_inferred = fields.Boolean(metadata=documented("The join was not told: it is the first sign of presence."))
+    join_inferred = fields.Boolean(metadata=documented("The service inferred the join from the first activity."))
 
 
 class AttendeeSchema(Schema):
@@ -115,9 +115,9 @@ class SpanSchema(Schema):
 
     joined = UtcTime()
     left = UtcTime(allow_none=True, metadata=documented("Null while they are there."))
-    join_inferred = fields.Boolean(metadata=documented("The join was not told: it is the first sign of presence."))
+    join_inferred = fields.Boolean(metadata=documented("The service inferred the join from the first activity."))
     leave_inferred = fields.Boolean(
-        metadata=documented("The leave was not told: it follows from the room's or meeting's end, or from silence.")
+        metadata=documented("The service inferred the leave, for example from the meeting's end.")
     )
 
 
@@ -126,7 +126,7 @@ class AttendanceRowSchema(Schema):
 
     attendee = fields.String(allow_none=True, metadata=documented("Stable id of the person; null: anonymous."))
     name = fields.String(allow_none=True, metadata=documented("Display name."))
-    present = fields.Boolean(metadata=documented("As the rule has it; without a rule everybody who was ever there."))
+    present = fields.Boolean(metadata=documented("By the requested rule; without a rule, true for every attendee."))
     active = fields.Boolean(metadata=documented("Connected now."))
     total_seconds = fields.Integer(metadata=documented("Time there, overlaps counted once."))
     share = fields.Float(metadata=documented("Part of the meeting's length, 0 to 1, to four digits."))

@@ -57,7 +57,9 @@ class BanSchema(Schema):
     attendee = fields.String(metadata=documented("Who is banned.", "u-7"))
     reason = fields.String(allow_none=True)
     created_on = UtcTime()
-    created_by = fields.String(metadata=documented("The `sub` of a token, or the attendee id of a moderator."))
+    created_by = fields.String(
+        metadata=documented("The `sub` of a token, or the attendee id of a moderator; empty once they were erased.")
+    )
 
 
 @blueprint.route("/session/<string:meeting_link_id>/bans", methods=["POST"])

@@ -1,4 +1,4 @@
-"""Verifying a bearer token: which key, whether its signature fits, and a sentence for each reason to refuse it.
+"""Verify a bearer token: choose the key, check the signature, and explain each refusal in a sentence.
 
 PyJWT verifies, and not Flask-JWT-Extended, which makes the service's own tokens (`keys.py`): that library refuses a
 numeric `jti` and a token without the identity claim, and identity providers issue both.
@@ -24,7 +24,7 @@ ACCESS_TOKEN_TYPES = ("jwt", "at+jwt", "application/at+jwt")
 class TokenVerifier:
     """Verifies tokens by the configured keys and those of an identity provider. Shared by threads.
 
-    :param jwks: the identity provider's keys; None where the settings name none.
+    :param jwks: the identity provider's keys; None if the settings name none.
     """
 
     def __init__(self, settings: Settings, keys: Keys, jwks: JwksKeys | None) -> None:

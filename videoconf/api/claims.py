@@ -170,7 +170,7 @@ def shown(value: Any) -> str:
 
 
 def _first(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, Any]:
-    """Return the first of these claims that the token has, and its path; the value is None where it has none."""
+    """Return the first of these claims that the token has, and its path; the value is None if it has none."""
     name = ""
     for name in paths:
         if (found := find_claim(claims, name)) is not None:

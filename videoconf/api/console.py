@@ -26,7 +26,7 @@ def page() -> Response:
 @blueprint.route("/console/settings.json")
 @public("what the page must know before it has a token; nothing that `/openapi.json` and `/readyz` do not show")
 def settings() -> dict[str, Any]:
-    """Say how to read a token's claims, and what each provider can do, so that the page offers nothing else."""
+    """Return how to read a token's claims and what each provider supports, so that the page offers only that."""
     _refuse_unless_enabled()
     parts = services()
     chosen = parts.settings
@@ -35,7 +35,11 @@ def settings() -> dict[str, Any]:
         "version": videoconf.__version__,
         "development": chosen.development,
         "authentication": "disabled" if is_open else "jwt",
-        "permissionsClaim": chosen.jwt_permissions_claim,
+        "subjectClaims": chosen.jwt_subject_claim,
+        "permissionsClaims": chosen.jwt_permissions_claim,
+        "permissionsPrefix": chosen.jwt_permissions_prefix,
+        # Not the groups themselves, which may be addresses of people.
+        "hasPermissionGroups": bool(chosen.jwt_permission_groups),
         "tenantClaim": chosen.jwt_tenant_claim,
         "defaultTenant": chosen.default_tenant,
         "permissions": list(Permission),

@@ -1,8 +1,8 @@
-"""Cursors: where a caller is in a list, as an opaque string.
+"""Cursors: the position of a caller in a list, as an opaque string.
 
-A cursor holds the position of the last row that was returned, and a digest of the list that it belongs to: the tenant,
-the path, the filters and the order. It holds nothing that the caller has not seen, so it is not signed: whoever makes
-one up gets rows of its own tenant from another place, since each query has the tenant's condition anyway.
+A cursor contains the position of the last row that was returned, and a digest of its list: the tenant, the path, the
+filters and the order. It contains only what the caller has seen, so it is not signed. A caller who invents a cursor
+gets rows of its own tenant from another position, because each query filters by tenant anyway.
 """
 
 from __future__ import annotations

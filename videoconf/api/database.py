@@ -22,7 +22,7 @@ POOLER = "VIDEOCONF_DATABASE_POOLER"
 
 
 def database_faults(settings: Settings) -> list[str]:
-    """Say what forbids to open the database that the settings name."""
+    """Return the faults that prevent opening the database of the settings."""
     url, direct = settings.database_url.reveal(), settings.database_direct_url.reveal()
     faults = url_faults(url, pooler=settings.database_pooler)
     if direct:

@@ -1,4 +1,4 @@
-"""Whether the database answers and stores, has this release's schema, and holds nothing whose key is missing."""
+"""Check that the database answers and stores, has this release's schema, and that all its encryption keys exist."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def code_revisions() -> tuple[str, ...]:
 
 
 def ask_database() -> dict[str, str]:
-    """Say whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
+    """Check whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
     try:
         revision = _find_revision()
     except DatabaseUnavailable as error:
@@ -47,7 +47,7 @@ def ask_database() -> dict[str, str]:
 
 
 def ask_to_write() -> str:
-    """Say whether the database stores what it is sent: not on a full disk, nor on a standby or one that is read-only.
+    """Check whether the database stores what it is sent: not on a full disk, nor on a standby or one that is read-only.
 
     Writes a row and deletes it in one transaction, so that nothing stays. A lock that another holds is not a refusal.
     """
@@ -94,7 +94,7 @@ def faults_at_start() -> list[str]:
 
 
 def warn_of_schema() -> None:
-    """Say in the log, once, that the schema has to be migrated; whoever calls meanwhile is answered 503."""
+    """Log once that the schema must be migrated. Requests answer 503 until then."""
     schema = ask_database()["schema"]
     if schema not in ("ok", NEWER, "unknown"):
         logger.error("the schema of the database: %s. %s", schema, MIGRATE)

@@ -13,6 +13,7 @@ from videoconf.api.answers import json_bytes
 from videoconf.api.authentication import public, visitor
 from videoconf.api.failures import DATABASE, PROVIDER, fails_with
 from videoconf.api.fields import Schema, Text, UtcTime, documented
+from videoconf.api.http import IDEMPOTENCY_KEY, idempotency_key
 from videoconf.api.invitations import CODE_EXAMPLE
 from videoconf.api.meetings import MeetingTokenSchema, token_values
 from videoconf.api.openapi import Tag
@@ -27,6 +28,7 @@ from videoconf.errors import (
     CapabilityUnsupported,
     EncryptionKeyUnknown,
     EncryptionNotConfigured,
+    IdempotencyKeyInvalid,
     InvitationNotFound,
     LobbyFull,
     MeetingEnded,
@@ -41,6 +43,12 @@ blueprint = Blueprint("door", __name__, tag=Tag.DOOR)
 SECRET_EXAMPLE = "mV4rT8yQ1wE6uI3oP9aS5dF7gH2jK0lZ"  # noqa: S105
 MAX_SECRET_LENGTH = 255
 """A longer string is refused before it is looked up."""
+SHORTEST_KEY = 20
+_RANDOM_KEY = {
+    **IDEMPOTENCY_KEY,
+    "description": "Random, as a UUID. A further exchange with the same code and key is the same person's, and no use.",
+    "schema": {"type": "string", "minLength": SHORTEST_KEY, "maxLength": 255, "pattern": "^[!-+.-~-]+$"},
+}
 _ISSUING = (CapabilityUnsupported, EncryptionKeyUnknown, EncryptionNotConfigured, *DATABASE, *PROVIDER)
 """What making a token can end with, besides what the door itself refuses."""
 
@@ -127,29 +135,34 @@ class AdmittedSchema(MeetingTokenSchema):
 
 
 @blueprint.route("/join", methods=["POST"])
-@public("whoever has the code of an invitation")
-@fails_with(InvitationNotFound, MeetingNotOpen, MeetingEnded, AttendeeBanned, LobbyFull, *_ISSUING)
+@public("a client with the code of an invitation")
+@fails_with(
+    InvitationNotFound, MeetingNotOpen, MeetingEnded, AttendeeBanned, LobbyFull, IdempotencyKeyInvalid, *_ISSUING
+)
 @blueprint.arguments(JoinSchema, example={"code": CODE_EXAMPLE, "name": "Ada"})
 @blueprint.response(200, AdmittedSchema)
 @blueprint.alt_response(202, schema=TicketSchema)
-@blueprint.doc(operationId=f"{Tag.DOOR}.join")
+@blueprint.doc(operationId=f"{Tag.DOOR}.join", parameters=[_RANDOM_KEY])
 def join(presented: dict[str, Any]) -> Response:
     """Exchange an invitation's code for a meeting token.
 
     The first exchange spends one of the invitation's uses and makes a seat. With the seat, an exchange gives a new
     token to the same attendee and spends nothing. Where a moderator admits people, the answer is 202 with a ticket,
-    unless a seat is sent.
+    unless a seat is sent. When the answer to a first exchange is lost, send it again with the same `Idempotency-Key`:
+    the seat follows from the code and the key, so that it is found again. Whoever has both is this person, so make the
+    key at random.
 
     A code that does not exist, is used up, has expired or was revoked is 404, always in the same words; so is a seat
     that the invitation did not give. Before the meeting opens: 409 `meeting_not_open` with `opensOn`. Only answers to
     unknown codes and seats count against `VIDEOCONF_RATE_LIMIT_ADDRESS`.
     """
+    key = _random_key()
     with _known_codes_spared():
-        return _answer(services().door.join(visitor(), Presented(**presented)))
+        return _answer(services().door.join(visitor(), Presented(**presented, key=key)))
 
 
 @blueprint.route("/join/invitation", methods=["POST"])
-@public("whoever has the code of an invitation")
+@public("a client with the code of an invitation")
 @fails_with(InvitationNotFound, *DATABASE)
 @blueprint.arguments(CodeSchema, example={"code": CODE_EXAMPLE})
 @blueprint.response(200, InvitedMeetingSchema)
@@ -157,7 +170,7 @@ def join(presented: dict[str, Any]) -> Response:
 def look(presented: dict[str, Any]) -> dict[str, Any]:
     """Read what an invitation is for: what a page shows before its visitor joins. Spends nothing.
 
-    POST and not GET, so that the code stands in no URL.
+    POST and not GET, so that no URL contains the code.
     """
     with _known_codes_spared():
         found = services().door.look(Presented(**presented))
@@ -174,7 +187,7 @@ def look(presented: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/join/ticket", methods=["POST"])
-@public("whoever waits in a lobby")
+@public("a person who waits in a lobby")
 @fails_with(TicketNotFound, MeetingNotOpen, MeetingEnded, AdmissionRefused, AttendeeBanned, *_ISSUING)
 @blueprint.arguments(TicketSchema, example={"ticket": SECRET_EXAMPLE})
 @blueprint.response(200, AdmittedSchema)
@@ -188,6 +201,13 @@ def join_by_ticket(sent: dict[str, Any]) -> Response:
     ticket itself.
     """
     return _answer(services().door.join_by_ticket(visitor(), sent["ticket"]))
+
+
+def _random_key() -> str | None:
+    key = idempotency_key()
+    if key is not None and len(key) < SHORTEST_KEY:
+        raise IdempotencyKeyInvalid(f"Here it is a secret: make it at random, of {SHORTEST_KEY} characters or more.")
+    return key
 
 
 @contextmanager

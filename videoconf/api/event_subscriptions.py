@@ -80,7 +80,9 @@ class EventSubscriptionEditSchema(Schema):
     types = _types()
     meeting_link = _meeting_link()
     description = _description()
-    is_enabled = StrictBoolean(data_key="enabled", metadata=documented("Enabled again, it goes on where it was."))
+    is_enabled = StrictBoolean(
+        data_key="enabled", metadata=documented("When enabled again, the subscription continues at its position.")
+    )
 
 
 class EventSubscriptionSchema(Schema):
@@ -200,7 +202,7 @@ def get_subscription(subscription_id: str) -> dict[str, Any]:
 @blueprint.response(200, EventSubscriptionSchema)
 @blueprint.doc(operationId=f"{Tag.EVENTS}.editSubscription")
 def edit_subscription(changes: dict[str, Any], subscription_id: str) -> dict[str, Any]:
-    """Change what is sent. A subscription that is enabled again goes on where it was."""
+    """Change a subscription. When you enable it again, it continues at its position."""
     return subscription_values(services().subscriptions.edit(caller(), subscription_id, changes))
 
 
@@ -230,7 +232,7 @@ def rotate_secret(subscription_id: str) -> tuple[dict[str, Any], dict[str, str]]
 @blueprint.response(202, EventDeliverySchema)
 @blueprint.doc(operationId=f"{Tag.EVENTS}.testSubscription")
 def test_subscription(subscription_id: str) -> tuple[dict[str, Any], int]:
-    """Send one `ping`. The subscription's deliveries show what came of it."""
+    """Send one `ping`. The subscription's deliveries show the outcome."""
     return delivery_values(services().deliveries.test(caller(), subscription_id)), 202
 
 
@@ -252,7 +254,7 @@ def replay(args: dict[str, Any], subscription_id: str) -> tuple[str, int]:
 @blueprint.response(200, EventDeliverySchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.EVENTS}.getDeliveries")
 def list_deliveries(args: dict[str, Any], subscription_id: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """List what was sent to a subscription and what came of it, newest first."""
+    """List the deliveries of a subscription with their outcomes, newest first."""
     asked = ListRequest(args, deliveries.BY_ID)
     found = services().deliveries.list_part(caller(), subscription_id, args["status"], asked.part)
     return [delivery_values(one) for one in found.items], asked.headers(found)

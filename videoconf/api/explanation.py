@@ -1,4 +1,4 @@
-"""``/session/{meetingLinkId}/explanation``: why an attendee shows as they do."""
+"""``/session/{meetingLinkId}/explanation``: why an attendee shows as present or absent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ExplanationArgs(Schema):
 
 
 class ConnectionExplanationSchema(Schema):
-    """Why one connection shows as it does."""
+    """Why one connection counts as present or left."""
 
     id = fields.String(metadata=documented("The provider's id of the connection."))
     joined = UtcTime(allow_none=True)
@@ -44,7 +44,7 @@ class ConnectionExplanationSchema(Schema):
 
 
 class ExplanationSchema(Schema):
-    """Why an attendee shows as they do."""
+    """Why an attendee shows as present or absent."""
 
     meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))
     attendee = fields.String(allow_none=True, metadata=documented("Stable id of the person; null: anonymous."))

@@ -133,7 +133,7 @@ def document(app: Flask, endpoint: str, method: str, operation: dict[str, Any], 
 
 
 def codes_of(app: Flask, endpoint: str, method: str) -> set[str] | None:
-    """Return the codes that an operation documents, or None where the document does not have the operation."""
+    """Return the codes that an operation documents, or None if the document does not have the operation."""
     found: set[str] | None = app.extensions[ANSWERED].get((endpoint, method))
     return found
 

@@ -1,4 +1,4 @@
-"""The fields that all schemas are made of. Each takes exactly what it says: marshmallow's own convert too kindly."""
+"""The fields of all schemas. Each accepts exactly its documented type: marshmallow's own fields convert other types."""
 
 from __future__ import annotations
 

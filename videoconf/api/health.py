@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve. Both answer without a token, and neither asks a provider."""
+"""Liveness and readiness. Both need no token, and neither calls a provider."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def health() -> dict[str, Any]:
 @blueprint.alt_response(503, schema=ReadinessSchema, description="Not ready")
 @blueprint.doc(operationId="OperationsController.getReadiness")
 def readiness() -> tuple[dict[str, Any], int]:
-    """Tell whether requests can be served: the database stores, and its schema and encryption are this service's.
+    """Return whether requests can be served: the database stores, and its schema and encryption are this service's.
 
-    Providers are reported and never decide: most operations go on without them.
+    Providers are reported and never decide: most operations work without them.
     """
     checks = _database_checks()
     ready = all(result in ("ok", NEWER) for result in checks.values())

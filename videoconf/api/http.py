@@ -1,4 +1,4 @@
-"""What belongs to every exchange: the request's id, parts of its path, headers of its answer."""
+"""Handle what all requests share: the request id, parts of the path, headers of the answer."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ IDEMPOTENCY_KEY = {
 
 
 def idempotency_key() -> str | None:
-    """Return the request's ``Idempotency-Key``, or None where it sends none.
+    """Return the request's ``Idempotency-Key``, or None if it sends none.
 
     :raises IdempotencyKeyInvalid: it cannot be kept as it is, or there are two: a server joins them by a comma.
     """

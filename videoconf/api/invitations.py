@@ -1,4 +1,4 @@
-"""``/session/{meetingLinkId}/invitations``: links by which people come to a meeting."""
+"""``/session/{meetingLinkId}/invitations``: links that let people join a meeting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.door.invitations import BY_ID, NewInvitation
-from videoconf.door.models import Admission, Invitation
+from videoconf.door.models import MOST_USES, Admission, Invitation
 from videoconf.errors import (
     CapabilityUnsupported,
     IdempotencyInProgress,
@@ -65,7 +65,7 @@ class NewInvitationSchema(Schema):
         validate=Range(1, MAX_USES),
         load_default=None,
         allow_none=True,
-        metadata=documented("First exchanges that there may be. Null: any number.", 1),
+        metadata=documented(f"First exchanges that there may be. Null: {MOST_USES}.", 1),
     )
     admission = fields.String(
         load_default=Admission.OPEN,
@@ -102,7 +102,7 @@ class NewlyInvitedSchema(InvitationSchema):
 
     url = fields.String(
         metadata=documented(
-            "The link to send. The code stands behind `#`, which browsers do not send to servers.",
+            "The link to send. The code is after `#`; browsers do not send this part to servers.",
             f"http://127.0.0.1:8000/join#{CODE_EXAMPLE}",
         )
     )

@@ -37,7 +37,7 @@ class JobSchema(Schema):
     """One piece of work that outlives a request."""
 
     id = fields.Integer()
-    kind = fields.String(metadata=documented("What is to be done.", "end_session"))
+    kind = fields.String(metadata=documented("What the job does.", "end_session"))
     state = fields.String(metadata={**documented("`dead`: it gave up.", "pending"), "enum": _STATES})
     attempts = fields.Integer()
     due_on = UtcTime(metadata=documented("When the next attempt is due."))

@@ -1,4 +1,4 @@
-"""Keys of an identity provider, from its JWKS URL: fetched when they are needed, kept while it is away.
+"""Keys of an identity provider, from its JWKS URL: fetched when needed, and cached while it does not answer.
 
 A key id that is not known makes us ask again, at most every :data:`COOLDOWN_SECONDS`, so that a new key is picked up
 and a flood of invented ids costs nothing. What was fetched last stays good until something else is fetched.
@@ -93,7 +93,7 @@ class JwksKeys:
     def find(self, key_id: str | None, algorithm: str) -> tuple[Any, ...]:
         """Return the keys that may verify a token of this algorithm.
 
-        :param key_id: the token's ``kid``; None where it has none, so that each key may be meant. A key without an id
+        :param key_id: the token's ``kid``; None if it has none, so that each key may be meant. A key without an id
             may be meant by every token.
         :raises IssuerUnavailable: no key was ever fetched, and none can be now.
         """
@@ -111,7 +111,7 @@ class JwksKeys:
         )
 
     def fetch(self) -> KeySet:
-        """Fetch the key set now, for whoever wants to know whether that works. Changes nothing.
+        """Fetch the key set now, to check that this works. Changes nothing.
 
         :raises KeySetUnusable: it does not, with the reason.
         """
@@ -132,7 +132,7 @@ class JwksKeys:
 
     def _refresh(self, now: float) -> None:
         if not self._lock.acquire(blocking=self._set is None):
-            return  # another thread asks already, and there are keys to go on with
+            return  # another thread is fetching already, and older keys are available
         try:
             if self._asked_at is not None and self._asked_at >= now:
                 return  # it was asked while this thread waited
@@ -217,7 +217,7 @@ def _log(found: KeySet) -> None:
 
 
 def jwks_of(settings: Settings) -> JwksKeys | None:
-    """Return the keys of the identity provider that the settings name; None where they name none."""
+    """Return the keys of the identity provider that the settings name; None if they name none."""
     if not settings.jwt_jwks_url:
         return None
     return JwksKeys(

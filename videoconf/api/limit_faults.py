@@ -1,4 +1,4 @@
-"""What is wrong with the settings of rate limits and of other origins' scripts."""
+"""Find faults in the settings of rate limits and CORS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]
 
 
 def limit_faults(settings: Settings) -> list[str]:
-    """Say which limits cannot be put in force, each with its remedy."""
+    """Return the limits that cannot be enforced, each with its remedy."""
     faults = []
     for name in ("cors_origins", "join_page_embedders"):
         if not all(map(_ORIGIN.fullmatch, getattr(settings, name))):

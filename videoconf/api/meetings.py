@@ -310,7 +310,7 @@ def delete_meeting(meeting_link_id: str) -> None:
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.endSession")
 def end_meeting(meeting_link_id: str) -> None:
-    """End a meeting for everybody, at the provider too. Of any number of calls exactly one succeeds."""
+    """End a meeting for all participants, also at the provider. Of several calls exactly one succeeds."""
     services().ending.end(caller(), meeting_link_id)
 
 

@@ -1,4 +1,4 @@
-"""Removing and muting people at a meeting."""
+"""Disconnect and mute participants of a meeting."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def mute_attendee(meeting_link_id: str, connection_id: str) -> None:
 @blueprint.response(204)
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.muteMeeting")
 def mute_meeting(meeting_link_id: str) -> None:
-    """Mute what everybody sends at this moment; they can unmute themselves."""
+    """Mute all participants who send now; they can unmute themselves."""
     services().moderation.mute(caller(), meeting_link_id)

@@ -34,13 +34,13 @@ _TAGS = {
 
 
 def configure_openapi(app: Flask) -> None:
-    """Configure the document; to be called before :class:`videoconf.api.smorest.Api` is made."""
+    """Configure the document. Call this before you create :class:`videoconf.api.smorest.Api`."""
     app.config |= {
         "API_TITLE": "Video Conferencing Service",
         "API_VERSION": __version__,
         "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
-            "info": {"description": "Meetings through one API, whatever video provider stands behind them."},
+            "info": {"description": "Meetings through one API, with any video provider."},
             "servers": [{"url": "/", "description": "This service"}],
             "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
             "components": {
@@ -108,7 +108,7 @@ _SIGNED = (
 
 
 def _describe_default(member: dict[str, Any]) -> None:
-    """Say a member's default in words: generators of typed clients would take a ``default`` for "always sent"."""
+    """Describe a member's default in words: generators of typed clients would take a ``default`` for "always sent"."""
     if "default" in member:
         default = json.dumps(member.pop("default"))
         if default != "null":

@@ -1,4 +1,4 @@
-"""Parts of a list: what a caller may ask for, and the headers that say where the list goes on.
+"""Parts of a list: the parameters of a request, and the headers that link to the next part.
 
 Every list works alike. ``limit`` and ``cursor`` walk it: the answer has ``X-Next-Cursor`` while there is more, and each
 row that was there all the time comes exactly once. ``page`` and ``pageSize`` jump in it: the answer has totals, exact

@@ -93,7 +93,7 @@ class StoredBanSchema(Schema):
 
 
 class PersonSchema(Schema):
-    """What is stored of a person."""
+    """The data that is stored under a person's id."""
 
     attendee = fields.String()
     tenant = fields.String()

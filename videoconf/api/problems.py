@@ -1,4 +1,4 @@
-"""Errors on the wire: whatever goes wrong, wherever, becomes one ``application/problem+json`` shape (RFC 9457).
+"""Write every error, from any layer, as one ``application/problem+json`` format (RFC 9457).
 
 ``type`` is ``urn:videoconf:error:<code>``: a stable name that resolves nowhere. A URL would have to live on a host, and
 every deployment has another; what a code means is in the documentation under the code itself.

@@ -44,7 +44,7 @@ class CapabilitiesSchema(Schema):
     )
     deletes_archives = fields.Boolean(metadata=documented("The provider deletes its own copies of archives."))
     caller_brings_encryption_key = fields.Boolean(
-        metadata=documented("Whoever encrypts a meeting end to end must give its clients the key.")
+        metadata=documented("Your system must give the clients the key of an end-to-end encrypted meeting.")
     )
 
 

@@ -1,4 +1,4 @@
-"""What proxies in front say of a request: the client's address, the scheme, the host, and the prefix they removed."""
+"""Read what trusted proxies report about a request: client address, scheme, host, and the prefix that they removed."""
 
 from __future__ import annotations
 

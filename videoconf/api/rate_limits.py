@@ -1,4 +1,4 @@
-"""What the edge bounds or lets through by setting: request rates, and other origins' scripts."""
+"""Apply the settings for request rates and for scripts of other origins (CORS)."""
 
 from __future__ import annotations
 

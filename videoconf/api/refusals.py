@@ -82,7 +82,7 @@ class _Limits:
             try:
                 return self._hit(limiter, counted, key)
             except Exception as error:  # the Redis client's, of many kinds
-                logger.warning("refusals are counted in this process now: %s", type(error).__name__)
+                logger.warning("refusals are counted in this process only: %s", type(error).__name__)
         return None
 
     def _hit(self, limiter: RateLimiter, counted: str, key: str) -> float | None:

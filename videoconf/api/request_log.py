@@ -1,4 +1,4 @@
-"""What every request leaves: one log line, one metric, and in development a ``Server-Timing`` header."""
+"""Record every request: one log line, one metric, and in development a ``Server-Timing`` header."""
 
 from __future__ import annotations
 

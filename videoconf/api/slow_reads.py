@@ -1,4 +1,4 @@
-"""Bound the slow reads of a tenant: one tenant's large lists and reports delay its own next ones, and no other tenant.
+"""Limit the slow reads of a tenant: large lists and reports delay only further reads of the same tenant.
 
 Which reads are slow is measured, for each tenant and route: after one that took long, the next ones run a few at a time
 until one is quick again. Quick reads are never held up.

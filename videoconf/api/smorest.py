@@ -191,7 +191,7 @@ class Blueprint(_Blueprint):
 
 
 def is_schema(schema: Any) -> bool:
-    """Tell a marshmallow schema, or its class, from one that is written out."""
+    """Return whether a schema is a marshmallow schema or its class, and not a dictionary."""
     return isinstance(schema, marshmallow.Schema) or (
         isinstance(schema, type) and issubclass(schema, marshmallow.Schema)
     )
@@ -238,8 +238,8 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
             failures.document(self._app, rule.endpoint, method, operation, found)
 
 
-class Api(flask_smorest.Api):  # type: ignore[misc]  # the same
-    """The API object: errors are documented as the problems that they are. Answering them is :mod:`.problems`' work."""
+class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
+    """The API object. Documents errors as problem details; :mod:`.problems` writes them."""
 
     ERROR_SCHEMA = ProblemSchema
 

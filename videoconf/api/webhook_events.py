@@ -1,4 +1,4 @@
-"""``/webhook-events``: what became of each webhook event, and why webhooks were refused."""
+"""``/webhook-events``: the outcome of each webhook event, and why webhooks were refused."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ blueprint = Blueprint("webhook_events", __name__, tag=Tag.OPERATIONS)
 
 
 class WebhookEventArgs(ListArgs):
-    """Which events, and which part of them."""
+    """Filters, and the part of the list."""
 
     status = fields.String(
         load_default=None,
         validate=OneOf([str(status) for status in STATUSES]),
-        metadata=documented("Only these. `orphan` and `rejected` need the permission `ManageOperations` too."),
+        metadata=documented("With this status. `orphan` and `rejected` also need the permission `ManageOperations`."),
     )
-    since = UtcTime(load_default=None, metadata=documented("Received at this time or later."))
-    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Of this meeting."))
+    since = UtcTime(load_default=None, metadata=documented("Received by the service at this time or later."))
+    meeting_link = Text(max_length=255, load_default=None, metadata=documented("Only events of this meeting."))
 
 
 class WebhookEventSchema(Schema):
-    """One event of a webhook, or one refused webhook. Never a body."""
+    """One event of a webhook, or one refused webhook. Never contains a body."""
 
-    id = fields.Integer(allow_none=True, metadata=documented("For `videoconf webhooks show`; null: refused."))
+    id = fields.Integer(allow_none=True, metadata=documented("Id for `videoconf webhooks show`; null if refused."))
     provider = fields.String(metadata=documented("The key of the provider."))
     channel = fields.String(metadata=documented("Which of the provider's webhooks.", "session"))
-    kind = fields.String(allow_none=True, metadata=documented("What the event reports; null: refused.", "joined"))
+    kind = fields.String(allow_none=True, metadata=documented("What the event reports; null if refused.", "joined"))
     status = fields.String(
-        metadata={**documented("What became of it.", "applied"), "enum": [str(status) for status in STATUSES]}
+        metadata={**documented("The outcome.", "applied"), "enum": [str(status) for status in STATUSES]}
     )
-    reason = fields.String(allow_none=True, metadata=documented("Why it is quarantined or was rejected."))
-    session_id = fields.String(allow_none=True, metadata=documented("The provider's session."))
-    received_on = UtcTime(metadata=documented("When it arrived."))
-    meeting_link = fields.String(allow_none=True, metadata=documented("The session's meeting.", LINK_EXAMPLE))
+    reason = fields.String(allow_none=True, metadata=documented("Why it is quarantined or was refused."))
+    session_id = fields.String(allow_none=True, metadata=documented("The provider's session id."))
+    received_on = UtcTime(metadata=documented("When the service received it."))
+    meeting_link = fields.String(allow_none=True, metadata=documented("The meeting of the session.", LINK_EXAMPLE))
 
 
 @blueprint.route("/webhook-events", methods=["GET"])
@@ -54,7 +54,7 @@ class WebhookEventSchema(Schema):
 @blueprint.response(200, WebhookEventSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getWebhookEvents")
 def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """List what became of the webhook events of the tenant's meetings, newest first.
+    """List the webhook events of the tenant's meetings with their outcomes, newest first.
 
     With the permission `ManageOperations` the list also has events that belong to no known meeting, and
     `status=rejected` lists the newest 1,000 refused webhooks of each provider. Totals are counted up to 10,000.
@@ -71,7 +71,7 @@ def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dic
 
 
 def record_values(record: WebhookRecord) -> dict[str, Any]:
-    """Return an event or a refusal as it is written on the wire."""
+    """Return the JSON members of an event or a refusal."""
     return {
         "id": record.id,
         "provider": record.provider,

@@ -1,4 +1,4 @@
-"""``/webhooks``: what providers tell us. Verified over the raw bytes, acknowledged once it is stored and visible."""
+"""``/webhooks``: webhooks of providers, verified over the raw bytes, acknowledged once stored and visible."""
 
 from __future__ import annotations
 

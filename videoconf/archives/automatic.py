@@ -1,4 +1,4 @@
-"""Recording meetings from their start, where the vendor does not start archives by itself.
+"""Record meetings from their start, for vendors that do not start archives automatically.
 
 The webhook of a join asks for the recording at once. A recurring job finds the meetings whose webhook was lost,
 and those whose recording ended while people are still there.
@@ -87,7 +87,9 @@ class AutomaticArchiving:
         except (ArchiveAlreadyRunning, ArchiveNoConnections, MeetingEnded, MeetingNotFound):
             return  # another job was faster, or all have left: the next join asks again
         except ArchiveSessionEncrypted:
-            logger.warning("meeting %s is to be recorded, and its participants encrypt", payload["meeting_id"])
+            logger.warning(
+                "meeting %s cannot be recorded, because its participants encrypt their media", payload["meeting_id"]
+            )
 
     def sweep(self) -> None:
         """Start what should be recorded and is not. The recurring job."""

@@ -1,10 +1,10 @@
-"""Copying archives from a provider that uploads nothing by itself into the tenant's storage target.
+"""Copy archives to the tenant's storage target when the provider does not upload them itself.
 
-One job an archive, which streams it through in bounded memory. A process that dies loses its lease, and the job starts
-again from the beginning: the same bytes under the same key, so that however often it ran there is one object.
+One job copies one archive, as a stream in bounded memory. If a process dies, its lease ends and the job starts again
+from the beginning. It writes the same bytes under the same key, so repeated runs leave one object.
 
-Where a copy is to be is noted with the archive before the first byte is sent. So whatever became of the process, and
-whichever target was in force meanwhile, a deletion finds what is there.
+The archive's row names the destination before the first byte is sent. So a deletion finds the copy even if the process
+has died or another target is in force.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Pulling:
         except (ProviderBadResponse, StorageError):
             target.delete(pull.object_key)
             raise
-        if not kept:  # it was deleted meanwhile, and whoever did that saw no copy
+        if not kept:  # it was deleted meanwhile, and that deletion saw no copy
             target.delete(pull.object_key)
         delete_unfinished(self._targets, pull.archive.id)
 

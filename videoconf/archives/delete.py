@@ -1,8 +1,8 @@
-"""Deleting archives everywhere: at the provider and in the storage target, on demand and by age.
+"""Delete archives at the provider and in the storage target, on demand and by age.
 
-It is decided once, in our row (``deleting_since``), together with the job that sees it through. Then each copy is
-deleted; one that is gone already is success. When both are gone the row becomes a tombstone and the audit trail gets a
-receipt. A provider or a target that is down only delays this.
+The decision is one commit: the row's ``deleting_since`` and the job that carries it out. The job deletes each copy; a
+copy that is already gone counts as deleted. When both are gone, the row becomes a tombstone and the audit trail gets
+a receipt. A provider or a target that is down only delays the deletion.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Deletion:
                 record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
 
     def _is_elsewhere(self, archive: Archive) -> bool:
-        """Tell whether the provider may have put a copy where no storage target of ours reaches."""
+        """Return whether the provider may have put a copy where no storage target of ours reaches."""
         if archive.status in (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED):  # and what it was before is not known
             return self._providers.get(archive.provider).capabilities.storage_set_elsewhere is not None
         return archive.status == ArchiveStatus.UPLOADED
@@ -211,6 +211,6 @@ def _deleted_by(archive: Archive) -> Caller:
     if archive.deleted_by is None:
         return Caller(f"provider:{archive.provider}", archive.tenant, type=ActorType.PROVIDER)
     by_type = archive.deleted_by_type
-    if by_type is None:  # begun by a release that told its retention by the name alone
+    if by_type is None:  # started by a release that recognised its retention job only by the name
         by_type = ActorType.SYSTEM if archive.deleted_by == RETENTION.subject else ActorType.CALLER
     return Caller(archive.deleted_by, archive.tenant, type=ActorType(by_type))

@@ -1,21 +1,22 @@
-"""The life of an archive: what follows from all that a provider has said of it, in whatever order it was said.
+"""The life of an archive: derive its state from the provider's reports, independent of their order.
 
-Webhooks about archives come late, twice and out of order, and with many vendors they carry no time: a short recording
-is ``uploaded`` before it is ``stopped``. So statuses have a rank, and the highest that was ever said holds::
+Webhooks about archives arrive late, twice and out of order, and many vendors send no time with them: the report
+``uploaded`` of a short recording can arrive before ``stopped``. So statuses have a rank, and the highest reported rank
+is the archive's status::
 
     unknown 0 < started, paused 1 < stopped 2 < failed 3.0 < available 3.1 < uploaded 3.2 < expired 4
             < deleting 5 (our own intent, see Archive) < deleted 6
 
-What holds of :func:`merge`, for any statements in any order:
+The guarantees of :func:`merge`, for any reports in any order:
 
-* The rank never decreases; a status that is lower changes no status and no reason.
-* Status, reason and numbers depend on the set of statements alone, not on their order or repetition.
-* ``started`` and ``paused`` alternate, so within their rank the later one counts: by the provider's ``updated_at``, or
-  where it gives none by the duration.
-* The reason is that of the status. Numbers only grow: they are 0 until the recording is done.
-* Name and metadata are filled where they are missing, by a lower status too. Of two values of one metadata key that of
-  the status in force counts. A name that is known stays: it may be one that a caller gave.
-* A status that we do not know is kept word for word in ``provider_status``, and moves nothing.
+* The rank never decreases. A report with a lower status changes neither the status nor the reason.
+* Status, reason and numbers depend only on the set of reports, not on their order or repetition.
+* ``started`` and ``paused`` alternate and have one rank. Between them the later report counts: by the provider's
+  ``updated_at``, or by the duration when the provider sends no time.
+* The reason belongs to the report that set the status. Numbers only grow: they are 0 until the recording has ended.
+* A report with a lower status also fills in a missing name and missing metadata. If two reports have the same metadata
+  key, the value from the report that set the status counts. A known name stays, because a caller may have chosen it.
+* ``provider_status`` stores an unknown status unchanged; an unknown status does not change the rank.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any
 from videoconf.providers import ArchiveState, ArchiveStatus
 
 UNKNOWN = "unknown"
-"""Nothing was said but statuses that we do not know."""
+"""The provider has reported only statuses that we do not know."""
 DELETING = "deleting"
 """A caller requested its deletion, and a copy may still exist."""
 
@@ -48,7 +49,7 @@ RANK: Mapping[str, float] = {
 
 RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
 UNSETTLED = (UNKNOWN, *RUNNING, ArchiveStatus.STOPPED)
-"""Another status has to follow."""
+"""Statuses that another status must follow."""
 
 UNSETTLED_CHECK_SECONDS = 3600.0
 ROLLED_OVER_CHECK_SECONDS = 600.0
@@ -58,12 +59,12 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an archive. The default is what is known before anything was said."""
+    """The merged state of an archive. The default is the state before the first report."""
 
     status: str = UNKNOWN
     provider_status: str = ""
     provider_updated_at: datetime | None = None
-    """The time of the statement that gave the status."""
+    """The time of the report that set the status."""
     reason: str | None = None
     duration_seconds: int | None = None
     size_bytes: int | None = None
@@ -72,7 +73,7 @@ class Known:
 
 
 def merge(known: Known, said: ArchiveState) -> Known:
-    """Return what is known after one more statement."""
+    """Return the state after one more report."""
     gains: dict[str, Any] = {
         "duration_seconds": _larger(known.duration_seconds, said.duration_seconds),
         "size_bytes": _larger(known.size_bytes, said.size_bytes),
@@ -98,8 +99,8 @@ def merge(known: Known, said: ArchiveState) -> Known:
 
 
 def _order(status: str, updated_at: datetime | None, duration_seconds: int | None, reason: str | None) -> Any:
-    """Place a statement among all others. The last two members only see to it that no two different ones are equal."""
-    # The known duration is the largest of all, so it is that of the known status only where nothing else was said.
+    """Return the sort key of a report. The last two members only make the order total."""
+    # The merged duration is the maximum of all reports. While the archive runs, it belongs to its present status.
     elapsed = (duration_seconds or 0) if status in RUNNING and updated_at is None else 0
     return (RANK[status], updated_at or _LONG_AGO, elapsed, status, reason or "")
 
@@ -109,10 +110,10 @@ def _larger(ours: int | None, theirs: int | None) -> int | None:
 
 
 def next_check_seconds(status: str, *, is_automatic: bool) -> float | None:
-    """Return after how long the provider is to be asked about an archive that says nothing more; None: never.
+    """Return after how many seconds without a report to ask the provider about an archive; None: never.
 
-    :param is_automatic: the meeting is recorded all the time. Then the end of one archive may be the start of the next
-        (vendors limit an archive's length), and the webhook of that one may be lost.
+    :param is_automatic: the provider records the whole meeting. Then the next archive may start when this one ends,
+        because vendors limit the length of an archive, and the webhook of the next archive may be lost.
     """
     if status in UNSETTLED:
         return UNSETTLED_CHECK_SECONDS

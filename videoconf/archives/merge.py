@@ -101,7 +101,7 @@ def _update(session: Session, archive: Archive, said: ArchiveState, now: datetim
 
 
 def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int | None:
-    """Return the storage target that an archive was put in by the provider, None where no target of ours is that.
+    """Return the storage target that an archive was put in by the provider, None if no target of ours is that.
 
     The meeting's, else the newest then that the provider knew: for its whole account, or for this tenant. Never
     another, since its credentials would read, and delete, another tenant's objects.

@@ -80,15 +80,15 @@ class Archive(Model):
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     """When the recording began, as the provider said where that can be true."""
     known_on: Mapped[datetime | None] = mapped_column(default=utc_now())
-    """When the service learned of it, by the database's clock; None where an earlier release made the row."""
+    """When the service learned of it, by the database's clock; None if an earlier release made the row."""
     modified_on: Mapped[datetime] = mapped_column(default=utc_now())
     check_due_at: Mapped[datetime | None]
-    """When the reconciler is to ask the provider, or to go on with the deletion, if nothing happens until then."""
+    """When the reconciler asks the provider, or continues the deletion, unless a webhook arrives before."""
     deleting_since: Mapped[datetime | None]
     """Since when its copies are being deleted; None again when they are gone, or when the provider refused."""
     deleted_on: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
-    """Who asked for the deletion; None where the provider deleted it."""
+    """Who asked for the deletion; None if the provider deleted it."""
     deleted_by_type: Mapped[str | None]
     """An :class:`~videoconf.tenancy.ActorType`; None also where a release that did not know it began the deletion."""
     meeting: Mapped[Meeting] = relationship(lazy="raise", viewonly=True)

@@ -1,8 +1,8 @@
-"""Asking the provider about archives that should have moved: webhooks get lost, and vendors stop sending them.
+"""Ask the provider about archives without recent webhooks: webhooks get lost, and vendors stop sending them.
 
-Each row says when it is due (``check_due_at``); whoever claims it moves that time on first, so that of any number of
-workers one asks, and one that fails is asked again later. The provider is asked for all archives of a meeting, so that
-one whose first webhook was lost is found too: a vendor ends an automatic archive after some hours and starts the next.
+Each row says when it is due (``check_due_at``). The worker that claims a row first moves that time on, so only one
+worker asks, and a failed question is repeated later. The question is for all archives of the meeting. So the service
+also finds archives whose first webhook was lost: vendors end an automatic archive after some hours and start the next.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Reconciler:
                         self.reconcile(due.meeting_id)
                 except VideoconfError as error:
                     # The claim has put it off by an hour; the others may be another provider's.
-                    logger.warning("the archives of meeting %s could not be asked for: %s", due.meeting_id, error.code)
+                    logger.warning(
+                        "the archives of meeting %s could not be read from the provider: %s", due.meeting_id, error.code
+                    )
 
     def reconcile_meeting(self, payload: Mapping[str, Any]) -> None:
         self.reconcile(payload["meeting_id"])
@@ -122,7 +124,7 @@ class Reconciler:
 
 
 def gone_at_provider(archive: Archive) -> ArchiveState:
-    """Say of an archive that the provider no longer knows it: there is nothing of it there any more."""
+    """Record that the provider no longer has an archive."""
     return ArchiveState(
         archive_id=archive.archive_id,
         session_id="",

@@ -1,4 +1,4 @@
-"""What can be done with archives but their deletion: list, read, start, stop, rename, hold.
+"""The operations on archives except deletion: list, read, start, stop, rename, hold.
 
 Each operation is row first, then the provider with no transaction open and no connection held, then the row again.
 """
@@ -53,7 +53,7 @@ START_CONFLICTS: Mapping[str | None, type[Conflict]] = {
 LIFT_HOLD = "LiftLegalHold"
 """The permission to end a legal hold, which setting one does not need."""
 LOST_START_CHECK_SECONDS = 30.0
-"""After how long the provider is asked what became of a start that it did not answer."""
+"""After how long to ask the provider for the outcome of a start that it did not answer."""
 
 
 class Archives:
@@ -131,7 +131,7 @@ class Archives:
             return get_archive(session, caller, archive.archive_id, lock=True)
 
     def stop(self, caller: Caller, archive_id: str) -> Archive:
-        """Stop recording; one that has stopped stays as it is.
+        """Stop recording. No effect if the recording has already stopped.
 
         :raises ArchiveNotFound: it does not exist; :class:`ArchiveDeleting`: it is being deleted.
         """

@@ -40,7 +40,7 @@ class Attended:
     attendee: Attendee
     now: datetime
     share: float | None
-    """Part of the meeting's length; None where the other attendees were not read."""
+    """Part of the meeting's length; None if the other attendees were not read."""
 
     @property
     def total(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""Say in words why an attendee shows as they do: the evidence, the law that decided, and the result.
+"""Explain in words why an attendee shows as present or absent: the evidence, the law that decided, and the result.
 
 The laws are those of :mod:`videoconf.attendance.presence`, which decides; this module has the words. The command line
 and ``GET /session/{id}/explanation`` use the same functions.
@@ -25,7 +25,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class ConnectionExplanation:
-    """Why one connection shows as it does."""
+    """Why one connection counts as present or left."""
 
     id: str
     joined: datetime | None
@@ -40,7 +40,7 @@ class ConnectionExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an attendee shows as they do."""
+    """Why an attendee shows as present or absent."""
 
     meeting_link: str
     attendee: str | None
@@ -146,7 +146,7 @@ def _why(evidence: Evidence, bounds: Bounds, closing: Closing) -> dict[Law, str]
 
 
 def _still_there(evidence: Evidence, bounds: Bounds, hours: str) -> str:
-    """Say why each part of law 2 does not hold."""
+    """Explain why each part of law 2 does not apply."""
     reasons = []
     if bounds.closed_at is None:
         reasons.append("neither was the meeting ended nor did the room close")

@@ -49,7 +49,7 @@ def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, colu
 
 
 def _columns(event: ProviderEvent) -> dict[str, Any]:
-    """Say which columns one event is evidence for."""
+    """Return the columns that one event is evidence for."""
     at = _required(event.at)
     columns: dict[str, Any] = {
         "attendee": event.attendee,

@@ -16,7 +16,7 @@ _EVIDENCE = tuple(c[name] for name in Evidence._fields)
 
 
 class Watched(NamedTuple):
-    """An attendee, and since when their most silent open connection has been silent; None where all have left."""
+    """An attendee, and since when their most silent open connection has been silent; None if all have left."""
 
     attendee: Attendee
     silent_since: datetime | None

@@ -92,9 +92,9 @@ class Connection(NamedTuple):
     left: datetime | None
     reason: str | None
     inferred: bool
-    """The leave was not told: it follows from the room's or meeting's end, the roster, or long silence."""
+    """No event reported the leave: it follows from the end of the room or the meeting, the roster, or long silence."""
     join_inferred: bool
-    """The join was not told: this is the first sign of presence."""
+    """No event reported the join: this is the first sign of presence."""
     law: Law
     """What decided."""
 
@@ -225,7 +225,7 @@ JOINED = func.coalesce(
 
 
 def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
-    """Say what the evidence of one connection means, by the laws above."""
+    """Derive the presence of one connection from its evidence, by the laws above."""
     left, reason, inferred, law = None, None, False, Law.PRESENT
     if leave_stands(evidence):
         left, reason, law = evidence.last_leave, evidence.leave_reason, Law.LEFT

@@ -1,4 +1,4 @@
-"""What is stored of one person, by their stable id, across all meetings of a tenant: given out, or erased."""
+"""Export or erase the data of one person, by their stable id, in all meetings of a tenant."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is asked about a meeting's attendance: the list of attendees, whole or a page of it, and the report.
+"""Queries about a meeting's attendance: the list of attendees, whole or a page, and the report.
 
-What evidence means is said in :mod:`videoconf.attendance.presence`. Whole lists are streams, so that memory does not
-grow with a meeting.
+:mod:`videoconf.attendance.presence` derives presence from the evidence. Whole lists are streams, so that memory use
+does not grow with the meeting.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Attendance:
             yield Report(meeting.session_id, bounds, totals, rows)
 
     def explain(self, caller: Caller, link: str, attendee: str) -> Explanation:
-        """Say in words why an attendee shows as they do.
+        """Explain in words why an attendee shows as present or absent.
 
         :param attendee: a stable id, or the id of an anonymous connection.
         :raises MeetingNotFound: no meeting of the tenant has this link.

@@ -112,7 +112,7 @@ def _sweep(joins: list[int], leaves: list[int]) -> tuple[int, int, int | None]:
 
 
 def reduce_row(attendee: Attendee, rule: PresenceRule, totals: MeetingTotals, now: datetime) -> Row:
-    """Say how long one attendee was there."""
+    """Compute how long one attendee was present."""
     spans = attendee.spans(now)
     total = length(spans)
     return Row(attendee, spans, total, share(total, totals.length), rule.is_met(total, totals.length))

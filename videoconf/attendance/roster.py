@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 
 MEETINGS_PER_RUN = 500
 RUN_SECONDS = 15.0
-"""How long one run may take, less than a server that stops waits for its jobs; the next goes on with those left."""
+"""How long one run may take, less than a server that stops waits for its jobs; the next run continues."""
 
 LEAST_PERIOD_SECONDS = 30.0
-"""How often a provider is asked at most, however soon it gives up a webhook."""
+"""The shortest interval between two questions to a provider, even if it soon stops retrying webhooks."""
 
 _ROWS: Any = AttendeeConnection.__table__
 _MEETINGS: Any = Meeting.__table__

@@ -1,4 +1,4 @@
-"""What connections send, by what events told: media streams, for the providers that mute streams and not people.
+"""What connections send, as events reported it: media streams, for the providers that mute streams and not people.
 
 Both times of a row only grow, so order and repetition change nothing. A stream is there when it was published after it
 was last gone; both at one moment: it is gone. When its connection has left, it is gone whatever its own events say.

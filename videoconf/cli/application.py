@@ -103,7 +103,7 @@ def attendance() -> Attendance:
 
 
 def _exists() -> bool:
-    """Tell whether there is an application already: that of ``flask --app …``, or one that this command has made."""
+    """Return whether there is an application already: that of ``flask --app …``, or one that this command has made."""
     return click.get_current_context().find_root().obj is not None
 
 

@@ -1,8 +1,8 @@
 """``videoconf dev``: everything that a first try needs, in one command.
 
-It serves with the fake provider on SQLite. What it makes, it keeps in the folder ``instance``: the database, the fake
-provider's rooms, and ``dev.env`` with the settings in force, so that another shell can act on the same service:
-``videoconf --env-file instance/dev.env fake list``. Variables of the environment win.
+It serves with the fake provider on SQLite. The folder ``instance`` stores the database, the fake provider's rooms,
+and ``dev.env`` with the settings in force, so that another shell can use the same service:
+``videoconf --env-file instance/dev.env fake list``. Environment variables take precedence.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ BANNER = """
 
   Make a meeting:
     curl -sS -X POST {url}/session -H "Authorization: Bearer $(cat {token_path})"
-  Ask, from another shell, whether all is well:
+  Check the service, from another shell:
     {command} doctor
 """
 CONSOLE = """  console        {url}/console#token={token}
-                 (opens with the token below; only a development run accepts such a link)
+                 (shows meetings and who attended; only a development server accepts a link with a token)
 """
 MEETING_BANNER = """
-  Walk into a meeting, in two tabs:
+  Open these links in two tabs to join a meeting:
     as its host    {host}
     as a guest     {guest}
 """
-FAKE_BANNER = """  Act as its people, from another shell:
+FAKE_BANNER = """  Let participants join and leave at the fake provider, from another shell:
     {command} fake --help
-  or over HTTP, as people whose token is that of POST /session/{{meetingLinkId}}/token:
+  or over HTTP, with the token from POST /session/{{meetingLinkId}}/token:
     curl -sS http://127.0.0.1:{media_port}/fake/join -d '{{"token": "…"}}'
 """
 
@@ -62,7 +62,7 @@ FAKE_BANNER = """  Act as its people, from another shell:
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65534), default=8000, show_default=True, envvar="PORT")
 def dev(port: int) -> None:
-    """Set up what is missing in instance/, then serve with the fake provider. For development alone."""
+    """Create what is missing in instance/, then serve with the fake provider. For development only."""
     from flask_migrate import upgrade
 
     from videoconf.api.database import init_migrations
@@ -85,7 +85,7 @@ def dev(port: int) -> None:
         upgrade()
         faults = [*parts.faults, *parts.credentials.faults()]
         db.engine.dispose()
-    if faults:  # told here, where no server's trace surrounds it
+    if faults:  # report them here, without a server's stack trace around them
         raise ConfigurationError(faults)
 
     (folder / "dev.env").write_text(_as_env_file(environment))
@@ -136,17 +136,19 @@ def _first_meeting(parts: Services) -> dict[str, str]:
         link = parts.creation.create(developer, NewMeeting(ext_metadata={"title": "Your first meeting"}))
         return {who: parts.invitations.invite(developer, link, NewInvitation(role))[1] for who, role in roles.items()}
     except VideoconfError as error:  # a provider that is down, for example, which serving survives
-        click.echo(f"The first meeting was not made: {error.detail}", err=True)
+        click.echo(f"The first meeting was not created: {error.detail}", err=True)
         return {}
 
 
 def _let_the_fake_live(port: int) -> None:
-    """Start the fake provider's own server beside ours. It ends with the last process that holds our end of a pipe."""
+    """Start the fake provider's own server. It ends when the last process that holds our end of a pipe has ended."""
     command = [sys.executable, "-m", "flask", "--app", "videoconf.app", "videoconf", "fake", "serve", f"--port={port}"]
     theirs, ours = os.pipe()
     listeners = []
-    with suppress(OSError):  # it says itself that it has no port
-        listeners.append(socket.create_server(("127.0.0.1", port)))  # now: who acts while it starts waits for it
+    with suppress(OSError):  # the command itself reports that the port is not available
+        listeners.append(
+            socket.create_server(("127.0.0.1", port))
+        )  # bound now: requests that arrive while it starts wait in the queue
         command.append(f"--listener={listeners[0].fileno()}")
     subprocess.Popen(  # noqa: S603  # our own command
         [*command, "--until-stdin-ends"], stdin=theirs, pass_fds=[one.fileno() for one in listeners]
@@ -163,7 +165,7 @@ def _bound(port: int) -> socket.socket:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise click.ClickException(f"Port {port} cannot be had ({reason}). Choose another: PORT=9000.") from None
+        raise click.ClickException(f"Port {port} is not available ({reason}). Choose another: PORT=9000.") from None
     return listener
 
 

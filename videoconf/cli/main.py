@@ -77,7 +77,7 @@ class CommandGroup(click.Group):
 
 
 def _said_of_database(error: Exception) -> str:
-    """Say what a failure of the database means. The driver's text would hold the statement and what it was to store."""
+    """Translate a failure of the database into a message without the statement and its values."""
     exc = sys.modules.get("sqlalchemy.exc")  # not imported: no command used the database
     if exc is None or not isinstance(error, DatabaseUnavailable | SchemaNotReady | exc.SQLAlchemyError):
         return ""

@@ -1,4 +1,4 @@
-"""``videoconf person``: export or erase what is stored of one person."""
+"""``videoconf person``: export or erase the data of one person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from videoconf.cli.application import application, by_operator, in_application, 
 
 @click.group()
 def person() -> None:
-    """Export, or erase, what is stored of one person across all meetings of a tenant."""
+    """Export or erase the data of one person in all meetings of a tenant."""
 
 
 @person.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a dash

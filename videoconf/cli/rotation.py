@@ -1,4 +1,4 @@
-"""``videoconf rotate-keys``: encrypt what is stored with the newest key."""
+"""``videoconf rotate-keys``: encrypt stored secrets again with the newest key."""
 
 from __future__ import annotations
 

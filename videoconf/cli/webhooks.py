@@ -1,4 +1,4 @@
-"""``videoconf webhooks``: what became of webhooks, and processing one again."""
+"""``videoconf webhooks``: list webhooks with their outcomes, and process one again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUSES = ("applied", "orphan", "ignored", "quarantined", "rejected")
 
 @click.group()
 def webhooks() -> None:
-    """List webhooks by what became of them, show one, or process one again."""
+    """List webhooks by their outcome, show one, or process one again."""
 
 
 @webhooks.command(name="list")

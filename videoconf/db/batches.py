@@ -1,4 +1,4 @@
-"""Changing very many rows while others work: in small transactions, for a bounded time."""
+"""Change very many rows without blocking others: in small transactions, for a limited time."""
 
 from __future__ import annotations
 

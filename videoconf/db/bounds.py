@@ -1,4 +1,4 @@
-"""What each session with PostgreSQL has: the longest of its waits, and its time zone."""
+"""Settings of each session with PostgreSQL: its timeouts and its time zone."""
 
 BOUNDS = {"statement_timeout": "3s", "lock_timeout": "1s", "idle_in_transaction_session_timeout": "10s"}
 """The longest waits of a session. Poolers refuse the start-up parameter ``options``, so each session sets them itself;

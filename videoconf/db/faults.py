@@ -1,4 +1,4 @@
-"""What is wrong with the database: each fault in one sentence with its remedy, for every command and server."""
+"""Describe faults of the database, each in one sentence with its remedy, for commands and servers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fault:
 
 
 def explain(error: BaseException, engine: Engine | None = None) -> Fault | None:
-    """Say what a failure of the database means; None where it is something else.
+    """Translate a failure of the database into an error; None if it is something else.
 
     No part of a secret is repeated: what the driver says is only read.
 
@@ -204,7 +204,7 @@ class Found:
 
     faults: tuple[Fault, ...]
     mode: Mode | None = None
-    """What stands before PostgreSQL; None where it is not known."""
+    """What stands before PostgreSQL; None if it is not known."""
 
 
 def look(engine: Engine, pooler: str = "session", *, to_migrate: bool = False) -> Found:

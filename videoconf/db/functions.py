@@ -139,7 +139,7 @@ def _in_range(element: starts_with, compiler: SQLCompiler, operators: tuple[str,
 
 
 def _behind_all(prefix: str) -> str | None:
-    """Return the first string, by code points, behind all that begin with a prefix; None where all others are less."""
+    """Return the first string, by code points, behind all that begin with a prefix; None if all others are less."""
     kept = prefix.rstrip("\U0010ffff")
     if not kept:
         return None

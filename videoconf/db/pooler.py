@@ -1,4 +1,4 @@
-"""What stands between the service and PostgreSQL: nothing, or a pooler that lends connections for a session or less."""
+"""Detect what is between the service and PostgreSQL: nothing, or a pooler that shares connections."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _arguments(engine: Engine) -> dict[str, Any]:
 
 
 async def _is_shared(arguments: Mapping[str, Any]) -> bool:
-    """Tell whether two clients that are both connected get the same connection of PostgreSQL, one after the other.
+    """Return whether two clients that are both connected get the same connection of PostgreSQL, one after the other.
 
     In session mode the second may wait for a connection for as long as the first has one: then they do not share it.
     """
@@ -96,7 +96,7 @@ def as_statements(role: str, bounds: Mapping[str, str]) -> str:
 
 
 def leads_to_the_same(engine: Engine, other: Engine) -> bool:
-    """Tell whether two engines lead to one database of one PostgreSQL."""
+    """Return whether two engines lead to one database of one PostgreSQL."""
     identity = text(
         "SELECT oid, (SELECT system_identifier FROM pg_control_system())"
         " FROM pg_database WHERE datname = current_database()"

@@ -96,7 +96,7 @@ def shown(url: URL) -> str:
 
 
 def url_faults(url: str, variable: str = MAIN, pooler: str = "session") -> list[str]:
-    """Say what forbids to open the database of this URL, with the remedy and without repeating the URL.
+    """Return what prevents opening the database of this URL, with the remedy and without the URL itself.
 
     :param variable: the setting that holds it.
     :param pooler: the setting ``VIDEOCONF_DATABASE_POOLER``.
@@ -128,7 +128,7 @@ _USER = re.compile(r"[^:/]*(?::[^@]*)?@")
 
 
 def _is_torn(url: str) -> bool:
-    """Tell whether an ``@`` is left behind the user and password: the rest of a password that is not encoded."""
+    """Return whether an ``@`` is left behind the user and password: the rest of a password that is not encoded."""
     scheme, _, rest = url.partition("://")
     if not scheme.startswith(("postgresql", "postgres")):
         return False

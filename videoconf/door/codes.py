@@ -1,4 +1,4 @@
-"""The secrets that the door hands out, and how they are stored: codes, seats, tickets and controls.
+"""The secrets that the door issues, and how they are stored: codes, seats, tickets and controls.
 
 Each is 192 random bits, so its plain SHA-256 digest cannot be turned back, and a secret cannot be found by trying. A
 password needs a slow or keyed digest because it can be guessed; these cannot. A plain digest also needs no key that
@@ -23,6 +23,16 @@ def new_secret() -> str:
 def digest(secret: str) -> bytes:
     """Return what is stored of a secret. A string of another shape has a digest too, which no row has."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def seat_of(code: str, key: str) -> str:
+    """Return the secret of the seat that a request with this code and this random key makes.
+
+    It follows from both, so that a repetition whose answer was lost finds the seat, and nothing more is stored. Whoever
+    has the code alone cannot make it.
+    """
+    made = hashlib.sha256(b"\0".join((b"videoconf seat of", code.encode(errors="surrogatepass"), key.encode())))
+    return urlsafe_b64encode(made.digest()[:BYTES]).decode()
 
 
 def control_of(seat: str) -> str:

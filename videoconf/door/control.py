@@ -1,4 +1,4 @@
-"""Controls: what a participant who came as a moderator moderates their meeting with, and nothing else."""
+"""Controls: tokens with which an invited moderator can moderate one meeting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Control:
 
 
 def find_control(presented: str) -> Control | None:
-    """Return whose control this is, or None where it does not exist, its seat has ended or its moderator is banned."""
+    """Return whose control this is, or None if it does not exist, its seat has ended or its moderator is banned."""
     with statements() as connection:
         found = connection.execute(_BY_CONTROL, {"control": codes.digest(presented)}).one_or_none()
     return None if found is None else Control(found.attendee, found.tenant, found.meeting_link)

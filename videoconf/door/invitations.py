@@ -50,7 +50,7 @@ class Invitations:
         self._clock = clock
 
     def invite(self, caller: Caller, link: str, new: NewInvitation, key: str | None = None) -> tuple[Invitation, str]:
-        """Make an invitation; return it and its URL, which cannot be had again.
+        """Make an invitation; return it and its URL, which is available only here.
 
         :param key: the caller's ``Idempotency-Key``. A repetition returns the same invitation and a further URL of it,
             because the first one's code is not stored. Both work, and count as one.

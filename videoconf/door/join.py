@@ -1,7 +1,7 @@
-"""The door: a code, a seat or a ticket is exchanged for a token.
+"""The door: exchange a code, a seat or a ticket for a token.
 
 One statement finds the invitation, its meeting and the seat, and what it finds decides. So a code that does not exist,
-one that is used up and one that is revoked cost the same, and are answered alike.
+used-up codes and revoked codes take the same time and get the same answer.
 
 The token is made before its use is counted, and handed out after: a provider that fails leaves nothing to give back,
 and of any number of clients at once no more get a token than there are uses.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, or_, select, update
 
 from videoconf import shares
 from videoconf.db.functions import utc_now
@@ -23,7 +23,7 @@ from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.door import codes
 from videoconf.door.lobby import ask, is_there
-from videoconf.door.models import Admission, Invitation, InvitationCode, LobbyEntry, LobbyState, Seat
+from videoconf.door.models import MOST_USES, Admission, Invitation, InvitationCode, LobbyEntry, LobbyState, Seat
 from videoconf.errors import AdmissionRefused, InvitationNotFound, TicketNotFound
 from videoconf.meetings.bans import refuse_banned
 from videoconf.meetings.join import IssuedToken, Joining, TokenWish
@@ -45,6 +45,8 @@ class Presented:
     code: str = field(repr=False)
     name: str | None = None
     seat: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    """Names the request: a repetition is the same person, and no further use. Random, since it makes the seat."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Door:
 
         :raises InvitationNotFound: as :meth:`join`.
         """
-        found = self._find(presented)
+        found = self._find(presented, presented.seat)
         title = (found.ext_metadata or {}).get("title")
         return Preview(
             title=title if isinstance(title, str) else None,
@@ -109,7 +111,8 @@ class Door:
     def join(self, visitor: Caller, presented: Presented) -> Admitted | Waiting:
         """Exchange a code for a token or, where a moderator admits people, for a ticket.
 
-        With a seat of the invitation, the person is who they were before, and no use is spent.
+        With a seat of the invitation, the person is who they were before, and no use is spent; so with the key of an
+        earlier exchange.
 
         :param visitor: whose request it is; the exchange finds out the tenant and who they are.
         :raises InvitationNotFound: the code or the seat does not exist, or was revoked; without a seat, the code is
@@ -117,16 +120,22 @@ class Door:
         :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
         :raises AttendeeBanned: the person may not be at this meeting; :class:`LobbyFull`: too many wait.
         """
-        found = self._find(presented)
+        if presented.seat is None and presented.key is not None:
+            made = codes.seat_of(presented.code, presented.key)
+            found = self._find(presented, made)
+        else:
+            made = codes.new_secret()
+            found = self._find(presented, presented.seat)
         self._joining.check_open(found)
-        if presented.seat is not None and found.seat_id is not None:
-            return self._return(visitor, found, presented.seat, presented.name)
+        if found.seat_id is not None:
+            return self._return(visitor, found, presented.seat or made, presented.name)
         attendee = found.attendee or _new_guest()
         if found.admission == Admission.ASK:
             with statements() as connection:
                 refuse_banned(connection, found.meeting_id, attendee)
             return Waiting(ask(found, attendee, found.name or presented.name))
-        return self._seat(visitor, found, attendee, found.name or presented.name, codes.new_secret())
+        name = found.name or presented.name
+        return self._seat(visitor, found, attendee, name, made) or self.join(visitor, presented)
 
     def join_by_ticket(self, visitor: Caller, ticket: str) -> Admitted | Waiting:
         """Exchange a ticket for a token, once a moderator has admitted the person. To be called every 2 s until then.
@@ -158,16 +167,21 @@ class Door:
         if found.seat_id is not None:
             return self._return(visitor, found, ticket, None)
         try:
-            return self._seat(visitor, found, found.asked_attendee, found.asked_name, ticket)
+            seated = self._seat(visitor, found, found.asked_attendee, found.asked_name, ticket)
         except InvitationNotFound as error:
             raise TicketNotFound from error
+        return seated or self.join_by_ticket(visitor, ticket)
 
     # --- steps --------------------------------------------------------------------------------------------------
 
-    def _find(self, presented: Presented) -> Any:
+    def _find(self, presented: Presented, seat: str | None) -> Any:
+        """Return the invitation, with the seat of this secret where there is one.
+
+        :raises InvitationNotFound: as :meth:`join`. A seat that the person says to have must exist.
+        """
         values = {
             "code": codes.digest(presented.code),
-            "seat": codes.digest(presented.seat or ""),
+            "seat": codes.digest(seat or ""),
             "now": self._clock(),
         }
         with statements() as connection:
@@ -175,7 +189,7 @@ class Door:
         if found is None:
             raise InvitationNotFound
         shares.tenant.set(found.tenant)  # from here on: until it was found, no tenant was known
-        has_seat = presented.seat is not None and found.seat_id is not None
+        has_seat = found.seat_id is not None
         if found.revoked_on is not None or (not has_seat and (found.is_spent or presented.seat is not None)):
             raise InvitationNotFound(is_known=presented.seat is None)
         return found
@@ -189,8 +203,8 @@ class Door:
                 transaction.execute(update(_SEAT).where(_SEAT.c.id == found.seat_id).values(name=name))
         return _admitted(found, issued, found.seat_attendee, name, seat)
 
-    def _seat(self, visitor: Caller, found: Any, attendee: str, name: str | None, secret: str) -> Admitted:
-        """Give a token and a seat for one use of the invitation."""
+    def _seat(self, visitor: Caller, found: Any, attendee: str, name: str | None, secret: str) -> Admitted | None:
+        """Give a token and a seat for one use; None where the same request, sent twice, made the seat meanwhile."""
         issued = self._issue(visitor, found, attendee, name)
         row = {
             "invitation_id": found.invitation_id,
@@ -202,10 +216,10 @@ class Door:
         with statements(atomic=True) as transaction:
             is_new = transaction.execute(_SEAT_ONCE[dialect_of(transaction)], row).one_or_none() is not None
             use = {"of_invitation": found.invitation_id, "now": self._clock()}
-            # A ticket that comes twice at once is one person, and one use. Another client may have been faster.
+            # What comes twice at once is one person, and one use. Another client may have been faster.
             if is_new and transaction.execute(_USE, use).one_or_none() is None:
                 raise InvitationNotFound(is_known=True)
-        return _admitted(found, issued, attendee, name, secret)
+        return None if not is_new else _admitted(found, issued, attendee, name, secret)
 
     def _issue(self, visitor: Caller, found: Any, attendee: str, name: str | None) -> IssuedToken:
         caller = replace(visitor, subject=attendee, tenant=found.tenant)
@@ -259,7 +273,7 @@ def _of_ticket() -> Select[Any]:
 def _has_uses() -> Any:
     c = _INVITATION.c
     return and_(
-        or_(c.max_uses.is_(None), c.uses < c.max_uses),
+        c.uses < func.coalesce(c.max_uses, MOST_USES),
         or_(c.expires_on.is_(None), c.expires_on > bindparam("now", type_=UTCDateTime())),
     )
 

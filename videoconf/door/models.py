@@ -22,6 +22,11 @@ class Admission(StrEnum):
     """A moderator, while the person waits in the lobby."""
 
 
+MOST_USES = 100_000
+"""First exchanges of an invitation that sets no bound: a use stores a row, and whoever has the link can use it again
+and again."""
+
+
 class LobbyState(StrEnum):
     """What became of a person who asked to join."""
 
@@ -58,7 +63,7 @@ class Invitation(Model):
     """When first exchanges end. Seats stay."""
     max_uses: Mapped[int | None] = mapped_column(BigInteger)
     uses: Mapped[int] = mapped_column(BigInteger, default=0)
-    """First exchanges. Only grows, and never beyond ``max_uses``."""
+    """First exchanges. Only grows, and never beyond ``max_uses``, or :data:`MOST_USES` where that is None."""
     created_on: Mapped[datetime] = mapped_column(default=utc_now())
     created_by: Mapped[str]
     revoked_on: Mapped[datetime | None]
@@ -91,7 +96,7 @@ class Seat(Model):
     invitation_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("invitation.id", ondelete="CASCADE"))
     secret_digest: Mapped[bytes]
     control_digest: Mapped[bytes | None]
-    """The digest of the capability to moderate; None where the invitation is not a moderator's."""
+    """The digest of the capability to moderate; None if the invitation is not a moderator's."""
     attendee: Mapped[str]
     name: Mapped[str | None]
     created_on: Mapped[datetime] = mapped_column(default=utc_now())

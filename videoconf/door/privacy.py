@@ -1,4 +1,4 @@
-"""What the door stores of one person: given out, or erased with all else that is stored of them."""
+"""Export or erase what the door stores about one person."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _INVITATION: Any = Invitation.__table__
 _SEAT: Any = Seat.__table__
 _ENTRY: Any = LobbyEntry.__table__
 _BAN: Any = Ban.__table__
+
+ERASED = ""
+"""In place of the id of a moderator who was erased."""
 
 _GIVEN: dict[str, tuple[Any, ...]] = {
     "invitations": tuple(
@@ -65,6 +68,9 @@ def erase(session: Session, caller: Caller, attendee: str) -> dict[str, int]:
             revoked_by=func.coalesce(_INVITATION.c.revoked_by, caller.subject),
         )
     )
+    for named in (_BAN.c.created_by, _ENTRY.c.answered_by):  # as a moderator, by their control
+        in_tenant = named.table.c.meeting_id.in_(select(Meeting.id).where(visible_to(caller, Meeting.tenant)))
+        session.execute(update(named.table).where(named == attendee, in_tenant).values({named: ERASED}))
     for kind, table in (("lobby_entries", _ENTRY), ("seats", _SEAT), ("bans", _BAN)):
         session.execute(delete(table).where(table.c.id.in_(theirs[kind])))
     forget_waiting_facts(session, meetings, attendee)

@@ -1,4 +1,4 @@
-"""Deleting what is over: invitations, seats and bans of meetings that ended, and people who left the lobby."""
+"""Delete old rows: invitations, seats and bans of ended meetings, and people who left the lobby."""
 
 from __future__ import annotations
 

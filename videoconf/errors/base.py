@@ -1,4 +1,4 @@
-"""The root of all errors that a caller may see, and the one that stands for a bug."""
+"""The root of all errors that a caller may see, and the error that reports a bug."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 class VideoconfError(Exception):
-    """Root of all errors that a caller may be told about.
+    """Root of all errors that the service may report to a caller.
 
     :param detail: what happened, for people; safe to show. By default the first paragraph of the class's docstring.
     :param errors: validation messages by JSON path.

@@ -47,7 +47,7 @@ class EventNotKept(Conflict):
 
 
 class EventCursorExpired(RequestError):
-    """Events behind this position were deleted with age; ``oldestPosition`` is the oldest position to go on from."""
+    """Retention deleted the events after this position; ``oldestPosition`` is the oldest position to continue from."""
 
     code = "cursor_expired"
     status = 410

@@ -65,4 +65,4 @@ class IdempotencyKeyReused(ValidationFailed):
     """The ``Idempotency-Key`` was sent with another request before."""
 
     code = "idempotency_key_reused"
-    title = "The Idempotency-Key stands for another request"
+    title = "The Idempotency-Key was used for another request"

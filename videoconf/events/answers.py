@@ -30,14 +30,14 @@ class AttendeeAnswer(NamedTuple):
 
     data: dict[str, Any]
     silent_since: datetime | None
-    """The oldest last evidence of an open connection; None where all have left."""
+    """The oldest last evidence of an open connection; None if all have left."""
 
 
 class Answers(Protocol):
     """Reads within a transaction. Thread-safe."""
 
     def meeting(self, session: Session, meeting_id: int) -> MeetingAnswer | None:
-        """Return a meeting; None where it does not exist for callers."""
+        """Return a meeting; None if it does not exist for callers."""
 
     def attendees(
         self, session: Session, meeting: MeetingAnswer, connections: Collection[str], attendees: Collection[str]

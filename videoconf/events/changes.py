@@ -2,7 +2,7 @@
 
 A change row says which part of which meeting changed, and not how. The projector computes what GET answers for this
 part, compares that with what it reported last, and writes the events. So a row too many costs a comparison, and a row
-too few loses an event: whoever changes a meeting, a connection or an archive calls :func:`note_change`.
+too few loses an event: code that changes a meeting, a connection or an archive calls :func:`note_change`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compare what GET answers now with what the log said last: which events say the difference.
+"""Compare what GET returns now with what the log reported last, and choose the events for the differences.
 
 Pure functions of JSON values. ``durationSeconds`` grows with the clock and is not compared.
 """
@@ -100,7 +100,7 @@ def without_person(data: Data) -> Data:
 
 
 def names_person(data: Mapping[str, Any], connections: Iterable[str], attendee: str | None) -> bool:
-    """Tell whether an event is about a person: by one of these connections, or by their id."""
+    """Return whether an event is about a person: by one of these connections, or by their id."""
     if attendee is not None and data.get("attendee") == attendee:
         return True
     mentioned = {one.get("id") for one in data.get("connections") or () if isinstance(one, dict)}

@@ -1,4 +1,4 @@
-"""Deliveries: what was sent to a subscription and what came of it; a test; sending one again."""
+"""Deliveries: list the attempts of a subscription, send a test, and retry a delivery."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Deliveries:
         return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
 
     def test(self, caller: Caller, subscription_id: str) -> EventDelivery:
-        """Have a ``ping`` sent; return its delivery, which shows what came of it.
+        """Queue a ``ping``; return its delivery, which shows the outcome.
 
         :raises EventSubscriptionNotFound: the tenant has no such subscription.
         :raises EventSubscriptionDisabled: nothing is sent to it.

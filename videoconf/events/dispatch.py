@@ -1,7 +1,7 @@
-"""Serve one subscription for a moment: choose what to send, post it, and store what came of it.
+"""Serve one subscription for a short time: choose events, post them, and store the outcomes.
 
-At-least-once: the outcome is stored after the post, so a process that dies in between leads to the same event, with
-the same ``webhook-id``, once more. The position moves with the outcomes in one transaction, so no event is lost.
+At-least-once: the outcome is stored after the post, so if a process dies in between, the same event is posted
+again with the same ``webhook-id``. The position moves with the outcomes in one transaction, so no event is lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from videoconf.storage_targets.cipher import Cipher
 
 EVENTS_AT_ONCE = 100
 TURN_SECONDS = 0.5
-"""For how long a turn begins further attempts."""
+"""For how long a turn may start further attempts."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Dispatcher:
         self._turns = Turns(clock)
 
     def turn(self, lane: Lane) -> bool:
-        """Serve the subscription that is due the longest; return whether one was."""
+        """Serve the subscription that has been due longest; return whether one was due."""
         with self._turns.claim(lane) as subscription:
             if subscription is None:
                 return False
@@ -172,7 +172,7 @@ def _choose(session: Session, subscription: Any, now: Any, *, is_failing: bool) 
 
 
 def is_wanted(subscription: Any, event: Event) -> bool:
-    """Tell whether a subscription asks for an event."""
+    """Return whether a subscription asks for an event."""
     if subscription.types is not None and event.type not in subscription.types:
         return False
     return subscription.meeting_link is None or event.meeting_link == subscription.meeting_link

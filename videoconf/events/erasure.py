@@ -1,4 +1,4 @@
-"""Remove a person from the events that name them, and from what came back when these were delivered."""
+"""Remove a person from the events that name them, and from the stored answers to deliveries of these events."""
 
 from __future__ import annotations
 

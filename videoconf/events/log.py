@@ -1,4 +1,4 @@
-"""Read the log: the events of a tenant behind a position, and how far the log has come."""
+"""Read the log: the events of a tenant after a position, and the newest position."""
 
 from __future__ import annotations
 

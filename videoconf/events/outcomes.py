@@ -1,4 +1,4 @@
-"""Store what came of attempts, in bulk, with the subscription's position: in one transaction, by the lease's owner."""
+"""Store the outcomes of attempts and the subscription's position in one transaction, as the owner of the lease."""
 
 from __future__ import annotations
 

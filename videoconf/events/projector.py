@@ -1,9 +1,9 @@
-"""From changes to events: compute what GET answers for the parts that changed, and say what is new.
+"""Turn changes into events: compute what GET returns for the changed parts, and report the differences.
 
 One transaction deletes the change rows, reads the answers, compares them with what was reported last, writes the
-events and advances the log. The change rows go first, so that the answers are at least as new as they are. A meeting's
-lock keeps two projectors from comparing the same meeting. The lock of the log's one row is taken last and held until
-the commit: so the order of positions is the order of commits, and a reader that has seen a position misses none before.
+events and advances the log. It deletes the change rows first, so that the answers are at least as new as the rows. The
+lock of the meeting keeps two projectors from comparing the same meeting. The transaction takes the lock of the log's
+single row last and holds it until the commit. So positions have the order of commits, and a reader misses no event.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Projector:
                 return sum(self._project_or_pause({one: ids}) for one, ids in changes.items())
             [meeting_id] = changes
             self._paused[meeting_id] = time.monotonic() + PAUSE_SECONDS
-            logger.exception("the changes of meeting %s are not projected now", meeting_id)
+            logger.exception("the changes of meeting %s could not be projected, and are retried", meeting_id)
             return 0
 
     def _project(self, changes: dict[int, list[int]]) -> int:

@@ -69,7 +69,7 @@ class Reported:
         return self._rows.get(part)
 
     def data(self, part: str) -> dict[str, Any] | None:
-        """Return what was reported of a part last; None where nothing was."""
+        """Return what was reported of a part last; None if nothing was."""
         row = self._rows.get(part)
         return None if row is None else row.data
 

@@ -36,5 +36,5 @@ def delay(failures: int, wished_seconds: float | None = None) -> timedelta:
 
 
 def is_used_up(attempts: int) -> bool:
-    """Tell whether a delivery that failed so often is not sent again by itself."""
+    """Return whether a delivery that failed so often is not sent again by itself."""
     return attempts > len(DELAYS_SECONDS)

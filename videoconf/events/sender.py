@@ -59,13 +59,17 @@ class Attempted:
 class Sender:
     """Posts. Thread-safe.
 
-    :param guard: decides on the hosts and addresses of receivers.
+    :param guard: decides on the hosts and addresses of receivers, and says which forward proxy carries the posts.
     """
 
     def __init__(self, guard: EndpointGuard) -> None:
         self._guard = guard
         self._connections = Connections(
-            size=AT_ONCE, connect_seconds=CONNECT_SECONDS, between_bytes_seconds=ATTEMPT_SECONDS, guard=guard
+            size=AT_ONCE,
+            connect_seconds=CONNECT_SECONDS,
+            between_bytes_seconds=ATTEMPT_SECONDS,
+            guard=guard,
+            proxy=guard.proxy,
         )
 
     def close(self) -> None:

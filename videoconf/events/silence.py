@@ -1,4 +1,4 @@
-"""Notice what only time changes: an open connection that has been silent for so long that it counts as gone."""
+"""Find open connections that have been silent for so long that they count as left."""
 
 from __future__ import annotations
 

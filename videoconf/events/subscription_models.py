@@ -52,7 +52,7 @@ class EventSubscription(Model):
     description: Mapped[str | None]
     is_enabled: Mapped[bool] = mapped_column(default=True)
     disabled_reason: Mapped[str | None]
-    """Why the service disabled it; None where a caller did."""
+    """Why the service disabled it; None if a caller did."""
     secret: Mapped[bytes]
     """The current secret, and the one before until its time has passed, encrypted."""
     position: Mapped[int] = mapped_column(BigInteger)

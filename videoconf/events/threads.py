@@ -120,7 +120,7 @@ class EventThreads:
                 reported = error.code
             except BaseException:  # in a thread no caller sees it, and the loop must go on
                 JOB_THREADS_ENDED.inc()
-                logger.exception("%s goes on after an error", loop.name)
+                logger.exception("%s continues after an error", loop.name)
             if not has_more:
                 self._stopping.wait(loop.pause_seconds)
         try:

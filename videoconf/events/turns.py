@@ -1,8 +1,8 @@
-"""Whose turn it is: a subscription is claimed under a lease, served for a moment, and given back.
+"""Choose the next subscription to serve: claim it under a lease, serve it for a short turn, and release it.
 
-A turn is short, so that a subscription with much to send waits behind one with little after each turn, and one tenant
-has at most half of a process's turns. Subscriptions that fail have turns of their own, so that their time-outs delay
-no subscription that works.
+Turns are short, so that other subscriptions need not wait until one with many events has sent all of them. One tenant
+has at most half of a process's turns. Failing subscriptions have separate threads, so that their timeouts do not delay
+subscriptions that work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from videoconf.providers import Clock
 LEASE_SECONDS = 30.0
 """Longer than a turn: an attempt may begin just before its end, and takes 10 s at most."""
 POLL_SECONDS = 0.1
-"""How often a process asks the database who is due, however many threads wait for it."""
+"""How often a process looks for due subscriptions, for all its threads together."""
 
 
 class Lane(StrEnum):
@@ -54,7 +54,7 @@ class Turns:
 
     @contextmanager
     def claim(self, lane: Lane) -> Iterator[Any]:
-        """Give the row of the subscription that has waited longest for its turn, or None; it is leased in the block."""
+        """Yield the row of the subscription that has waited longest, or None. Holds its lease during the block."""
         row = self._find(lane)
         try:
             yield row

@@ -45,7 +45,8 @@ DESCRIPTIONS = {
         " the attendee as last reported, without `attendee` and `name` where they were erased."
     ),
     EventType.ATTENDEE_BANNED: (
-        "An attendee was banned from the meeting. `data` is the ban as the list of bans has it, without its reason."
+        "An attendee was banned from the meeting. `data` is the ban as the list of bans has it, without its reason;"
+        " `createdBy` is null where a participant banned them."
     ),
     EventType.ARCHIVE_STARTED: "A recording started. `data` is the archive.",
     EventType.ARCHIVE_UPDATED: "Another property of an archive changed. `data` is the archive.",

@@ -1,4 +1,4 @@
-"""Hold a request until the log goes on: one poll of the database for each process, however many requests wait."""
+"""Hold a request until there are new events: one poll of the database for each process, however many requests wait."""
 
 from __future__ import annotations
 

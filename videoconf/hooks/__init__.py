@@ -1,4 +1,4 @@
-"""The seam: what plugins may hook into, how they are found, and what they brought."""
+"""Plugins: their hooks, how the service finds them, and what they register."""
 
 from videoconf.hooks.enabled import Providers, enable_providers
 from videoconf.hooks.loader import Failure, Origin, Plugins, load_plugins

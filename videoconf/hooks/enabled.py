@@ -108,7 +108,7 @@ def enable_providers(
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may call sys.exit
-            logger.exception("the provider %r cannot be made", key)
+            logger.exception("the provider %r could not be created", key)
             given = f" (it has {registry.load_seconds:g} s)" if isinstance(error, TimeoutError) else ""
             faults.append(
                 f"The provider {key!r} of the {registered.origin} cannot be made: {type(error).__name__}{given}."

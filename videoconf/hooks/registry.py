@@ -1,4 +1,4 @@
-"""What the plugins bring, by key, each with where it comes from."""
+"""What the plugins have registered, by key, each with its origin."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def settings_prefix(key: str) -> str:
 def build_registry(plugins: Plugins) -> Registry:
     """Ask every plugin for what it brings.
 
-    A plugin whose hook raises, or that brings something unfit, is left out whole and listed as a failure.
+    A plugin whose hook raises, or that registers something invalid, is left out completely and listed as a failure.
 
     :raises ConfigurationError: two plugins claim one key or wire name. Neither is preferred: which one would depend on
         the machine.
@@ -87,7 +87,7 @@ def build_registry(plugins: Plugins) -> Registry:
         except BaseException as error:  # a plugin may raise anything, and its hook may import what calls sys.exit
             reason = f"{type(error).__name__}: {words_of(error)}"
             failures.append(Failure(origin, reason))
-            logger.warning("%s brings something unfit and is left out: %s", origin, reason)
+            logger.warning("%s is left out, because it registers something invalid: %s", origin, reason)
             continue
         _add(providers, new_providers, origin, "key")
         _add(storage_targets, new_targets, origin, "key", "wire_name")

@@ -1,4 +1,4 @@
-"""Look up jobs, and retry one that gave up: for the command line, and for ``/jobs``."""
+"""Look up jobs, and retry a dead job: for the command line, and for ``/jobs``."""
 
 from __future__ import annotations
 

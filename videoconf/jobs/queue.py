@@ -216,7 +216,7 @@ class Jobs:
                     with engine.begin() as connection:
                         connection.execute(update(Job).where(*mine).values(lease_until=utc_in(LEASE_SECONDS)))
                 except SQLAlchemyError as error:
-                    logger.warning("the lease of job %s is not renewed now: %s", job.id, type(error).__name__)
+                    logger.warning("the lease of job %s could not be renewed: %s", job.id, type(error).__name__)
 
         thread = threading.Thread(target=renew, name="videoconf-lease", daemon=True)
         thread.start()
@@ -235,7 +235,7 @@ class Jobs:
             self._finish(job, state=JobState.DEAD, finished_on=utc_now(), last_error=reason)
 
     def _finish(self, job: ClaimedJob, **values: Any) -> None:
-        """Give the lease back. Whoever lost it meanwhile changes nothing."""
+        """Release the lease. No effect if the worker has lost it meanwhile."""
         with write() as session:
             session.execute(
                 update(Job)

@@ -86,7 +86,7 @@ class Worker:
             try:
                 thread.start()
             except RuntimeError as error:  # the system has no thread to spare at this moment
-                logger.warning("a job thread cannot be started again now: %s", error)
+                logger.warning("a job thread could not be restarted: %s", error)
                 return False
             self._threads[place] = thread
             self._ended += 1
@@ -110,10 +110,10 @@ class Worker:
             except VideoconfError as error:
                 if error.code != told:
                     cause = f" ({cause})" if (cause := cause_of(error)) else ""
-                    logger.warning("the worker waits: %s: %s%s", error.code, error.detail, cause)
+                    logger.warning("job worker paused: %s: %s%s", error.code, error.detail, cause)
                 told = error.code
             except Exception:
-                logger.exception("the worker goes on after an error")
+                logger.exception("job worker continues after an error")
             self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads workers, hides nothing
 
     def _report(self, tried: int) -> None:

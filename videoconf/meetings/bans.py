@@ -1,4 +1,4 @@
-"""Banning attendees of a meeting: they get no token, and are disconnected whenever they connect anyway.
+"""Ban attendees of a meeting: refuse them tokens, and disconnect them when they connect with an older token.
 
 A ban may meet a join whose webhook has not arrived, and a webhook may be lost. So the ban disconnects who is known to
 be there, each join that a webhook reports is checked, and a recurring job looks for what both have missed.
@@ -57,7 +57,7 @@ from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
 from videoconf.settings import Settings
-from videoconf.tenancy import Caller
+from videoconf.tenancy import ActorType, Caller
 
 HOLD_BANS = "hold_bans"
 """The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
@@ -168,6 +168,8 @@ class Bans:
                 )
                 # Without the reason: it is for moderators, and may say anything about the person.
                 told = {name: value for name, value in json_values(ban_values(ban)).items() if name != "reason"}
+                if caller.type is ActorType.ATTENDEE:  # a second person, whom an erasure would not find here
+                    told["createdBy"] = None
                 announce(session, meeting.id, EventType.ATTENDEE_BANNED, told)
             job = enqueue_claimed(session, HOLD_BANS, {"meeting_id": meeting.id})
         with provider_deadline(BAN_ATTEMPT_SECONDS):
@@ -205,7 +207,7 @@ class Bans:
         with read() as session:
             meeting = session.get(Meeting, meeting_id)
             if meeting is None or meeting.session_id is None or meeting.end_time is not None:
-                return  # the end disconnects everybody
+                return  # the end of the meeting disconnects all participants
             suspects = session.execute(self._suspects().where(_MEETINGS.c.id == meeting_id)).all()
         provider = self._providers.get(meeting.provider)
         failure = None

@@ -96,7 +96,7 @@ class Creation:
 
         :param key: the caller's ``Idempotency-Key``: the same key with the same request gives the same link.
         :raises ValidationFailed: what was asked for is contradictory, or the provider cannot do it; nothing was done.
-        :raises IdempotencyKeyReused: the key stands for another request; :class:`IdempotencyInProgress`: the first
+        :raises IdempotencyKeyReused: the key was used for another request; :class:`IdempotencyInProgress`: the first
             request of the key is still at work.
         :raises ProviderError: no meeting was made. With ``outcome_unknown`` an unused session may be left there, and
             a repetition with the key resumes.
@@ -163,7 +163,7 @@ class Creation:
             if claim.target is not None:
                 of_link = Meeting.meeting_link == claim.target
                 found = session.execute(select(Meeting.id, Meeting.provider).where(of_link)).one()
-                # Whoever was asked before is asked again.
+                # Ask the provider of the earlier attempt again.
                 return _Begun(found.id, claim.target, self._providers.get(found.provider), caller, claim)
             # Only now: what was valid when its key came first may be so no more. A refusal takes the claim back.
             provider = self._choose(new)
@@ -216,7 +216,7 @@ class Creation:
                     if not stand_ins:
                         raise
                     failed, stand_in = begun.provider.key, stand_ins.pop(0)
-                    logger.warning("%s fails (%s): the meeting goes to %s", failed, error.code, stand_in.key)
+                    logger.warning("provider %s failed (%s): the meeting uses %s", failed, error.code, stand_in.key)
                     over = (*begun.failed_over, (failed, error.code))
                     begun = replace(begun, provider=stand_in, failed_over=over)
                     self._move(begun)
@@ -250,7 +250,7 @@ class Creation:
         with statements(atomic=True) as transaction:
             if not self._sessions.bind(transaction, begun.id, begun.provider.key, ref, target_id):
                 # Another request of the key was faster, or moved the meeting to another provider: ours is left unused.
-                logger.warning("session %s of %s is left unused", ref.session_id, begun.provider.key)
+                logger.warning("session %s of provider %s stays unused", ref.session_id, begun.provider.key)
                 raise IdempotencyInProgress(retry_after_seconds=1)
             self._finish(transaction, begun, new)
 

@@ -1,4 +1,4 @@
-"""Edit a meeting: its schedule and what the caller keeps with it."""
+"""Edit a meeting: its schedule and the caller's own data."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Ending:
             self._jobs.run(job)
 
     def end_at_provider(self, payload: Mapping[str, Any]) -> None:
-        """Disconnect everybody at the provider. The job of an ended meeting; idempotent."""
+        """Disconnect all participants at the provider. The job of an ended meeting; idempotent."""
         with read() as session:
             meeting = session.execute(select(Meeting).where(Meeting.id == payload["meeting_id"])).scalar_one_or_none()
             if meeting is None or meeting.session_id is None:

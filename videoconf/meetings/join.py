@@ -171,7 +171,7 @@ class Joining:
             raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
 
     def opens_on(self, meeting: Any) -> datetime | None:
-        """Return when a meeting will take people, or None where that time has come."""
+        """Return when a meeting will take people, or None if that time has come."""
         if not meeting.is_scheduled or meeting.schedule_time is None:
             return None
         opens: datetime = meeting.schedule_time - timedelta(minutes=self._settings.join_early_minutes)

@@ -96,7 +96,7 @@ class Meeting(Model):
     upload_target: Mapped[str | None]
     """The storage target in force when the meeting was made, by its kind's wire name."""
     storage_target_id: Mapped[int | None] = mapped_column(ForeignKey("storage_target.id"))
-    """The one that went with the session to the provider; None where the provider received none."""
+    """The one that went with the session to the provider; None if the provider received none."""
     ext_id: Mapped[str | None]
     ext_metadata: Mapped[dict[str, Any] | None]
     start_time: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Moderating a meeting: removing and muting people, at the provider."""
+"""Moderate a meeting: disconnect and mute participants at the provider."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from videoconf.tenancy import Caller, visible_to
 
 
 class Moderation:
-    """The operations. One instance serves all threads.
+    """Disconnects and mutes participants. Thread-safe.
 
-    Nothing is stored but audit entries: who is there, and until when, is for webhooks to say. The entry of the request
-    is committed before the provider is called, so that no outcome, and no end of the process, leaves a gap.
+    Stores only audit entries: webhooks report who is connected, and until when. The entry of the request is committed
+    before the provider is called, so the trail has no gap when the outcome is unknown or the process ends.
 
     :raises MeetingNotFound: no meeting of the tenant has this link.
     :raises MeetingEnded: also for a deleted meeting.
     :raises CapabilityUnsupported: the provider cannot moderate.
     :raises ConnectionNotFound: the meeting never had a connection with this id.
-    :raises ProviderError: with ``outcome_unknown`` it may have happened anyway, and the audit trail says so.
+    :raises ProviderError: with ``outcome_unknown`` the provider may have done it; the audit entry says so.
     """
 
     def __init__(self, providers: Providers) -> None:
         self._providers = providers
 
     def disconnect(self, caller: Caller, link: str, connection_id: str) -> None:
-        """Remove one connection. Idempotent; one that has left is success."""
+        """Disconnect one connection. Idempotent: succeeds if the connection has already left."""
         meeting, moderator = self._find_moderator(caller, link, connection_id)
         with self._recorded(caller, link, ("attendee.disconnect_requested", "attendee.disconnected"), connection_id):
             moderator.disconnect(SessionRef(meeting.account, meeting.session_id), connection_id)
 
     def mute(self, caller: Caller, link: str, connection_id: str | None = None) -> None:
-        """Mute what one connection sends, or without one what everybody sends at this moment. Idempotent."""
+        """Mute the present streams of one connection, or without ``connection_id`` of all. Idempotent."""
         meeting, moderator = self._find_moderator(caller, link, connection_id)
         if meeting.session_id is None:
-            return  # the room is made with the first token, and none was issued yet
+            return  # the provider creates the room with the first token, which was not issued yet
         with read() as session:
             streams = find_streams(session, meeting.id)
         who = "meeting" if connection_id is None else "attendee"
@@ -53,7 +53,7 @@ class Moderation:
             moderator.mute(SessionRef(meeting.account, meeting.session_id), connection_id, streams)
 
     def _find_moderator(self, caller: Caller, link: str, connection_id: str | None) -> tuple[Any, ProviderPort]:
-        """Return the meeting and who moderates it, after all that forbids it."""
+        """Return the meeting and its provider, after all checks."""
         with read() as session:
             meeting = session.execute(
                 select(
@@ -75,7 +75,7 @@ class Moderation:
     def _recorded(
         self, caller: Caller, link: str, actions: tuple[str, str], connection_id: str | None
     ) -> Iterator[None]:
-        """Record what the block asks of the provider: the request first, then the result unless there was none.
+        """Record the provider call of the block: the request before it, the result after it unless it surely failed.
 
         :param actions: the names of the request and of its result.
         """

@@ -54,7 +54,7 @@ def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = Fal
 
 
 def find_ready(session: Session, meeting_id: int) -> Meeting | None:
-    """Return a meeting of any tenant, also a deleted one, with its newest archive; None where no caller can see it."""
+    """Return a meeting of any tenant, also a deleted one, with its newest archive; None if no caller can see it."""
     statement = select(Meeting).where(Meeting.id == meeting_id, Meeting.is_ready).options(_WITH_ARCHIVE)
     return session.execute(statement.execution_options(populate_existing=True)).scalar_one_or_none()
 

@@ -1,4 +1,4 @@
-"""Write lines to a file descriptor in a thread of its own, so that whoever logs never waits for who reads.
+"""Write log lines to a file descriptor in a separate thread, so that logging never waits for the reader.
 
 A pipe that is not read blocks its writers once it is full. Here that is one thread; lines wait in memory up to a bound,
 and what exceeds it is lost and counted.

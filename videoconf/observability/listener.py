@@ -127,7 +127,7 @@ class MetricsListener:
             self._sample()
         except Exception as error:
             if repr(error) != self._failed:
-                logger.exception("the metrics cannot be measured now")
+                logger.exception("the metrics could not be measured")
             self._failed = repr(error)
         else:
             self._failed = ""

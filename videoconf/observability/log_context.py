@@ -1,4 +1,4 @@
-"""What the log lines of a request or a job name besides their message: ids that an operator searches for."""
+"""The ids in all log lines of a request or a job, for which an operator searches."""
 
 from __future__ import annotations
 

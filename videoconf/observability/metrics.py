@@ -57,7 +57,7 @@ BREAKER_OPEN = Gauge(
 )
 WEBHOOK_EVENTS = Counter(
     "videoconf_webhook_events",
-    "Events of webhooks by what became of them.",
+    "Webhook events by outcome.",
     ("provider", "outcome"),
 )
 LOG_LINES_LOST = Counter(
@@ -138,7 +138,7 @@ def snapshot() -> Snapshot:
 
 
 def _is_a_time(family: Metric, sample: str) -> bool:
-    """Tell whether a sample says when counting began, which is of no use once processes are added up."""
+    """Return whether a sample says when counting began, which is of no use once processes are added up."""
     return family.type != "gauge" and sample.endswith("_created")
 
 

@@ -26,7 +26,7 @@ SLOT_BYTES = 4 << 20
 HEADER = struct.Struct(">QQd")
 """Length and checksum of a snapshot, and when it was taken."""
 FRESH_SECONDS = 0.5
-"""How long whoever adds up waits for the others to publish."""
+"""How long the process that serves the sums waits for the others to publish."""
 READ_ATTEMPTS = 5
 """A snapshot that is being written while it is read is read again."""
 
@@ -91,7 +91,7 @@ class SharedMetrics:
         return float(struct.unpack(">d", written)[0]) if len(written) == 8 else 0.0
 
     def is_our_turn(self) -> bool:
-        """Tell whether this process, of all that share the file, serves the metrics; it does until it ends."""
+        """Return whether this process, of all that share the file, serves the metrics; it does until it ends."""
         try:
             # A lock of the process, not of the descriptor: it is inherited by none and ends with the process.
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _ASKED_AT + 8)

@@ -39,7 +39,7 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+\"?(\w+)", re.IGNORECASE)
 
 
 def tracing_faults(settings: Settings) -> list[str]:
-    """Say what forbids tracing where it is on, each with its remedy."""
+    """Return the faults that prevent tracing when it is enabled, each with its remedy."""
     if not settings.tracing:
         return []
     try:

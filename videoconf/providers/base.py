@@ -95,7 +95,7 @@ class Provider(ABC):
 
     @abstractmethod
     def end_session(self, session: SessionRef, connections: Sequence[str]) -> None:
-        """Disconnect everybody and stop running archives. Idempotent; a session that is gone is success.
+        """Disconnect all participants and stop running archives. Idempotent: succeeds if the session is gone.
 
         :param connections: ids of the connections that webhooks told of and that have not left, for vendors that can
             only disconnect one by one. The provider adds those it can find out itself.
@@ -117,7 +117,7 @@ class Provider(ABC):
 
     @abstractmethod
     def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
-        """Say what a verified webhook says. A pure function: no call, no clock, no state.
+        """Parse a verified webhook. A pure function: no call, no clock, no state.
 
         An event of a kind that is not known is :attr:`EventKind.IGNORED`, never an error. An exception means that the
         body cannot be read: it is kept, counted and acknowledged.
@@ -131,7 +131,7 @@ class Provider(ABC):
         """
 
     def cautions(self) -> Sequence[str]:
-        """Say what these settings do not suit, such as several processes. Makes no call.
+        """Return what these settings do not support, for example several processes. Makes no call.
 
         ``doctor`` prints each as a warning, and outside development as an error.
         """
@@ -185,7 +185,7 @@ class Archiving(ABC):
 
     @abstractmethod
     def delete_archive(self, archive_id: str) -> None:
-        """Delete the provider's copy. Idempotent; one that is gone is success.
+        """Delete the provider's copy. Idempotent: succeeds if the copy is already gone.
 
         With ``deletes_archives`` False there is nothing to delete: an archive that has stopped is success.
 
@@ -261,11 +261,11 @@ class Moderation(ABC):
 
     @abstractmethod
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
-        """Remove one connection. Idempotent; one that is gone is success."""
+        """Disconnect one connection. Idempotent: succeeds if the connection has already left."""
 
     @abstractmethod
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
-        """Mute what one connection sends, or with None what everybody sends. Idempotent.
+        """Mute all streams of one connection, or with None of all connections. Idempotent.
 
         A connection that sends nothing, or is gone, is success.
 

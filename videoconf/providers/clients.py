@@ -53,7 +53,7 @@ class Clients:
             return self._by_account[account]
 
     def find_state(self) -> ClientState | None:
-        """Return whether calls go through, of several accounts the worst; None where no client was asked for yet."""
+        """Return whether calls go through, of several accounts the worst; None if no client was asked for yet."""
         with self._lock:
             states = [client.state for client in self._by_account.values()]
         return max(states, key=lambda state: (state.breaker is not BreakerState.CLOSED, state.since), default=None)

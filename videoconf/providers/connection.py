@@ -59,7 +59,7 @@ class _Connection(BoundedConnection):
 
     def check_name(self) -> None:
         if self.guard is not None:
-            self.guard.check_host(self.host.lower(), self.port)
+            self.guard.check_carried(self.host, self.port)
 
     def connect(self) -> None:
         try:
@@ -90,7 +90,7 @@ class Connections:
     are verified against the system's, or against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
     :param size: how many idle connections are kept for one origin.
-    :param guard: decides on each address that is connected to; None where the operator alone names the hosts.
+    :param guard: decides on each address that is connected to; None if the operator alone names the hosts.
     :param proxy: carries connections; the guard then decides by names alone.
     """
 

@@ -1,4 +1,4 @@
-"""One deadline for everything that a piece of work asks of a provider, handed down without being passed along."""
+"""One deadline for all provider calls of a piece of work, in a context variable instead of parameters."""
 
 from __future__ import annotations
 

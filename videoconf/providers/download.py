@@ -1,4 +1,4 @@
-"""Reading something large from a provider: a stream of any length, bounded in memory, silence and slowness."""
+"""Read a large file from a provider as a stream, with limits for memory, silence and slowness."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class _Download(RawIOBase):
             data = self._response.read1(len(view))  # what there is, so that a peer that drips is seen to
         except (HTTPError, OSError, HTTPException) as failure:
             raise error_of_exchange(failure) from None
-        self._waited_seconds += time.monotonic() - began  # only here: whoever reads may be slow
+        self._waited_seconds += time.monotonic() - began  # count only this wait: the reader may be slow
         self._received_bytes += len(data)
         if data and self._waited_seconds > PATIENCE_SECONDS + self._received_bytes / SLOWEST_BYTES_PER_SECOND:
-            raise ProviderTimeout("The video provider gives what is read from it too slowly.")
+            raise ProviderTimeout("The video provider sends the file too slowly.")
         view[: len(data)] = data
         return len(data)
 

@@ -1,4 +1,4 @@
-"""What can go wrong in an HTTP call to a provider, and which error it is: the one mapping.
+"""Map everything that can go wrong in an HTTP call to a provider to an error. No other mapping exists.
 
 ================================================  ========================  ============  ======================
 what happens                                      error                     Retry-After   repeated
@@ -130,7 +130,7 @@ def error_of_status(
 
 
 def find_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After``, a number or a date, asks for; None where it is absent or unreadable."""
+    """Return the seconds that ``Retry-After``, a number or a date, asks for; None if it is absent or unreadable."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
@@ -144,7 +144,7 @@ def find_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def is_repeatable(error: ProviderError, *, idempotent: bool) -> bool:
-    """Tell whether the same request may be sent again: nothing was sent, or twice does no harm and may help."""
+    """Return whether the same request may be sent again: nothing was sent, or twice does no harm and may help."""
     if isinstance(error, ProviderUnavailable) and error.provider_status is None:
         return True
     passing = isinstance(error, ProviderTimeout | ProviderUnavailable | ProviderRateLimited)
@@ -152,7 +152,7 @@ def is_repeatable(error: ProviderError, *, idempotent: bool) -> bool:
 
 
 def judge(error: ProviderError) -> Verdict | None:
-    """Tell what a failed attempt says about the provider; None: nothing."""
+    """Return what a failed attempt says about the provider's health; None: nothing."""
     if isinstance(error, ProviderPluginError):
         return None
     if isinstance(error, ProviderAuthFailed):

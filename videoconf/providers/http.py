@@ -1,4 +1,4 @@
-"""The one HTTP client of all providers: bounded in time, size and number, its errors mapped in one place."""
+"""The HTTP client for all providers: limits time, size and concurrency, and maps all errors in one place."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ class CallOutcome:
     outcome: str
     """``ok``, or the code of the error that was raised."""
     attempts: int
-    """Requests that were tried; 0 where the breaker or a missing slot stopped the call."""
+    """Number of attempts; 0 if the circuit breaker was open or no slot was free."""
     seconds: float
 
 
 @dataclass(frozen=True)
 class ClientState:
-    """Whether calls go through, for people."""
+    """Whether calls go through, for operators to read."""
 
     breaker: BreakerState
     since: datetime
-    """Since when ``breaker`` lasts, in UTC."""
+    """When ``breaker`` took its present state, in UTC."""
     last_error_code: str | None
-    """Code of the error that the latest attempt ended with; None where it succeeded."""
+    """Code of the latest attempt's error; None if that attempt succeeded."""
 
 
 @dataclass
@@ -93,23 +93,26 @@ class _Call:
 class GuardedClient:
     """The HTTP client for one account at one provider. Thread-safe; keeps connections alive.
 
-    Guaranteed, whatever the peer does: a call ends at the deadline of :mod:`videoconf.providers.deadline` (and each of
-    its attempts after ``attempt_seconds``), to some tenths of a second; at most ``answer_cap_bytes`` are read into
-    memory, counted after decompression; redirects are not followed; proxies of the environment and ``.netrc`` are not
-    read; certificates are verified. What is not idempotent reaches the provider once at most. Every error is one of
-    :mod:`videoconf.errors`, and neither it nor a log line holds a query, a header or a body. A path is not logged
-    either, but may be by others on the way: secrets belong into headers or bodies.
+    Guarantees, whatever the peer does:
+
+    * A call ends at the deadline of :mod:`videoconf.providers.deadline`, and an attempt after ``attempt_seconds``; both
+      are exact to some tenths of a second.
+    * The client reads at most ``answer_cap_bytes`` into memory, counted after decompression.
+    * It follows no redirects, ignores ``.netrc`` and the proxy variables of the environment, and verifies certificates.
+    * A request that is not idempotent reaches the provider at most once.
+    * Every error is one of :mod:`videoconf.errors`. Neither errors nor log lines contain a query, a header, a body or a
+      path. Servers on the way may log paths, so put secrets into headers or bodies.
 
     :param provider: key of the provider, for logs and metrics.
-    :param account: the public name of the credentials, for logs.
-    :param slots: how many calls may be under way at once, waits between their attempts included.
+    :param account: public name of the credentials, for logs.
+    :param slots: maximum number of concurrent calls; a call keeps its slot while it waits between attempts.
     :param clock: monotonic seconds; for the breaker only.
     :param observer: called after every call, in its thread; must not raise.
-    :param connect_seconds: for name, connection and TLS handshake together.
-    :param between_bytes_seconds: longest silence of the peer.
-    :param attempt_seconds: for one whole attempt.
-    :param downloads: decides on each host of :meth:`open`; None: any host, by plain HTTP too.
-    :param proxy: the operator's forward proxy, which carries all connections but those that it names.
+    :param connect_seconds: limit of DNS lookup, connection and TLS handshake together.
+    :param between_bytes_seconds: maximum time without a byte from the peer.
+    :param attempt_seconds: limit of one attempt.
+    :param downloads: checks each host of :meth:`open`; None allows every host, also by plain HTTP.
+    :param proxy: the operator's forward proxy, for all connections except to the hosts that it excludes.
     """
 
     def __init__(
@@ -134,7 +137,7 @@ class GuardedClient:
         self._attempt_seconds = attempt_seconds
         self._answer_cap_bytes = answer_cap_bytes
         self._slots = BoundedSemaphore(slots)
-        self._share = Share(max(1, slots - max(1, slots // 4)))  # of one tenant
+        self._share = Share(max(1, slots - max(1, slots // 4)))  # the share of one tenant
         self._breaker = Breaker(clock)
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None
@@ -156,7 +159,7 @@ class GuardedClient:
         return ClientState(breaker, since, self._last_error_code)
 
     def close(self) -> None:
-        """Close idle connections. May be called twice; calls that are under way end undisturbed."""
+        """Close idle connections. Idempotent; does not interrupt calls in progress."""
         self._connections.close()
         self._downloads.close()
 
@@ -174,21 +177,20 @@ class GuardedClient:
         read_error: ErrorReader | None = None,
         answer_cap_bytes: int | None = None,
     ) -> Answer:
-        """Make one call, repeated at most twice where that is safe, and return its whole answer.
+        """Make one call, retry it at most twice where a retry is safe, and return the whole answer.
 
-        :param url: absolute, ``http`` or ``https``; what goes into its path is quoted by the caller.
+        :param url: absolute, ``http`` or ``https``; the caller quotes values in the path.
         :param operation: short name for logs and metrics, like ``archive.start``.
         :param idempotent: the provider may get this request more than once.
-        :param headers: a callable is called for each attempt, so that a short-lived token is always fresh;
-            what it raises passes through.
+        :param headers: the client calls a callable before each attempt, so that a short-lived token is always valid;
+            exceptions of the callable are passed through.
         :param json: body, sent as ``application/json``.
-        :param form: body, sent as ``application/x-www-form-urlencoded``; at most one of the two.
-        :param accept: statuses ≥ 400 that are returned rather than raised.
-        :param read_error: for vendors whose statuses or error bodies differ from the usual ones. Called with each
-            answer that ``accept`` does not name, a 2xx answer too; where it returns a :class:`VendorError`, that error
-            is raised, retried and counted. For None the usual rules hold. What it raises passes through.
-        :param answer_cap_bytes: for this call in place of the client's, for lists that grow with a room and that the
-            vendor does not page.
+        :param form: body, sent as ``application/x-www-form-urlencoded``; not together with ``json``.
+        :param accept: statuses ≥ 400 to return instead of raising an error.
+        :param read_error: for vendors with unusual statuses or error bodies. The client calls it with each answer that
+            ``accept`` does not name, also with 2xx answers. If it returns a :class:`VendorError`, the client raises,
+            retries and counts that error. If it returns None, the usual rules apply. Its exceptions are passed through.
+        :param answer_cap_bytes: replaces the client's limit for this call: for lists that the vendor does not page.
         :raises ProviderError: see the table in :mod:`videoconf.providers.failures`.
         """
         cap = self._answer_cap_bytes if answer_cap_bytes is None else answer_cap_bytes
@@ -207,9 +209,9 @@ class GuardedClient:
                     time.sleep(pause)
 
     def open(self, url: str) -> BinaryIO:
-        """Open something large that is not part of the API, an archive say: see :func:`open_download`.
+        """Open a large file that is not part of the API, for example an archive: see :func:`open_download`.
 
-        Neither a slot nor the breaker is concerned: it is another host, and may take hours.
+        Uses neither a slot nor the circuit breaker: the file is on another host, and reading it may take hours.
         """
         return open_download(self._downloads, url, time.monotonic() + seconds_left())
 
@@ -240,7 +242,7 @@ class GuardedClient:
             }
             level = logging.WARNING
             if outcome == "ok":
-                # One that succeeds at once is counted; a line at INFO would double those of requests.
+                # Metrics count calls that succeed at once; an INFO line for each would double the number of log lines.
                 level = logging.DEBUG if call.attempts == 1 else logging.INFO
             if logger.isEnabledFor(level):
                 said = " ".join(f"{name}={value}" for name, value in facts.items())
@@ -295,7 +297,7 @@ class GuardedClient:
         return answer
 
     def _exchange(self, request: Request, call: _Call, deadline: float) -> Answer:
-        """Send one request and read its answer, which is returned if it is of use, and raised if it is not."""
+        """Send one request; return a successful or accepted answer, and raise every other answer as an error."""
         headers = HTTPHeaderDict({"User-Agent": f"videoconf/{__version__}"})
         if request.content_type is not None:
             headers["Content-Type"] = request.content_type
@@ -314,10 +316,10 @@ class GuardedClient:
                     except (HTTPError, OSError, HTTPException, ProviderBadResponse):
                         if useful:
                             raise
-                        connection.close()  # its status says enough; the rest is still on the wire
+                        connection.close()  # the status is enough; unread bytes make the connection unusable
         except (HTTPError, OSError, HTTPException) as failure:
-            raise error_of_exchange(failure) from None  # its text may repeat the peer's
-        except ValueError:  # its text holds the header or the URL
+            raise error_of_exchange(failure) from None  # the original message may contain text of the peer
+        except ValueError:  # its message contains the header or the URL
             raise ProviderPluginError("The request to the video provider cannot be built.") from None
         answer = Answer(response.status, {name.lower(): response.headers[name] for name in response.headers}, body)
         accepted = response.status in request.accept
@@ -327,7 +329,7 @@ class GuardedClient:
         call.asked_to_wait_seconds = find_retry_after(answer.headers)
         query = dict(parse_qsl(request.target.partition("?")[2]))
         said = list(_texts([request.values, query, [text.split() for text in headers.values()]]))
-        # Its message repeats nothing of what was sent.
+        # The message must not repeat values that this request sent.
         raise error_of_status(answer.status, answer.headers, body, said, vendor_error)
 
     def _read(self, response: BaseHTTPResponse, cap_bytes: int) -> bytes:
@@ -339,7 +341,7 @@ class GuardedClient:
         return bytes(body)
 
     def _find_pause(self, error: ProviderError, call: _Call, idempotent: bool, deadline: float) -> float | None:
-        """Return how long to wait before the next attempt, or None if there must be none."""
+        """Return how long to wait before the next attempt, or None if the call must not be retried."""
         if not is_repeatable(error, idempotent=idempotent) or not 0 < call.attempts < MOST_ATTEMPTS:
             return None
         longest = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (call.attempts - 1))
@@ -349,12 +351,12 @@ class GuardedClient:
         try:
             self._breaker.check()
         except ProviderError:
-            return None  # this failure has opened it, and says more than that it is open
+            return None  # this failure opened the breaker; its error says more than "the breaker is open"
         return pause if self._retries.take() else None
 
 
 class _RetryBudget:
-    """Lets about one call in ten be repeated when many fail, so that retries do not double an outage's load."""
+    """Limits retries to about one in ten calls when many fail, so that retries do not double the load of an outage."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -43,7 +43,7 @@ ErrorReader = Callable[[Answer], VendorError | None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent, and what of the answer is accepted."""
+    """One request, and which answers the caller accepts."""
 
     method: str
     origin: Origin

@@ -118,7 +118,7 @@ class ProviderPort:
     # --- rooms and people ---------------------------------------------------------------------------------------
 
     def ensure_session(self, request: SessionRequest) -> SessionRef:
-        """Return the provider's session for a meeting; to be called outside any transaction.
+        """Return the provider's session for a meeting; call this outside any transaction.
 
         :raises ProviderError: no session was made. With ``outcome_unknown`` an unused one may exist.
         """
@@ -225,13 +225,13 @@ class ProviderPort:
         if raised_by_signal(error):
             raise error
         logger.debug("a webhook of %s on %s cannot be read", self.key, request.channel, exc_info=error)
-        # Some signatures do not cover whitespace. Whoever has one signed body could make any number of keys of it.
+        # Some signatures do not cover whitespace. From one signed body a client could derive any number of keys.
         key = f"{UNREADABLE}{hashlib.sha256(b''.join(request.body.split())).hexdigest()}{place}"
         # The class alone: the error's text may repeat the body.
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 
     def storable_body(self, request: WebhookRequest) -> bytes | None:
-        """Return what may be stored of a webhook's body; None where the plugin fails, since it may hold a secret."""
+        """Return what may be stored of a webhook's body; None if the plugin fails, since it may hold a secret."""
         try:
             return self._of_type(bytes, self.plugin.storable_body(request), "storable_body")
         except BaseException as error:

@@ -71,7 +71,7 @@ class TokenRequest:
     end_to_end_encryption: bool = False
     """The meeting is encrypted end to end, for vendors whose clients learn it with the token."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The meeting's ``providerOptions``, for vendors whose rooms are opened by whoever comes first."""
+    """The meeting's ``providerOptions``, for vendors whose rooms are opened by the first participant."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class JoinToken:
     """A credential that was issued."""
 
     token: str | None
-    """None where people join by URL alone; then ``connect["url"]`` is the way in."""
+    """None if people join by URL alone; then ``connect["url"]`` is the way in."""
     expires_at: datetime
     """As the provider will enforce it."""
     connect: Mapping[str, Any] = field(default_factory=dict)

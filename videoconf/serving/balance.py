@@ -30,6 +30,6 @@ class Slot:
         _connections[self._index] = 0
 
     def is_busier_than_others(self, connections: int) -> bool:
-        """Tell whether another worker has fewer connections."""
+        """Return whether another worker has fewer connections."""
         fewest: int = min(filter(None, _connections), default=0)
         return connections + 1 > fewest > 0

@@ -1,4 +1,4 @@
-"""The socket of a client, on which no thread waits for longer than the service can afford."""
+"""The socket of a client, with limits for every wait of a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, on whose threads and main loop no client can make the others wait.
+"""gunicorn's threaded worker, changed so that no client can block its threads or its main loop.
 
 Plain ``gthread`` hands each new connection to a thread, which then waits for the request, and closes connections on its
 main loop, where it waits up to 2 s for each client. Here the main loop watches connections until their requests have

@@ -105,7 +105,7 @@ class StorageTarget(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Delete an object. Idempotent; one that is gone is success, and so is one whose bucket is gone."""
+        """Delete an object. Idempotent: succeeds if the object, or its bucket, is already gone."""
 
     @abstractmethod
     def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:

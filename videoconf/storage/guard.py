@@ -1,8 +1,8 @@
-"""Where a storage target may be: every host that a caller names is checked before it is connected to.
+"""Check every host that a caller names before the service connects to it.
 
-Whoever may set a storage target could otherwise make the service talk to its own network: to a metadata service that
-hands out credentials, to a database, to itself. So a host must be one that the operator allows, and what its name means
-is looked up, checked and connected to in one step: a name that means something else the next moment gains nothing.
+Without this check, a caller who may set a storage target could make the service send requests to its own network: to a
+metadata service that returns credentials, to a database, to itself. So the operator must allow the host. The guard
+resolves the name, checks the addresses and connects to a checked address, so a later DNS change has no effect.
 """
 
 from __future__ import annotations
@@ -82,13 +82,17 @@ TRANSLATED = tuple(ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:
 """IPv6 addresses whose last 32 bits are the IPv4 address that they lead to."""
 
 
+NOT_PUBLIC_NAMES = ("internal", "local", "localhost", "lan", "intranet", "corp", "home", "private", "arpa")
+"""Last labels of names that public DNS does not have, and those of one label: a forward proxy may know them."""
+
+
 class EndpointGuard:
     """Decides to which hosts storage targets may connect. Immutable; shared by threads.
 
     :param hosts: what is allowed, ``host`` or ``host:port``, with ``*`` for any run of characters.
     :param development: also allows this machine itself, by plain HTTP and on any port.
     :param resolve: gives the addresses of a name; ``socket.getaddrinfo``.
-    :param proxy: the operator's forward proxy. What it carries is judged by its name alone (:meth:`check_host`).
+    :param proxy: the operator's forward proxy. What it carries is judged by its name alone (:meth:`check_carried`).
     """
 
     def __init__(
@@ -131,7 +135,7 @@ class EndpointGuard:
         return f"{parts.scheme}://{named}" + ("" if port is None else f":{port}")
 
     def is_own_machine(self, host: str) -> bool:
-        """Tell whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
+        """Return whether a host is this machine itself, in development: the one that is reached by plain HTTP."""
         if not self._development:
             return False
         address = _find_address(host)
@@ -153,6 +157,18 @@ class EndpointGuard:
             )
         if address is not None:
             self._check_address(address, host, port)
+
+    def check_carried(self, host: str, port: int) -> None:
+        """Check a host that a forward proxy connects to. A name without a public address needs to be named in full.
+
+        :raises StorageEndpointRefused: as :meth:`check_host`; and the name is one of a private network.
+        """
+        host = host.lower().strip("[]")
+        self.check_host(host, port)
+        inner, _, last = host.rpartition(".")
+        is_private = _find_address(host) is None and (not inner or last in NOT_PUBLIC_NAMES)
+        if is_private and not self._is_named(host, port):
+            raise StorageEndpointRefused("The endpoint's host is not on a public address.")
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host, each of which may be connected to. To be called for every connection.

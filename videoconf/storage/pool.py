@@ -18,28 +18,28 @@ P = TypeVar("P", bound="type[HTTPConnectionPool]")
 
 LOOK_UP_SECONDS = 5.0
 MOST_ADDRESSES = 4
-"""How many addresses of a name are tried."""
+"""The maximum number of addresses to try for one host name."""
 
 
 def ca_file() -> str | None:
-    """Return the file of certificate authorities that the standard ``SSL_CERT_FILE`` names; None where it names none.
+    """Return the CA file in the environment variable ``SSL_CERT_FILE``, or None when it is not set.
 
-    SDKs bring authorities of their own and do not look at it.
+    SDKs ship their own CA file and ignore this variable.
     """
     return os.environ.get("SSL_CERT_FILE") or None
 
 
 def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float = LARGEST_ANSWER_BYTES) -> P:
-    """Derive a connection pool of urllib3's that connects only to addresses that the guard has checked.
+    """Derive a subclass of a urllib3 connection pool that connects only to addresses that the guard has checked.
 
-    For an SDK on urllib3, whose pools may be classes of its own. TLS still verifies the name and not the address. Every
-    wait is bounded, by :func:`storage_deadline` and by a minimum speed, and so is what is read of an answer. Answers
-    are never decompressed.
+    For SDKs that use urllib3, with their own pool classes or without. TLS verifies the host name, not the address.
+    :func:`storage_deadline` and a minimum speed limit every wait, and ``largest_answer_bytes`` limits each answer. The
+    pool never decompresses answers.
 
-    :param largest_answer_bytes: infinity for a pool by which objects are read as streams; errors are bounded anyway.
+    :param largest_answer_bytes: infinity for a pool that streams objects; the limit of error answers stays.
     """
 
-    class GuardedConnection(BoundedConnection, pool.ConnectionCls):  # type: ignore[name-defined,misc]  # known only when it runs
+    class GuardedConnection(BoundedConnection, pool.ConnectionCls):  # type: ignore[name-defined,misc]  # the base class is a variable
         bounds: Exchange
         sock: Any
         forward_proxy = guard.proxy
@@ -56,7 +56,7 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             return found[:MOST_ADDRESSES]
 
         def check_name(self) -> None:
-            guard.check_host(self.host.lower(), self.port)
+            guard.check_carried(self.host, self.port)
 
         def putrequest(self, *args: Any, **kwargs: Any) -> None:
             self.bounds = Exchange(largest_answer_bytes)
@@ -68,10 +68,10 @@ def guarded_pool(pool: P, guard: EndpointGuard, *, largest_answer_bytes: float =
             response = super().getresponse()
             if response.status >= 300:
                 self.bounds.refuse_more()
-            response.headers.discard("Content-Encoding")  # a mebibyte of it may be a gibibyte in memory
+            response.headers.discard("Content-Encoding")  # 1 MiB of compressed data can decompress to 1 GiB
             return response
 
-    class GuardedPool(pool):  # type: ignore[valid-type,misc]  # the same
+    class GuardedPool(pool):  # type: ignore[valid-type,misc]  # the base class is a variable
         ConnectionCls = GuardedConnection
 
-    return GuardedPool  # type: ignore[return-value]  # the same
+    return GuardedPool  # type: ignore[return-value]  # mypy does not see that it derives from P

@@ -184,7 +184,7 @@ class TargetChanges:
             raise StorageTargetRejected(error.detail, extra={"reason": error.code}) from error
 
     def _apply(self, kind: str, configuration: dict[str, Any]) -> None:
-        """Tell the providers, all within one deadline."""
+        """Apply the target at all providers, within one deadline."""
         with provider_deadline():
             for provider in self._providers:
                 try:
@@ -285,7 +285,7 @@ class TargetChanges:
             enqueue(session, SYNC_STORAGE, payload, delay_seconds=delay_seconds)
 
     def sync(self, payload: Mapping[str, Any]) -> None:
-        """Tell a provider what is in force. The job; repeated when a change came between."""
+        """The job: apply the target in force at a provider. Repeated if the target has changed meanwhile."""
         provider = self._providers.find(payload["provider"])
         if provider is None:
             return

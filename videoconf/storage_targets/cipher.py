@@ -79,7 +79,7 @@ def key_id(key: Secret) -> str:
 
 
 def key_faults(keys: Sequence[Secret]) -> list[str]:
-    """Say what is wrong with the keys of the settings, without repeating one."""
+    """Return the faults of the keys in the settings, without the keys themselves."""
     faults = []
     for number, key in enumerate(keys, start=1):
         try:

@@ -1,4 +1,4 @@
-"""What is stored encrypted: which keys it needs, and encrypting it with the newest."""
+"""Encrypted data: which keys it needs, and encrypting it again with the newest key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StoredCredentials:
         return self._cipher.newest_key_id
 
     def faults(self) -> list[str]:
-        """Say what forbids serving. Where the database cannot tell, nothing; readiness goes on asking."""
+        """Return what prevents serving. Empty while the database does not answer; readiness checks again."""
         try:
             missing = self.unknown_key_ids()
         except (DatabaseUnavailable, SchemaNotReady):

@@ -1,4 +1,4 @@
-"""Storage targets: where a tenant's archives go. What is in force, and the targets opened for whoever uses them.
+"""Find the storage target in force, where a tenant's archives go, and open targets for use.
 
 ``videoconf.storage_targets.change`` sets and removes them. A row that was once in force is kept, with its credentials:
 archives are still in it.
@@ -173,7 +173,7 @@ def offered_kinds(registry: Registry, settings: Settings) -> dict[str, type[Stor
 
 
 def storage_kind_faults(registry: Registry, kinds: Sequence[str]) -> Iterator[str]:
-    """Name the enabled storage kinds that are not installed. One that is broken only warns: meetings go on without."""
+    """Name the enabled storage kinds that are not installed. A broken one only warns: meetings work without."""
     broken = {failure.origin.name for failure in registry.failures}
     for key in kinds:
         if key not in registry.storage_targets and key not in broken:

@@ -61,7 +61,7 @@ class Driven:
         unwritten("role_of(): tell which role the stand-in gives to a person with this credential")
 
     def is_admitted(self, provider: Provider, session: SessionRef, join: JoinToken, at: datetime) -> bool:
-        """Tell whether the stand-in, by its own rules, would let a person in with this credential at a time."""
+        """Return whether the stand-in, by its own rules, would let a person in with this credential at a time."""
         unwritten("is_admitted(): tell whether the stand-in would let a person in with this credential at a time")
 
     def publish(self, provider: Provider, session: SessionRef, connection_id: str) -> str:
@@ -69,7 +69,7 @@ class Driven:
         unwritten("publish(): let a connection send something at the stand-in, and return the stream's id")
 
     def is_muted(self, provider: Provider, session: SessionRef, connection_id: str) -> bool:
-        """Tell whether all that this connection sends is muted at the stand-in."""
+        """Return whether all that this connection sends is muted at the stand-in."""
         unwritten("is_muted(): tell whether what a connection sends at the stand-in is muted")
 
     def finish_archive(self, provider: Provider, archive_id: str) -> None:

@@ -164,7 +164,7 @@ def secrets_of(settings: Any) -> list[str]:
 
 
 def leaked(secrets: Iterable[str], *texts: object) -> bool:
-    """Tell whether a text repeats a secret."""
+    """Return whether a text repeats a secret."""
     said = " ".join(str(text) for text in texts)
     return any(secret in said for secret in secrets)
 

@@ -49,7 +49,7 @@ class StorageConformance:
     holds_objects_in_memory: ClassVar[bool] = False
     """True for a target that is memory: then its memory cannot be bounded."""
     foreign_configuration: ClassVar[Mapping[str, Any] | None] = None
-    """A configuration that names a host which is not the vendor's; None where a configuration names no host."""
+    """A configuration that names a host which is not the vendor's; None if a configuration names no host."""
 
     range_status: ClassVar[int] = 206
     """What the stand-in answers with a part of an object; another one where it is known to be wrong about that."""

@@ -80,7 +80,7 @@ def receive(
 
 
 def report(provider: str, channel: str, outcome: Outcome) -> None:
-    """Count what became of an event, and log it where it is quarantined."""
+    """Count the outcome of an event, and log a quarantined event."""
     WEBHOOK_EVENTS.labels(provider, outcome.status).inc()
     if outcome.status == EventStatus.QUARANTINED:
         logger.warning("webhook quarantined: provider %s, channel %s: %s", provider, channel, outcome.reason)
@@ -89,7 +89,7 @@ def report(provider: str, channel: str, outcome: Outcome) -> None:
 def take(
     transaction: Transaction, provider: ProviderPort, request: WebhookRequest, event: ProviderEvent, body: bytes | None
 ) -> Outcome:
-    """Store one event and apply it, unless it was stored before; return what became of it."""
+    """Store one event and apply it, unless it was stored before; return the outcome."""
     expected = Outcome(EventStatus.APPLIED.value)
     if event.kind is EventKind.IGNORED or event.session_id is None:
         expected = Outcome(EventStatus.IGNORED.value)
@@ -123,7 +123,7 @@ def take(
 
 
 def note_outcome(transaction: Transaction, event_id: int, outcome: Outcome, event: ProviderEvent) -> None:
-    """Write what became of an event into its row; an orphan's row keeps the event itself."""
+    """Write the outcome of an event into its row; an orphan's row keeps the event itself."""
     kept = event_to_json(event) if outcome.status == EventStatus.ORPHAN else None
     values = {"status": outcome.status, "reason": outcome.reason, "event": kept}
     transaction.execute(update(INBOX).where(INBOX.c.id == event_id).values(values))
@@ -231,7 +231,7 @@ def _apply(transaction: Transaction, meeting_id: int, event: ProviderEvent, *, h
         if event.kind is EventKind.JOINED and ended is None and has_bans:
             hold_on_join(transaction, meeting_id, event.attendee)
         if event.kind is EventKind.JOINED and ended is not None and event.at > ended:
-            # A token outlives its meeting. Whoever comes in with it is shown, and is disconnected as those before were.
+            # A token outlives its meeting. A participant who joins with it is shown, and a job disconnects them.
             enqueue_once(transaction, END_SESSION, "meeting_id", meeting_id, delay_seconds=REJOINS_SECONDS)
     elif event.kind is EventKind.SESSION_CLOSED:
         closed_at = greatest(_MEETING.closed_at, literal(event.at, UTCDateTime()))

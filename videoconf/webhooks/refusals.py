@@ -94,9 +94,9 @@ class Refusals:
         except ReferenceError:
             pass  # the application is gone
         except VideoconfError as error:
-            logger.warning("refused webhooks are not written now: %s", error.code)
+            logger.warning("refused webhooks could not be stored now: %s", error.code)
         except Exception:
-            logger.exception("refused webhooks are not written now")
+            logger.exception("refused webhooks could not be stored now")
 
     def close(self) -> None:
         """Write what was noted, at the end of the process."""

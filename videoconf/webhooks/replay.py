@@ -23,7 +23,7 @@ READ_AGAIN = "A replay could read it: its events have rows of their own."
 
 
 def replay(caller: Caller, providers: Providers, event_id: int) -> Outcome:
-    """Parse the stored body with the present plugin and apply its event; return what became of the event.
+    """Parse the stored body with the present plugin and apply its event; return the outcome.
 
     An orphan's event is stored in its row, so it needs no body. A webhook that could not be read, and now can, becomes
     the events that it holds; its own row is then ignored. The audit trail notes the replay.
@@ -33,7 +33,7 @@ def replay(caller: Caller, providers: Providers, event_id: int) -> Outcome:
     :raises ProviderNotEnabled: its provider is not enabled, so that its plugin cannot read the body.
     """
     with statements(atomic=True) as transaction:
-        # The row is not locked here: whoever binds a session locks the session first and its orphans' rows then.
+        # Do not lock the row here: code that binds a session locks the session first, and then the rows of its orphans.
         row = transaction.execute(select(INBOX).where(INBOX.c.id == event_id)).one_or_none()
         if row is None:
             raise WebhookEventNotFound

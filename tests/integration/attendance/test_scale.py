@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import time
 import tracemalloc
 from datetime import UTC, datetime
@@ -88,7 +89,8 @@ def test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database_and_no_
             with app.app_context(), db.engine.connect() as connection:
                 plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
                 connection.rollback()
-            assert "Seq Scan" not in plan, f"{name}: {statement}\n{plan}"
+            read_whole = set(re.findall(r"Seq Scan on (\w+)", plan))
+            assert read_whole <= {"ban"}, f"{name}: {statement}\n{plan}"  # which is empty, and so read at once
 
 
 @ON_POSTGRESQL

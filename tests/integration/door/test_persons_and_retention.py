@@ -5,7 +5,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from tests.integration.door.steps import come_in, connect, fall_silent, invite, knock, poll, wait
+from tests.integration.door.steps import (
+    come_in,
+    connect,
+    fall_silent,
+    invite,
+    knock,
+    moderator,
+    poll,
+    wait,
+    waiting,
+)
 from tests.support.service import service_of
 from videoconf.api.services import services
 from videoconf.db.transactions import read, write
@@ -70,6 +80,29 @@ def test_erased_person_is_nowhere_at_the_door(service, app):
     assert tenants == {"other"}, "another tenant's ann is another person"
     assert come_in(service, bob["code"], seat=seat)["attendee"] == "bob"
     assert service.api("DELETE", "/persons?attendee=ann").json["invitations"] == 0
+
+
+def test_erased_moderator_is_in_nothing_that_they_did(service, app):
+    link = service.api.create()
+    host, _ = moderator(service, link, attendee="host-4711", name="Mustermann")
+    ticket = wait(service, invite(service.api, link, admission="ask")["code"])
+    [entry] = waiting(service, link)
+    assert host("POST", f"/session/{link}/lobby/{entry['id']}", {"admit": True}).status == 204
+    assert host("POST", f"/session/{link}/bans", {"attendee": "eve"}).json["createdBy"] == "host-4711"
+    with app.app_context():
+        services(app).projector.run()
+    assert service.api("DELETE", "/persons?attendee=host-4711").json["seats"] == 1
+    with app.app_context(), read() as session:
+        rows = [
+            row
+            for table in (*TABLES, Event, Change)
+            for row in session.execute(select(table.__table__)).mappings()
+            if "4711" in str(row) or "Mustermann" in str(row)
+        ]
+    assert rows == []
+    assert [one["attendee"] for one in service.api("GET", f"/session/{link}/bans").json] == ["eve"]
+    assert host("GET", f"/session/{link}/lobby").problem[0] == 401
+    assert poll(service, ticket).status == 200
 
 
 def run_now(app, kind):

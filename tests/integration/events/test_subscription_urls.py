@@ -1,10 +1,13 @@
 """To which URLs events are sent: public hosts by https, and private ones that the operator names."""
 
 import socket
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
 
+from tests.support.forward_proxy import authority, running_proxy
+from tests.support.receiver import receiver
 from tests.support.service import ON_SQLITE
 from tests.unit.storage.test_guard import LOOPBACK, METADATA, OTHER, PRIVATE, answers
 from videoconf.api.services import services
@@ -67,6 +70,15 @@ def test_name_of_a_private_address_is_not_connected_to(address):
     assert mixed.error == attempted.error
 
 
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_name_without_an_address_fails_the_attempt(code):
+    def resolve(*arguments, **options):
+        raise socket.gaierror(code, "unknown")
+
+    attempted = sender(resolve=resolve).post("https://gone.example.com/events", {}, b"{}")
+    assert (attempted.status, attempted.error) == (None, "The host name is not known.")
+
+
 def test_private_host_that_the_operator_names_is_allowed():
     sender("10.0.0.1").check_url("https://10.0.0.1/events")
     with pytest.raises(ValidationFailed):
@@ -88,6 +100,33 @@ def test_api_refuses_and_names_the_url(make_app, headers):
     changed = api("PATCH", f"/event-subscriptions/{created.json['id']}", {"url": "https://10.0.0.1/"})
     assert changed.wrong == ["url"]
     assert api("POST", "/event-subscriptions", {"url": "https://a.example.com", "types": []}).wrong != []
+
+
+@ON_SQLITE
+def test_forward_proxy_carries_events_to_public_names(make_app, headers, tmp_path, monkeypatch):
+    from tests.support.service import service_of
+
+    file, tls = authority(tmp_path, "receiver.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with receiver() as receiving:
+        port = urlsplit(receiving.url).port
+        names = ("receiver.test", "receiver.internal", "receiver")
+        with running_proxy({f"{name}:443": port for name in names}, tls=tls) as proxy:
+            keys = (Secret(Fernet.generate_key().decode()),)
+            app = make_app(encryption_keys=keys, forward_proxy=Secret(proxy.url))
+            api = service_of(app, headers).api
+            ended = {}
+            for name in names:
+                created = api("POST", "/event-subscriptions", {"url": f"https://{name}/events"}).json
+                assert api("POST", f"/event-subscriptions/{created['id']}/test").status == 202
+                with app.app_context():
+                    services(app).dispatcher.run()
+                [delivery] = api("GET", f"/event-subscriptions/{created['id']}/deliveries").json
+                [attempt] = delivery["attempts"]
+                ended[name] = (delivery["status"], attempt["error"])
+    refused = ("pending", "The host is not allowed, or is not a public address.")
+    assert ended == {"receiver.test": ("succeeded", None), "receiver.internal": refused, "receiver": refused}
+    assert proxy.asked == ["receiver.test:443"]
 
 
 @ON_SQLITE

@@ -20,9 +20,20 @@ def test_page_has_a_strict_policy(client):
 
 
 def test_settings_say_how_to_read_a_token(make_app):
-    app = make_app(jwt_permissions_claim="realm.roles", jwt_tenant_claim="org", default_tenant="north")
-    found = app.test_client().get("/console/settings.json").json
-    assert (found["permissionsClaim"], found["tenantClaim"], found["defaultTenant"]) == ("realm.roles", "org", "north")
+    app = make_app(
+        jwt_permissions_claim=("realm.roles", "scope"),
+        jwt_permissions_prefix="videoconf/",
+        jwt_subject_claim=("sub", "azp"),
+        jwt_permission_groups=("ada@example.com=*",),
+        jwt_tenant_claim="org",
+        default_tenant="north",
+    )
+    answer = app.test_client().get("/console/settings.json")
+    found = answer.json
+    assert (found["permissionsClaims"], found["permissionsPrefix"]) == (["realm.roles", "scope"], "videoconf/")
+    assert (found["tenantClaim"], found["defaultTenant"], found["subjectClaims"]) == ("org", "north", ["sub", "azp"])
+    assert found["hasPermissionGroups"] is True
+    assert b"example.com" not in answer.data
     assert (found["authentication"], found["development"]) == ("jwt", False)
     assert found["permissions"] == list(Permission)
 

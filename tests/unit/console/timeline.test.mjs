@@ -81,6 +81,19 @@ test("CSV quotes what it must and lets no formula through", () => {
   assert.match(text, /\r\n'=1\+1,"a ""b"", c\nd",2026-03-01T11:00:00.000Z,false,2026-03-01T11:00:30.000Z,false,30,,c1\r\n$/);
 });
 
+test("CSV defuses what a spreadsheet runs behind a separator or what it skips", () => {
+  const cellOf = (name) => {
+    const text = csvOf(timelineOf({ meeting: MEETING, attendees: [{ attendee: "p", name, connections: [connection(null, null)] }], now: AT }));
+    return text.slice(text.indexOf("\r\np,") + 4).replace(/,[^,"]*(,[^,"]*){6}\r\n$/, "");
+  };
+  assert.equal(cellOf("x;=cmd|' /C calc'!A0;y"), "x;'=cmd|' /C calc'!A0;y");
+  assert.equal(cellOf("x\t@SUM(1)"), "x\t'@SUM(1)");
+  assert.equal(cellOf(" =1+1"), "' =1+1");
+  assert.equal(cellOf("\uff1d1+1"), "'\uff1d1+1");
+  assert.equal(cellOf('a; "+1'), '"a;\' ""+1"');
+  assert.equal(cellOf("Anna-Lena; Bo"), "Anna-Lena; Bo");
+});
+
 test("XML has no markup and no character that it cannot hold", () => {
   assert.equal(escaped("<b>&\"'\u0000\ud800</b>"), "&lt;b&gt;&amp;&quot;&apos;&lt;/b&gt;");
 });

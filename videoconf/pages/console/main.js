@@ -72,7 +72,7 @@ async function draw() {
     location.replace(href(first ?? "meetings"));
     return;
   }
-  const view = VIEWS[route.view];
+  const view = Object.hasOwn(VIEWS, route.view) ? VIEWS[route.view] : undefined;
   shell.mark(route);
   if (view === undefined) return shell.content(words.unknownPage.title, page(words.unknownPage.title, {}, empty({ title: words.states.missing, text: words.unknownPage.text })));
   if (!view.needs.some((one) => session.can(one))) {

@@ -1,4 +1,4 @@
-// The URL says what is shown: `#/meetings?status=open`, `#/meetings/{link}`. It stands in the fragment, so that no
+// The URL names the view and its filters: `#/meetings?status=open`, `#/meetings/{link}`. They are in the fragment, so that no
 // server's log and no proxy sees which meeting or person is looked at.
 
 const listeners = new Set();

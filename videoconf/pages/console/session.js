@@ -4,10 +4,28 @@ const KEY = "videoconf.token";
 const changed = new EventTarget();
 const state = { token: null, claims: null, settings: null, problem: null };
 
-/** Return the member of the claims that a setting names: by its whole name, else by its path through objects. */
+/** Return a claim by its whole name, else by its path through objects; names may have full stops, and the longest wins. */
 function claimAt(claims, path) {
   if (Object.hasOwn(claims, path)) return claims[path];
-  return path.split(".").reduce((found, part) => (found !== null && typeof found === "object" ? found[part] : undefined), claims);
+  for (let end = path.lastIndexOf("."); end > 0; end = path.lastIndexOf(".", end - 1)) {
+    const name = path.slice(0, end);
+    if (Object.hasOwn(claims, name) && isObject(claims[name])) return claimAt(claims[name], path.slice(end + 1));
+  }
+  return undefined;
+}
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** Return the strings of a claim: a list, or one string, whose words count each. */
+function valuesOf(claim) {
+  if (typeof claim === "string") return claim.split(/\s+/);
+  return Array.isArray(claim) ? claim.filter((one) => typeof one === "string") : [];
+}
+
+/** Return the tenant of a claim: the text, or the one name of a list or an object, as identity providers have it. */
+function nameOf(claim) {
+  const names = isObject(claim) ? Object.keys(claim) : [claim].flat();
+  return names.length === 1 ? names[0] : undefined;
 }
 
 /** Read the claims of a token without judging them: the service does that. Null where it is no JSON Web Token. */
@@ -16,7 +34,7 @@ export function readClaims(token) {
     const payload = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
     const bytes = Uint8Array.from(atob(payload), (one) => one.charCodeAt(0));
     const claims = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return claims !== null && typeof claims === "object" && typeof claims.sub === "string" ? claims : null;
+    return isObject(claims) ? claims : null;
   } catch {
     return null;
   }
@@ -68,18 +86,21 @@ export const session = {
     return state.settings;
   },
   get subject() {
-    return state.claims.sub;
+    if (this.isOpen) return state.claims.sub;
+    return String(state.settings.subjectClaims.map((path) => claimAt(state.claims, path)).find((one) => one !== undefined && one !== null) ?? "");
   },
   get tenant() {
-    return claimAt(state.claims, state.settings.tenantClaim) ?? state.settings.defaultTenant;
+    return nameOf(claimAt(state.claims, state.settings.tenantClaim)) ?? state.settings.defaultTenant;
   },
   get expires() {
     return typeof state.claims.exp === "number" ? new Date(state.claims.exp * 1000) : null;
   },
   get permissions() {
     if (this.isOpen) return state.settings.permissions;
-    const listed = claimAt(state.claims, state.settings.permissionsClaim);
-    return Array.isArray(listed) ? listed.filter((one) => state.settings.permissions.includes(one)) : [];
+    const { permissions, permissionsClaims, permissionsPrefix, hasPermissionGroups } = state.settings;
+    if (hasPermissionGroups) return permissions; // what a group may is the service's to know: it refuses what is too much
+    const listed = permissionsClaims.flatMap((path) => valuesOf(claimAt(state.claims, path)));
+    return permissions.filter((one) => listed.includes(permissionsPrefix + one));
   },
   /** Tell whether the token carries these permissions, all of them. */
   can: (...permissions) => permissions.every((one) => session.permissions.includes(one)),

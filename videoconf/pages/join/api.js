@@ -26,7 +26,7 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, path, body, authorization) {
+async function ask(method, path, body, more = {}) {
   let response;
   try {
     response = await fetch(path, {
@@ -34,7 +34,7 @@ async function ask(method, path, body, authorization) {
       body: body === undefined ? undefined : JSON.stringify(body),
       headers: {
         ...(body !== undefined && { "Content-Type": "application/json" }),
-        ...(authorization && { Authorization: authorization }),
+        ...more,
       },
       signal: AbortSignal.timeout(REQUEST_MS),
       credentials: "omit",
@@ -68,9 +68,13 @@ export async function hasRoom(path) {
   }
 }
 
+/** `crypto.randomUUID` exists on secure origins alone. */
+const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** The door of one invitation: its code, and the seat that this tab has been given. */
 export class Door {
   #seatKey;
+  #once = { "Idempotency-Key": randomKey() }; // a repetition whose answer was lost finds the seat again
 
   constructor(code) {
     this.code = code;
@@ -88,7 +92,7 @@ export class Door {
 
   /** Return `{ issued }`, or `{ ticket }` where the host lets people in. */
   async join(name) {
-    return this.#admitted(await this.#withSeat((body) => ask("POST", "join", name ? { ...body, name } : body)));
+    return this.#admitted(await this.#withSeat((body) => ask("POST", "join", name ? { ...body, name } : body, this.#once)));
   }
 
   async askAgain(ticket) {
@@ -118,7 +122,7 @@ export class Door {
 export class Host {
   constructor(meetingLink, control) {
     this.path = `session/${encodeURIComponent(meetingLink)}`;
-    this.authorization = `Control ${control}`;
+    this.authorization = { Authorization: `Control ${control}` };
   }
 
   async lobby() {

@@ -1,6 +1,6 @@
 // <meeting-door>: the page of an invitation. It holds the state; everything that it shows follows from it.
 //
-// The code stands in the fragment of the URL. Whether one is in the meeting stands in the history's state, so that a
+// The code is in the fragment of the URL. The history's state stores whether the visitor is in the meeting, so that a
 // reload comes back into the meeting and going back leaves it.
 
 import "./camera-preview.js";

@@ -37,7 +37,7 @@ export function panel(title, fill, kind = "") {
 }
 
 /**
- * Ask before an action, do it, and say what came of it.
+ * Ask before an action, do it, and show the outcome.
  *
  * `act(values)` does it; `fields` are inputs whose values it gets; `typed` is a word that must be typed first.
  * Resolves to whether it was done.

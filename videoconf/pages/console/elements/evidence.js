@@ -1,4 +1,4 @@
-// The words of "why", and the connections of a timeline as a table, for screen readers and for whoever reads tables.
+// The explanation of "Why?", and the connections of a timeline as a table, for example for screen readers.
 
 import { h } from "../dom.js";
 import { length } from "../format.js";

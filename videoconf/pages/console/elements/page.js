@@ -1,4 +1,4 @@
-// The head of a view: its title, what stands beside it, and a way back.
+// The head of a view: its title, the actions beside it, and a link back.
 
 import { h } from "../dom.js";
 

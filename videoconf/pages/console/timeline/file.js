@@ -32,10 +32,19 @@ export function csvOf({ rows }) {
 
 const iso = (time) => (time === null ? null : new Date(time).toISOString());
 
+// What a spreadsheet runs at the start of a cell, and where it may begin one within a value: as the service's own CSV.
+const FORMULA = String.raw`[\s"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]`;
+const RUNS = new RegExp(`^(?:${FORMULA}|[\\t\\r\\n])`, "u");
+const RUNS_WITHIN = new RegExp(String.raw`([;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?=${FORMULA})`, "gu");
+
+function defused(text) {
+  const within = text.replace(RUNS_WITHIN, "$1'");
+  return RUNS.test(within) ? `'${within}` : within;
+}
+
 function cell(value) {
   if (value === null || value === undefined) return "";
-  const text = String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) && typeof value === "string" ? `'${text}` : text;
+  const safe = typeof value === "string" ? defused(value) : String(value);
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

@@ -1,4 +1,4 @@
-// Who changed what.
+// The audit trail: who changed what.
 
 import { part } from "../api.js";
 import { h } from "../dom.js";
@@ -21,7 +21,7 @@ export function view({ query }) {
   const seen = new WeakMap();
   let numbers = 0;
   const keyOf = (entry) => {
-    // Entries have no id: two that are equal in everything are two.
+    // Entries have no id, and two entries can have equal values, so the object itself is the key.
     if (!seen.has(entry)) seen.set(entry, (numbers += 1));
     return seen.get(entry);
   };

@@ -1,4 +1,4 @@
-// Who is sent events, and what became of each: attempts as dots, their answers, and another try.
+// Event subscriptions and their deliveries: attempts as dots, their answers, and a button to retry.
 
 import { at, get, part, post } from "../api.js";
 import { h, put } from "../dom.js";

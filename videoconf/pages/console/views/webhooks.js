@@ -1,4 +1,4 @@
-// What providers sent, and what became of it.
+// Webhooks that providers sent, with their outcomes.
 
 import { part } from "../api.js";
 import { h } from "../dom.js";
