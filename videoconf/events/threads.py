@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import or_, update
 
+from videoconf.db.failures import cause_of
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import dialect_of, write
 from videoconf.errors import VideoconfError
@@ -114,7 +115,8 @@ class EventThreads:
                 reported = ""
             except VideoconfError as error:
                 if error.code != reported:
-                    logger.warning("%s paused: %s: %s", loop.name, error.code, error.detail)
+                    cause = f" ({cause})" if (cause := cause_of(error)) else ""
+                    logger.warning("%s paused: %s: %s%s", loop.name, error.code, error.detail, cause)
                 reported = error.code
             except BaseException:  # in a thread no caller sees it, and the loop must go on
                 JOB_THREADS_ENDED.inc()
