@@ -25,7 +25,7 @@ BLOCK = re.compile(
 )
 COMMANDS = frozenset({"sh", "python", "py", "js", "javascript", "ts", "json"})
 """Languages of blocks that a reader runs or sends. Blocks of settings and output are not run."""
-NOT_RUN = 22
+NOT_RUN = 23
 """How many blocks are marked `not-run:`. A new mark needs a reason and a change of this number."""
 README_BLOCKS = ("Run it", "A meeting in ten lines", "Deploy it")
 
