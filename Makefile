@@ -117,7 +117,7 @@ clean: ## Remove everything that make created, also the development database
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("videoconf needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another:\
 	 make PYTHON=python3.13" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	@echo 'Installing videoconf into $(VENV), which takes about a minute.'
+	@echo 'Installing videoconf into $(VENV), which takes a minute or two.'
 	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>&- || $(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) '.[demo]'
 	@touch $@

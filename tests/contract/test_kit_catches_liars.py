@@ -7,7 +7,7 @@ import pytest
 
 import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
 from tests.support.chromium import needs_chromium
-from tests.third_party import folder, liars, liars_over_http
+from tests.third_party import folder, liars_about_webhooks, liars_over_http
 from videoconf.testing import ProviderConformance, StorageConformance
 
 pytest_plugins = ["pytester"]
@@ -36,11 +36,15 @@ def failing(pytester):
 
 KITS = {
     "provider": ("tests.plugins.fake.fake_kit", "FakeKit"),
-    "provider with a handshake": ("tests.third_party.liars", "HandshakeKit"),
+    "provider with a handshake": ("tests.third_party.liars_about_webhooks", "HandshakeKit"),
     "provider over HTTP": ("tests.third_party.liars_over_http", "AcmeKit"),
     "storage target": ("tests.third_party.folder", "FolderKit"),
 }
-LIARS = {name: (module, kit) for module in (liars, liars_over_http, folder) for name, kit in module.LIARS.items()}
+LIARS = {
+    name: (module, kit)
+    for module in (liars_about_webhooks, liars_over_http, folder)
+    for name, kit in module.LIARS.items()
+}
 IN_CHROMIUM = {"P61"}
 """Scenarios that have the marker `browser`, so that they do not start a browser for each of the others."""
 
