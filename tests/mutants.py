@@ -123,7 +123,7 @@ MUTANTS = [
         "events of before the meeting believed if they were orphans",
         "videoconf/webhooks/receive.py",
         "outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event, has_bans=True)",
-        "outcome = Outcome(_apply(transaction, bound.meeting_id, event).value)",
+        "outcome = Outcome(_apply(transaction, bound.meeting_id, event, has_bans=True).value)",
         f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
     ),
     Mutant(
