@@ -98,7 +98,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
         yield School(server, links)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # one that outlived the folder would keep other tests from starting Playwright
 def browser() -> Iterator[Any]:
     with chromium() as opened:
         yield opened
