@@ -129,7 +129,11 @@ def test_what_recurs_in_a_service(app):
         assert set(session.execute(select(Job.key).where(Job.key.is_not(None))).scalars()) == {
             "complete_creations",
             "expire_archives",
+            "notice_silence",
             "place_connections",
+            "prune_deliveries",
+            "prune_door",
+            "prune_events",
             "prune_inbox",
             "record_meetings",
             "prune_jobs",
@@ -137,6 +141,7 @@ def test_what_recurs_in_a_service(app):
             "reconcile_archives",
             "reconcile_rosters",
             "resume_pulls",
+            "sweep_bans",
         }
 
 

@@ -20,6 +20,15 @@ ON_A_MEETING = [
     ("POST", "/mute", None),
     ("POST", "/archives", None),
     ("PATCH", "/end", None),
+    ("POST", "/invitations", {}),
+    ("GET", "/invitations", None),
+    ("GET", "/invitations/someone", None),
+    ("DELETE", "/invitations/someone", None),
+    ("GET", "/lobby", None),
+    ("POST", "/lobby/someone", {"admit": True}),
+    ("POST", "/bans", {"attendee": "someone"}),
+    ("GET", "/bans", None),
+    ("DELETE", "/bans/someone", None),
     ("DELETE", "", None),
 ]
 """Method, path below the meeting, body."""
@@ -94,7 +103,7 @@ def test_the_claim_that_names_the_tenant_is_a_setting(make_app, headers):
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("tenant", ["", 7, ["ours"], {"id": "ours"}, True, "a\u0000b", "x" * 256])
+@pytest.mark.parametrize("tenant", ["", ["ours", "theirs"], {"id": "ours"}, True, "a\u0000b", "x" * 256])
 def test_a_tenant_that_is_no_name_is_no_token(service, tenant):
     assert service.caller_with(tenant=tenant)("GET", "/session").problem == (401, "unauthenticated")
 

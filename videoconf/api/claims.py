@@ -106,7 +106,9 @@ class TokenClaims:
     def _tenant(self, claims: Mapping[str, Any]) -> str:
         path = self._settings.jwt_tenant_claim
         found = find_claim(claims, path, self._settings.default_tenant)
-        if isinstance(found, list | dict) and len(found) == 1:  # as identity providers name the one organisation
+        # An identity provider may name the one organisation as a list, or as an object of objects by name.
+        is_by_name = isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
+        if (is_by_name or isinstance(found, list)) and len(found) == 1:
             [found] = found
         if found == "":  # from the token, or the default of a deployment that has none
             raise Refusal(f"The token names no tenant in `{path}`.", "VIDEOCONF_DEFAULT_TENANT is empty.")
