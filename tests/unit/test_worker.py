@@ -125,6 +125,13 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
     assert len(caplog.records) == 6, "another error is reported too"
 
 
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that threads bring about, however slow the machine is."""
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = Queue(SystemExit(1))
     with running(queue) as worker:
@@ -138,7 +145,8 @@ def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pyte
             start(thread)
 
         monkeypatch.setattr(threading.Thread, "start", start_unless_exhausted)
-        time.sleep(5)
+        wait_until(lambda: worker.state == "3 of 3 threads run; 3 ended and were started again")
+        wait_until(lambda: queue.looked == dict.fromkeys(Lane, 2))
         assert worker.state == "3 of 3 threads run; 3 ended and were started again"
         assert queue.looked == dict.fromkeys(Lane, 2)
 
@@ -150,7 +158,8 @@ def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pyt
         assert worker.state == "ok"
         time.sleep(0.5)
         queue.error = None
-        time.sleep(2.5)
+        wait_until(lambda: worker.state == "3 of 3 threads run; 3 ended and were started again")
+        wait_until(lambda: queue.looked == dict.fromkeys(Lane, 2))
         assert worker.state == "3 of 3 threads run; 3 ended and were started again"
         assert queue.looked == dict.fromkeys(Lane, 2)
     assert "is started again" in caplog.text

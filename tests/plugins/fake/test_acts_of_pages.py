@@ -33,7 +33,7 @@ def people(make_provider, token_for):
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Access-Control-Allow-Origin"], None
 
-    yield ask, token_for(provider, session).token
+    yield ask, token_for(provider, session)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -91,7 +91,7 @@ def test_client_sees_why_its_connection_ended(make_provider, token_for, end, rea
     provider = make_provider()
     session = provider.ensure_session(SessionRequest("m1"))
     control = FakeControl(provider)
-    connection = control.join(token_for(provider, session).token)
+    connection = control.join(token_for(provider, session))
     assert control.look(connection).reason is None
     end(control, session.session_id, connection)
     assert control.look(connection).reason == reason

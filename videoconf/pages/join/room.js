@@ -156,7 +156,7 @@ class MeetingRoom extends HTMLElement {
     const next = iconButton("next", words.next, { onclick: () => this.#turn(1) });
     this.#pager.append(previous, make("span", { class: "small" }), next);
     const view = make("div", { class: "view" }, this.#grid, this.#alone);
-    this.append(make("main", {}, make("h1", { class: "spoken" }, words.label), view, this.#status, this.#pager, this.#bar, this.#spoken));
+    this.append(make("main", { "aria-label": words.label }, make("h1", { class: "spoken" }, words.label), view, this.#status, this.#pager, this.#bar, this.#spoken));
     this.#wake();
   }
 

@@ -137,7 +137,7 @@ def test_sdk_is_imported_with_the_first_token():
     script = (
         "import sys, videoconf, videoconf.app\n"
         "from videoconf.settings import Settings, Secret\n"
-        "app = videoconf.app.create_app(Settings(providers=('fake',), jwt_secrets=(Secret('x' * 40),),"
+        "app = videoconf.app.create_app(Settings(providers=('fake', 'vonage'), jwt_secrets=(Secret('x' * 40),),"
         " embedded_workers=0), serving=True)\n"
         "assert 'vonage' in app.extensions['videoconf'].registry.providers\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('opentok', 'requests')])"
@@ -147,6 +147,9 @@ def test_sdk_is_imported_with_the_first_token():
         "PYTHONPATH": ":".join(sys.path),
         "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
         "VIDEOCONF_FAKE_TOKEN_SECRET": "x" * 40,
+        "VIDEOCONF_VONAGE_API_KEY": "46000001",
+        "VIDEOCONF_VONAGE_API_SECRET": "x" * 40,
+        "VIDEOCONF_VONAGE_SIGNATURE_SECRETS": "y" * 40,
     }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
