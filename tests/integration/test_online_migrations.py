@@ -119,7 +119,10 @@ def test_what_an_upgrade_set_does_not_stay(migrating):
     upgrade()
     with db.engine.connect() as connection:
         limits = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("statement_timeout", "lock_timeout")]
-        locks = connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar()
+        locks = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database()"
+        ).scalar()
     assert limits == ["3s", "1s"]
     assert LOCK_TIMEOUT == "500ms"
     assert locks == 0

@@ -89,7 +89,7 @@ def _service(folder: Path) -> Iterator[Any]:
         return [*people, *map(tuple, sent), *map(tuple, closed)]
 
     with app.app_context():
-        db.create_all()
+        db.create_all(bind_key=None)  # other applications of the process may have named further databases
         try:
             yield deliver
         finally:
