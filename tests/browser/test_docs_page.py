@@ -16,6 +16,7 @@ pytestmark = [
 ]
 
 FIRST = ["getMeetingLink", "getMeetingToken", "JOIN", "startArchive", "stopArchive", "AVAILABLE"]
+FIRST += ["createInvitation", "banAttendee", "createSubscription"]
 """Operations that make what others need, and what people do meanwhile."""
 LAST = [
     "editArchive",
@@ -25,6 +26,9 @@ LAST = [
     "getUploadTarget",
     "deleteUploadTarget",
     "disconnectAttendee",
+    "revokeInvitation",
+    "liftBan",
+    "deleteSubscription",
     "erasePerson",
     "editMeeting",
     "endSession",
@@ -36,7 +40,20 @@ LEFT_OUT = {
     "receiveWebhook": "providers sign it",
     "retryJob": "no job has given up",
     "replayWebhookEvent": "no event was refused",
+    "join": "a code is known to whoever was invited",
+    "getInvitedMeeting": "a code is known to whoever was invited",
+    "joinWithTicket": "no guest waits",
+    "answerLobby": "no guest waits",
+    "retryDelivery": "no delivery has failed for good",
 }
+MADE = {
+    "getMeetingToken": ("token", "token"),
+    "startArchive": ("archiveId", "id"),
+    "createInvitation": ("invitationId", "id"),
+    "banAttendee": ("banId", "id"),
+    "createSubscription": ("subscriptionId", "id"),
+}
+"""Operations that make something: the name of its id in paths, and in the answer."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +102,9 @@ class Walk:
     def operations(self) -> dict[str, int]:
         """Each operation's name with its place on the page."""
         ids = self._page.eval_on_selector_all(".opblock", "all => all.map(one => one.id)")
-        return {id.rpartition(".")[2].rpartition("-")[2]: place for place, id in enumerate(ids)}
+        # Webhooks are shown too, and have nothing to send.
+        operations = [(id, place) for place, id in enumerate(ids) if ".on." not in id]
+        return {id.rpartition(".")[2].rpartition("-")[2]: place for id, place in operations}
 
     def go(self, name: str, place: int) -> None:
         if name == "JOIN":
@@ -101,12 +120,11 @@ class Walk:
         answer.wait_for(timeout=20_000)
         self.sent[name] = int(answer.inner_text().split()[0])
         body = block.locator(".live-responses-table tbody .response-col_description pre").first
-        if name in ("getMeetingLink", "getMeetingToken", "startArchive"):
-            said = json.loads(body.inner_text())
-            if name == "getMeetingLink":
-                self._ids["meetingLinkId"] = said
-            else:
-                self._ids["token" if name == "getMeetingToken" else "archiveId"] = said.get("token", said.get("id"))
+        if name == "getMeetingLink":
+            self._ids["meetingLinkId"] = json.loads(body.inner_text())
+        elif name in MADE:
+            of_path, of_answer = MADE[name]
+            self._ids[of_path] = json.loads(body.inner_text())[of_answer]
         block.locator(".opblock-summary-control").first.click()
 
 

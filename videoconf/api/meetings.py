@@ -182,14 +182,12 @@ PREFER_RETURN = {
     "in": "header",
     "description": "`return=representation` (RFC 7240): answer with the whole meeting in place of its link id.",
     "schema": {"type": "string"},  # RFC 7240: unknown preferences are ignored
-    "examples": {"representation": {"value": "return=representation"}},
 }
 PREFER_HANDLING = {
     "name": "Prefer",
     "in": "header",
     "description": "`handling=strict` (RFC 7240): refuse a changed property that only the service sets.",
     "schema": {"type": "string"},
-    "examples": {"strict": {"value": "handling=strict"}},
 }
 CREATED = {
     "oneOf": [
