@@ -40,7 +40,7 @@ laws: $(VENV)/installed-for-work ## Check the laws of attendance and of the log 
 	$(PYTEST) -m laws $(TESTS)
 
 browser: $(VENV)/installed-for-work ## Run the tests in headless Chromium: the pages, browser clients, and real media with Janus; after `make axe` also accessibility
-	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser tests/contract)
+	tests/plugins/janus/own_network.sh $(BIN)/pytest -m browser $(or $(TESTS),tests/plugins tests/browser tests/contract tests/integration/pages)
 
 screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small and large, light and dark, in build/screenshots; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots $(SCENES)

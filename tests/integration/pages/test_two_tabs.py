@@ -4,10 +4,12 @@ import re
 import time
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.support.chromium import needs_chromium
 from tools.visitors import Organiser, Visitor, chromium
 
-pytestmark = needs_chromium
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 LINK = re.compile(r"http://\S+/join#\S+")
 SECONDS = 30.0
