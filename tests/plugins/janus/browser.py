@@ -18,25 +18,12 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Playwright
 
+from tools import visitors
+
 PAGE = Path(__file__).parent / "page"
 CHROMIUM = shutil.which("chromium")
 START_SECONDS = 60.0
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--mute-audio",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream=fps=5",
-    "--autoplay-policy=no-user-gesture-required",
-    "--remote-debugging-port=0",
-)
+FLAGS = ("--headless", *visitors.FLAGS, "--use-fake-ui-for-media-stream", "--remote-debugging-port=0")
 
 
 class _Quiet(SimpleHTTPRequestHandler):
