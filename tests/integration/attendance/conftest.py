@@ -1,13 +1,9 @@
 """A service whose provider's webhooks are scripted, and whose clock goes as the test wants."""
 
-import sqlite3
-
 import pytest
-from sqlalchemy import event
 
-from tests.integration.attendance.scripted import ScriptedProvider
+from tests.integration.attendance.scripted import ScriptedProvider, commit_without_flushes
 from tests.support.service import plugins_with
-from videoconf.db.types import db
 
 
 @pytest.fixture
@@ -17,12 +13,5 @@ def app_options(clock):
 
 @pytest.fixture
 def app(app):
-    with app.app_context():
-        event.listen(db.engine, "connect", _without_flushes)
+    commit_without_flushes(app)
     return app
-
-
-def _without_flushes(connection, record):
-    """Thousands of histories need no durability: a flush for each commit would be most of the time."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=OFF")

@@ -1,10 +1,14 @@
 """A provider that says in its webhooks whatever a test wants it to say, in the words of the seam."""
 
 import json
+import sqlite3
 import uuid
 from datetime import datetime
 
+from sqlalchemy import event
+
 from tests.integration.attendance.model import Event
+from videoconf.db.types import db
 from videoconf.providers import ArchiveState, EventKind, ProviderEvent, Roster, SessionRef, StreamState
 from videoconf_fake.provider import FakeProvider
 
@@ -75,3 +79,14 @@ class Script:
         delivery = self.service.signed(body_of(events, self.session_id, keys))
         answer = self.service.post(delivery)
         assert answer.status == 204, answer
+
+
+def commit_without_flushes(app):
+    """Let commits not wait for the disk: thousands of histories need no durability, and would mostly wait."""
+    with app.app_context():
+        event.listen(db.engine, "connect", _switch_flushes_off)
+
+
+def _switch_flushes_off(connection, record):
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
