@@ -134,7 +134,7 @@ def rule_test(series, alert, expected):
         "input_series": [{"series": name, "values": values} for name, values in series],
         "alert_rule_test": [
             {
-                "eval_time": "13m",
+                "eval_time": f"{max(13, int(rule.get('for', '0m').removesuffix('m')) + 3)}m",
                 "alertname": alert,
                 "exp_alerts": [{"exp_labels": labels | {name: given[name] for name in kept}}] if expected else [],
             }

@@ -60,9 +60,12 @@ def test_waiting_thread_gets_the_place_that_is_left():
 
 
 def test_work_without_a_tenant_has_no_bound():
-    share = Share(1)
-    with own_share(share, 0, RuntimeError()), own_share(share, 0, RuntimeError()):
-        assert shares.tenant.get() is None
+    shares.tenant.set("acme")
+    with pytest.raises(RuntimeError), own_share(Share(0), 0, RuntimeError()):
+        pass
+    shares.tenant.set(None)
+    with own_share(Share(0), 0, RuntimeError()):
+        pass
 
 
 def test_share_that_is_in_use_refuses():
