@@ -22,7 +22,7 @@ from videoconf.jobs.work import Work
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_call_that_is_under_way_when_the_server_is_asked_to_stop_is_answered(
+def test_running_call_is_answered_when_the_server_stops(
     gunicorn_server,
     make_vonage_standin,
     app,

@@ -71,7 +71,7 @@ def test_file_follows_the_rules(path: Path) -> None:
     )
 
 
-def test_rules_find_what_they_forbid() -> None:
+def test_rules_find_violations() -> None:
     source = """
 from videoconf.archives import copy as copying
 from videoconf.archives.copy import _Pull
