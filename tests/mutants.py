@@ -67,14 +67,14 @@ MUTANTS = [
         f"{MODEL}::test_the_api_answers_as_the_model",
     ),
     Mutant(
-        "the lock of sessions that are not known yet taken away",
+        "the lock of unknown sessions removed",
         "videoconf/db/transactions.py",
         'transaction.execute(_LOCK, {"name": name})',
         "pass",
         "tests/integration/test_races.py::test_webhook_and_create_see_each_other_in_either_order",
     ),
     Mutant(
-        "known events told from new ones by the row count",
+        "known and new events distinguished by the row count",
         "videoconf/webhooks/receive.py",
         "    if stored is None:",
         "    if result.rowcount == 0:",
@@ -91,7 +91,7 @@ MUTANTS = [
         ),
     ),
     Mutant(
-        "a stream that ends taken for a leave",
+        "the end of a stream counts as a leave",
         "plugins/videoconf_fake/webhooks.py",
         '"stream.destroyed": EventKind.ACTIVITY',
         '"stream.destroyed": EventKind.LEFT',
@@ -105,7 +105,7 @@ MUTANTS = [
         f"{ATTENDANCE}/test_laws.py::test_history_gives_the_expected_connections",
     ),
     Mutant(
-        "a tie of leave and join taken for presence",
+        "a tie of leave and join counts as presence",
         "videoconf/attendance/presence.py",
         "evidence.last_join > evidence.last_leave)",
         "evidence.last_join >= evidence.last_leave)",
@@ -126,7 +126,7 @@ MUTANTS = [
         f"{MODEL}::test_order_and_repetition_of_events_change_no_byte",
     ),
     Mutant(
-        "one list without a connection taken for a leave",
+        "one list without a connection counts as a leave",
         "videoconf/attendance/roster.py",
         "first, observed_on, missed_on=observed_on)",
         "first, observed_on, absent_on=observed_on)",
@@ -177,7 +177,7 @@ MUTANTS = [
     ),
     # Attendance.
     Mutant(
-        "whoever left once taken for gone, rejoined or not",
+        "an attendee who left once counts as gone after a rejoin",
         "videoconf/attendance/presence.py",
         "LEAVE_STANDS = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))",
         "LEAVE_STANDS = c.last_leave.is_not(None)",
@@ -227,7 +227,7 @@ MUTANTS = [
         f"{RECOVERY}::test_loser_of_just_in_time_session_joins_winner",
     ),
     Mutant(
-        "a key that is given up between two statements not thought of",
+        "a key released between two statements is overlooked",
         "videoconf/idempotency.py",
         "    if known is None:  # given up between the two statements\n"
         "        raise IdempotencyInProgress(retry_after_seconds=1)\n",
@@ -242,7 +242,7 @@ MUTANTS = [
         f"{RECOVERY}::test_worker_takes_next_job_while_first_is_locked",
     ),
     Mutant(
-        "the lock of a tenant's target taken away",
+        "the lock of a tenant's target removed",
         "videoconf/storage_targets/change.py",
         'lock(session, f"storage_target:{tenant}")',
         "pass",
@@ -294,7 +294,7 @@ MUTANTS = [
         f"{LOAD}::test_every_provider_call_has_a_deadline",
     ),
     Mutant(
-        "a provider whose rooms exist just in time taken for a stand-in",
+        "a just-in-time provider takes over a meeting",
         "videoconf/meetings/create.py",
         "return provider.is_eager and all(",
         "return all(",
@@ -308,7 +308,7 @@ MUTANTS = [
         f"{DOOR}/test_many_clients.py::test_200_clients_behind_one_address_get_exactly_20_tokens",
     ),
     Mutant(
-        "the lobby's lock taken away",
+        "the lobby's lock removed",
         "videoconf/door/lobby.py",
         'lock(transaction, f"lobby:{found.invitation_id}")',
         "pass",

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import func, make_url, select
 
 from tests.support.commands import run, run_json
-from tests.support.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE, plugins_with, service_of
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.main import commands
 from videoconf.cli.printing import print_table
@@ -114,10 +114,9 @@ def test_doctor_fails_without_a_database_and_hides_its_password(make_app):
     assert "tops3cret" not in result.output
 
 
+@ON_POSTGRESQL
 @pytest.mark.parametrize("name", ["role", "database"])
 def test_doctor_names_the_missing_role_or_database(make_app, database_url, name):
-    if not database_url.startswith("postgresql"):
-        pytest.skip("SQLite makes what is missing")
     url = make_url(database_url)
     missing = url.set(username="nobody_s") if name == "role" else url.set(database="nowhere_s")
     app = make_app(database_url=Secret(missing.render_as_string(hide_password=False)))

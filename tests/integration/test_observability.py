@@ -139,7 +139,7 @@ def test_text_lines_have_the_fields_of_json_lines(make_app, headers, capsys):
 def test_an_exception_is_logged_without_the_values_of_its_frames(lines, app, client):
     @app.before_request
     def broken():
-        secret = "canary-in-a-frame"  # noqa: F841
+        secret = "canary-in-a-frame"  # noqa: F841  # a value in the frame of the exception
         raise RuntimeError("boom")
 
     assert client.get("/healthz").status_code == 500
@@ -251,7 +251,10 @@ def test_rate_limit_counts_over_any_60_seconds(make_app, headers, monkeypatch):
 @sqlite_alone
 def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
     client = make_app(rate_limit_address="2/minute", trusted_proxies=1).test_client()
-    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+
+    def ask(address):
+        return client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code
+
     assert [ask("192.0.2.1") for _ in range(3)] == [401, 401, 429]
     assert ask("192.0.2.2") == 401
     probe = client.get("/healthz", headers={"X-Forwarded-For": "192.0.2.1"})
@@ -262,7 +265,10 @@ def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
 @sqlite_alone
 def test_refused_requests_count_towards_the_limit(make_app, headers):
     client = make_app(rate_limit="2/minute", rate_limit_address="3/minute").test_client()
-    ask = lambda **sent: client.get("/session", headers=sent).status_code  # noqa: E731
+
+    def ask(**sent):
+        return client.get("/session", headers=sent).status_code
+
     assert [ask(Authorization="Bearer a.b.c"), ask(), ask(), ask(), ask(Authorization="Bearer a.b.c")] == [
         *[401] * 3,
         *[429] * 2,
@@ -275,7 +281,10 @@ def test_refused_requests_count_towards_the_limit(make_app, headers):
 @sqlite_alone
 def test_forwarded_headers_of_untrusted_clients_are_ignored(make_app):
     client = make_app(rate_limit_address="2/minute").test_client()
-    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+
+    def ask(address):
+        return client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code
+
     assert [ask(f"192.0.2.{number}") for number in range(3)] == [401, 401, 429]
 
 

@@ -38,7 +38,7 @@ def told(kind, connection, at, connected_at=None, who="ann", reason=None):
 
 HISTORIES = {
     "a leave before its join": ([("left", "c", 20, None), ("joined", "c", 10, None)], {"c": (10, 20, False)}),
-    "a join told again after the leave": (
+    "a join reported again after the leave": (
         [("joined", "c", 10, None), ("left", "c", 20, None), ("joined", "c", 10, None)],
         {"c": (10, 20, False)},
     ),

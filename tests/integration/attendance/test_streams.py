@@ -150,7 +150,7 @@ LAWS = {
     "gone is all that is known": ([Told("gone", 3)], {}),
     "published and gone at one moment": ([CAMERA, Told("gone", 1)], {}),
     "published again": ([CAMERA, Told("gone", 2), Told("published", 3)], {"ann": ["camera"]}),
-    "who publishes has left": ([Told("joined", 0), CAMERA, Told("left", 3)], {}),
+    "the publisher has left": ([Told("joined", 0), CAMERA, Told("left", 3)], {}),
     "and came back under one id": (
         [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4)], {"ann": ["camera"]}
     ),

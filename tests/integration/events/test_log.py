@@ -155,7 +155,9 @@ def test_wait_ends_without_an_event(service):
 
 @ON_SQLITE
 def test_waiters_are_bounded(service):
-    wait = lambda api: api("GET", "/events?after=now&wait=2")  # noqa: E731
+    def wait(api):
+        return api("GET", "/events?after=now&wait=2")
+
     answers = at_once([lambda: wait(service.api)] * 4)
     refused = [one for one in answers if one.status == 503]
     assert len(refused) == 2

@@ -47,7 +47,7 @@ def test_accept_header_chooses_the_media_type_of_null(api, app):
     assert states(app) == ["active"]
 
 
-def test_new_target_replaces_the_old_one_and_repeats_are_no_ops(api, app):
+def test_new_target_replaces_the_old_one_and_repeats_do_nothing(api, app):
     for area in ("one", "two", "two"):
         assert api("PUT", PATH, target(area)).status == 200
     assert states(app) == ["replaced", "replaced", "active"]

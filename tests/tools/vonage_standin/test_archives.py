@@ -396,7 +396,7 @@ def test_failed_upload_follows_the_fallback(opentok: VonageStandin, fallback: st
         ({"config": S3["config"]}, "Is not one of the valid set"),
         ({"type": "s3"}, "config may not be empty"),
         ({**S3, "config": {"accessKey": "", "secretKey": "SK"}}, "accessKey may not be empty, config.bucket may not"),
-        ({**S3, "config": {**S3["config"], "sse": "aes"}}, "sse Is not one"),  # type: ignore[dict-item]
+        ({**S3, "config": {**S3["config"], "sse": "aes"}}, "sse Is not one"),
         ({**S3, "config": AZURE["config"]}, "config.accountName unknown"),
         ({**S3, "fallback": "vonage"}, "fallback Is not one"),
     ],
