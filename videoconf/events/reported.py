@@ -128,11 +128,11 @@ def _touched(
         reported.load(map(of_connection, connections))
         former = {part for one in connections if (part := reported.attendee_part(one)) is not None}
         reported.load(former)
-        for data in filter(None, map(reported.data, former)):
-            if data["attendee"] is not None:
-                names.add(data["attendee"])
-            else:  # an erasure removed the name, of somebody whose connections may be others' by now
-                connections |= set(comparison.connection_ids(data))
+        for last in filter(None, map(reported.data, former)):
+            if last["attendee"] is not None:
+                names.add(last["attendee"])
+            else:  # an erasure removed the id of an attendee, some of whose connections may be others'
+                connections |= set(comparison.connection_ids(last))
         found = answers.attendees(session, meeting, connections, names)
         items = {comparison.attendee_part(one.data): one for one in found}
         reported.load(items)

@@ -211,8 +211,8 @@ def test_erasure_keeps_whose_connection_the_erased_took(service, clock):
 def test_erasure_is_reported_of_a_person_known_by_name_alone(service, clock):
     """The log knows a connection by its name; then it becomes Bob's, who is erased before the service projects that."""
     told = [
-        ("joined", "c5", 0, "", None, None, "Bob"),
-        ("activity", "c5", 10, "other", None, None, None),
+        ("joined", "c5", 10, "", None, None, "Bob"),
+        ("activity", "c5", 0, "other", None, None, None),
     ]
     played = Played(service, clock, History(told, [], before_create=0, ended=False, asked_hours=0))
     played.happen(("deliver", [0]))
