@@ -44,7 +44,7 @@ def script(ctx: click.Context | None = None, create_app: Callable[[], Flask] | N
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Do not collect garbage inside the block: imports create objects that stay, and searching them takes a tenth."""
     gc.disable()
     try:
@@ -54,7 +54,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _create_app(*, edge: bool) -> Flask:
-    with _without_collection():
+    with without_collection():
         # By name, as `flask --app videoconf.app` does it: commands are a layer below what wires the parts together.
         app: Flask = import_module("videoconf.app").create_app(edge=edge)
     return app
@@ -97,7 +97,7 @@ def database() -> Flask:
     """
     if _exists():
         return application()
-    with _without_collection():
+    with without_collection():
         from videoconf.api.database import database_only
 
         return database_only(settings())
