@@ -21,6 +21,14 @@ GUIDE = ROOT / "docs/how-to/kubernetes.md"
 FOLDER = "/var/lib/videoconf"
 
 
+def test_each_image_of_others_is_named_by_digest():
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    named = {one["image"] for one in compose if "image" in one} - {"videoconf"}
+    named |= set(re.findall(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert len(named) == 4
+    assert [one for one in named if not re.fullmatch(r"[a-z/]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}", one)] == []
+
+
 # --- Compose: the profile `fake` ------------------------------------------------------------
 
 
@@ -55,7 +63,7 @@ def test_secrets_are_made_once(tmp_path):
 
 
 @pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
-def test_profile_serves_with_what_it_makes(services, tmp_path, empty_database_url):
+def test_profile_serves_with_the_secrets_that_it_makes(services, tmp_path, empty_database_url):
     secrets = make_secrets(tmp_path)
     assert secrets["database_password"].strip() in secrets["database_url"]
     (tmp_path / "secrets/database_url").write_text(empty_database_url)
@@ -109,7 +117,7 @@ def test_every_variable_of_the_manifests_is_a_setting():
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
 
 
-def test_what_the_manifests_refer_to_is_in_them():
+def test_manifests_contain_all_objects_they_refer_to():
     maps = {one["metadata"]["name"]: one for one in of_kind("ConfigMap")}
     secrets = {one["metadata"]["name"]: set(one["stringData"]) for one in of_kind("Secret")}
     for name, template in pods().items():
