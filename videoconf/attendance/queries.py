@@ -39,12 +39,15 @@ from videoconf.db.transactions import read, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ConnectionNotFound, MeetingNotFound
 from videoconf.meetings.models import Meeting
+from videoconf.precedence import giving_way
 from videoconf.tenancy import Caller, visible_to_bound
 
 if TYPE_CHECKING:
     from videoconf.providers import Clock
     from videoconf.settings import Settings
 
+FETCHED_AT_ONCE = 200
+"""Rows of a stream. The driver keeps the GIL while it reads them, and quick requests wait for it meanwhile."""
 LOADED_AT_ONCE = 1000
 """Connections of a meeting up to which its list is simply loaded; beyond, rows come as they are asked for."""
 
@@ -232,8 +235,8 @@ def connections_of(session: Session, meeting_id: int, attendee: str) -> list[Evi
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
     """Give a meeting's attendees by first join, ties by id, as the rows come. Within a ``read(snapshot=True)``."""
-    found = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
-    return reduce_attendees(map(Evidence._make, found), bounds)
+    found = session.execute(_IN_ORDER.execution_options(yield_per=FETCHED_AT_ONCE), {"meeting_id": meeting_id})
+    return reduce_attendees(map(Evidence._make, giving_way(found)), bounds)
 
 
 def page_of_attendees(

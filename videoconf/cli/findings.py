@@ -14,7 +14,6 @@ from sqlalchemy import func, select
 
 from videoconf.api.claims import ANY_AUDIENCE
 from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
-from videoconf.api.jwks import KeySetUnusable, jwks_of
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
 from videoconf.db.engine import DIRECT_BIND
@@ -111,8 +110,11 @@ def _tokens(parts: Services) -> Iterator[Finding]:
     if ANY_AUDIENCE in settings.jwt_audience:
         said = "tokens that the issuer made for other services are accepted too"
         yield Finding(Level.WARNING, "tokens", said, "Name the audience of this service in VIDEOCONF_JWT_AUDIENCE.")
-    jwks = jwks_of(settings)
-    if jwks is None:
+    if not settings.jwt_jwks_url:
+        return
+    from videoconf.api.jwks import KeySetUnusable, jwks_of  # with PyJWT, which other checks do without
+
+    if (jwks := jwks_of(settings)) is None:
         return
     try:
         found = jwks.fetch()
