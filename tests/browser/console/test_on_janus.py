@@ -83,7 +83,7 @@ def school(lesson, headers):
     lesson.here["Bob"].close()
     lesson.shows(link, ada=True, bob=False, cleo=True)
     assert api("POST", f"/session/{link}/bans", {"attendee": "p-eve"}).status == 201
-    assert api("POST", "/webhooks/janus/events", {"type": 64}).status == 401
+    assert api("POST", "/webhooks/janus/session", {"type": 64}).status == 401
     clinic = Caller(api.send, headers(tenant=CLINIC)).create(extId="consult-88")
     url = urlsplit(api("POST", f"/session/{link}/invitations", {}).json["url"])
     return School(SimpleNamespace(url=f"{url.scheme}://{url.netloc}"), {"lesson": link, "clinic": clinic})

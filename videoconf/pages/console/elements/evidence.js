@@ -1,7 +1,7 @@
 // The explanation of "Why?", and the connections of a timeline as a table, for example for screen readers.
 
 import { h } from "../dom.js";
-import { count, length } from "../format.js";
+import { count, exactClock, inUtc, length } from "../format.js";
 import { words } from "../words.js";
 import { reportsOf } from "../timeline/streams.js";
 import { named } from "./name.js";
@@ -44,13 +44,12 @@ export const reasonOf = (bar) => (bar.reason ? (words.reasons[bar.reason] ?? bar
 export function streamsOf({ streams }) {
   const { published, gone, others } = words.timeline.stream;
   const said = { published, gone };
-  const line = (stream) =>
-    h(
-      "div",
-      { class: "sent" },
-      named(stream.id, 20),
-      reportsOf(stream).map(([what, time]) => [" ", h("span", { class: "quiet" }, said[what], " "), moment(new Date(time).toISOString(), true)]),
-    );
+  const report = ([what, time], place) => {
+    const date = new Date(time);
+    const at = h("time", { datetime: date.toISOString(), title: inUtc(date) }, exactClock(date));
+    return [place === 0 ? " " : ", ", h("span", { class: "report" }, said[what], " ", at)];
+  };
+  const line = (stream) => h("div", { class: "sent" }, named(stream.id, 20), reportsOf(stream).map(report));
   const more = streams.length - MOST_STREAMS;
   return [streams.slice(0, MOST_STREAMS).map(line), more > 0 && h("div", { class: "quiet" }, others(count(more)))];
 }
