@@ -85,18 +85,19 @@ export function connectionTable({ rows }, isOpen, toggled) {
 
 function tableRow({ row, bar }) {
   const { columns, card, stillThere, unknownJoin } = words.timeline;
-  const guess = (isInferred) => isInferred && h("span", { class: "guess" }, card.inferred);
+  const guess = (isInferred) => isInferred && [" ", h("span", { class: "guess" }, card.inferred)];
   const iso = (time) => new Date(time).toISOString();
   const cell = (label, ...content) => h("td", { role: "cell", class: "labelled", "data-label": label }, content);
+  const wide = (label, ...content) => h("td", { role: "cell", class: "labelled wraps", "data-label": label }, content);
   return h(
     "tr",
     { role: "row" },
     h("td", { role: "cell", "data-label": columns.name, class: "main" }, named(row.name, 36)),
-    cell(columns.joined, bar.joined === null ? unknownJoin : moment(iso(bar.joined), true), guess(bar.isJoinInferred)),
-    cell(columns.left, bar.isOpen ? stillThere : moment(iso(bar.to), true), guess(bar.isInferred)),
+    wide(columns.joined, bar.joined === null ? unknownJoin : moment(iso(bar.joined), true), guess(bar.isJoinInferred)),
+    wide(columns.left, bar.isOpen ? stillThere : moment(iso(bar.to), true), guess(bar.isInferred)),
     cell(columns.length, bar.joined === null ? words.nothing : length((bar.to - bar.from) / 1000)),
-    cell(columns.reason, reasonOf(bar) || words.nothing),
-    cell(columns.streams, bar.streams.length > 0 ? streamsOf(bar) : words.nothing),
+    wide(columns.reason, reasonOf(bar) || words.nothing),
+    wide(columns.streams, bar.streams.length > 0 ? streamsOf(bar) : words.nothing),
     cell(columns.connection, h("code", {}, named(bar.id, 20))),
   );
 }
