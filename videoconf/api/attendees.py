@@ -241,7 +241,7 @@ def attendee_values(attendee: Attendee, session_id: str | None, now: datetime) -
 
 
 def _connection(one: Connection) -> dict[str, Any]:
-    values = {
+    values: dict[str, Any] = {
         "id": one.id,
         "joined": one.joined,
         "left": one.left,
