@@ -85,7 +85,8 @@ def settings() -> Settings:
         from videoconf.api.services import services
 
         return services(application()).settings
-    from videoconf.settings import Settings, load
+    from videoconf.configuration import load
+    from videoconf.settings import Settings
 
     return load(Settings)
 

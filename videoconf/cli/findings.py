@@ -16,6 +16,7 @@ from videoconf.api.claims import ANY_AUDIENCE
 from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
+from videoconf.configuration import declared, quoted_variables
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE
 from videoconf.db.faults import WITHOUT_DIRECT_URL, look
@@ -28,7 +29,7 @@ from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
 from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
-from videoconf.settings import Settings, declared, quoted_variables
+from videoconf.settings import Settings
 from videoconf.storage_targets.cipher import MAKE_A_KEY
 from videoconf.storage_targets.in_force import TargetState
 from videoconf.storage_targets.models import StorageTargetRow
