@@ -79,7 +79,6 @@ def school(lesson, headers):
     lesson.shows(before, dora=True)
     assert api("PATCH", f"/session/{before}/end").status == 204
     link = lesson.meet("A lesson", "lesson-2", "Ada", "Bob", "Cleo")
-    lesson.here["Ada"].publish("0", "1")
     lesson.here["Bob"].close()
     lesson.shows(link, ada=True, bob=False, cleo=True)
     assert api("POST", f"/session/{link}/bans", {"attendee": "p-eve"}).status == 201
@@ -94,18 +93,15 @@ def test_every_view_shows_what_happened_at_janus(open_console, school, width):
     tab = open_console("#/meetings", viewport={"width": width, "height": 900})
     for fragment, expected in {**VIEWS, f"#/meetings/{school.links['lesson']}": "Cleo"}.items():
         tab.go(fragment)
-        tab.page.locator("main").get_by_text(expected).first.wait_for()
+        tab.page.wait_for_function("text => document.querySelector('main').innerText.includes(text)", arg=expected)
         overflow = tab.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, (fragment, overflow)
 
 
-def test_timeline_shows_connections_and_streams_of_janus(open_console, school):
+def test_timeline_shows_connections_at_janus(open_console, school):
     tab = open_console(f"#/meetings/{school.links['lesson']}")
     assert tab.page.locator(".chart g.bar").count() == 3
-    ada = tab.page.locator(".chart .row").first
-    assert ada.locator(".published").count() == 2
-    ada.locator("g.bar").focus()
-    assert [text.split()[0] for text in tab.page.locator(".card-beside .sent").all_inner_texts()] == ["0", "1"]
+    tab.page.locator(".chart g.bar").first.focus()
     tab.page.locator(".card-beside .because").get_by_text("no law says that it has left").wait_for()
 
 
