@@ -27,6 +27,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.support.folding import Folded, still
 
+LOOKS, LOOK_SECONDS = 4, 5.0
 SETTLE_SECONDS = 90.0
 
 
@@ -165,7 +166,19 @@ def settle_events(url: str) -> list[str]:
 def check_events(
     node: str, bearers: dict[str, str], meetings: dict[str, list[Any]], subscriber: Subscriber
 ) -> list[str]:
-    """Return what the log and the subscriber's record say that is not so."""
+    """Return what the log and the subscriber's record say that is not so.
+
+    Rosters go on while all is read, so what differs is looked at again: what is wrong stays wrong.
+    """
+    wrong: list[str] = []
+    for _ in range(LOOKS):
+        if not (wrong := _wrong_now(node, bearers, meetings, subscriber)):
+            break
+        time.sleep(LOOK_SECONDS)
+    return wrong
+
+
+def _wrong_now(node: str, bearers: dict[str, str], meetings: dict[str, list[Any]], subscriber: Subscriber) -> list[str]:
     wrong, logged = list(subscriber.wrong), dict[str, dict[str, Any]]()
     for tenant, bearer in bearers.items():
         folded: dict[str, Folded] = {}
