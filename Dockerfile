@@ -1,6 +1,6 @@
 # Two stages: the first builds wheels and has pip and compilers at hand, the last has neither.
-# --build-arg BASE=python:3.11-slim-bookworm@sha256:… for a base image that does not change.
-ARG BASE=python:3.11-slim-bookworm
+# The digest is that of an index of images, one for each architecture. --build-arg BASE=… chooses a newer base image.
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 FROM ${BASE} AS build
 WORKDIR /source
 COPY . .

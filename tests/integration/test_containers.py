@@ -21,6 +21,14 @@ GUIDE = ROOT / "docs/how-to/kubernetes.md"
 FOLDER = "/var/lib/videoconf"
 
 
+def test_each_image_of_others_is_named_by_digest():
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    named = {one["image"] for one in compose if "image" in one} - {"videoconf"}
+    named |= set(re.findall(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert len(named) == 4
+    assert [one for one in named if not re.fullmatch(r"[a-z/]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}", one)] == []
+
+
 # --- Compose: the profile `fake` ------------------------------------------------------------
 
 
