@@ -45,11 +45,12 @@ export async function join({ token, connect, name, media, on, renew, options }) 
     try {
       await entered.connect(connect.url, token);
       if (isOver) return await entered.disconnect(false);
-      entered.on(RoomEvent.ConnectionStateChanged, follow);
-      entered.on(RoomEvent.Disconnected, (reason) => (ends[reason] ? end(ends[reason]) : comeBack()));
-      entered.on(RoomEvent.Reconnected, () => sendAll().catch((error) => console.warn(error.message)));
       look();
       await sendAll();
+      if (entered.state === ConnectionState.Disconnected) throw new Error("the connection ended at once");
+      entered.on(RoomEvent.ConnectionStateChanged, follow);
+      entered.on(RoomEvent.Reconnected, () => sendAll().catch((error) => console.warn(error.message)));
+      entered.on(RoomEvent.Disconnected, (reason) => (ends[reason] ? end(ends[reason]) : comeBack()));
     } catch (error) {
       await entered.removeAllListeners().disconnect(false);
       throw error;

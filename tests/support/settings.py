@@ -1,8 +1,9 @@
 """The settings that the tests run the service with, and the permissions that there are."""
 
 JWT_SECRET = "tests-sign-bearer-tokens-with-this-secret"
-JANUS = "janus"
-"""In place of a preset of the fake: a real Janus."""
+JANUS, LIVEKIT = "janus", "livekit"
+BACKENDS = (JANUS, LIVEKIT)
+"""In place of a preset of the fake: a real Janus, and LiveKit's stand-in. ``presets.py`` has a fixture for each."""
 FAKE_SETTINGS = {
     "VIDEOCONF_FAKE_WEBHOOK_SECRETS": "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=",
     "VIDEOCONF_FAKE_TOKEN_SECRET": "tests-sign-join-tokens-with-this-secret",

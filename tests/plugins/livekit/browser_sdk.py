@@ -31,6 +31,10 @@ def needs_the_sdk():
         pytest.skip("LiveKit's SDK for browsers is not installed; `make livekit-sdk` does it, and needs npm")
 
 
+SDK_SETTINGS = {"sdk_url": "https://sdk.example/livekit-client.umd.js", "sdk_integrity": integrity_of(b"the SDK")}
+"""Settings of a provider that has a browser client, whose SDK no test loads."""
+
+
 class _CrossOrigin(SimpleHTTPRequestHandler):
     def end_headers(self):
         self.send_header("Access-Control-Allow-Origin", "*")

@@ -2,11 +2,10 @@
 
 import pytest
 
-from tests.plugins.livekit.browser_sdk import client_of, integrity_of
+from tests.plugins.livekit.browser_sdk import SDK_SETTINGS, client_of
 from videoconf.errors import ConfigurationError
 
-SDK_URL = "https://sdk.example/livekit-client-2.23.0.umd.js"
-INTEGRITY = integrity_of(b"the SDK")
+SDK_URL, INTEGRITY = SDK_SETTINGS.values()
 
 
 def test_no_sdk_url_means_no_client():
@@ -14,7 +13,7 @@ def test_no_sdk_url_means_no_client():
 
 
 def test_client_names_the_script_and_its_hash():
-    client = client_of(sdk_url=SDK_URL, sdk_integrity=INTEGRITY)
+    client = client_of(**SDK_SETTINGS)
     assert list(client.faults()) == []
     assert client.scripts == (SDK_URL,)
     assert client.options == {"sdkUrl": SDK_URL, "sdkIntegrity": INTEGRITY}
@@ -40,7 +39,7 @@ def test_client_names_the_script_and_its_hash():
     ],
 )
 def test_page_may_reach_the_server_alone(urls, sources):
-    client = client_of(sdk_url=SDK_URL, sdk_integrity=INTEGRITY, **urls)
+    client = client_of(**SDK_SETTINGS, **urls)
     assert client.connect == sources
     assert list(client.faults()) == []
 

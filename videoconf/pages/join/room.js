@@ -116,8 +116,9 @@ class MeetingRoom extends HTMLElement {
     }
     const known = this.#people.get(id);
     if (!known) return;
-    if (known.person.own && changed.microphone === false && this.#devices.isOn("microphone")) {
-      this.#devices.toggle("microphone", false); // muted at the provider: the page shows it, and the next click unmutes
+    for (const kind of ["microphone", "camera"]) {
+      if (!known.person.own || changed[kind] !== false || !this.#devices.isOn(kind)) continue;
+      this.#devices.toggle(kind, false); // muted at the provider: the page shows it, and the next click unmutes
       this.#notice(words.mutedByHost);
     }
     Object.assign(known.person, changed);
