@@ -34,7 +34,7 @@ from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
-from videoconf.api.openapi import configure_openapi
+from videoconf.api.openapi import init_document
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.proxies import init_proxies
@@ -42,7 +42,6 @@ from videoconf.api.rate_limits import init_limits
 from videoconf.api.refusals import init_refusals
 from videoconf.api.request_log import init_access
 from videoconf.api.slow_reads import init_slow_reads
-from videoconf.api.smorest import Api
 from videoconf.api.tracing import init_tracing
 from videoconf.door.control import find_control
 from videoconf.observability.tracing import Tracing
@@ -86,15 +85,12 @@ def init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: 
     init_auth(app, settings, find_control, before_refusing=partial(init_limits, app, settings))
     init_slow_reads(app, settings)
     init_requests(app)
-    configure_openapi(app)
-    api = Api(app)
-    register_problem_handlers(app)  # after the API object, in place of its error handler
+    register_problem_handlers(app)
     prefix = settings.path_prefix or None
-    for resource in RESOURCES:
-        api.register_blueprint(resource.blueprint, url_prefix=prefix)
-    storage_target.document_kinds(api, targets.kinds)
+    for module in (*RESOURCES, *PAGES):
+        app.register_blueprint(module.blueprint, url_prefix=prefix)
+    resources = [resource.blueprint for resource in RESOURCES]
+    init_document(app, resources, prefix, partial(storage_target.document_kinds, kinds=targets.kinds))
     init_refusals(app, settings)
-    for page in PAGES:
-        app.register_blueprint(page.blueprint, url_prefix=prefix)
     if undeclared := undeclared_routes(app):
         raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")

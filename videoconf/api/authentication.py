@@ -93,8 +93,8 @@ def _marked(access: Access) -> Callable[[View], View]:
 
 
 def _access(app: Flask, endpoint: str) -> Access | None:
-    if endpoint.rpartition(".")[2] == "static" or endpoint.startswith("api-docs."):
-        return Access(None, "files that Flask and flask-smorest serve")
+    if endpoint.rpartition(".")[2] == "static":
+        return Access(None, "files that Flask serves")
     return access_of(app.view_functions[endpoint])
 
 

@@ -1,7 +1,7 @@
 """The errors that each operation can answer: derived from what it declares, or named beside its view.
 
-The OpenAPI document lists them by status and code. The tests compare each answer with :func:`codes_of`, so an
-operation cannot answer a code that its documentation lacks.
+The OpenAPI document lists them by status and code. The tests compare each answer with the document, so an operation
+cannot answer a code that its documentation lacks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from apispec import APISpec
-from flask import Flask
 
 from videoconf.errors import (
     ArchiveNotFound,
@@ -49,8 +48,6 @@ from videoconf.errors import (
 )
 
 PROBLEM_TYPE = "application/problem+json"
-ANSWERED = "videoconf.answered"
-"""The key of ``app.extensions`` for the errors of each operation, by endpoint and method."""
 
 Error = type[VideoconfError]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -116,9 +113,8 @@ def errors_of(view: Callable[..., Any], operation: dict[str, Any], path: Iterabl
     return found
 
 
-def document(app: Flask, endpoint: str, method: str, operation: dict[str, Any], found: set[Error]) -> None:
-    """Add the answers of these errors to an operation, and keep their codes for :func:`codes_of`."""
-    app.extensions.setdefault(ANSWERED, {})[endpoint, method.upper()] = {error.code for error in found}
+def document(operation: dict[str, Any], found: set[Error]) -> None:
+    """Add the answers of these errors to an operation."""
     by_status: dict[int, list[Error]] = {}
     for error in sorted(found, key=lambda one: (one.status, one.code)):
         by_status.setdefault(error.status, []).append(error)
@@ -130,12 +126,6 @@ def document(app: Flask, endpoint: str, method: str, operation: dict[str, Any], 
         described = ", ".join(f"`{error.code}`" for error in errors)
         answer = operation["responses"].setdefault(str(status), {"description": described})
         answer.setdefault("content", {})[PROBLEM_TYPE] = problems
-
-
-def codes_of(app: Flask, endpoint: str, method: str) -> set[str] | None:
-    """Return the codes that an operation documents, or None if the document does not have the operation."""
-    found: set[str] | None = app.extensions[ANSWERED].get((endpoint, method))
-    return found
 
 
 def document_examples(spec: APISpec, errors: Iterable[Error]) -> None:

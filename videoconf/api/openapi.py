@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from enum import StrEnum
+from functools import cache
 from typing import Any, cast
 
 from flask import Flask
 
 from videoconf import __version__
-from videoconf.api.smorest import CONTROL_SCHEME, SECURITY_SCHEME, SPEC
+from videoconf.api.smorest import CONTROL_SCHEME, SECURITY_SCHEME, Api, Blueprint
 from videoconf.events.types import DESCRIPTIONS
 
 
@@ -33,36 +35,60 @@ _TAGS = {
 }
 
 
-def configure_openapi(app: Flask) -> None:
-    """Configure the document. Call this before you create :class:`videoconf.api.smorest.Api`."""
-    app.config |= {
-        "API_TITLE": "Video Conferencing Service",
-        "API_VERSION": __version__,
-        "OPENAPI_VERSION": "3.1.0",
-        "API_SPEC_OPTIONS": {
-            "info": {"description": "Meetings through one API, with any video provider."},
-            "servers": [{"url": "/", "description": "This service"}],
-            "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
-            "components": {
-                "securitySchemes": {
-                    SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                    CONTROL_SCHEME: {
-                        "type": "http",
-                        "scheme": "Control",
-                        "description": "What `POST /join` returns to a moderator as `control`, for that meeting alone.",
-                    },
-                }
-            },
+_CONFIG = {
+    "API_TITLE": "Video Conferencing Service",
+    "API_VERSION": __version__,
+    "OPENAPI_VERSION": "3.1.0",
+    "API_SPEC_OPTIONS": {
+        "info": {"description": "Meetings through one API, with any video provider."},
+        "servers": [{"url": "/", "description": "This service"}],
+        "tags": [{"name": str(tag), "description": description} for tag, description in _TAGS.items()],
+        "components": {
+            "securitySchemes": {
+                SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                CONTROL_SCHEME: {
+                    "type": "http",
+                    "scheme": "Control",
+                    "description": "What `POST /join` returns to a moderator as `control`, for that meeting alone.",
+                },
+            }
         },
-    }
+    },
+}
+_DOCUMENT = "videoconf.openapi"
+
+
+def init_document(
+    app: Flask, blueprints: Iterable[Blueprint], prefix: str | None = None, further: Callable[[Api], None] | None = None
+) -> None:
+    """Describe the operations of these blueprints, which the application serves, when the document is first asked for.
+
+    Describing takes longer than all else that a process does before it serves, and few processes are asked.
+
+    :param further: documents what no blueprint declares.
+    """
+
+    @cache
+    def document() -> dict[str, Any]:
+        # flask-smorest describes what it registers, so the routes are registered once more.
+        described = Flask(app.import_name, static_folder=None)
+        described.config |= _CONFIG
+        api = Api(described)
+        for blueprint in blueprints:
+            api.register_blueprint(blueprint, url_prefix=prefix)
+        if further is not None:
+            further(api)
+        return cast("dict[str, Any]", api.spec.to_dict())
+
+    app.extensions[_DOCUMENT] = document
 
 
 def openapi_document(app: Flask, root: str = "") -> dict[str, Any]:
-    """Return the document of everything that is registered by now.
+    """Return the document of an application.
 
     :param root: the path prefix that a proxy removes.
     """
-    document = deepcopy(cast("dict[str, Any]", app.extensions[SPEC].to_dict()))
+    document = deepcopy(cast("dict[str, Any]", app.extensions[_DOCUMENT]()))
     document["servers"][0]["url"] = root or "/"
     for schema in document["components"]["schemas"].values():
         for member in schema.get("properties", {}).values():

@@ -72,8 +72,6 @@ __all__ = [
 
 SECURITY_SCHEME = "bearerAuth"
 CONTROL_SCHEME = "control"
-SPEC = "videoconf.openapi"
-"""The key of ``app.extensions`` for the OpenAPI document that is being built."""
 
 NULL_AS_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "null"}}
 """The other form of an answer that is ``null``."""
@@ -225,7 +223,7 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
     def operation_helper(self, *, operations: dict[str, Any], rule: Rule, **kwargs: Any) -> None:
         view = self._app.view_functions[rule.endpoint]
         access = access_of(view)
-        for method, operation in operations.items():
+        for operation in operations.values():
             operation["security"] = []
             secured = access is not None and access.permission is not None
             if access is not None and access.permission is not None:
@@ -234,8 +232,7 @@ class OperationPlugin(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has n
                 or_control = ", or the `control` of a moderator of this meeting" if access.by_control else ""
                 described = [operation.get("description"), f"Permission: `{access.permission}`{or_control}"]
                 operation["description"] = "\n\n".join(filter(None, described))
-            found = failures.errors_of(view, operation, rule.arguments, secured=secured)
-            failures.document(self._app, rule.endpoint, method, operation, found)
+            failures.document(operation, failures.errors_of(view, operation, rule.arguments, secured=secured))
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
@@ -249,7 +246,6 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
             "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=schema_name),  # type: ignore[arg-type]  # or None
         }
         super().__init__(app, spec_kwargs=plugins)
-        app.extensions[SPEC] = self.spec
         # These take the place of flask-smorest's, which document errors as application/json.
         problem = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in HTTPStatus:

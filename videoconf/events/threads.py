@@ -87,6 +87,9 @@ class EventThreads:
     def __init__(self, loops: Sequence[Loop], context: Callable[[], AbstractContextManager[Any]]) -> None:
         self._context = context
         self._stopping = threading.Event()
+        self._reporting = threading.Lock()
+        self._reported: dict[str, str] = {}
+        """By the name of a loop, the error that was logged: several threads with one name wait for one database."""
         self._threads = [
             threading.Thread(target=self._run, args=(loop,), name=f"videoconf-{loop.name}", daemon=True)
             for loop in loops
@@ -106,18 +109,18 @@ class EventThreads:
                 thread.join(max(0.0, give_up_at - time.monotonic()))
 
     def _run(self, loop: Loop) -> None:
-        reported = ""
         while not self._stopping.is_set():
             has_more = False
             try:
                 with self._context():
                     has_more = loop.turn()
-                reported = ""
+                self._reported.pop(loop.name, None)
             except VideoconfError as error:
-                if error.code != reported:
+                with self._reporting:
+                    before, self._reported[loop.name] = self._reported.get(loop.name), error.code
+                if before != error.code:
                     cause = f" ({cause})" if (cause := cause_of(error)) else ""
                     logger.warning("%s paused: %s: %s%s", loop.name, error.code, error.detail, cause)
-                reported = error.code
             except BaseException:  # in a thread no caller sees it, and the loop must go on
                 JOB_THREADS_ENDED.inc()
                 logger.exception("%s continues after an error", loop.name)

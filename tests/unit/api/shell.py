@@ -13,10 +13,10 @@ from videoconf.api.authentication import caller, init_auth, public, requires
 from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
 from videoconf.api.http import init_requests
 from videoconf.api.json_body import raw_body
-from videoconf.api.openapi import Tag, configure_openapi
+from videoconf.api.openapi import Tag, init_document
 from videoconf.api.permissions import Permission
 from videoconf.api.problems import register_problem_handlers
-from videoconf.api.smorest import LIST_HEADERS, Api, Blueprint, ListArgs, ListRequest
+from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.db.keyset import Listed, Order
 from videoconf.formats import camel_case
 from videoconf.settings import Settings
@@ -37,8 +37,6 @@ def shell_with(settings: Settings) -> Flask:
     app = Flask("shell", static_folder=None)
     init_auth(app, settings)
     init_requests(app)
-    configure_openapi(app)
-    api = Api(app)
     register_problem_handlers(app)
     things = Blueprint("things", __name__, tag=Tag.SESSIONS)
 
@@ -89,6 +87,7 @@ def shell_with(settings: Settings) -> Flask:
     def hook() -> dict[str, int]:
         return {"size": len(raw_body())}
 
-    api.register_blueprint(things)
+    app.register_blueprint(things)
     app.register_blueprint(docs.blueprint)
+    init_document(app, [things])
     return app

@@ -29,7 +29,7 @@ def shell(shell: Flask, settings: Settings, tmp_path: Any) -> Iterator[Flask]:
         credentials=SimpleNamespace(unknown_key_ids=lambda: unknown_keys),
         jobs=SimpleNamespace(threads_state=lambda: "ok"),
     )
-    shell.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(health.blueprint)
+    shell.register_blueprint(health.blueprint)
     yield shell
     with shell.app_context():
         db.session.remove()
