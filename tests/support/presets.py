@@ -40,7 +40,7 @@ ON_BACKENDS = (
     "test_idempotency",
     "test_tenants",
 )
-"""Those of the suite that run on Janus and LiveKit too. The others drive the fake's recorder or make up its webhooks."""
+"""Those of the suite that run on Janus and LiveKit too. The others drive the fake's recorder or write its webhooks."""
 JOINED_BY_URL = frozenset({"bbb"})
 
 

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from tests.plugins.livekit.service import WEBHOOKS, environment_of
 from tools.livekit_standin import LiveKitStandin
+from tools.livekit_standin.egresses import Outcome
 from tools.livekit_standin.webhooks import Webhook
 from tools.vonage_standin.clock import Clock
-from videoconf.providers import RosterConnection, SessionRef
+from videoconf.providers import ArchiveState, ArchiveStatus, RosterConnection, SessionRef
 from videoconf_fake.control import Delivered, Delivery, Post
-from videoconf_livekit.provider import LiveKitProvider
+from videoconf_livekit.recording import RecordingLiveKitProvider
 
 
 class ServiceTime(Clock):
@@ -47,7 +48,7 @@ class LiveKitBackend:
         """Return the service's variables for the stand-in."""
         return environment_of(self.standin)
 
-    def control(self, app: object, provider: LiveKitProvider) -> LiveKitControl:
+    def control(self, app: object, provider: RecordingLiveKitProvider) -> LiveKitControl:
         """Give the participants of an application's test."""
         self._time.read = provider.context.clock
         return LiveKitControl(provider, self.standin)
@@ -61,7 +62,7 @@ class LiveKitBackend:
 class LiveKitControl:
     """Drives the participants of a test."""
 
-    def __init__(self, provider: LiveKitProvider, standin: LiveKitStandin) -> None:
+    def __init__(self, provider: RecordingLiveKitProvider, standin: LiveKitStandin) -> None:
         self.provider = provider
         self._standin = standin
 
@@ -86,6 +87,22 @@ class LiveKitControl:
 
     def list_connections(self, session_id: str) -> Sequence[RosterConnection]:
         return self.provider.list_connections(SessionRef(self.provider.account, session_id)).connections
+
+    def list_archives(self, session_id: str) -> Sequence[ArchiveState]:
+        return list(self.provider.list_archives(SessionRef(self.provider.account, session_id)))
+
+    def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> None:
+        """Let the recorder bring a recording into a state. LiveKit has no others, and gives reasons of its own."""
+        egresses = self._standin.egresses
+        if status is ArchiveStatus.STOPPED:
+            egresses.stop(archive_id)
+        else:
+            outcomes: dict[ArchiveStatus, Outcome] = {
+                ArchiveStatus.AVAILABLE: "complete",
+                ArchiveStatus.UPLOADED: "complete",
+                ArchiveStatus.FAILED: "failed",
+            }
+            egresses.finish(archive_id, outcomes[status])
 
     def list_events(self, *, waiting: bool = False) -> Sequence[Webhook]:
         return self._standin.webhooks.waiting() if waiting else self._standin.webhooks.sent

@@ -8,7 +8,7 @@ from livekit.api import LiveKitAPI, TokenVerifier, WebhookReceiver
 
 from tests.plugins.livekit.browser_sdk import SDK_SETTINGS
 from tests.plugins.livekit.conftest import settings_of
-from tests.plugins.livekit.real_server import RealServer, needs_livekit_server, needs_participants
+from tests.plugins.livekit.real_server import RealServer, needs_a_real_server
 from tests.plugins.livekit.test_kit_livekit import LiveKitKit
 from videoconf.errors import ProviderError, ProviderResourceNotFound
 from videoconf.providers import (
@@ -22,12 +22,10 @@ from videoconf.providers import (
 )
 from videoconf_livekit.provider import LiveKitProvider
 
-pytestmark = needs_livekit_server
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    needs_participants()
+    needs_a_real_server()
     with RealServer(tmp_path_factory.mktemp("livekit")) as server:
         yield server
 
@@ -183,7 +181,7 @@ def test_missing_room_has_an_empty_roster(provider):
 
 
 def test_restart_forgets_the_rooms(make_provider, tmp_path):
-    needs_participants()
+    needs_a_real_server()
     with RealServer(tmp_path) as server:
         provider = make_provider(server, recording=False)
         session = provider.ensure_session(SessionRequest("m1"))
