@@ -8,7 +8,7 @@ const KINDS = ["camera", "microphone"];
 export async function join({ token, connect, name, media, on, renew, options }) {
   if (connect.endToEndEncryption) throw new Error("this page has no key for a meeting that is encrypted end to end");
   const sdk = await loaded(options.sdkUrl, options.sdkIntegrity);
-  const { ConnectionQuality, ConnectionState, DisconnectReason, Room, RoomEvent, Track } = sdk;
+  const { ConnectionQuality, ConnectionState, DisconnectReason, LocalAudioTrack, LocalVideoTrack, Room, RoomEvent, Track } = sdk;
   const ends = {
     [DisconnectReason.CLIENT_INITIATED]: "left",
     [DisconnectReason.DUPLICATE_IDENTITY]: "left", // this token was used again, elsewhere
@@ -157,16 +157,21 @@ export async function join({ token, connect, name, media, on, renew, options }) 
     const own = room.localParticipant;
     const publication = own.getTrackPublication(source);
     if (!track) return publication?.mute();
-    if (!publication) return own.permissions?.canPublish && own.publishTrack(track, { source });
+    if (!publication) return own.permissions?.canPublish && own.publishTrack(localTrack(track), { source });
     if (publication.track.mediaStreamTrack !== track) await publication.track.replaceTrack(track, true);
     return publication.unmute();
+  }
+
+  /** The SDK takes a bare track of the page for none, since this frame has a `MediaStreamTrack` of its own. */
+  function localTrack(track) {
+    return new (track.kind === "video" ? LocalVideoTrack : LocalAudioTrack)(track, undefined, true);
   }
 
   await enter({ token, connect });
   return {
     leave() {
       isOver = true;
-      room.disconnect(false);
+      return room.disconnect(false);
     },
     setCamera: (track) => send("camera", track),
     setMicrophone: (track) => send("microphone", track),

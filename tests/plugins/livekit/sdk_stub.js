@@ -48,10 +48,16 @@
     add(kind, source, track) {
       this.trackPublications.set(`TR_${(count += 1)}`, new Publication(kind, source, track));
     }
-    async publishTrack(track, { source }) {
-      asked.push(["publish", source]);
+    async publishTrack({ track, isOurs }, { source }) {
+      asked.push(["publish", source, isOurs]);
       this.add(track.kind === "video" ? "Kind.Video" : "Kind.Audio", source, track);
       this.#published();
+    }
+  }
+
+  class LocalTrack {
+    constructor(track, _constraints, isOurs) {
+      Object.assign(this, { track, isOurs });
     }
   }
 
@@ -102,6 +108,8 @@
     asked,
     rooms,
     setLogLevel: (level) => asked.push(["setLogLevel", level]),
+    LocalAudioTrack: LocalTrack,
+    LocalVideoTrack: LocalTrack,
     Room,
     RoomEvent: names("Event."),
     ConnectionQuality: names("Quality."),

@@ -162,8 +162,8 @@ def test_person_joins_and_sends(joined):
     assert page.evaluate("LivekitClient.asked") == [
         ["setLogLevel", "warn"],
         ["connect", "wss://livekit.example", "a.join.token"],
-        ["publish", "Source.Camera"],
-        ["publish", "Source.Microphone"],
+        ["publish", "Source.Camera", True],
+        ["publish", "Source.Microphone", True],
     ]
     kept = {"dynacast": True, "stopLocalTrackOnUnpublish": False, "disconnectOnPageLeave": False}
     assert page.evaluate("room.options") == kept
@@ -318,6 +318,6 @@ def test_given_up_connection_comes_back_by_a_new_token(joined):
 
 def test_person_who_leaves_does_not_come_back(joined):
     page, reports = joined
-    assert reports("client.leave();") == []
+    assert reports("await client.leave();") == []
     assert page.evaluate("LivekitClient.asked").pop() == ["disconnect", False]
     assert page.evaluate("LivekitClient.rooms.length") == 1

@@ -1,9 +1,12 @@
 """The provider kit, and what the stand-in asserts, on a real ``livekit-server``."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
+import jwt
 import pytest
+import urllib3
 from livekit.api import LiveKitAPI, TokenVerifier, WebhookReceiver
 
 from tests.plugins.livekit.browser_sdk import SDK_SETTINGS
@@ -51,6 +54,20 @@ class TestRealServer(LiveKitKit):
 
     def join(self, provider, session, join):
         return self.server.people.join(join.token)
+
+    def role_of(self, provider, session, join):
+        sid = self.server.people.join(join.token)
+        [found] = [one for one in provider.participants(session) if one["sid"] == sid]
+        return Role.PUBLISHER if found["permission"]["can_publish"] else Role.SUBSCRIBER
+
+    def is_admitted(self, provider, session, join, at):
+        """Ask the server about the same token issued that much earlier: the server's clock cannot be moved."""
+        claims = jwt.decode(join.token, self.server.api_secret, ["HS256"], options={"verify_exp": False})
+        earlier = round(at.timestamp() - time.time())
+        claims |= {name: claims[name] - earlier for name in ("nbf", "exp")}
+        token = jwt.encode(claims, self.server.api_secret, "HS256")
+        url = f"{self.server.url}/rtc/validate?access_token={token}"
+        return urllib3.request("GET", url, retries=False, timeout=10).status == 200
 
     def publish(self, provider, session, connection_id):
         return self.server.people.publish(connection_id)
