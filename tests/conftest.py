@@ -123,7 +123,7 @@ def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str, request: pytest.
     """Configure the fake provider, or a backend, with secrets that are the same in every run; give its variables."""
     settings = FAKE_SETTINGS | ({"VIDEOCONF_FAKE_PRESET": preset} if preset else {})
     if preset in BACKENDS:
-        settings = request.getfixturevalue(f"{preset}_backend").environment()
+        settings = request.getfixturevalue(f"{BACKENDS[preset]}_backend").environment()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
@@ -161,7 +161,7 @@ def make_app(
 
     def make(*, plugins: Any = None, serving: bool = True, clock: Any = None, **settings: Any) -> Flask:
         values: dict[str, Any] = {
-            "providers": (preset if preset in BACKENDS else "fake",),
+            "providers": (BACKENDS.get(preset, "fake"),),
             "database_url": Secret(database_url),
             "jwt_secrets": (Secret(JWT_SECRET),),
             "embedded_workers": 0,
@@ -176,7 +176,7 @@ def make_app(
         with app.app_context():
             app.extensions["tests.unnoted"] = watch(db.engine)
         if preset in BACKENDS:
-            app.extensions["tests.backend"] = request.getfixturevalue(f"{preset}_backend")
+            app.extensions["tests.backend"] = request.getfixturevalue(f"{BACKENDS[preset]}_backend")
         made.append(app)
         return app
 
