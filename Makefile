@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-WORKERS ?= 2
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
@@ -27,7 +27,7 @@ demo: $(VENV)/installed$(if $(filter vonage janus,$(PROVIDER)),-for-work) ## Wal
 	@$(BIN)/python $(if $(filter janus,$(PROVIDER)),-m examples.demo_pages,examples/demo.py)
 
 # One process runs all tests of a file, because they share servers. Files run in their order, so the quick files of
-# tests/unit come last and both processes end at about the same time.
+# tests/unit come last and the processes end at about the same time. They wait a good part of theirs, so two cores take three.
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TESTS=tests/unit for some

@@ -20,7 +20,7 @@ OWN = "videoconf_version"
 SHARED = "alembic_version"
 """Where releases before that table wrote it, and every other program that uses Alembic does."""
 READ = f"SELECT version_num FROM {OWN}"  # noqa: S608  # a name of ours
-READ_BEFORE = f"SELECT version_num FROM {SHARED} WHERE (SELECT count(meeting_link) FROM meeting WHERE 1 = 0) = 0"  # noqa: S608
+READ_BEFORE = f"SELECT version_num FROM {SHARED} WHERE (SELECT count(meeting_link) FROM meeting WHERE 1 = 0) = 0"  # noqa: S608  # names of ours
 """Reads what those releases wrote; fails where our table of meetings does not exist."""
 
 

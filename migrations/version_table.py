@@ -24,7 +24,7 @@ def adopt(connection: Connection) -> bool:
     before = _find(connection, READ_BEFORE) if has_shared else None
     if own is None and is_ours(before):
         connection.execute(text(CREATE))
-        connection.execute(text(f"INSERT INTO {OWN} VALUES (:revision)"), {"revision": before})  # noqa: S608
+        connection.execute(text(f"INSERT INTO {OWN} VALUES (:revision)"), {"revision": before})  # noqa: S608  # a name of ours
         connection.commit()
         own = before
     return own is not None and own == before if has_shared else own is None
@@ -42,7 +42,7 @@ def _find(connection: Connection, statement: str) -> str | None:
 def adopt_offline(revision: str) -> None:
     """Write the SQL that copies the revision from which an upgrade begins."""
     context.execute(CREATE)
-    context.execute(f"INSERT INTO {OWN} SELECT '{revision}' WHERE NOT EXISTS (SELECT FROM {OWN})")  # noqa: S608
+    context.execute(f"INSERT INTO {OWN} SELECT '{revision}' WHERE NOT EXISTS (SELECT FROM {OWN})")  # noqa: S608  # names of ours
 
 
 def write_shared(*, step: Any, heads: set[str], **others: Any) -> None:
@@ -51,8 +51,8 @@ def write_shared(*, step: Any, heads: set[str], **others: Any) -> None:
     [now] = heads or [None]
     if before is None:
         context.execute(CREATE.replace(OWN, SHARED))
-        context.execute(f"INSERT INTO {SHARED} VALUES ('{now}')")  # noqa: S608
+        context.execute(f"INSERT INTO {SHARED} VALUES ('{now}')")  # noqa: S608  # names of ours
     elif now is None:
         context.execute(f"DROP TABLE {SHARED}")
     else:
-        context.execute(f"UPDATE {SHARED} SET version_num = '{now}' WHERE version_num = '{before}'")  # noqa: S608
+        context.execute(f"UPDATE {SHARED} SET version_num = '{now}' WHERE version_num = '{before}'")  # noqa: S608  # names of ours

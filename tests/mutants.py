@@ -43,7 +43,7 @@ MUTANTS = [
         ),
 """,
         "",
-        f"{ATTENDANCE}/test_races.py::test_eight_threads_that_post_the_same_events_at_once_leave_the_list_right",
+        f"{ATTENDANCE}/test_races.py::test_concurrent_posts_of_the_same_events_keep_the_list_right",
         also=(
             (
                 "videoconf/webhooks/receive.py",
@@ -67,19 +67,18 @@ MUTANTS = [
         f"{MODEL}::test_the_api_answers_as_the_model",
     ),
     Mutant(
-        "the lock of sessions that are not known yet taken away",
+        "the lock of unknown sessions removed",
         "videoconf/db/transactions.py",
         'transaction.execute(_LOCK, {"name": name})',
         "pass",
-        "tests/integration/test_races.py::test_whichever_of_webhook_and_create_comes_first_the_other_sees_it",
+        "tests/integration/test_races.py::test_webhook_and_create_see_each_other_in_either_order",
     ),
     Mutant(
-        "known events told from new ones by the row count",
+        "known and new events distinguished by the row count",
         "videoconf/webhooks/receive.py",
         "    if stored is None:",
         "    if result.rowcount == 0:",
-        f"{ATTENDANCE}/test_scale.py::test_a_webhook_and_a_list_take_as_many_statements_in_a_full_database"
-        "_and_no_sequential_scan",
+        f"{ATTENDANCE}/test_scale.py::test_webhook_and_list_cost_no_more_in_a_full_database",
         also=(
             (
                 "videoconf/webhooks/receive.py",
@@ -92,25 +91,25 @@ MUTANTS = [
         ),
     ),
     Mutant(
-        "a stream that ends taken for a leave",
+        "the end of a stream counts as a leave",
         "plugins/videoconf_fake/webhooks.py",
         '"stream.destroyed": EventKind.ACTIVITY',
         '"stream.destroyed": EventKind.LEFT',
-        f"{ATTENDANCE}/test_vendor.py::test_a_camera_that_is_switched_off_is_no_leave",
+        f"{ATTENDANCE}/test_vendor.py::test_switching_off_a_camera_ends_no_connection",
     ),
     Mutant(
         "rows kept by attendee instead of connection",
         "videoconf/attendance/merge.py",
         '"connection_id": event.connection_id, **columns}',
         '"connection_id": event.attendee or event.connection_id, **columns}',
-        f"{ATTENDANCE}/test_laws.py::test_law",
+        f"{ATTENDANCE}/test_laws.py::test_history_gives_the_expected_connections",
     ),
     Mutant(
-        "a tie of leave and join taken for presence",
+        "a tie of leave and join counts as presence",
         "videoconf/attendance/presence.py",
         "evidence.last_join > evidence.last_leave)",
         "evidence.last_join >= evidence.last_leave)",
-        f"{ATTENDANCE}/test_laws.py::test_law",
+        f"{ATTENDANCE}/test_laws.py::test_history_gives_the_expected_connections",
     ),
     Mutant(
         "SQL that takes a tie for presence where the reducer does not",
@@ -124,14 +123,14 @@ MUTANTS = [
         "videoconf/webhooks/receive.py",
         "outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event, has_bans=True)",
         "outcome = Outcome(_apply(transaction, bound.meeting_id, event, has_bans=True).value)",
-        f"{MODEL}::test_any_order_and_multiplicity_of_the_same_events_give_the_same_bytes",
+        f"{MODEL}::test_order_and_repetition_of_events_change_no_byte",
     ),
     Mutant(
-        "one list without a connection taken for a leave",
+        "one list without a connection counts as a leave",
         "videoconf/attendance/roster.py",
         "first, observed_on, missed_on=observed_on)",
         "first, observed_on, absent_on=observed_on)",
-        f"{ATTENDANCE}/test_roster.py::test_two_lists_in_a_row_without_somebody_are_a_leave_at_the_first",
+        f"{ATTENDANCE}/test_roster.py::test_person_missing_from_two_lists_left_at_the_first",
     ),
     Mutant(
         "webhooks acknowledged that were not committed",
@@ -178,7 +177,7 @@ MUTANTS = [
     ),
     # Attendance.
     Mutant(
-        "whoever left once taken for gone, rejoined or not",
+        "an attendee who left once counts as gone after a rejoin",
         "videoconf/attendance/presence.py",
         "LEAVE_STANDS = and_(c.last_leave.is_not(None), or_(c.last_join.is_(None), c.last_join <= c.last_leave))",
         "LEAVE_STANDS = c.last_leave.is_not(None)",
@@ -228,12 +227,12 @@ MUTANTS = [
         f"{RECOVERY}::test_loser_of_just_in_time_session_joins_winner",
     ),
     Mutant(
-        "a key that is given up between two statements not thought of",
+        "a key released between two statements is overlooked",
         "videoconf/idempotency.py",
         "    if known is None:  # given up between the two statements\n"
         "        raise IdempotencyInProgress(retry_after_seconds=1)\n",
         "",
-        f"{RECOVERY}::test_key_given_up_between_two_statements_is_in_progress",
+        f"{RECOVERY}::test_key_released_between_two_statements_is_in_progress",
     ),
     Mutant(
         "workers that wait for each other's rows",
@@ -243,7 +242,7 @@ MUTANTS = [
         f"{RECOVERY}::test_worker_takes_next_job_while_first_is_locked",
     ),
     Mutant(
-        "the lock of a tenant's target taken away",
+        "the lock of a tenant's target removed",
         "videoconf/storage_targets/change.py",
         'lock(session, f"storage_target:{tenant}")',
         "pass",
@@ -295,11 +294,11 @@ MUTANTS = [
         f"{LOAD}::test_every_provider_call_has_a_deadline",
     ),
     Mutant(
-        "a provider whose rooms exist just in time taken for a stand-in",
+        "a just-in-time provider takes over a meeting",
         "videoconf/meetings/create.py",
         "return provider.is_eager and all(",
         "return all(",
-        f"{LOAD}::test_just_in_time_provider_is_no_stand_in",
+        f"{LOAD}::test_just_in_time_provider_does_not_take_over",
     ),
     Mutant(
         "an invitation's uses not checked when they are counted",
@@ -309,11 +308,11 @@ MUTANTS = [
         f"{DOOR}/test_many_clients.py::test_200_clients_behind_one_address_get_exactly_20_tokens",
     ),
     Mutant(
-        "the lobby's lock taken away",
+        "the lobby's lock removed",
         "videoconf/door/lobby.py",
         'lock(transaction, f"lobby:{found.invitation_id}")',
         "pass",
-        f"{DOOR}/test_lobby.py::test_no_more_than_fifty_wait_when_many_come_at_once",
+        f"{DOOR}/test_lobby.py::test_at_most_50_of_many_concurrent_guests_wait",
     ),
     Mutant(
         "a banned attendee's join not held",
@@ -327,7 +326,7 @@ MUTANTS = [
         "videoconf/door/codes.py",
         'hashlib.sha256(secret.encode(errors="surrogatepass")).digest()',
         'secret.encode(errors="surrogatepass")',
-        f"{DOOR}/test_secrecy.py::test_no_secret_is_stored_or_logged",
+        f"{DOOR}/test_secrecy.py::test_secrets_are_neither_stored_nor_logged",
     ),
 ]
 

@@ -118,7 +118,7 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
 
     @property
     def account(self) -> str:
-        return self.settings.account_name  # type: ignore[no-any-return]
+        return self.settings.account_name  # type: ignore[no-any-return]  # the base class has no type for it
 
     @property
     def capabilities(self) -> Capabilities:

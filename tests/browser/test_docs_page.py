@@ -128,7 +128,7 @@ class Walk:
         block.locator(".opblock-summary-control").first.click()
 
 
-def test_every_prefilled_request_works_as_it_stands(page, dev):
+def test_every_prefilled_request_works_unchanged(page, dev):
     authorize(page, dev.token)
     walk = Walk(page, dev)
     shown = walk.operations()

@@ -67,7 +67,7 @@ def test_first_view_is_small(made):
     assert sum(sizes) < FIRST_VIEW_BYTES, sizes
 
 
-def test_code_leaves_the_page_in_no_url(made):
+def test_requests_of_the_page_never_contain_the_code(made):
     asked = []
     visitor = made.visit("about:blank")
     visitor.page.on("request", lambda request: asked.append((request.url, request.headers.get("referer", ""))))
@@ -80,7 +80,7 @@ def test_code_leaves_the_page_in_no_url(made):
     assert [one for one in asked if code in one[1] or code in one[0].partition("#")[0]] == []
 
 
-def test_reload_comes_back_as_the_same_person(made):
+def test_reload_keeps_the_same_person(made):
     link = made.meeting()
     visitor = made.visit(made.organiser.invite(link, maxUses=1))
     visitor.join("Grace Hopper")
@@ -100,7 +100,7 @@ def test_going_back_leaves_the_meeting(made):
     wait_until_gone(made, link)
 
 
-def test_page_opens_by_itself(made):
+def test_waiting_page_joins_when_the_meeting_opens(made):
     visitor = made.visit(made.organiser.invite(scenes.scheduled(made, minutes=15 + OPENS_SOON_SECONDS / 60)))
     visitor.page.get_by_label("Your name").fill("Grace Hopper")
     visitor.page.get_by_role("button", name="Wait here").click()
@@ -108,7 +108,7 @@ def test_page_opens_by_itself(made):
     assert visitor.problems == []
 
 
-def test_page_goes_by_the_clock_of_the_service(made):
+def test_page_uses_the_clock_of_the_service(made):
     """A device whose clock is an hour ahead would ask for a token all the time; one that is behind would come late."""
     url = made.organiser.invite(scenes.scheduled(made, minutes=15 + 10))
     visitor = made.visit("about:blank")
@@ -130,7 +130,7 @@ def test_waiting_person_comes_in_when_the_host_admits_them(made):
     assert (teacher.problems, pupil.problems) == ([], [])
 
 
-def test_lost_connection_comes_back_as_the_same_person(made):
+def test_lost_connection_is_restored_as_the_same_person(made):
     link = made.meeting()
     visitor = made.pupil(link)
     visitor.sees("You")
@@ -179,7 +179,7 @@ def test_camera_that_was_off_stays_off_after_a_reload(made):
     assert visitor.room.get_by_role("button", name="Switch the camera on").is_visible()
 
 
-def test_page_that_is_over_films_no_longer(made):
+def test_page_that_was_left_stops_the_camera(made):
     visitor = scenes.left(made)
     visitor.page.wait_for_function("!document.querySelector('camera-preview video').srcObject?.active")
 

@@ -62,7 +62,7 @@ def test_smorest_hands_operations_to_plugins_complete(smorest_app: Flask) -> Non
     """
     seen: dict[str, Any] = {}
 
-    class Watching(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
+    class Watching(FlaskPlugin):
         def operation_helper(self, *, operations: dict[str, Any], rule: Any, **kwargs: Any) -> None:
             seen.update(operations, rule=rule)
 

@@ -87,7 +87,7 @@ def test_a_request_that_is_kept_alive_is_parked_then_enqueued(worker, client, co
     assert not worker.poller.get_map(), "the poller does not have it when it is enqueued"
 
 
-def test_murder_keepalived_closes_what_has_timed_out(worker, client, conn):
+def test_murder_keepalived_closes_timed_out_connections(worker, client, conn):
     """The oldest idle connection is closed by its ``timeout`` when a worker is full or stops."""
     conn.init()
     worker.finish_request(conn, finished(True))
@@ -97,13 +97,13 @@ def test_murder_keepalived_closes_what_has_timed_out(worker, client, conn):
     assert client.recv(1) == b""
 
 
-def test_a_thread_waits_for_no_data_once_it_is_marked_ready(worker, conn):
+def test_connection_marked_ready_does_not_wait_for_data(worker, conn):
     """``data_ready`` is set because the request has arrived; otherwise a thread opens a selector to wait."""
     conn.data_ready = True
     assert conn.wait_for_data(0.0) is True
 
 
-def test_a_parser_reads_by_recv_alone_and_keeps_what_is_next():
+def test_parser_reads_by_recv_and_keeps_the_next_request():
     """``ClientSocket.recv`` is where a thread waits; the bytes of a next request are in ``unreader.buf``."""
 
     class Source:

@@ -23,7 +23,7 @@ def server():
         yield server
 
 
-def test_connect_goes_to_the_host_that_is_set_by_then(server):
+def test_connect_uses_the_host_that_is_set_at_the_time(server):
     """``BoundedConnection.connect`` sets ``host`` to a checked address and back: nothing else may be resolved."""
     connection = HTTPConnection("name.invalid", server.port)
     connection.host = "127.0.0.1"
@@ -93,7 +93,7 @@ def test_sending_and_reading_set_the_time_out_of_the_connection(server):
     assert seen == [3, 4]
 
 
-def test_tls_uses_the_socket_class_and_name_and_time_that_are_set():
+def test_tls_uses_the_set_socket_class_server_name_and_timeout():
     """The handshake is the overridden ``do_handshake``, with the server name that is set and not the address."""
     handshakes, names = [], []
 

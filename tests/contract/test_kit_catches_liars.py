@@ -50,12 +50,12 @@ IN_CHROMIUM = {"P61"}
 
 
 @pytest.mark.parametrize("kit", KITS)
-def test_an_honest_one_fails_nothing(failing, kit):
+def test_honest_plugin_passes_every_scenario(failing, kit):
     assert failing(*KITS[kit]) == {}
 
 
 @pytest.mark.parametrize("name", sorted(LIARS.keys() - IN_CHROMIUM))
-def test_a_liar_fails_its_scenario_and_no_other(failing, monkeypatch, name):
+def test_liar_fails_only_its_scenario(failing, monkeypatch, name):
     module, kit = LIARS[name]
     scenario = name.partition("-")[0]
     monkeypatch.setattr(module, "Liar", kit, raising=False)

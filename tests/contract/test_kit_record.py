@@ -15,7 +15,7 @@ AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("body", [b'{"a":  1,\n"b": "\xc3\xa9"}', b"", b"\xff\x00", b"event=%5B%5D&timestamp=1"])
-def test_what_is_written_is_what_came(tmp_path, body):
+def test_sample_has_the_received_bytes(tmp_path, body):
     write_sample(tmp_path, "archive", "checksum=ab", {"x-signature": "s", "host": "h"}, body, AT)
     write_sample(tmp_path, "session", "", {}, b"{}", AT)
     first, second = load_samples(tmp_path)
@@ -29,7 +29,7 @@ def test_what_is_written_is_what_came(tmp_path, body):
     assert (second.body, second.events) == (b"{}", [])
 
 
-def test_the_recorder_takes_what_is_posted(tmp_path):
+def test_recorder_writes_posted_webhooks(tmp_path):
     command = [sys.executable, "-m", "videoconf.testing.record", str(tmp_path / "new"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as recorder:
         try:
@@ -53,7 +53,7 @@ def test_the_recorder_takes_what_is_posted(tmp_path):
         {"body": {}, "events": []},
     ],
 )
-def test_a_file_that_is_no_sample_is_named(tmp_path, document):
+def test_error_names_a_file_that_is_not_a_sample(tmp_path, document):
     (tmp_path / "odd.json").write_text(document if isinstance(document, str) else json.dumps(document))
     with pytest.raises(ValueError, match=r"odd\.json is not a webhook sample"):
         load_samples(tmp_path)

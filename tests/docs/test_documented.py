@@ -85,7 +85,7 @@ def test_every_setting_is_documented():
     assert mentioned <= names | {name.removesuffix("_FILE") for name in names} | {f"{name}_FILE" for name in names}
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_help_sentence():
     for row in declared(Settings):
         assert re.search(r"\w.*[.`]$", row.help), row.variable
 
@@ -116,7 +116,7 @@ def documented_path(rule: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda match: "{" + camel_case(match[1]) + "}", rule)
 
 
-def test_every_operation_says_what_it_does_who_may_and_how_it_fails(app):
+def test_every_operation_has_summary_permission_and_errors(app):
     for path, methods in openapi_document(app)["paths"].items():
         for method, operation in methods.items():
             if method == "parameters":
@@ -145,7 +145,7 @@ def test_every_capability_is_documented_and_no_other():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_lead_to_existing_targets(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 

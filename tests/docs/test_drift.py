@@ -19,19 +19,19 @@ def all_errors(cls=errors.VideoconfError):
             yield from all_errors(child)
 
 
-def test_the_committed_openapi_document_is_the_one_that_is_served():
+def test_committed_openapi_document_matches_the_served_one():
     served = openapi_json(create_app(Settings(), serving=False))
     assert json.loads(served) == json.loads((ROOT / "docs/reference/openapi.json").read_text()), "run `make docs`"
 
 
-def test_the_tree_of_errors_names_every_error_with_its_status_and_code():
+def test_error_tree_lists_every_error_with_status_and_code():
     tree = errors.__doc__ or ""
     for cls in all_errors():
         if "code" in vars(cls) and not cls.__subclasses__():
             assert re.search(rf"{cls.__name__}\s+{cls.status} {cls.code}\b", tree), cls.__name__
 
 
-def test_the_tree_of_errors_names_no_error_that_is_none():
+def test_error_tree_lists_only_existing_errors():
     classes = {cls.__name__: cls for cls in all_errors()}
     told = re.findall(r"─ (\w+)\s+(\d{3}) (\w+)", errors.__doc__ or "")
     assert told

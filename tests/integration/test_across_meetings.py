@@ -81,12 +81,12 @@ def test_csv_defuses_formulas(service, api):
 
 @ON_SQLITE
 @pytest.mark.parametrize("query", ["", "attendee=a&extIdPrefix=b", "from=2026-01-01T00:00:00Z"])
-def test_question_without_one_subject_is_refused(api, query):
+def test_query_without_exactly_one_subject_is_refused(api, query):
     assert api("GET", f"/attendance?{query}").problem == (422, "filter_combination")
 
 
 @pytest.mark.parametrize("prefix", ["%F4%8F%BF%BF", "a%F4%8F%BF%BF", "%ED%9F%BF", "%25", "_", "a"])
-def test_prefix_is_a_string_and_no_pattern(service, api, prefix):
+def test_prefix_is_matched_literally(service, api, prefix):
     from urllib.parse import unquote
 
     wanted = unquote(prefix) + "x"
@@ -98,7 +98,7 @@ def test_prefix_is_a_string_and_no_pattern(service, api, prefix):
     assert [row["extId"] for row in across(api, f"extIdPrefix={prefix}").json] == [wanted]
 
 
-def test_meetings_are_found_by_who_was_there(service, api, courses):
+def test_meetings_are_found_by_attendee(service, api, courses):
     for sort, names in (("-created", ["matter-1", "math-1"]), ("created", ["math-1", "matter-1"])):
         answer = api("GET", f"/session?attendee=bob&sort={sort}")
         assert [one["extId"] for one in answer.json] == names

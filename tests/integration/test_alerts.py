@@ -44,7 +44,7 @@ def scraped(app, client, headers):
 
 @ON_SQLITE
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_what_a_rule_names_exists(rule, scraped):
+def test_rule_names_existing_metrics_and_labels(rule, scraped):
     samples = [sample for family in scraped for sample in family.samples]
     labels_of = {sample.name: set(sample.labels) for sample in samples}
     named = set()
@@ -63,7 +63,7 @@ def test_what_a_rule_names_exists(rule, scraped):
     assert told <= (grouped or {"instance"})
 
 
-def test_each_alert_has_its_page_and_no_other_has():
+def test_alerts_and_their_pages_match():
     text = (ROOT / "docs/how-to/operate.md").read_text()
     assert set(re.findall(r"`(Videoconf\w+)`", text)) == {rule["alert"] for rule in RULES}
 
@@ -73,14 +73,14 @@ def promtool(*args, **how):
 
 
 @with_promtool
-def test_promtool_takes_the_rules():
+def test_promtool_accepts_the_rules():
     found = promtool("check", "rules", FILE)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
 @with_promtool
 @ON_SQLITE
-def test_promtool_takes_the_metrics(scraped, app):
+def test_promtool_accepts_the_metrics(scraped, app):
     found = promtool("check", "metrics", input=collect_metrics(app).decode())
     # Of its matters of taste one is let pass: a gauge of jobs is in no unit.
     assert found.returncode in (0, 3), found.stderr
@@ -143,7 +143,7 @@ def rule_test(series, alert, expected):
 
 
 @with_promtool
-def test_each_alert_fires_and_is_quiet_else(tmp_path):
+def test_each_alert_fires_only_on_its_condition(tmp_path):
     assert set(FIRES) == {rule["alert"] for rule in RULES}
     rules = yaml.safe_load(FILE.read_text())
     for group in rules["groups"]:

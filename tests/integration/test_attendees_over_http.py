@@ -150,7 +150,7 @@ def test_the_lists_are_right_after_each_webhook_in_any_order(service):
             check(service, link, told)
 
 
-def test_the_lists_are_right_when_all_comes_at_once(service):
+def test_lists_are_right_when_webhooks_come_concurrently(service):
     links = [service.api.create() for _ in range(4)]
     for link in links:
         for _ in act(service, link):
@@ -165,7 +165,7 @@ def test_the_lists_are_right_when_all_comes_at_once(service):
         check(service, link, [one.body for one in deliveries if session.encode() in one.body])
 
 
-def test_a_connection_that_comes_back_under_its_id_is_there_whatever_order_its_webhooks_took(service):
+def test_reused_connection_id_is_active_in_any_webhook_order(service):
     api = service.api
     for order in permutations(range(3)):
         link = api.create()
@@ -184,7 +184,7 @@ def test_a_connection_that_comes_back_under_its_id_is_there_whatever_order_its_w
         assert person["modifiedOn"] == again
 
 
-def test_an_end_closes_what_is_open_and_a_late_word_corrects_it(service):
+def test_end_closes_open_connections_until_a_late_webhook(service):
     api = service.api
     link = api.create()
     for _ in act(service, link):
@@ -213,7 +213,7 @@ def test_an_end_closes_what_is_open_and_a_late_word_corrects_it(service):
     assert [person["attendee"] for person in api.attendees(link, active="true")] == ["eve"], "truth before tidiness"
 
 
-def test_the_close_of_the_room_is_a_leave_of_all_and_not_the_end(service):
+def test_closing_the_room_ends_connections_but_no_meeting(service):
     api = service.api
     link = api.create()
     for _ in act(service, link):

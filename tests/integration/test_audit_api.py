@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import datetime
 
 import pytest
@@ -15,7 +16,7 @@ def read(api, **query):
     return answer.json
 
 
-def test_a_change_is_told_as_the_wire_spells_it(service):
+def test_change_has_the_member_names_of_the_api(service):
     maker = service.caller_with(subject="maker")
     link = maker("POST", "/session", {"extId": "a"}, X_Request_ID="request-1").json
     maker("PATCH", f"/session/{link}", {"extId": "b", "extMetadata": {"inner_key": 1}}, X_Request_ID="request-2")
@@ -41,7 +42,7 @@ def test_a_change_is_told_as_the_wire_spells_it(service):
     assert datetime.fromisoformat(created["at"]) <= datetime.fromisoformat(edited["at"])
 
 
-def test_a_time_that_changed_is_written_as_all_times_are(api):
+def test_changed_time_has_the_format_of_all_times(api):
     link = api.create()
     api("PATCH", f"/session/{link}/end")
     ended = read(api, meetingLink=link)[0]
@@ -65,11 +66,12 @@ def test_filters_go_together(service):
     assert found(actor="unknown") == []
 
 
-def test_times_bound_it_from_the_start_inclusive_to_the_end_exclusive(api):
-    links = [api.create() for _ in range(3)]
+def test_since_is_inclusive_and_until_is_exclusive(api):
+    links = []
+    for _ in range(3):
+        links.append(api.create())
+        time.sleep(0.002)  # SQLite's clock counts milliseconds
     times = [read(api, meetingLink=link)[0]["at"] for link in links]
-    if len(set(times)) < 3:
-        pytest.skip("the database's clock gave two changes one time")
 
     def found(**query):
         return [entry["meetingLink"] for entry in read(api, **query)]
@@ -81,7 +83,7 @@ def test_times_bound_it_from_the_start_inclusive_to_the_end_exclusive(api):
     assert found(since=in_another_zone) == [links[2], links[1]]
 
 
-def test_it_is_paged_newest_first(api):
+def test_trail_is_paged_newest_first(api):
     links = [api.create() for _ in range(5)]
     answer = api("GET", "/audit?pageSize=2&page=2")
     assert [entry["meetingLink"] for entry in answer.json] == [links[2], links[1]]
@@ -109,5 +111,5 @@ def test_another_tenants_changes_are_not_seen(service):
         ("actor=a&actor=b", "actor"),
     ],
 )
-def test_a_filter_that_is_none_is_refused_by_name(api, query, wrong):
+def test_invalid_filter_is_refused_by_name(api, query, wrong):
     assert api("GET", f"/audit?{query}").wrong == [wrong]

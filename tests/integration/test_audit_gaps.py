@@ -101,7 +101,7 @@ def test_export_of_attendance_leaves_an_entry(app, service):
     assert entry.meeting_link == link
 
 
-def test_type_of_the_actor_tells_a_caller_from_the_system(app, service):
+def test_actor_type_distinguishes_callers_from_the_system(app, service):
     """A caller may have any name."""
     impostor = service.caller_with(subject="retention")
     impostor.create()

@@ -21,7 +21,7 @@ def entries(app):
 
 
 @pytest.mark.needs("automatic_archiving")
-def test_the_life_of_a_meeting_is_told(service, app, clock):
+def test_trail_has_the_life_of_a_meeting(service, app, clock):
     def by(subject):
         return service.caller_with(subject=subject, tenant="acme")
 
@@ -49,12 +49,12 @@ def test_the_life_of_a_meeting_is_told(service, app, clock):
     assert ended.after.keys() == {"end_time"}
 
 
-def test_the_delete_of_a_running_meeting_tells_its_end_too(service, app):
+def test_delete_of_a_running_meeting_records_its_end_too(service, app):
     service.api("DELETE", f"/session/{service.api.create()}")
     assert [one.action for one in entries(app)] == ["meeting.created", "meeting.ended", "meeting.deleted"]
 
 
-def test_what_changes_nothing_is_not_told(service, app, clock):
+def test_calls_that_change_nothing_leave_no_entry(service, app, clock):
     api = service.api
     link, ended, deleted = api.create(extId="a"), api.create(), api.create()
     api("PATCH", f"/session/{ended}/end")
@@ -81,7 +81,7 @@ def test_what_changes_nothing_is_not_told(service, app, clock):
 
 
 @pytest.mark.needs("the fake", long=True)
-def test_a_create_that_fails_is_not_told(make_app, headers):
+def test_failed_create_leaves_no_entry(make_app, headers):
     class Failing(FakeProvider):
         def ensure_session(self, request):
             raise ProviderUnavailable
@@ -91,13 +91,13 @@ def test_a_create_that_fails_is_not_told(make_app, headers):
     assert entries(app) == []
 
 
-def test_one_change_of_many_calls_is_told_once(service, app):
+def test_one_change_by_many_calls_leaves_one_entry(service, app):
     link = service.api.create()
     at_once([lambda: service.api("PATCH", f"/session/{link}/end")] * 6)
     assert [one.action for one in entries(app)] == ["meeting.created", "meeting.ended"]
 
 
-def test_no_token_is_in_the_trail(service, app):
+def test_trail_omits_tokens_and_attendees(service, app):
     link = service.api.create()
     token = credential(service.api.token(link, attendee="ann"))
     service.api("PATCH", f"/session/{link}/end")
@@ -106,7 +106,7 @@ def test_no_token_is_in_the_trail(service, app):
 
 
 @pytest.mark.needs("archiving")
-def test_nothing_that_callers_fill_freely_is_in_the_trail(service, app):
+def test_trail_omits_free_text_of_callers(service, app):
     secret = "Ada Lovelace"
     link = service.api.create(extId=secret, extMetadata={secret: {"patient": secret}})
     service.api("POST", "/session", {"providerOptions": {"region": "eu"}, "extMetadata": {}})

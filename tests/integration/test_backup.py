@@ -106,6 +106,6 @@ def test_a_copy_of_sqlite_is_restored(worked, make_app, headers, database_url, t
     assert asked(make_app, headers, f"sqlite:///{file}", said) == before
 
 
-def test_without_the_keys_it_does_not_serve(worked, make_app):
+def test_restored_service_without_its_keys_refuses_to_serve(worked, make_app):
     with pytest.raises(ConfigurationError, match="lacks keys that stored credentials need"):
         make_app(encryption_keys=(Secret(Fernet.generate_key().decode()),))

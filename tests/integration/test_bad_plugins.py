@@ -85,7 +85,7 @@ def test_a_broken_plugin_is_left_out_and_the_others_serve(install, make_app, hea
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", ["import_error", "hangs", "hook_raises"])
-def test_one_that_is_listed_refuses_to_serve_and_says_why(install, make_app, name):
+def test_listed_broken_plugin_refuses_to_serve_with_a_reason(install, make_app, name):
     with pytest.raises(ConfigurationError) as refused:
         make_app(plugins=install(name), providers=("fake", name))
     assert f"bad_plugin_{name} 6.6" in str(refused.value)
@@ -106,7 +106,7 @@ CLAIMS = {"same_key": "The key 'fake' is claimed", "same_wire_name": "The wire_n
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", UNMAKEABLE)
-def test_a_provider_that_cannot_be_made_refuses_to_serve_in_time_and_says_what_to_do(install, make_app, name):
+def test_provider_that_cannot_be_made_refuses_to_serve_in_time(install, make_app, name):
     key = name.replace("_", "")
     plugins = install(name)
     started = time.monotonic()
@@ -121,7 +121,7 @@ def test_a_provider_that_cannot_be_made_refuses_to_serve_in_time_and_says_what_t
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", UNMAKEABLE)
-def test_one_that_is_not_listed_is_not_made(install, make_app, headers, name):
+def test_unlisted_provider_is_not_made(install, make_app, headers, name):
     service = service_of(make_app(plugins=install(name)), headers)
     assert service.api("GET", "/providers").json["failures"] == []
     assert service.api("POST", "/session").status == 200
@@ -129,7 +129,7 @@ def test_one_that_is_not_listed_is_not_made(install, make_app, headers, name):
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", CLAIMS)
-def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app, name):
+def test_name_of_two_plugins_refuses_to_start_and_names_both(install, make_app, name):
     with pytest.raises(ConfigurationError) as refused:
         make_app(plugins=install(name))
     assert CLAIMS[name] in str(refused.value)
@@ -138,7 +138,7 @@ def test_a_name_that_two_bring_refuses_to_start_and_names_both(install, make_app
 
 
 @ON_SQLITE
-def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(install, make_app, caplog):
+def test_undocumentable_configuration_is_a_free_object(install, make_app, caplog):
     app = make_app(plugins=install("schema_undocumentable"), storage_kinds=("ofnothing", "withanything", "withinner"))
     schemas = app.test_client().get("/openapi.json").json["components"]["schemas"]
     for kind, error in (("ofnothing", "RegistryError"), ("withanything", "TypeError"), ("withinner", "TypeError")):
@@ -152,7 +152,7 @@ def test_a_configuration_that_cannot_be_documented_is_a_free_object_there(instal
     assert "area" in schemas["StorageTargetMEMORY"]["properties"], "the others are documented as ever"
 
 
-def test_a_plugin_has_half_a_minute():
+def test_plugin_has_30_seconds_to_load():
     assert load_plugins(()).load_seconds == 30.0
 
 
@@ -187,7 +187,7 @@ class Failing(FakeProvider):
 
 @ON_SQLITE
 @pytest.mark.parametrize("error", [RuntimeError("tops3cret"), KeyError("tops3cret"), SystemExit("tops3cret")])
-def test_what_the_methods_raise_is_answered_and_nothing_of_it_is_told(make_app, headers, error):
+def test_error_of_a_method_is_answered_without_its_text(make_app, headers, error):
     service = service_of(make_app(plugins=plugins_with(Failing)), headers)
     api, link = service.api, service.api.create()
     connection = service.join(link)
@@ -284,7 +284,7 @@ def failed_jobs(app):
 
 @ON_SQLITE
 @pytest.mark.parametrize("error", ERRORS)
-def test_what_raises_in_a_request_is_the_plugins_fault(make_service, break_, error):
+def test_error_in_a_request_is_the_plugins_fault(make_service, break_, error):
     _, service = make_service()
     api, (link, archive_id) = service.api, available(service)
     running = api.create()
@@ -322,7 +322,7 @@ def test_options_whose_schema_raises_are_the_plugins_fault(make_service, monkeyp
 
 @ON_SQLITE
 @pytest.mark.parametrize("error", ERRORS)
-def test_what_raises_in_a_job_is_the_plugins_fault(make_service, break_, error):
+def test_error_in_a_job_is_the_plugins_fault(make_service, break_, error):
     app, service = make_service("account")
     api, link = service.api, service.api.create()
     service.join(link)
@@ -356,7 +356,7 @@ def test_an_archive_that_cannot_be_read_is_the_plugins_fault(make_service, break
 @ON_SQLITE
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("name", ["list_archives", "get_archive"])
-def test_an_archive_that_cannot_be_asked_for_is_the_plugins_fault(make_service, error, name):
+def test_error_in_an_archive_query_is_the_plugins_fault(make_service, error, name):
     app, service = make_service()
     link = service.api.create()
     service.join(link)

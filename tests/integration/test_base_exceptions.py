@@ -42,7 +42,9 @@ def workers(server):
     return Path(f"/proc/{master}/task/{master}/children").read_text().split()
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not say which processes are whose")
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="this system has no /proc, from which child processes are read"
+)
 def test_worker_outlives_a_plugin_that_raises_anything(server, headers):
     before = workers(server)
     assert len(before) == 1

@@ -214,7 +214,7 @@ def live(service, aviary, with_vonage: bool) -> list[str]:
     return [token]
 
 
-def test_no_canary_sings(app, service, aviary, caplog, capsys):
+def test_secrets_leave_the_service_nowhere(app, service, aviary, caplog, capsys):
     tokens = live(service, aviary, with_vonage="vonage" in services(app).settings.providers)
     with app.app_context():
         services(app).jobs.run_due()
@@ -245,7 +245,7 @@ def test_no_canary_sings(app, service, aviary, caplog, capsys):
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, "the encryption key"])
-def test_a_canary_that_is_there_is_heard(aviary, name):
+def test_leaked_secret_is_found_in_every_encoding(aviary, name):
     secret = aviary.secrets[name]
     for said in (
         secret,

@@ -70,7 +70,7 @@ def test_jobs_that_are_stuck_are_found(app, url, row, said):
         ("UPDATE meeting SET start_time = now(), end_time = now() - interval '1 s'", "end before they start"),
     ],
 )
-def test_meetings_that_cannot_be_are_found(url, change, said):
+def test_impossible_meetings_are_found(url, change, said):
     with psycopg.connect(url) as connection:
         connection.execute("ALTER TABLE meeting DROP CONSTRAINT uq_meeting_provider_account_session_id")
         connection.execute(change)
@@ -78,7 +78,7 @@ def test_meetings_that_cannot_be_are_found(url, change, said):
     assert said in found
 
 
-def test_sessions_that_nothing_explains_are_found(url):
+def test_unexplained_sessions_are_found(url):
     used = sessions(url)
     assert surplus_sessions(url, used, []) == []
     assert "belong to no meeting" in surplus_sessions(url, used | {"surplus"}, [])[0]

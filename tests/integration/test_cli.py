@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import func, make_url, select
 
 from tests.support.commands import run, run_json
-from tests.support.service import ON_SQLITE, plugins_with, service_of
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE, plugins_with, service_of
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.main import commands
 from videoconf.cli.printing import print_table
@@ -55,7 +55,7 @@ def levels(findings):
     return {(finding["part"], finding["level"]) for finding in findings}
 
 
-def test_doctor_finds_nothing_wrong_where_nothing_is(make_app):
+def test_doctor_finds_no_fault_in_a_good_configuration(make_app):
     keys = (Secret(Fernet.generate_key().decode()),)
     plugins = plugins_with(FakeProvider)
     app = make_app(plugins=plugins, public_url="https://video.example.com", path_prefix="/video", encryption_keys=keys)
@@ -77,7 +77,7 @@ def test_doctor_works_when_nothing_is_configured(tmp_path):
     assert "\x1b" not in done.stdout, "plain when piped"
 
 
-def test_doctor_tells_what_cannot_be_read(tmp_path):
+def test_doctor_reports_unreadable_settings(tmp_path):
     wrong = {
         "VIDEOCONF_LOG_LEVEL": "LOUD",
         "VIDEOCONF_DATABASE_URL": "tops3cret",
@@ -105,7 +105,7 @@ def test_doctor_fails_when_the_database_has_no_schema(make_app, tmp_path):
 
 
 @ON_SQLITE
-def test_doctor_fails_when_the_database_is_away_and_hides_its_password(make_app):
+def test_doctor_fails_without_a_database_and_hides_its_password(make_app):
     app = make_app(database_url=Secret("postgresql://me:tops3cret@127.0.0.1:1/none"))
     result = run(app, "doctor")
     assert result.exit_code == 1
@@ -114,10 +114,9 @@ def test_doctor_fails_when_the_database_is_away_and_hides_its_password(make_app)
     assert "tops3cret" not in result.output
 
 
+@ON_POSTGRESQL
 @pytest.mark.parametrize("name", ["role", "database"])
-def test_doctor_says_what_is_missing_of_the_database(make_app, database_url, name):
-    if not database_url.startswith("postgresql"):
-        pytest.skip("SQLite makes what is missing")
+def test_doctor_names_the_missing_role_or_database(make_app, database_url, name):
     url = make_url(database_url)
     missing = url.set(username="nobody_s") if name == "role" else url.set(database="nowhere_s")
     app = make_app(database_url=Secret(missing.render_as_string(hide_password=False)))
@@ -152,7 +151,7 @@ def test_doctor_asks_the_provider(make_app, error, level, exit_code):
 
 
 @ON_SQLITE
-def test_doctor_warns_of_what_will_not_work(make_app):
+def test_doctor_warns_of_broken_plugins_and_overdue_jobs(make_app):
     plugins = plugins_with(FakeProvider)
     broken = Failure(Origin("broken", "acme 1.2"), "ImportError: nothing")
     app = make_app(plugins=Plugins(plugins.manager, plugins.origins, (broken,)))
@@ -209,7 +208,7 @@ def test_providers_are_listed(make_app):
 
 
 @ON_SQLITE
-def test_what_a_listed_provider_lacks_is_told(make_app):
+def test_providers_command_names_missing_settings(make_app):
     said = run(make_app(providers=("fake", "vonage", "acme"), serving=False), "providers").stderr
     assert "VIDEOCONF_VONAGE_API_KEY" in said
     assert "VIDEOCONF_PROVIDERS names 'acme', which no installed plugin brings" in said
@@ -284,7 +283,7 @@ def test_dead_jobs_are_listed_and_revived(make_app):
         assert session.get(Job, first).attempts == 0
 
 
-def test_a_worker_does_what_is_due(make_app, headers):
+def test_worker_command_runs_due_jobs(make_app, headers):
     app = make_app()
     service = service_of(app, headers)
     link = service.api.create()
@@ -301,7 +300,7 @@ def test_a_worker_does_what_is_due(make_app, headers):
 
 
 @ON_SQLITE
-def test_a_token_carries_what_is_asked_for(make_app):
+def test_token_command_sets_the_requested_claims(make_app):
     args = ("--permission", "GetMeetings", "--subject", "me", "--tenant", "acme", "--role", "publisher", "--ttl", "60")
     token = run(make_app(), "token", *args).stdout.strip()
     claims = jwt.decode(token, JWT_SECRET, ["HS256"], audience="videoconf")
@@ -329,7 +328,7 @@ def test_a_command_that_acts_refuses_a_wrong_configuration(make_app, command):
     assert "VIDEOCONF_JWT_SECRETS" in refused.output
 
 
-def test_a_worker_that_cannot_decrypt_what_is_stored_refuses_to_work(make_app, headers):
+def test_worker_without_the_encryption_key_refuses_to_work(make_app, headers):
     keys = tuple(Secret(Fernet.generate_key().decode()) for _ in range(2))
     target = {"name": "MEMORY", "area": "workers", "password": "tops3cret"}
     api = service_of(make_app(encryption_keys=keys[:1]), headers).api
@@ -340,13 +339,13 @@ def test_a_worker_that_cannot_decrypt_what_is_stored_refuses_to_work(make_app, h
 
 
 @ON_SQLITE
-def test_the_document_is_printed_as_it_is_served(make_app):
+def test_printed_openapi_document_is_the_served_one(make_app):
     app = make_app()
     assert json.loads(run(app, "openapi").stdout) == app.test_client().get("/openapi.json").json
 
 
 @ON_SQLITE
-def test_what_each_command_does_is_told_whole(make_app, monkeypatch):
+def test_help_shows_each_commands_summary_uncut(make_app, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert "..." not in run(make_app(), "--help").stdout.partition("Commands:")[2]
 

@@ -17,7 +17,7 @@ def end_all_connections_but_ones_own(app):
         return ended
 
 
-def test_a_request_does_not_meet_a_connection_that_the_server_closed(make_app, headers):
+def test_request_avoids_a_connection_that_the_server_closed(make_app, headers):
     served, other = make_app(), make_app()
     client = served.test_client()
     assert client.get("/session", headers=headers()).status_code == 200
@@ -26,7 +26,7 @@ def test_a_request_does_not_meet_a_connection_that_the_server_closed(make_app, h
     assert client.get("/session", headers=headers()).status_code == 200
 
 
-def test_new_connections_that_are_closed_at_once_are_a_database_that_is_down(app, client, headers):
+def test_connections_closed_at_once_mean_an_unavailable_database(app, client, headers):
     assert client.get("/session", headers=headers()).status_code == 200
     with app.app_context():
         db.engine.dispose()

@@ -63,7 +63,7 @@ def test_secrets_are_made_once(tmp_path):
 
 
 @pytest.mark.parametrize("empty_database_url", ["postgresql"], indirect=True)
-def test_profile_serves_with_what_it_makes(services, tmp_path, empty_database_url):
+def test_profile_serves_with_the_secrets_that_it_makes(services, tmp_path, empty_database_url):
     secrets = make_secrets(tmp_path)
     assert secrets["database_password"].strip() in secrets["database_url"]
     (tmp_path / "secrets/database_url").write_text(empty_database_url)
@@ -117,7 +117,7 @@ def test_every_variable_of_the_manifests_is_a_setting():
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
 
 
-def test_what_the_manifests_refer_to_is_in_them():
+def test_manifests_contain_all_objects_they_refer_to():
     maps = {one["metadata"]["name"]: one for one in of_kind("ConfigMap")}
     secrets = {one["metadata"]["name"]: set(one["stringData"]) for one in of_kind("Secret")}
     for name, template in pods().items():

@@ -65,7 +65,7 @@ def test_every_metric_has_a_panel(labels: dict[str, set[str]]) -> None:
     assert ours == shown
 
 
-def test_dashboard_is_one_that_grafana_imports() -> None:
+def test_grafana_can_import_the_dashboard() -> None:
     assert DASHBOARD["uid"] == "videoconf"
     assert {one["name"] for one in DASHBOARD["templating"]["list"]} == {"datasource", "job"}
     assert len({panel["id"] for panel in PANELS}) == len({panel["title"] for panel in PANELS}) == len(PANELS)

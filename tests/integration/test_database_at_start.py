@@ -91,7 +91,7 @@ def test_server_that_does_not_answer_is_named(say, name):
         ({}, {"options": "-cdefault_transaction_read_only=on"}, "takes no writes"),
     ],
 )
-def test_what_the_server_refuses_is_named(say, database_url, change, query, meaning):
+def test_refusal_by_the_server_is_named(say, database_url, change, query, meaning):
     url = make_url(at(database_url, **change))
     doctor, upgrade, serve = say(url.update_query_dict(query).render_as_string(hide_password=False))
     assert meaning in serve
@@ -155,7 +155,7 @@ def test_role_that_may_not_use_the_tables_is_named(make_app, headers, database_u
     assert (client.get("/session", headers=headers()).status_code, client.get("/readyz").status_code) == (503, 503)
 
 
-def test_something_else_that_answers_is_named(say):
+def test_server_of_another_protocol_is_named(say):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer():
@@ -177,7 +177,7 @@ def test_something_else_that_answers_is_named(say):
     assert plain(doctor) == plain(serve)
 
 
-def test_command_says_the_sentence_too(make_app):
+def test_command_prints_the_same_sentence(make_app):
     result = run(make_app(database_url=Secret("postgresql://127.0.0.1:1/x"), serving=False), "jobs", "list")
     assert result.exit_code == 1
     assert "no server listens there" in result.stderr
@@ -199,7 +199,7 @@ def test_upgrade_by_flask_shows_no_trace():
 
 @NEEDS_PGBOUNCER
 @pytest.mark.parametrize("role", [role for role in PASSWORDS if role != "pooled_at"])
-def test_password_with_a_sign_of_urls_is_accepted(pooled, database_url, role):
+def test_password_with_url_characters_is_accepted(pooled, database_url, role):
     url = pooled(database_url, "session", role, PASSWORDS[role])
     app = create_app(Settings(database_url=Secret(url)), serving=False)
     with app.app_context():
@@ -248,7 +248,7 @@ def test_file_that_cannot_be_used_is_named(say, tmp_path, path, meaning):
     assert meaning in serve
 
 
-def test_file_that_takes_no_writes_is_named(say, tmp_path, sqlite_template):
+def test_read_only_file_is_named(say, tmp_path, sqlite_template):
     """As on a volume that is mounted read-only; root may write any file."""
     url = f"sqlite:///file:{sqlite_template}?uri=true&mode=ro"
     with pytest.raises(ConfigurationError, match="`mode` that does not work here"):

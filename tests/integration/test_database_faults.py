@@ -42,7 +42,7 @@ def link(client, headers):
 
 
 @on_postgresql
-def test_a_locked_row_is_waited_for_a_second_and_no_longer(client, headers, link, database_url):
+def test_request_waits_one_second_for_a_locked_row(client, headers, link, database_url):
     with session_of(database_url) as other:
         other.execute("SELECT 1 FROM meeting FOR UPDATE")
         assert_unavailable(client.patch(f"/session/{link}", headers=headers(), json={"extId": "x"}), "database_busy")
@@ -51,7 +51,7 @@ def test_a_locked_row_is_waited_for_a_second_and_no_longer(client, headers, link
 
 
 @on_postgresql
-def test_a_pool_without_a_free_connection(make_app, headers):
+def test_exhausted_pool_answers_503(make_app, headers):
     app = make_app(database_pool_size=1)
     client = app.test_client()
     held, go_on = threading.Event(), threading.Event()
@@ -74,7 +74,7 @@ def test_a_pool_without_a_free_connection(make_app, headers):
 
 
 @on_postgresql
-def test_a_database_that_takes_no_writes_still_reads(app, client, headers, link, database_url):
+def test_read_only_database_still_serves_reads(app, client, headers, link, database_url):
     name = make_url(database_url).database
     with session_of(database_url, autocommit=True) as other:
         other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -92,7 +92,7 @@ def test_a_database_that_takes_no_writes_still_reads(app, client, headers, link,
 
 
 @on_postgresql
-def test_a_database_without_room_for_connections(make_app, headers, database_url):
+def test_database_without_free_connections_answers_503(make_app, headers, database_url):
     name = make_url(database_url).database
     with session_of(database_url, autocommit=True) as other:
         if not other.execute("SELECT 1 FROM pg_roles WHERE rolname = 'limited'").fetchone():
@@ -105,7 +105,7 @@ def test_a_database_without_room_for_connections(make_app, headers, database_url
 
 
 @on_postgresql
-def test_a_server_that_is_not_there(make_app, headers):
+def test_absent_server_answers_503(make_app, headers):
     away = Secret("postgresql://unknown@127.0.0.1:9/none")
     client = make_app(database_url=away).test_client()
     for answer in (
@@ -120,16 +120,14 @@ def test_a_server_that_is_not_there(make_app, headers):
 
 
 @on_postgresql
-def test_a_statement_that_takes_too_long_is_ended(app):
+def test_statement_is_stopped_after_three_seconds(app):
     with app.app_context(), db.engine.connect() as connection:
         limit = connection.execute(text("SHOW statement_timeout")).scalar_one()
     assert limit == "3s"
 
 
 @on_postgresql
-def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is_served(
-    app, client, headers, link, database_url
-):
+def test_broken_connection_answers_503_and_the_next_call_works(app, client, headers, link, database_url):
     armed = [True]
 
     def cut(connection, cursor, statement, *rest):
@@ -149,7 +147,7 @@ def test_a_connection_that_breaks_in_the_middle_is_a_503_and_the_next_request_is
 
 
 @on_sqlite
-def test_a_file_that_another_process_holds(make_app, headers, database_url, monkeypatch):
+def test_locked_file_answers_503(make_app, headers, database_url, monkeypatch):
     monkeypatch.setattr("videoconf.db.engine.SQLITE_WAIT_SECONDS", 0.2)
     client = make_app().test_client()
     with sqlite3.connect(make_url(database_url).database, isolation_level=None) as other:
@@ -160,7 +158,7 @@ def test_a_file_that_another_process_holds(make_app, headers, database_url, monk
 
 
 @on_sqlite
-def test_a_disk_that_is_full(app, client, headers, link):
+def test_full_disk_answers_503_and_still_reads(app, client, headers, link):
     def fill(connection, record, proxy):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages if full else 2**30}")

@@ -19,7 +19,7 @@ def demo(**environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_it_walks_through_a_meeting() -> None:
+def test_demo_walks_through_a_meeting() -> None:
     # A setting of whoever runs it must not decide how it ends.
     done = demo(VIDEOCONF_PROVIDERS="vonage", VIDEOCONF_PATH_PREFIX="/elsewhere")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -46,7 +46,7 @@ def default(name: str) -> int:
     return int(next(row.default for row in declared(Settings) if row.field == name))
 
 
-def test_waiting_for_a_provider_leaves_threads_and_connections_for_the_rest(gunicorn):
+def test_provider_calls_leave_threads_and_connections_free(gunicorn):
     assert gunicorn["threads"] > default("provider_call_slots")
     # Two nodes of two workers, the job worker and an operator's tools, on PostgreSQL's default of 100 connections.
     assert default("database_pool_size") * (2 * 2 + 1) < 100 - 20
@@ -61,7 +61,7 @@ def test_every_variable_of_the_compose_file_is_a_setting():
     assert {name for name in named if name not in known and name.removesuffix("_FILE") not in known} == set()
 
 
-def test_the_compose_file_is_one_by_the_specification():
+def test_compose_file_follows_the_specification():
     command = [
         sys.executable,
         "-m",
@@ -74,7 +74,7 @@ def test_the_compose_file_is_one_by_the_specification():
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_what_the_compose_file_refers_to_is_in_it():
+def test_compose_file_contains_all_names_it_refers_to():
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     services = compose["services"]
     for name, service in services.items():
@@ -107,7 +107,7 @@ def test_compose_serves_as_a_role_that_owns_nothing():
     assert "audit protect videoconf" in " ".join(services["migrate"]["command"])
 
 
-def test_whoever_stops_a_node_waits_longer_than_it_drains(gunicorn):
+def test_stop_timeouts_are_longer_than_the_drain(gunicorn):
     drains = gunicorn["graceful_timeout"]
     graces = re.findall(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
     assert graces
@@ -138,7 +138,7 @@ def test_the_image_has_no_root_and_no_secret():
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
 @ON_SQLITE
-def test_nginx_serves_while_a_node_is_down_and_hides_what_is_internal(database_url, tmp_path):
+def test_nginx_serves_with_a_node_down_and_hides_internal_pages(database_url, tmp_path):
     environment = {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",
@@ -335,7 +335,7 @@ def answers(url: str, **how: Any) -> bool:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 @pytest.mark.parametrize("name", ["videoconf.service", "videoconf-worker.service"])
-def test_systemd_takes_the_units(name, tmp_path):
+def test_systemd_accepts_the_units(name, tmp_path):
     unit = (ROOT / "deploy" / name).read_text().replace("ExecStart=/opt/videoconf/bin/", "ExecStart=/bin/true ")
     (tmp_path / name).write_text(unit)
     found = subprocess.run(["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False)
@@ -343,7 +343,7 @@ def test_systemd_takes_the_units(name, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_takes_the_settings_for_janus(tmp_path):
+def test_systemd_accepts_the_settings_for_janus(tmp_path):
     settings = (ROOT / "deploy/janus/janus.conf").read_text().replace("ExecStart=/usr/bin/janus", "ExecStart=/bin/true")
     (tmp_path / "janus.service").write_text(f"[Unit]\nDescription=Janus\n{settings}")
     command = ["systemd-analyze", "verify", tmp_path / "janus.service"]

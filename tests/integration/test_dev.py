@@ -95,15 +95,13 @@ def test_the_printed_lines_work_when_pasted(shared: Shared) -> None:
     assert "Session " in run_shell(f"{act} list"), "the other process must see the meeting's room"
 
 
-def test_what_holds_secrets_is_private(shared: Shared) -> None:
+def test_files_with_secrets_are_private(shared: Shared) -> None:
     modes = {path.name: path.stat().st_mode & 0o077 for path in (shared.folder / "instance").iterdir()}
     assert {"dev-token", "dev.env", "videoconf.sqlite"} <= modes.keys()
     assert set(modes.values()) == {0}
 
 
-def test_a_second_run_goes_on_with_what_the_first_left(
-    dev_server: Callable[..., GunicornServer], tmp_path: Path
-) -> None:
+def test_second_run_continues_with_data_of_the_first(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
     first = dev_server()
     authorization = f"Authorization: Bearer {(tmp_path / 'instance' / 'dev-token').read_text()}"
     meeting = run_shell(f"curl -sS -X POST {first.url}/session -H '{authorization}'").strip().strip('"')
@@ -156,7 +154,7 @@ def eventually(read: Callable[[], Any], wanted: object, seconds: float = 15.0) -
         time.sleep(0.1)
 
 
-def test_credentials_are_taken(shared: Shared) -> None:
+def test_storage_credentials_are_accepted(shared: Shared) -> None:
     call(shared, "PUT", "/archives/storage-target", {"name": "MEMORY", "area": "a", "password": "any"})
     call(shared, "DELETE", "/archives/storage-target")
 
@@ -219,7 +217,7 @@ def test_wrong_act_is_refused(shared: Shared, name: str, body: object, headers: 
     assert act(shared, name, body, **headers).status == status
 
 
-def test_a_port_in_use_is_told_before_anything_is_changed(shared: Shared) -> None:
+def test_port_in_use_is_reported_before_any_change(shared: Shared) -> None:
     port = urlsplit(shared.server.url).port
     made = (shared.folder / "instance" / "dev.env").read_text()
     done = subprocess.run(
@@ -250,13 +248,13 @@ def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., Gunic
     assert [attendee["isDeleted"] for attendee in listed] == [False]
 
 
-def test_what_forbids_serving_is_told_without_a_trace(dev_server: Callable[..., GunicornServer]) -> None:
+def test_invalid_setting_is_reported_without_a_traceback(dev_server: Callable[..., GunicornServer]) -> None:
     with pytest.raises(AssertionError, match="VIDEOCONF_JWT_SECRETS") as told:
         dev_server(VIDEOCONF_JWT_SECRETS="short")
     assert "Traceback" not in str(told.value)
 
 
-def test_ctrl_c_stops_it_whole(dev_server: Callable[..., GunicornServer]) -> None:
+def test_ctrl_c_stops_every_process(dev_server: Callable[..., GunicornServer]) -> None:
     server = dev_server()
     os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does, to the workers too
     assert server.process.wait(20) == 0

@@ -16,7 +16,7 @@ OPENAPI = json.loads((Path(__file__).parents[2] / "docs/reference/openapi.json")
 
 @ON_SQLITE
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
-def test_the_page_shows_every_operation_and_breaks_no_rule_of_its_policy(gunicorn_server, tmp_path):
+def test_page_shows_every_operation_and_obeys_its_policy(gunicorn_server, tmp_path):
     server = gunicorn_server(VIDEOCONF_PATH_PREFIX="/video", ready=False)
     server.url += "/video"
     server.wait_until_up()

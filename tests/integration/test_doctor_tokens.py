@@ -48,7 +48,7 @@ def test_doctor_says_why_the_key_set_is_unusable(
     assert (level, "answers 404" in said) == ("warning" if secrets else "error", True)
 
 
-def test_doctor_fails_where_no_key_of_the_set_is_of_use(make_app: MakeApp, httpserver: HTTPServer) -> None:
+def test_doctor_fails_without_a_usable_key_in_the_set(make_app: MakeApp, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/keys").respond_with_json({"keys": [{**KEY, "alg": "PS512"}]})
     app = make_app(jwt_secrets=(), jwt_jwks_url=httpserver.url_for("/keys"), development=True)
     said = findings(app, "tokens", exit_code=1)
@@ -78,7 +78,7 @@ def test_doctor_counts_secrets_and_shows_their_ids(make_app: MakeApp) -> None:
     assert (warned, "other services" in why) == ("warning", True)
 
 
-def test_doctor_names_variables_that_stood_in_quotes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_variables_with_quotes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOCONF_JWT_SECRETS", f'"{JWT_SECRET}"')
     monkeypatch.setenv("VIDEOCONF_PUBLIC_URL", "https://x")
     said = [

@@ -68,7 +68,7 @@ def test_each_call_answers_as_documented(gunicorn_server, tmp_path, headers):
         assert meeting["status"] == "ended"
 
 
-def test_each_call_answers_without_a_token_where_authentication_is_off(gunicorn_server):
+def test_each_call_works_without_a_token_if_auth_is_disabled(gunicorn_server):
     server = gunicorn_server(
         VIDEOCONF_AUTH="disabled", VIDEOCONF_DEVELOPMENT="true", VIDEOCONF_JWT_SECRETS=None, **ENCRYPTION
     )
@@ -78,7 +78,7 @@ def test_each_call_answers_without_a_token_where_authentication_is_off(gunicorn_
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_calls_fail_where_they_should(gunicorn_server, headers):
+def test_calls_fail_where_documented(gunicorn_server, headers):
     """Proves that the script looks at the answers."""
     server = gunicorn_server()
     assert "getMeetingLink: 401" in make_calls(server.url).stderr

@@ -135,7 +135,7 @@ def test_plugin_of_two_keys_loads_once():
     assert not loaded.failures
 
 
-def test_error_without_words_does_not_end_the_start(install):
+def test_error_without_a_message_does_not_end_the_start(install):
     install("mute", "class Mute(BaseException):\n    def __str__(self): raise SystemExit\nraise Mute\n")
     [failure] = load_plugins(keys=["mute"]).failures
     assert failure.reason == "Mute: "

@@ -19,7 +19,7 @@ ON_A_MEETING = [operation for operation in OPERATIONS if "{link}" in operation[1
 
 @ON_SQLITE
 @pytest.mark.parametrize(("method", "path", "permission"), OPERATIONS)
-def test_an_operation_needs_a_token_with_its_permission_and_no_other(service, method, path, permission):
+def test_operation_needs_a_token_with_its_permission_only(service, method, path, permission):
     link = service.api.create()
 
     for place in (link, "unknown"):  # refused before the look-up, so that a stranger learns nothing
@@ -33,7 +33,7 @@ def test_an_operation_needs_a_token_with_its_permission_and_no_other(service, me
 
 @pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
-def test_without_authentication_every_operation_answers_as_one_named_actor(make_app, headers, caplog):
+def test_disabled_authentication_gives_one_named_actor(make_app, headers, caplog):
     service = service_of(make_app(auth="disabled", development=True), headers)
     assert "DISABLED" in caplog.text
 
@@ -98,7 +98,7 @@ BODIES = [
 @ON_SQLITE
 @pytest.mark.parametrize(("method", "path"), [("POST", "/session"), ("PATCH", "/session/{link}")])
 @pytest.mark.parametrize(("body", "status"), BODIES, ids=range(len(BODIES)))
-def test_a_body_that_cannot_be_taken_is_refused(api, app, method, path, body, status):
+def test_unusable_body_is_refused(api, app, method, path, body, status):
     link = api.create()
     answer = api(method, path.format(link=link), body, Content_Type="application/json")
     assert answer.problem[0] == status
@@ -107,7 +107,7 @@ def test_a_body_that_cannot_be_taken_is_refused(api, app, method, path, body, st
 
 @ON_SQLITE
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_a_body_that_is_not_declared_as_json_is_415(api, app, media_type):
+def test_body_not_declared_as_json_answers_415(api, app, media_type):
     answer = api("POST", "/session", b'{"extId": "a"}', Content_Type=media_type)
     assert answer.problem == (415, "unsupported_media_type")
     assert count_meetings(app) == 0

@@ -66,7 +66,7 @@ def created(service, link):
     return entry["after"]
 
 
-def test_a_meeting_gets_the_default_or_the_one_that_it_names(service, standin):
+def test_meeting_gets_the_default_or_its_named_provider(service, standin):
     first, named = service.api.create(), service.api.create(provider="fake")
     assert [service.api.read(link)["provider"] for link in (first, named)] == ["vonage", "fake"]
     assert service.api("POST", "/session", {"provider": "acme"}).wrong == ["provider"]
@@ -74,7 +74,7 @@ def test_a_meeting_gets_the_default_or_the_one_that_it_names(service, standin):
     assert len(standin.world.sessions) == len(service.fake.list_sessions()) == 1
 
 
-def test_what_was_begun_at_one_is_resumed_there(service, standin):
+def test_create_is_resumed_at_its_first_provider(service, standin):
     asked = []
 
     def ensure(request):
@@ -87,7 +87,7 @@ def test_what_was_begun_at_one_is_resumed_there(service, standin):
     assert standin.world.sessions == {}
 
 
-def test_with_the_default_down_meetings_go_to_the_other_and_those_that_exist_go_on(service, standin):
+def test_new_meetings_go_to_the_other_provider_in_an_outage(service, standin):
     at_vonage, at_fake = service.api.create(), service.api.create(provider="fake")
     ann = service.join(at_fake, data="ann")
     standin.__exit__(None, None, None)
@@ -116,7 +116,7 @@ def test_with_the_default_down_meetings_go_to_the_other_and_those_that_exist_go_
         (faults.error(403), "provider_auth_failed"),
     ],
 )
-def test_a_failure_that_did_nothing_moves_the_meeting_on(service, standin, fault, code):
+def test_failure_without_effect_moves_the_meeting_on(service, standin, fault, code):
     standin.faults.add("POST", "/session/create", fault)
     link = service.api.create()
     said = created(service, link)
@@ -125,7 +125,7 @@ def test_a_failure_that_did_nothing_moves_the_meeting_on(service, standin, fault
     assert standin.world.sessions == {}
 
 
-def test_its_upload_target_is_that_of_the_provider_that_it_got(service, standin):
+def test_upload_target_is_that_of_the_chosen_provider(service, standin):
     """Vonage has one target for all tenants, the fake one for each; another tenant has set none."""
     body = {"name": "MEMORY", "area": "failover", "password": "kept-by-the-default-tenant"}
     assert service.api("PUT", "/archives/storage-target", body).status == 200
@@ -144,7 +144,7 @@ def test_its_upload_target_is_that_of_the_provider_that_it_got(service, standin)
 @pytest.mark.parametrize(
     "fault", [faults.reset_after_processing(), faults.bad_json(), faults.error(500)], ids=["reset", "bad JSON", "500"]
 )
-def test_with_the_outcome_unknown_nobody_else_is_asked(service, standin, fault):
+def test_unknown_outcome_asks_no_other_provider(service, standin, fault):
     standin.faults.add("POST", "/session/create", fault)
     answer = service.api("POST", "/session")
     assert answer.status in (502, 504), answer
@@ -159,7 +159,7 @@ def test_a_provider_that_was_chosen_is_not_replaced(service, standin, asked):
     assert service.fake.list_sessions() == []
 
 
-def test_one_that_lacks_what_is_asked_for_is_not_asked(make_service, standin):
+def test_provider_without_the_capability_is_not_asked(make_service, standin):
     service = make_service(preset="daily")  # records only on request
     standin.faults.add("POST", "/session/create", faults.rate_limited(), faults.rate_limited())
     assert service.api("POST", "/session", {"enableArchiving": True}).problem == (503, "provider_rate_limited")
@@ -167,7 +167,7 @@ def test_one_that_lacks_what_is_asked_for_is_not_asked(make_service, standin):
     assert service.api.read(service.api.create())["provider"] == "fake"
 
 
-def test_with_both_down_the_failure_is_told_and_nothing_is_left(service, standin):
+def test_outage_of_both_is_answered_and_leaves_no_meeting(service, standin):
     standin.__exit__(None, None, None)
     service.provider.script("ensure_session", ProviderUnavailable())
     answer = service.api("POST", "/session")
@@ -175,7 +175,7 @@ def test_with_both_down_the_failure_is_told_and_nothing_is_left(service, standin
     assert service.api("GET", "/session").json == []
 
 
-def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service):
+def test_request_that_lost_its_lease_moves_no_meeting(service):
     """The first request stalls past its lease, the second asks Vonage, and then Vonage fails for the first."""
     second_asked, move_on, answers = threading.Event(), threading.Event(), []
 
@@ -206,7 +206,7 @@ def test_who_lost_the_key_does_not_move_the_meeting_of_who_has_it(service):
     assert service.fake.list_sessions() == []
 
 
-def test_a_meeting_whose_provider_is_taken_out_says_so_and_its_end_waits(service, make_app, headers, caplog):
+def test_meeting_of_a_removed_provider_says_so_and_ends_later(service, make_app, headers, caplog):
     link, joined = service.api.create(), {"attendee": "u-1"}
     assert created(service, link)["provider"] == "vonage"
     app = make_app(providers=("fake",), encryption_keys=(KEY,))

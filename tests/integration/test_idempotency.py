@@ -96,7 +96,7 @@ def test_the_same_key_gives_the_same_answer_byte_for_byte(app, create):
     assert len(meetings_of(app)) == 1
 
 
-def test_without_a_key_each_request_makes_a_meeting(app, create):
+def test_each_request_without_a_key_makes_a_meeting(app, create):
     assert create().data != create().data
     assert len(meetings_of(app)) == 2
 
@@ -115,19 +115,19 @@ def test_a_key_does_not_stand_for_another_request(app, create):
     assert len(meetings_of(app)) == 1
 
 
-def test_the_order_of_members_makes_no_other_request(create):
+def test_order_of_members_does_not_change_the_request(create):
     first = create("k", {"extId": "7", "extMetadata": {"a": 1, "b": 2}})
     assert create("k", {"extMetadata": {"b": 2, "a": 1}, "extId": "7"}).data == first.data
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "two words", "a,b", "é", "tab\t"])
-def test_a_key_that_cannot_be_kept_is_refused(app, create, key):
+def test_invalid_key_is_refused(app, create, key):
     answer = create(key.encode().decode("latin-1"))
     assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_invalid")
     assert meetings_of(app) == []
 
 
-def test_what_is_not_valid_takes_no_key(create):
+def test_invalid_request_uses_no_key(create):
     assert create("k", {"isScheduled": True}).status_code == 422
     assert create("k", {"extId": "x"}).status_code == 200
 
@@ -141,7 +141,7 @@ def schedule(make_app, headers):
     return service, lambda key="k": service.api("POST", "/session", body, Idempotency_Key=key), clock
 
 
-def test_the_answer_stays_when_the_meetings_time_is_past(schedule):
+def test_answer_stays_after_the_scheduled_time(schedule):
     _, post, clock = schedule
     first = post()
     assert first.status == 200
@@ -152,7 +152,7 @@ def test_the_answer_stays_when_the_meetings_time_is_past(schedule):
 
 
 @pytest.mark.needs("eager")
-def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule):
+def test_create_is_resumed_after_the_scheduled_time(schedule):
     service, post, clock = schedule
     calls = failing(service, ProviderTimeout())
     assert post().status == 504
@@ -163,7 +163,7 @@ def test_what_was_begun_is_resumed_when_the_meetings_time_is_past(schedule):
 
 
 @pytest.mark.needs("eager")
-def test_while_the_first_request_is_at_work_the_second_is_told_to_wait(service, create):
+def test_second_request_must_wait_while_the_first_runs(service, create):
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(request):
@@ -196,7 +196,7 @@ def test_an_unknown_outcome_is_resumed_by_the_next_request(app, service, create,
 
 
 @pytest.mark.needs("eager")
-def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, service, create):
+def test_failure_without_effect_releases_the_key(app, service, create):
     service.provider.script("ensure_session", ProviderUnavailable())
     assert create("k").status_code == 503
     assert meetings_of(app) == []
@@ -205,7 +205,7 @@ def test_a_failure_that_certainly_did_nothing_gives_the_key_back(app, service, c
 
 @pytest.mark.parametrize("error", [ProviderUnavailable(), ProviderRejected("no")])
 @pytest.mark.needs("eager")
-def test_who_lost_the_lease_takes_nothing_back(app, service, create, error):
+def test_request_that_lost_its_lease_removes_nothing(app, service, create, error):
     def lose(request):
         with write() as session:
             session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
@@ -218,7 +218,7 @@ def test_who_lost_the_lease_takes_nothing_back(app, service, create, error):
 
 
 @pytest.mark.needs("eager")
-def test_who_lost_the_lease_finishes_nothing(app, service, create):
+def test_request_that_lost_its_lease_finishes_nothing(app, service, create):
     def lose(request):
         with write() as session:
             session.execute(update(IdempotencyKey).values(owner="another", lease_until=utc_in(30)))
@@ -231,7 +231,7 @@ def test_who_lost_the_lease_finishes_nothing(app, service, create):
 
 
 @pytest.mark.needs("eager")
-def test_what_the_provider_refuses_is_refused_again_without_asking(app, service, create):
+def test_refused_create_is_refused_again_without_a_call(app, service, create):
     calls = failing(service, ProviderRejected("no"))
     first, second = create("k"), create("k")
     assert (first.status_code, second.status_code) == (422, 422)
@@ -241,7 +241,7 @@ def test_what_the_provider_refuses_is_refused_again_without_asking(app, service,
 
 
 @pytest.mark.needs("eager")
-def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, crash_after_the_provider):
+def test_crashed_create_that_is_not_retried_is_removed(app, create, crash_after_the_provider):
     crash_after_the_provider()
     for key in ("k", None):
         with pytest.raises(Crash):
@@ -261,7 +261,7 @@ def test_what_a_crash_left_is_taken_back_when_nobody_comes_again(app, create, cr
 
 
 @pytest.mark.needs("eager")
-def test_a_session_is_not_given_to_a_meeting_that_went_to_another_provider(app, create, crash_after_the_provider):
+def test_session_is_not_bound_to_a_meeting_at_another_provider(app, create, crash_after_the_provider):
     crash_after_the_provider()
     with pytest.raises(Crash):
         create("k")
@@ -290,9 +290,7 @@ def test_a_lease_that_was_lost_is_not_renewed(app):
 
 
 @pytest.mark.needs("eager")
-def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(
-    app, create, crash_after_the_provider, monkeypatch
-):
+def test_finished_creations_do_not_delay_an_abandoned_one(app, create, crash_after_the_provider, monkeypatch):
     create("k")
     monkeypatch.setattr(creation, "BATCH", 1)
     crash_after_the_provider()
@@ -305,14 +303,14 @@ def test_many_finished_creations_keep_no_abandoned_one_from_being_taken_back(
     assert [meeting.is_ready for meeting in meetings_of(app)] == [True]
 
 
-def test_the_key_of_a_finished_creation_is_not_given_up(app, create):
+def test_key_of_a_finished_creation_is_not_released(app, create):
     first = create("k")
     with app.app_context(), write() as session:
         assert idempotency.abandon(session, json.loads(first.data))
     assert create("k").data == first.data
 
 
-def test_a_finished_creation_is_never_taken_back(app, create):
+def test_finished_creation_is_never_removed(app, create):
     create("k")
     expire_leases(app)
     with app.app_context():
@@ -322,7 +320,7 @@ def test_a_finished_creation_is_never_taken_back(app, create):
     assert len(meetings_of(app)) == 1
 
 
-def test_keys_are_forgotten_after_their_time(app, create):
+def test_keys_are_deleted_after_their_retention(app, create):
     first = create("k")
     with app.app_context():
         idempotency.reap()

@@ -84,7 +84,7 @@ def people_of(service, link):
 # --- an end that the provider does not take -------------------------------------------------------------------------
 
 
-def test_an_end_that_the_provider_takes_leaves_nothing_to_do(service, app):
+def test_end_accepted_by_the_provider_leaves_no_due_job(service, app):
     link = service.api.create()
     assert service.api("PATCH", f"/session/{link}/end").status == 204
     job = only_job(app)
@@ -99,7 +99,7 @@ def test_an_end_that_the_provider_takes_leaves_nothing_to_do(service, app):
     [ProviderUnavailable(), ProviderTimeout(), ProviderAuthFailed(), RuntimeError("tops3cret")],
     ids=lambda error: type(error).__name__,
 )
-def test_an_end_is_finished_by_a_worker_when_the_provider_is_back(service, app, operation, error):
+def test_worker_finishes_an_end_after_a_provider_outage(service, app, operation, error):
     link = service.api.create()
     service.join(link, attendee="ann")
     service.provider.behaviour = failing(error)
@@ -128,7 +128,7 @@ def test_an_end_is_finished_by_a_worker_when_the_provider_is_back(service, app, 
 
 
 @ON_SQLITE
-def test_a_provider_that_hangs_delays_an_end_by_no_more_than_its_one_attempt(service, app):
+def test_hanging_provider_delays_an_end_by_one_attempt(service, app):
     """The call goes out as a real plugin's does, through the client that the core gives it."""
     with FaultyServer() as server:
         server.on("/end", hang())
@@ -173,7 +173,7 @@ def test_other_meetings_go_on_while_a_provider_hangs(service, app):
 
 
 @ON_SQLITE
-def test_a_join_before_the_end_that_is_told_later_is_no_reason_to_end_it_again(service, app):
+def test_late_webhook_of_an_early_join_makes_no_second_end(service, app):
     link = service.api.create()
     service.join(link)
     assert service.api("PATCH", f"/session/{link}/end").status == 204
@@ -184,7 +184,7 @@ def test_a_join_before_the_end_that_is_told_later_is_no_reason_to_end_it_again(s
 # --- leases, attempts, death ----------------------------------------------------------------------------------------
 
 
-def test_a_job_of_a_process_that_died_is_taken_over_when_its_lease_is_over(service, app, monkeypatch):
+def test_job_of_a_dead_process_runs_again_after_its_lease(service, app, monkeypatch):
     link = service.api.create()
     service.join(link)
 
@@ -210,7 +210,7 @@ def test_a_job_of_a_process_that_died_is_taken_over_when_its_lease_is_over(servi
     assert people_of(service, link) == []
 
 
-def test_who_lost_its_lease_changes_nothing(service, app):
+def test_worker_that_lost_its_lease_changes_nothing(service, app):
     link = service.api.create()
     service.provider.behaviour = failing(ProviderUnavailable())
     service.api("PATCH", f"/session/{link}/end")
@@ -259,7 +259,7 @@ def test_the_longest_due_is_claimed_first(app):
     assert [job and job.payload["s"] for job in claimed] == [-50, -20, -5, None]
 
 
-def test_done_jobs_are_forgotten_after_a_while_and_dead_ones_never(app, monkeypatch):
+def test_old_done_jobs_are_deleted_and_dead_ones_stay(app, monkeypatch):
     for module in (batches, queue):
         monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
     old, young = -DONE_KEPT_SECONDS - 60, -DONE_KEPT_SECONDS + 60
@@ -301,7 +301,7 @@ def test_a_job_whose_worker_died_a_few_times_goes_on(app):
 
 
 @ON_SQLITE
-def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
+def test_job_that_keeps_failing_dies_and_can_be_revived(service, app):
     link = service.api.create()
     service.join(link)
     service.provider.behaviour = failing(ProviderUnavailable())
@@ -334,14 +334,14 @@ def test_a_job_that_keeps_failing_is_kept_dead_and_can_be_revived(service, app):
 
 
 @ON_SQLITE
-def test_what_no_repetition_can_mend_is_dead_at_once(service, app):
+def test_job_that_the_provider_rejects_dies_at_once(service, app):
     service.provider.behaviour = failing(ProviderRejected())
     assert service.api("PATCH", f"/session/{service.api.create()}/end").status == 204
     assert only_job(app).state == "dead"
 
 
 @ON_SQLITE
-def test_a_job_of_a_kind_that_this_release_does_not_know_is_kept(app):
+def test_job_of_a_kind_of_a_later_release_is_kept(app):
     with app.app_context():
         with write() as session:
             enqueue(session, "from_the_future", {"a": 1})
@@ -352,7 +352,7 @@ def test_a_job_of_a_kind_that_this_release_does_not_know_is_kept(app):
 # --- workers --------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_runs_what_is_due_and_lets_it_finish_when_it_stops(service, app):
+def test_stopping_worker_lets_its_due_job_finish(service, app):
     service.provider.behaviour = failing(ProviderUnavailable())
     link = service.api.create()
     service.join(link)
@@ -374,7 +374,7 @@ def test_a_worker_runs_what_is_due_and_lets_it_finish_when_it_stops(service, app
     assert people_of(service, link) == []
 
 
-def test_what_takes_long_keeps_nothing_else_waiting(app):
+def test_long_job_delays_no_other_job(app):
     jobs, begun, release, done = services(app).jobs, threading.Event(), threading.Event(), threading.Event()
 
     def copy(payload):
@@ -397,7 +397,7 @@ def test_what_takes_long_keeps_nothing_else_waiting(app):
     worker.stop(20)
 
 
-def test_each_lane_takes_its_own_kinds_alone(app):
+def test_each_lane_claims_only_its_own_kinds(app):
     jobs = services(app).jobs
     jobs.declare(Work("copy", lambda payload: None, takes_long=True))
     for kind, is_long in (("short", False), ("copy", True)):
@@ -425,7 +425,7 @@ def test_more_threads_copy_more_at_once(app):
     worker.stop(20)
 
 
-def test_flask_videoconf_worker_once_runs_what_is_due(service, app):
+def test_worker_once_command_runs_due_jobs(service, app):
     service.provider.behaviour = failing(ProviderUnavailable())
     service.api("PATCH", f"/session/{service.api.create()}/end")
     make_due(app)

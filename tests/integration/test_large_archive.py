@@ -45,9 +45,11 @@ def wait_for(condition, process, seconds=240):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="this system has no /proc, from which memory is read"
+)
 @ON_SQLITE
-def test_a_large_archive_is_copied_in_bounded_memory_though_its_worker_is_killed(
+def test_killed_worker_copies_a_large_archive_in_bounded_memory(
     make_app, headers, s3_server, database_url, fake_settings, tmp_path, monkeypatch
 ):
     variables = {

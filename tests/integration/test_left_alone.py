@@ -162,7 +162,7 @@ def test_stopping_stopped_archive_leaves_no_trace(service, app):
         assert session.execute(select(AuditEntry.id).where(stopped)).all() == []
 
 
-def test_abandoned_creation_alone_is_taken_back(service, app):
+def test_only_an_abandoned_creation_is_removed(service, app):
     """Old and ready, or young and not ready: both stay, with their keys."""
     links = {}
     for name in ("abandoned", "ready", "young"):
@@ -195,7 +195,7 @@ def test_abandoned_creation_under_lease_is_left(service, app):
         assert row(app, IdempotencyKey).owner == "at work"
 
 
-def test_old_keys_alone_are_forgotten(service, app):
+def test_only_old_keys_are_deleted(service, app):
     for name in ("old", "young"):
         service.api("POST", "/session", {}, Idempotency_Key=name)
     other = service.caller_with(tenant="other")
@@ -238,7 +238,7 @@ def test_archive_is_deleted_when_its_age_is_over(make_app, headers):
     assert row(app, Archive, Archive.archive_id == young).deleting_since is None
 
 
-def test_deletion_is_looked_at_again_in_an_hour(service, app):
+def test_deletion_is_checked_again_in_an_hour(service, app):
     archive = finished_archive(service)
 
     def fail(archive_id):

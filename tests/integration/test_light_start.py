@@ -118,7 +118,7 @@ def test_first_requests_import_nothing(run):
 
 @ON_SQLITE
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_imports_only_what_it_needs(run, tmp_path, command):
+def test_command_imports_no_module_that_it_does_not_need(run, tmp_path, command):
     code = (
         "import json, sys\nfrom click import ClickException\nfrom videoconf.cli.main import commands\n"
         f"try:\n    commands({command.split()!r}, standalone_mode=False)\n"

@@ -166,7 +166,7 @@ def configured(monkeypatch, fake_settings):
 
 
 @ON_SQLITE
-def test_just_in_time_provider_is_no_stand_in(make_app, headers, configured):
+def test_just_in_time_provider_does_not_take_over(make_app, headers, configured):
     """It makes no session now, so that it cannot be seen to work: the next that can prove it gets the meeting."""
     app = make_app(plugins=plugins_with(Down, JustInTime, Eager), providers=("fake", "lazy", "eager"))
     service = service_of(app, headers)
@@ -182,7 +182,7 @@ def test_just_in_time_provider_alone_leaves_the_failure(make_app, headers, confi
 
 
 @ON_SQLITE
-def test_earlier_provider_is_no_stand_in(make_app, headers, configured):
+def test_earlier_provider_does_not_take_over(make_app, headers, configured):
     """Only those that come after the one that was asked: whoever comes before may just have failed."""
     app = make_app(plugins=plugins_with(Eager, Down), providers=("eager", "fake"))
     service = service_of(app, headers)

@@ -49,7 +49,7 @@ def test_handshake_without_a_usable_status_is_refused(service, link):
     assert service.post(joined).status == 204, "what was refused is taken when it comes again"
 
 
-def test_refusal_without_words_refuses(service, link):
+def test_refusal_without_a_message_answers_401(service, link):
     service.join(link)
     [joined] = service.waiting()
     service.provider.script("verify_webhook", WebhookRejected(7))
@@ -57,7 +57,7 @@ def test_refusal_without_words_refuses(service, link):
 
 
 @pytest.mark.parametrize("messages", [{"a": object()}, {"a": [b""]}, {"a": {"b": 1}}], ids=range(3))
-def test_messages_of_a_schema_that_are_no_texts_are_contained(service, monkeypatch, messages):
+def test_schema_messages_other_than_strings_are_contained(service, monkeypatch, messages):
     monkeypatch.setattr(service.provider.options_schema, "validate", lambda self, data, **how: messages)
     answer = service.api("POST", "/session", {"providerOptions": {"a": 1}})
     assert answer.problem == (502, "provider_plugin_error")

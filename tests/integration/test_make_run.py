@@ -93,12 +93,12 @@ def group_is_alive(process_group):
 
 
 @pytest.mark.parametrize("goal", [("vonage",), ("demo", "PROVIDER=vonage")])
-def test_what_needs_the_tests_tools_installs_them_where_only_the_service_is_installed(checkout, goal):
+def test_goal_that_needs_the_tests_tools_installs_them(checkout, goal):
     done = subprocess.run(["make", "--dry-run", *goal], cwd=checkout, check=True, capture_output=True, text=True)
     assert "'.[test,check]'" in done.stdout
 
 
-def test_it_serves_soon_answers_the_printed_line_and_stops_whole(make_run, tmp_path):
+def test_make_run_serves_answers_and_stops_every_process(make_run, tmp_path):
     before = cpu_seconds_of_children()
     server = make_run()
     curl, _join = re.findall(r"^ +(curl .*)$", server.log, re.MULTILINE)

@@ -28,7 +28,7 @@ def install(tmp_path):
     return install
 
 
-def test_a_python_that_is_too_old_is_told_in_one_sentence(install):
+def test_too_old_python_is_reported_in_one_sentence(install):
     refused = install((3, 9, 2))
     assert refused.returncode != 0
     said, *_ = refused.stderr.splitlines()
@@ -38,7 +38,7 @@ def test_a_python_that_is_too_old_is_told_in_one_sentence(install):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_an_environment_that_is_wrong_or_missing_is_made_anew(install, tmp_path, there):
+def test_wrong_or_missing_environment_is_created(install, tmp_path, there):
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     if there:
         python = tmp_path / "venv" / "bin" / "python"
@@ -50,7 +50,7 @@ def test_an_environment_that_is_wrong_or_missing_is_made_anew(install, tmp_path,
     assert "installs" in made.stdout
 
 
-def test_one_that_works_is_kept(install, tmp_path):
+def test_working_environment_is_kept(install, tmp_path):
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
     kept = install((3, 11, 0))

@@ -101,7 +101,7 @@ def test_server_makes_no_file_for_metrics(gunicorn_server, headers, address, tmp
 
 
 @ON_SQLITE
-def test_taken_address_is_logged_once_and_stops_nothing(gunicorn_server):
+def test_address_in_use_is_logged_once_and_stops_nothing(gunicorn_server):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -136,7 +136,7 @@ def test_job_worker_serves_its_metrics(database_url, fake_settings, tmp_path, ad
 
 
 @ON_SQLITE
-def test_metrics_are_off_in_development_and_where_no_address_is_set(make_app, address):
+def test_metrics_are_off_in_development_or_without_an_address(make_app, address):
     assert serve_metrics(make_app(development=True, metrics_bind=address)) is None
     assert serve_metrics(make_app(metrics_bind="")) is None
 

@@ -73,11 +73,11 @@ class History:
         Path(self.folder, "versions", f"after_{head}.py").write_text(f"{header}\ndef upgrade():\n{body}\n")
 
 
-def test_there_is_one_head() -> None:
+def test_migrations_have_one_head() -> None:
     assert len(SCRIPTS.get_heads()) == 1
 
 
-def test_the_newest_revision_is_what_the_models_say(migrating: Flask) -> None:
+def test_newest_revision_matches_the_models(migrating: Flask) -> None:
     upgrade()
     check()  # exits when they differ
     assert tables() == {*db.metadata.tables, "videoconf_version", "alembic_version"}
@@ -91,7 +91,7 @@ def test_a_column_that_no_revision_made_is_noticed(migrating: Flask) -> None:
         check()
 
 
-def test_down_and_up_again(migrating: Flask) -> None:
+def test_schema_can_be_downgraded_and_upgraded(migrating: Flask) -> None:
     upgrade()
     downgrade(revision="base")
     assert tables() == {"videoconf_version"}

@@ -58,7 +58,7 @@ def seen(callers, path):
     return here.json
 
 
-def test_a_meeting_lives_on_both(service, callers):
+def test_meeting_can_be_used_on_both_nodes(service, callers):
     here, there = callers
     link = here.create(extId="lesson")
     assert service.caller_with(tenant="other")("GET", f"/session/{link}").problem == (404, "meeting_not_found")
@@ -104,7 +104,7 @@ def test_a_meeting_lives_on_both(service, callers):
     ]
 
 
-def test_a_create_that_is_repeated_at_the_other_node_is_one_meeting(callers):
+def test_create_repeated_at_the_other_node_makes_one_meeting(callers):
     for number in range(ROUNDS):
         key = f"key-{number}"
         answers = at_once([lambda c=c, key=key: c("POST", "/session", {}, Idempotency_Key=key) for c in callers * 2])

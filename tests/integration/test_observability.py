@@ -82,14 +82,14 @@ def test_a_line_of_a_library_carries_the_request_it_belongs_to(lines, app, clien
     assert [line["request_id"] for line in lines() if line["logger"] == "a.library"] == ["r-9"]
 
 
-def test_lines_are_written_once_however_often_logging_is_configured(lines):
+def test_repeated_logging_configuration_writes_lines_once(lines):
     configure_logging("INFO", "json")
     configure_logging("INFO", "json")
     logging.getLogger("x").info("once")
     assert [line["message"] for line in lines()] == ["once"]
 
 
-def test_what_json_has_no_room_for_is_written_all_the_same(lines):
+def test_values_that_json_lacks_are_logged_as_text(lines):
     configure_logging("INFO", "json")
     secret = StorageDestination("kind", {"secret": "canary-in-a-dataclass"})
     logging.getLogger("x").info("half \ud800 of a pair", extra={"large": 2**64, "numbered": {1: 2}, "thing": {3}})
@@ -128,7 +128,7 @@ def test_an_added_handler_sees_request_lines(client, headers, caplog):
 
 
 @sqlite_alone
-def test_lines_for_people_have_what_those_for_machines_have(make_app, headers, capsys):
+def test_text_lines_have_the_fields_of_json_lines(make_app, headers, capsys):
     client = make_app(log_format="text").test_client()
     client.get("/session", headers={**headers(tenant="acme"), "X-Request-ID": "mine-2"})
     [line] = [line for line in capsys.readouterr().err.splitlines() if "mine-2" in line]
@@ -139,7 +139,7 @@ def test_lines_for_people_have_what_those_for_machines_have(make_app, headers, c
 def test_an_exception_is_logged_without_the_values_of_its_frames(lines, app, client):
     @app.before_request
     def broken():
-        secret = "canary-in-a-frame"  # noqa: F841
+        secret = "canary-in-a-frame"  # noqa: F841  # a value in the frame of the exception
         raise RuntimeError("boom")
 
     assert client.get("/healthz").status_code == 500
@@ -149,14 +149,14 @@ def test_an_exception_is_logged_without_the_values_of_its_frames(lines, app, cli
 
 
 @sqlite_alone
-def test_development_tells_clients_how_long_it_took(make_app):
+def test_answers_in_development_carry_their_duration(make_app):
     answer = make_app(development=True).test_client().get("/healthz")
     assert answer.headers["Server-Timing"].startswith("app;dur=")
     assert "Server-Timing" not in make_app().test_client().get("/healthz").headers
 
 
 @sqlite_alone
-def test_debug_is_for_our_own_lines(lines, make_app):
+def test_debug_level_shows_only_our_own_lines(lines, make_app):
     make_app(log_level="DEBUG")
     logging.getLogger("a.library").debug("Authorization: canary")
     logging.getLogger("videoconf.x").debug("ours")
@@ -207,7 +207,7 @@ def test_the_queue_is_measured(app, client):
     assert 89 < total(found, "videoconf_job_lag_seconds") < 200
 
 
-def test_a_job_that_takes_its_worker_along_is_not_tried_for_ever(app):
+def test_job_that_kills_its_worker_is_not_retried_forever(app):
     with app.app_context():
         jobs = services(app).jobs
         jobs.declare(Work("poison", lambda payload: pytest.fail("tried again")))
@@ -226,7 +226,7 @@ def test_a_job_that_takes_its_worker_along_is_not_tried_for_ever(app):
 
 
 @sqlite_alone
-def test_a_tenant_that_asks_too_often_is_told_to_wait_and_others_are_not(make_app, headers):
+def test_rate_limit_applies_to_one_tenant_alone(make_app, headers):
     client = make_app(rate_limit="3/minute").test_client()
     statuses = [client.get("/session", headers=headers(tenant="a")).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
@@ -239,7 +239,7 @@ def test_a_tenant_that_asks_too_often_is_told_to_wait_and_others_are_not(make_ap
 
 
 @sqlite_alone
-def test_a_rate_holds_for_any_minute_and_not_by_the_clock(make_app, headers, monkeypatch):
+def test_rate_limit_counts_over_any_60_seconds(make_app, headers, monkeypatch):
     client, sent, now, past = make_app(rate_limit="2/minute").test_client(), headers(), time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: now() + past[0])
     statuses = []
@@ -251,7 +251,10 @@ def test_a_rate_holds_for_any_minute_and_not_by_the_clock(make_app, headers, mon
 @sqlite_alone
 def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
     client = make_app(rate_limit_address="2/minute", trusted_proxies=1).test_client()
-    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+
+    def ask(address):
+        return client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code
+
     assert [ask("192.0.2.1") for _ in range(3)] == [401, 401, 429]
     assert ask("192.0.2.2") == 401
     probe = client.get("/healthz", headers={"X-Forwarded-For": "192.0.2.1"})
@@ -260,9 +263,12 @@ def test_an_address_without_a_token_has_a_limit_of_its_own(make_app, headers):
 
 
 @sqlite_alone
-def test_whoever_is_refused_is_counted_all_the_same(make_app, headers):
+def test_refused_requests_count_towards_the_limit(make_app, headers):
     client = make_app(rate_limit="2/minute", rate_limit_address="3/minute").test_client()
-    ask = lambda **sent: client.get("/session", headers=sent).status_code  # noqa: E731
+
+    def ask(**sent):
+        return client.get("/session", headers=sent).status_code
+
     assert [ask(Authorization="Bearer a.b.c"), ask(), ask(), ask(), ask(Authorization="Bearer a.b.c")] == [
         *[401] * 3,
         *[429] * 2,
@@ -273,21 +279,24 @@ def test_whoever_is_refused_is_counted_all_the_same(make_app, headers):
 
 
 @sqlite_alone
-def test_forwarded_headers_of_nobody_we_trust_are_ignored(make_app):
+def test_forwarded_headers_of_untrusted_clients_are_ignored(make_app):
     client = make_app(rate_limit_address="2/minute").test_client()
-    ask = lambda address: client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code  # noqa: E731
+
+    def ask(address):
+        return client.post("/webhooks/session", headers={"X-Forwarded-For": address}).status_code
+
     assert [ask(f"192.0.2.{number}") for number in range(3)] == [401, 401, 429]
 
 
 @sqlite_alone
-def test_counts_go_on_in_the_process_while_redis_is_away(make_app, headers):
+def test_process_counts_requests_while_redis_is_down(make_app, headers):
     client = make_app(rate_limit="2/minute", rate_limit_storage=Secret("redis://127.0.0.1:1/0")).test_client()
     statuses = [client.get("/session", headers=headers()).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
 
 
 @sqlite_alone
-def test_other_origins_are_let_in_by_name_only(make_app, headers):
+def test_only_listed_origins_are_allowed(make_app, headers):
     preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
     open_to = make_app(cors_origins=("https://app.example",)).test_client()
     allowed = open_to.options("/session", headers=preflight)

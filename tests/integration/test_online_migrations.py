@@ -114,7 +114,7 @@ def test_writers_wait_less_than_a_second_for_an_upgrade(migrating, empty_databas
 
 
 @ONLY_POSTGRESQL
-def test_what_an_upgrade_set_does_not_stay(migrating):
+def test_connection_settings_of_an_upgrade_do_not_stay(migrating):
     """The connection of an upgrade has other time limits and a lock, so nothing else may use it."""
     upgrade()
     with db.engine.connect() as connection:

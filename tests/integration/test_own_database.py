@@ -33,7 +33,7 @@ def databases(postgresql_server, postgresql_template):
         made.drop_all()
 
 
-def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgresql_template):
+def test_filled_database_is_reused_empty_and_renamed(databases, postgresql_template):
     name = databases.take(postgresql_template)
     left_behind = psycopg.connect(databases.url(name))
     with psycopg.connect(databases.url(name)) as connection:
@@ -53,7 +53,7 @@ def test_what_was_only_filled_is_used_again_empty_and_renamed(databases, postgre
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_was_changed_is_not_used_again(databases, postgresql_template, change):
+def test_changed_database_is_not_reused(databases, postgresql_template, change):
     name = databases.take(postgresql_template)
     with psycopg.connect(databases.url(name)) as connection:
         oid = connection.execute(OID).fetchone()

@@ -11,7 +11,7 @@ def now(caller: Caller, *links: str) -> dict[str, int]:
     return dict(answer.json["people"])
 
 
-def test_people_are_counted_as_the_list_has_them(service, api):
+def test_count_of_people_matches_the_list(service, api):
     busy, quiet, ended = api.create(), api.create(), api.create()
     for attendee in ("ann", "ann", "bob"):  # ann with two devices
         service.join(busy, attendee=attendee)

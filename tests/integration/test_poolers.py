@@ -149,7 +149,7 @@ def test_long_answers_are_streamed(transaction, headers):
         assert services(app).jobs.measure().by_state["dead"] == 0
 
 
-def test_no_statement_stays_prepared(transaction, headers):
+def test_transaction_mode_leaves_no_prepared_statement(transaction, headers):
     app = transaction()
     service = service_of(app, headers)
     for number in range(20):
@@ -240,13 +240,13 @@ def upgrade(create_postgresql, pooled):
     return run
 
 
-def test_upgrade_takes_the_direct_url(upgrade):
+def test_upgrade_uses_the_direct_url(upgrade):
     done = upgrade("itself")
     assert done.returncode == 0, done.stderr
     assert "Running upgrade" in done.stderr
 
 
-def test_upgrade_goes_through_session_mode(upgrade):
+def test_upgrade_works_through_session_mode(upgrade):
     done = upgrade(mode="session")
     assert done.returncode == 0, done.stderr
 

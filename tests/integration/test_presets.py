@@ -30,7 +30,7 @@ def can(service):
 
 @ON_SQLITE
 @ON_EVERY_PRESET
-def test_a_meeting_lives_on_the_least_of_providers(service, can):
+def test_meeting_works_at_every_preset(service, can):
     api, link = service.api, service.api.create()
     just_in_time = can.session_creation is SessionCreation.JUST_IN_TIME
     assert (api.read(link)["sessionId"] is None) == just_in_time
@@ -94,7 +94,7 @@ def known(service):
 @ON_SQLITE
 @ON_EVERY_PRESET
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_what_is_missing_is_refused_before_anything_happens(app, service, can, known, operation):
+def test_missing_capability_is_refused_without_effect(app, service, can, known, operation):
     asked, method, path, body = OPERATIONS[operation]
     has_it = asked in (can.roles if isinstance(asked, Role) else can.features)
     calls = []
@@ -112,7 +112,7 @@ def test_what_is_missing_is_refused_before_anything_happens(app, service, can, k
     assert (rows(app), service.fake.list_events()) == before
 
 
-def test_every_capability_is_tried_or_says_why_not():
+def test_every_capability_is_tried_or_listed_with_a_reason():
     tried = {asked for asked, *_ in OPERATIONS.values()}
     quiet = {
         Capability.ROSTER,  # no request asks for it: a job does, below
@@ -128,7 +128,7 @@ def test_every_capability_is_tried_or_says_why_not():
 
 @ON_SQLITE
 @ON_EVERY_PRESET
-def test_somebody_whose_webhook_was_lost_is_found_where_the_provider_tells_who_is_there(app, service, can):
+def test_roster_finds_a_person_whose_webhook_was_lost(app, service, can):
     link = service.api.create()
     service.join(link, data="ann")
     calls, original = [], service.provider.list_connections
@@ -146,7 +146,7 @@ def test_somebody_whose_webhook_was_lost_is_found_where_the_provider_tells_who_i
 
 @ON_SQLITE
 @ON_EVERY_PRESET
-def test_a_name_is_shown_where_it_is_carried(service, can):
+def test_name_is_shown_if_the_provider_carries_it(service, can):
     link = service.api.create()
     service.join(link, attendee="u-7", name="Ada")
     service.deliver()
@@ -157,7 +157,7 @@ def test_a_name_is_shown_where_it_is_carried(service, can):
 
 @ON_SQLITE
 @ON_EVERY_PRESET
-def test_data_is_carried_up_to_what_the_provider_takes(service, can):
+def test_data_is_accepted_up_to_the_providers_limit(service, can):
     link = service.api.create()
     longest = "d" * can.max_data_characters
     assert service.api("POST", f"/session/{link}/token", {"data": longest}).status == 200
@@ -166,7 +166,7 @@ def test_data_is_carried_up_to_what_the_provider_takes(service, can):
 
 @ON_SQLITE
 @ON_EVERY_PRESET
-def test_what_it_can_do_is_shown(service, can):
+def test_provider_list_shows_the_capabilities(service, can):
     [shown] = [item for item in service.api("GET", "/providers").json["items"] if item["key"] == "fake"]
     assert shown["capabilities"]["features"] == sorted(can.features)
     assert shown["capabilities"]["roles"] == sorted(can.roles)

@@ -32,7 +32,7 @@ def with_provider(make_app, headers):
         ("endToEndEncryption", Capability.END_TO_END_ENCRYPTION),
     ],
 )
-def test_an_option_that_the_provider_lacks_is_refused_before_it_is_asked(with_provider, option, feature):
+def test_unsupported_option_is_refused_without_a_provider_call(with_provider, option, feature):
     class Poor(FakeProvider):
         capabilities = replace(CAPABILITIES, features=CAPABILITIES.features - {feature})
 
@@ -45,7 +45,7 @@ def test_an_option_that_the_provider_lacks_is_refused_before_it_is_asked(with_pr
 
 
 @ON_SQLITE
-def test_a_provider_that_takes_no_options_refuses_them(with_provider):
+def test_provider_without_options_refuses_them(with_provider):
     class Plain(FakeProvider):
         options_schema = None
 
@@ -80,7 +80,7 @@ def test_a_provider_that_fails_at_the_create_leaves_no_meeting(make_app, headers
 
 
 @pytest.mark.parametrize("session_id", ["", None, 7, "x" * 256, "a\nb", "a\x00b", "ä"])
-def test_a_session_id_that_cannot_be_used_is_the_providers_bad_answer(make_app, headers, session_id):
+def test_unusable_session_id_is_a_bad_response(make_app, headers, session_id):
     class Odd(FakeProvider):
         def ensure_session(self, request):
             return SessionRef(self.account, session_id)
@@ -106,7 +106,7 @@ def test_a_session_of_another_type_is_the_plugins_bug(make_app, headers, given):
 
 @ON_SQLITE
 @pytest.mark.parametrize("account", [None, 7, "", "x" * 256], ids=repr)
-def test_a_session_of_no_account_is_the_providers_bad_answer(make_app, headers, account):
+def test_session_without_an_account_is_a_bad_response(make_app, headers, account):
     class Odd(FakeProvider):
         def ensure_session(self, request):
             return SessionRef(account, "fs_1")
@@ -128,7 +128,7 @@ def test_a_session_of_no_account_is_the_providers_bad_answer(make_app, headers, 
     ],
     ids=range(6),
 )
-def test_a_token_that_cannot_be_used_is_not_given(with_provider, given, code):
+def test_unusable_token_answers_502(with_provider, given, code):
     class Odd(FakeProvider):
         def issue_token(self, session, request):
             return given
@@ -140,7 +140,7 @@ def test_a_token_that_cannot_be_used_is_not_given(with_provider, given, code):
 
 
 @ON_SQLITE
-def test_options_that_the_plugin_fails_to_check_are_the_plugins_bug(with_provider):
+def test_failing_check_of_options_is_the_plugins_bug(with_provider):
     class Broken(FakeProvider):
         class options_schema(FakeProvider.options_schema):
             def validate(self, *args, **kwargs):
@@ -157,7 +157,7 @@ class Confused(FakeProvider):
         return SessionRef(self.account, "always-the-same")
 
 
-def test_one_session_is_never_two_meetings(with_provider):
+def test_two_meetings_never_share_a_session(with_provider):
     api = with_provider(Confused).api
     link = api.create()
     assert api("POST", "/session").problem == (502, "provider_bad_response")
@@ -165,7 +165,7 @@ def test_one_session_is_never_two_meetings(with_provider):
     assert [meeting["meetingLink"] for meeting in api("GET", "/session").json] == [link]
 
 
-def test_one_room_made_just_in_time_is_never_two_meetings(with_provider):
+def test_two_meetings_never_share_a_just_in_time_room(with_provider):
     class JustInTime(Confused):
         capabilities = replace(CAPABILITIES, session_creation=SessionCreation.JUST_IN_TIME)
 
@@ -177,7 +177,7 @@ def test_one_room_made_just_in_time_is_never_two_meetings(with_provider):
     api.token(first)
 
 
-def test_rooms_that_exist_just_in_time_are_made_with_the_first_token(with_provider):
+def test_just_in_time_room_is_made_with_the_first_token(with_provider):
     class JustInTime(FakeProvider):
         capabilities = replace(CAPABILITIES, session_creation=SessionCreation.JUST_IN_TIME)
 

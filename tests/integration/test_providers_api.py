@@ -42,7 +42,7 @@ def test_installed_providers_are_described(make_app, headers):
     assert can["roles"] == ["moderator", "publisher", "subscriber"]
 
 
-def test_the_order_is_that_of_the_settings(make_app, headers, monkeypatch):
+def test_providers_have_the_order_of_the_settings(make_app, headers, monkeypatch):
     for name in ("WEBHOOK_SECRETS", "TOKEN_SECRET"):
         monkeypatch.setenv(f"VIDEOCONF_IDLE_{name}", "whsec_dGVzdHMtc2lnbi13ZWJob29rcy13aXRoLXRoaXM=")
     app = make_app(plugins=plugins_with(FakeProvider, Idle), providers=("idle", "fake"))
@@ -50,7 +50,7 @@ def test_the_order_is_that_of_the_settings(make_app, headers, monkeypatch):
     assert [(item["key"], item["default"]) for item in items] == [("idle", True), ("fake", False)]
 
 
-def test_the_state_is_that_of_the_clients_that_the_provider_was_given(make_app, headers):
+def test_state_is_that_of_the_providers_clients(make_app, headers):
     class Calling(FakeProvider):
         def ensure_session(self, request):
             # No server listens on port 1 of this machine.

@@ -24,7 +24,7 @@ def service(two_workers):
 # --- many clients, one meeting --------------------------------------------------------------------------------------
 
 
-def test_of_twelve_ends_at_once_one_is_the_end(service):
+def test_twelve_concurrent_ends_end_the_meeting_once(service):
     api = service.api
     for _ in range(5):
         link = api.create()
@@ -41,7 +41,7 @@ def test_of_twelve_ends_at_once_one_is_the_end(service):
         assert api.read(link)["endTime"] is not None
 
 
-def test_of_twelve_first_tokens_at_once_one_is_the_start(service):
+def test_twelve_concurrent_first_tokens_start_it_once(service):
     api = service.api
     for _ in range(5):
         link = api.create()
@@ -56,7 +56,7 @@ def test_of_twelve_first_tokens_at_once_one_is_the_start(service):
         assert api.read(link)["startTime"] is not None
 
 
-def test_of_ends_and_deletes_at_once_each_happens_once(service):
+def test_concurrent_ends_and_deletes_happen_once_each(service):
     api = service.api
     link = api.create()
     calls = [lambda: api("PATCH", f"/session/{link}/end"), lambda: api("DELETE", f"/session/{link}")] * 6
@@ -68,7 +68,7 @@ def test_of_ends_and_deletes_at_once_each_happens_once(service):
     assert meeting["deletedOn"] >= meeting["endTime"]
 
 
-def test_one_webhook_that_comes_twelve_times_at_once_counts_once(service):
+def test_webhook_sent_twelve_times_at_once_counts_once(service):
     api = service.api
     link = api.create()
     connections = [service.join(link, attendee="ann") for _ in range(3)]
@@ -122,7 +122,7 @@ def test_a_webhook_that_races_the_create_is_never_lost(make_app, headers):
 
 @ON_POSTGRESQL
 @pytest.mark.parametrize("first", ["webhook", "create"])
-def test_whichever_of_webhook_and_create_comes_first_the_other_sees_it(make_app, headers, first):
+def test_webhook_and_create_see_each_other_in_either_order(make_app, headers, first):
     """One of the two is stopped right before its commit, until the other is done or waits for it."""
     app = make_app(plugins=plugins_with(Signalling))
     service = service_of(app, headers)

@@ -100,7 +100,7 @@ def test_loser_of_just_in_time_session_joins_winner(make_app, headers):
 
 
 @ON_POSTGRESQL
-def test_key_given_up_between_two_statements_is_in_progress(app, headers):
+def test_key_released_between_two_statements_is_in_progress(app, headers):
     """The first statement finds the key taken; before the second one reads it, its owner has given it up."""
     service = service_of(app, headers)
     body, key = {"extId": "x"}, {"Idempotency_Key": "k"}

@@ -44,7 +44,7 @@ def seconds_until_due():
     return (due_at - now).total_seconds()
 
 
-def test_it_runs_when_a_period_has_passed_and_is_then_due_after_another():
+def test_recurring_job_runs_once_a_period():
     runs = []
     jobs = Jobs()
     jobs.declare(recurring(KIND, 600, lambda: runs.append(1)))
@@ -94,7 +94,7 @@ def test_a_node_that_starts_later_does_not_put_the_next_run_off():
 
 
 @pytest.mark.parametrize("error", [ProviderAuthFailed(), RuntimeError("a bug")])
-def test_one_that_fails_is_never_dead(error):
+def test_failing_recurring_job_never_dies(error):
     def fail():
         raise error
 
@@ -110,7 +110,7 @@ def test_one_that_fails_is_never_dead(error):
     assert 0 < seconds_until_due() <= 900
 
 
-def test_one_that_takes_its_worker_along_again_and_again_goes_on():
+def test_recurring_job_that_kills_its_worker_goes_on():
     runs = []
     jobs = Jobs()
     jobs.declare(recurring(KIND, 600, lambda: runs.append(1)))
@@ -123,7 +123,7 @@ def test_one_that_takes_its_worker_along_again_and_again_goes_on():
     assert [(row.state, row.last_error) for row in rows()] == [(JobState.PENDING, None)]
 
 
-def test_what_recurs_in_a_service(app):
+def test_service_has_its_recurring_jobs(app):
     services(app).jobs.run_due()
     with write() as session:
         assert set(session.execute(select(Job.key).where(Job.key.is_not(None))).scalars()) == {
@@ -145,7 +145,7 @@ def test_what_recurs_in_a_service(app):
         }
 
 
-def test_a_node_that_does_not_know_the_kind_leaves_it_to_others():
+def test_node_leaves_a_job_of_an_unknown_kind_to_others():
     """An old node during a rolling upgrade."""
     jobs = Jobs()
     jobs.declare(recurring(KIND, 600, lambda: None))
@@ -188,7 +188,7 @@ def test_each_batch_is_a_transaction_of_its_own(jobs_of_two_batches):
     assert rows() == []
 
 
-def test_no_batch_begins_after_the_time_is_up(jobs_of_two_batches):
+def test_batches_stop_when_the_time_is_up(jobs_of_two_batches):
     until = time.monotonic() + 1
     batch = count(1)
 

@@ -35,7 +35,7 @@ def test_refusals_of_all_kinds_count_together(ask):
     assert ask("/unknown", address="192.0.2.2") == 404
 
 
-def test_what_is_served_never_counts_and_is_never_limited(ask, headers):
+def test_served_requests_never_count_and_are_never_limited(ask, headers):
     assert {ask("/healthz") for _ in range(10)} == {200}
     assert {ask("/session", **headers()) for _ in range(10)} == {200}
     assert {ask("/session/unknown", **headers()) for _ in range(10)} == {404}

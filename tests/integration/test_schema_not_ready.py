@@ -22,7 +22,7 @@ def unmigrated(make_app, empty_database_url):
     return make_app(database_url=Secret(empty_database_url))
 
 
-def test_callers_are_told_to_come_again(unmigrated, headers, caplog):
+def test_callers_get_503_with_retry_after(unmigrated, headers, caplog):
     at_start = caplog.get_records("setup")
     [said] = [record.getMessage() for record in at_start if REMEDY in record.getMessage()]
     assert "this release needs revision" in said
@@ -35,7 +35,7 @@ def test_callers_are_told_to_come_again(unmigrated, headers, caplog):
     assert not any(record.exc_info for record in caplog.records), "a trace says nothing here"
 
 
-def test_a_schema_of_an_older_release_is_one_too(make_app, headers):
+def test_schema_of_an_older_release_is_not_ready(make_app, headers):
     app = make_app()
     assert app.test_client().post("/session", headers=headers()).status_code == 200
     with app.app_context(), write() as session:
@@ -45,7 +45,7 @@ def test_a_schema_of_an_older_release_is_one_too(make_app, headers):
         assert (answer.status_code, answer.json["code"]) == (503, "schema_not_ready")
 
 
-def test_node_on_an_older_schema_is_not_ready_and_stores_all_or_nothing(make_app, headers):
+def test_node_on_an_older_schema_stores_all_or_nothing(make_app, headers):
     """A load balancer takes such a node out. Who calls it anyway gets what the older schema can hold, or 503."""
     app = make_app()
     client = app.test_client()
@@ -65,7 +65,7 @@ def test_node_on_an_older_schema_is_not_ready_and_stores_all_or_nothing(make_app
     assert client.get("/session", headers=headers()).json == [], "the meeting is not stored without its entry"
 
 
-def test_a_worker_says_once_that_it_waits(unmigrated, caplog, monkeypatch):
+def test_waiting_worker_logs_that_it_waits_once(unmigrated, caplog, monkeypatch):
     monkeypatch.setattr("videoconf.jobs.worker.IDLE_SECONDS", 0.01)
     rounds, seen = count(1), Event()
 

@@ -111,7 +111,7 @@ def test_unavailable_database_has_its_cause_in_the_log(app: Flask, headers: Head
 
 
 @pytest.mark.usefixtures("broken")
-def test_waiting_worker_says_what_it_waits_for(app: Flask, lines: Lines) -> None:
+def test_waiting_worker_logs_the_cause(app: Flask, lines: Lines) -> None:
     running = worker.Worker(services(app).jobs, app.app_context)
     lines()
     running.start()

@@ -172,7 +172,7 @@ def serving(machine: Machine, folder: Path, **settings: str) -> Iterator[Gunicor
         server.close()
 
 
-def test_a_new_plugin_fails_exactly_what_is_still_to_be_written(followed: list[str]) -> None:
+def test_new_plugin_fails_exactly_the_unwritten_scenarios(followed: list[str]) -> None:
     said = followed[1]
     failed = {kind + number: message for kind, number, message in SCENARIO.findall(said)}
     assert failed.keys() == WRITTEN_BY_NOBODY, said
@@ -194,7 +194,7 @@ def test_the_guide_ends_in_a_plugin_that_works(followed: list[str], machine: Mac
     assert len(written) < 150, "short enough to be read"
 
 
-def test_the_steps_of_the_guide_are_all_there() -> None:
+def test_guide_has_every_step() -> None:
     assert [step.path is None for step in steps()].count(True) == 7
     assert len([step for step in steps() if step.path]) == 12
 
@@ -221,7 +221,7 @@ def acme_of(machine: Machine) -> type:
     return module
 
 
-def test_a_built_distribution_serves_a_meeting_as_the_default_provider(machine, followed, headers, tmp_path) -> None:
+def test_built_plugin_serves_as_the_default_provider(machine, followed, headers, tmp_path) -> None:
     machine.run("pip uninstall --quiet --yes videoconf-acme")
     machine.run("pip wheel --quiet --no-deps --wheel-dir dist ./videoconf-acme")
     machine.run("pip install --quiet dist/videoconf_acme-*.whl")

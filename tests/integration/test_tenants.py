@@ -41,7 +41,7 @@ def same(answer):
     return answer.status, sorted(answer.headers.keys()), answer.headers["Content-Type"], body
 
 
-def test_another_tenants_meeting_answers_exactly_what_an_unknown_one_answers(service):
+def test_meeting_of_another_tenant_answers_as_unknown(service):
     ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
     link = ours.create(extId="ours")
     ours.token(link)
@@ -67,7 +67,7 @@ def test_every_operation_on_a_meeting_is_tried(app):
 
 
 @ON_SQLITE
-def test_the_state_of_another_tenants_meeting_does_not_show_either(service):
+def test_state_of_another_tenants_meeting_stays_hidden(service):
     ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
     ended, deleted = ours.create(), ours.create()
     assert ours("PATCH", f"/session/{ended}/end").status == 204
@@ -87,7 +87,7 @@ def test_a_list_holds_the_callers_meetings_alone(service):
 
 
 @ON_SQLITE
-def test_a_token_that_names_no_tenant_is_the_default_tenants(make_app, headers):
+def test_token_without_a_tenant_belongs_to_the_default(make_app, headers):
     service = service_of(make_app(default_tenant="main"), headers)
     link = service.caller_with(tenant=None).create()
     assert service.caller_with(tenant="main").read(link)["meetingLink"] == link
@@ -104,7 +104,7 @@ def test_the_claim_that_names_the_tenant_is_a_setting(make_app, headers):
 
 @ON_SQLITE
 @pytest.mark.parametrize("tenant", ["", ["ours", "theirs"], {"id": "ours"}, True, "a\u0000b", "x" * 256])
-def test_a_tenant_that_is_no_name_is_no_token(service, tenant):
+def test_invalid_tenant_claim_answers_401(service, tenant):
     assert service.caller_with(tenant=tenant)("GET", "/session").problem == (401, "unauthenticated")
 
 
@@ -115,7 +115,7 @@ def test_tenants_that_look_alike_are_different(service):
         assert service.caller_with(tenant=tenant)("GET", f"/session/{link}").status == 404
 
 
-def test_a_webhook_finds_its_meeting_whosever_it_is(service):
+def test_webhook_finds_its_meeting_in_any_tenant(service):
     ours, theirs = service.caller_with(tenant="ours"), service.caller_with(tenant="theirs")
     link, other = ours.create(), theirs.create()
     service.fake.join(credential(ours.token(link, attendee="ann")))

@@ -148,7 +148,7 @@ def test_a_request_is_a_trace_of_its_statements(traced, collector, headers, data
 
 
 @ON_SQLITE
-def test_the_callers_trace_goes_on_and_log_lines_name_it(traced, collector, headers, capsys):
+def test_callers_trace_continues_and_log_lines_name_it(traced, collector, headers, capsys):
     client = traced().test_client()
     client.get("/session", headers={**headers(), "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"})
     [span] = collector.wait_for("GET /session")
@@ -171,7 +171,7 @@ def test_probes_are_not_traced(traced, collector, headers):
 
 
 @ON_SQLITE
-def test_what_the_caller_does_not_want_sampled_is_not(traced, collector, headers):
+def test_unsampled_trace_of_the_caller_is_not_sent(traced, collector, headers):
     client = traced().test_client()
     client.get("/session", headers={**headers(), "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-00"})
     client.get("/session", headers=headers())
@@ -216,7 +216,7 @@ def test_a_provider_call_is_a_span_with_its_outcome(traced, collector, headers, 
 
 
 @ON_SQLITE
-def test_a_job_is_a_trace_of_its_own_and_looking_for_one_is_none(traced, collector, capsys):
+def test_job_has_its_own_trace_and_polling_has_none(traced, collector, capsys):
     app = traced()
 
     def fail(payload):
@@ -248,7 +248,7 @@ def test_a_job_is_a_trace_of_its_own_and_looking_for_one_is_none(traced, collect
 
 
 @ON_SQLITE
-def test_a_storage_call_is_a_span_with_its_outcome_and_says_not_where(traced, collector, headers, storage_server):
+def test_storage_call_is_a_span_without_its_location(traced, collector, headers, storage_server):
     key = Secret(Fernet.generate_key().decode())
     client = traced(encryption_keys=(key,), development=True).test_client()
     put = functools.partial(client.put, "/archives/storage-target", headers=headers())
@@ -288,7 +288,7 @@ def test_a_storage_call_is_a_span_with_its_outcome_and_says_not_where(traced, co
 # --- what it does not say -------------------------------------------------------------------------------------------
 
 
-def test_no_value_of_a_person_or_a_row_is_in_a_span(traced, collector, headers, database_url):
+def test_spans_omit_values_of_persons_and_rows(traced, collector, headers, database_url):
     app = traced()
 
     @app.get("/tests/fails")
@@ -322,7 +322,7 @@ def test_no_value_of_a_person_or_a_row_is_in_a_span(traced, collector, headers, 
 # --- off, broken, away ----------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_it_is_loaded_where_it_is_off(fake_settings, sqlite_database, tmp_path):
+def test_disabled_tracing_loads_no_library(fake_settings, sqlite_database, tmp_path):
     script = (
         "import sys\n"
         "from videoconf.app import create_app\n"
@@ -338,7 +338,7 @@ def test_nothing_of_it_is_loaded_where_it_is_off(fake_settings, sqlite_database,
 
 
 @ON_SQLITE
-def test_without_the_extra_the_remedy_is_told(make_app, monkeypatch):
+def test_missing_extra_is_reported_with_its_remedy(make_app, monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'videoconf\[otel\]'"):
         make_app(tracing=True)
@@ -353,7 +353,7 @@ def test_without_the_extra_the_remedy_is_told(make_app, monkeypatch):
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "http/protobuf"),
     ],
 )
-def test_what_it_cannot_do_is_said_at_the_start(monkeypatch, name, value, said):
+def test_unsupported_option_is_reported_at_the_start(monkeypatch, name, value, said):
     monkeypatch.setenv(name, value)
     [fault] = tracing_faults(Settings(tracing=True))
     assert said in fault
@@ -361,7 +361,7 @@ def test_what_it_cannot_do_is_said_at_the_start(monkeypatch, name, value, said):
 
 
 @ON_SQLITE
-def test_a_collector_that_is_away_disturbs_nobody(traced, collector, headers, monkeypatch):
+def test_unreachable_collector_delays_no_request(traced, collector, headers, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     app = traced()
     began = time.monotonic()
@@ -376,7 +376,7 @@ def test_a_collector_that_is_away_disturbs_nobody(traced, collector, headers, mo
 
 @ON_POSTGRESQL
 @pytest.mark.parametrize("options", ["", "--preload"])
-def test_every_worker_sends_its_spans_the_last_before_it_stops(gunicorn_server, collector, headers, options):
+def test_every_worker_sends_its_last_spans_before_it_stops(gunicorn_server, collector, headers, options):
     server = gunicorn_server(
         workers=2,
         GUNICORN_CMD_ARGS=options,

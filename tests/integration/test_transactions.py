@@ -38,7 +38,7 @@ def noted():
 
 
 @pytest.mark.parametrize("block", [atomic, write])
-def test_what_a_block_did_is_stored_at_its_end_and_not_before(block):
+def test_block_is_stored_at_its_end_and_not_before(block):
     with block() as transaction:
         note(transaction, "one")
         note_as_entity(transaction, "two")
@@ -49,7 +49,7 @@ def test_what_a_block_did_is_stored_at_its_end_and_not_before(block):
 
 
 @pytest.mark.parametrize("block", [atomic, write])
-def test_nothing_is_stored_of_a_block_that_fails(block):
+def test_failing_block_stores_nothing(block):
     def fail():
         with block() as transaction:
             note(transaction, "one")
@@ -64,7 +64,7 @@ def test_nothing_is_stored_of_a_block_that_fails(block):
     assert noted() == ["afterwards"]
 
 
-def test_entities_see_what_the_transaction_did_and_the_other_way_round():
+def test_entities_and_transaction_see_each_others_changes():
     with atomic() as transaction:
         note(transaction, "made")
         with entities(transaction) as session:
@@ -75,7 +75,7 @@ def test_entities_see_what_the_transaction_did_and_the_other_way_round():
 
 
 @pytest.mark.parametrize("block", [atomic, write])
-def test_a_failure_of_entities_that_is_not_let_through_is_none_the_less_one(block):
+def test_suppressed_failure_of_entities_still_fails_the_block(block):
     def go_on():
         with block() as transaction:
             note(transaction, "one")
@@ -100,7 +100,7 @@ def test_snapshot_sees_one_moment_and_a_plain_read_does_not():
     assert count_around_a_write() == 2
 
 
-def test_a_snapshot_within_a_write_sees_what_was_written():
+def test_snapshot_within_a_write_sees_the_written_rows():
     with write() as session:
         note(session, "one")
         with read(snapshot=True) as inner:

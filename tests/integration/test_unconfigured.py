@@ -65,7 +65,7 @@ def test_serving_is_refused_and_the_settings_are_named(run, server):
 
 @ON_SQLITE
 @pytest.mark.parametrize("server", SERVERS)
-def test_all_that_is_missing_is_told_at_once(run, server):
+def test_all_missing_settings_are_reported_at_once(run, server):
     refused = run(*SERVERS[server], VIDEOCONF_JWT_SECRETS=None, VIDEOCONF_PROVIDER="fake")
     assert refused.returncode != 0
     said = refused.stdout + refused.stderr
@@ -95,7 +95,7 @@ def test_a_setting_that_cannot_be_used_is_named(run, server, name):
 
 
 @ON_SQLITE
-def test_a_command_of_an_extension_says_it_as_plainly(run):
+def test_command_of_an_extension_reports_the_setting_too(run):
     refused = run("flask", "--app", "videoconf.app", "db", "upgrade", VIDEOCONF_DATABASE_URL="foo")
     assert refused.returncode == 3
     assert "VIDEOCONF_DATABASE_URL" in refused.stderr
@@ -111,7 +111,7 @@ def test_a_secret_is_never_repeated(run):
     assert "tops3cret" not in refused.stdout + refused.stderr
 
 
-def test_the_database_is_upgraded_all_the_same(run):
+def test_unconfigured_service_can_upgrade_its_database(run):
     upgraded = run("flask", "--app", "wsgi", "db", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     current = run("flask", "--app", "wsgi", "db", "current")
@@ -119,7 +119,7 @@ def test_the_database_is_upgraded_all_the_same(run):
 
 
 @ON_SQLITE
-def test_a_token_is_minted_all_the_same(run):
+def test_unconfigured_service_can_mint_a_token(run):
     minted = run("flask", "--app", "wsgi", "videoconf", "token", "--permission", "GetMeetings", "--subject", "me")
     assert minted.returncode == 0, minted.stderr
     claims = jwt.decode(minted.stdout.strip(), JWT_SECRET, algorithms=["HS256"], audience="videoconf")
@@ -127,7 +127,7 @@ def test_a_token_is_minted_all_the_same(run):
 
 
 @ON_SQLITE
-def test_a_worker_needs_a_provider_and_says_so(run):
+def test_worker_without_a_provider_names_its_settings(run):
     refused = run("flask", "--app", "wsgi", "videoconf", "worker", "--once")
     assert refused.returncode == 3
     assert "VIDEOCONF_VONAGE_API_KEY" in refused.stderr

@@ -77,7 +77,7 @@ def migrating(empty_database_url: str) -> Any:
         db.engine.dispose()
 
 
-def test_each_revision_leaves_what_the_code_before_needs(migrating: Flask) -> None:
+def test_each_revision_keeps_the_schema_of_older_code(migrating: Flask) -> None:
     """One that must not says so by ``contracts = "since when nothing needs it"`` in its file."""
     before = None
     for script in REVISIONS:
@@ -107,7 +107,7 @@ TABLE = 'op.create_table("thing", sa.Column("id", sa.Integer, primary_key=True),
         ('batch.create_check_constraint("word", "id > 0")', ["thing has the new constraint ck_thing_word"]),
     ],
 )
-def test_what_old_code_cannot_live_with_is_found(
+def test_change_that_breaks_older_code_is_found(
     migrating: Flask, tmp_path: Path, change: str, demand: list[str]
 ) -> None:
     folder = with_revision(tmp_path, TABLE)

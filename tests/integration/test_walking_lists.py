@@ -233,7 +233,7 @@ def test_made_up_position_gives_the_tenants_own_rows(service, api, position):
 
 @ON_SQLITE
 @pytest.mark.parametrize("cursor", ["", "x", "!!", "e30", "W10", "WzFd", "%F0%9F%92%A9", "W" * 8192, "WzEsIngiXQ=="])
-def test_nonsense_is_no_cursor(api, cursor):
+def test_malformed_cursor_answers_400(api, cursor):
     assert api("GET", f"/session?cursor={cursor}").problem == (400, "cursor_invalid")
 
 

@@ -142,7 +142,7 @@ def test_a_body_of_any_length_arrives(start, connect, length, framing):
     assert answer.count(b"b", answer.index(b"\r\n\r\n")) == length
 
 
-def test_a_file_is_sent_from_where_it_is_read(start, connect):
+def test_file_is_sent_from_its_read_position(start, connect):
     answer, _ = ask(connect, start(), b"GET /file HTTP/1.0\r\n\r\n")
     assert answer.partition(b"\r\n\r\n")[2] == Path(worker_app.__file__).read_bytes()[8:]
 
@@ -200,7 +200,7 @@ def test_clients_that_keep_their_end_open_block_no_loop(start, connect, request_
     assert all(read(one) for one in kept)
 
 
-def test_a_connection_is_closed_although_the_client_keeps_its_end(start, connect):
+def test_connection_closes_although_the_client_keeps_its_end(start, connect):
     connection = connect(start(LINGER_SECONDS=0.3), GET + LAST)
     assert read(connection).startswith(b"HTTP/1.1 200")
     time.sleep(0.6)
@@ -257,7 +257,7 @@ def test_an_answer_is_held_for_a_slow_client_without_a_thread(start, connect):
     assert len(answer) > 4_500_000
 
 
-def test_a_held_answer_is_given_up_in_time(start, connect):
+def test_held_answer_is_dropped_in_time(start, connect):
     server = start(threads=1, SLOW_SECONDS=1.0)
     slow = connect(server, b"GET /bytes/4500000 HTTP/1.1\r\nHost: x\r\n\r\n", receive_buffer=4096)
     time.sleep(1.5)
@@ -301,7 +301,7 @@ def test_a_worker_without_free_files_goes_on_serving(start, connect):
 # --- stopping -------------------------------------------------------------------------------------------------------
 
 
-def test_stop_answers_what_runs_and_waits_for_no_idle_client(start, connect):
+def test_stop_answers_running_requests_and_skips_idle_clients(start, connect):
     server = start(STOP_SECONDS=0.5)
     running = connect(server, b"GET /sleep/1.5 HTTP/1.1\r\nHost: x\r\n\r\n")
     idle, silent, dripping = connect(server, GET + b"\r\n"), connect(server), connect(server, GET)

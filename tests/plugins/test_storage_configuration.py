@@ -77,7 +77,7 @@ MISTYPED: dict[str, tuple[type[StorageTarget], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", MISTYPED)
-def test_mistyped_name_is_told_from_a_resolver_that_is_away(name: str) -> None:
+def test_mistyped_name_differs_from_an_unreachable_resolver(name: str) -> None:
     kind, document = MISTYPED[name]
     for code, expected in (
         (socket.EAI_NONAME, StorageHostUnknown),

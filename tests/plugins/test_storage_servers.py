@@ -80,13 +80,13 @@ def test_an_object_is_put_read_described_and_deleted(target, size_bytes):
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a/../b", "..", "a//b", "a b", "ä", "a\n", "a" * 600])
-def test_a_key_that_is_none_is_refused(target, key):
+def test_invalid_key_is_refused(target, key):
     for use in (target.open, target.stat, target.delete):
         with pytest.raises(StorageError):
             use(key)
 
 
-def test_a_stream_that_fails_leaves_no_object_and_no_unfinished_upload(target, storage_server):
+def test_failing_stream_leaves_no_object_and_no_upload(target, storage_server):
     class Broken(io.RawIOBase):
         left = 3 * PART_BYTES
 
@@ -106,7 +106,7 @@ def test_a_stream_that_fails_leaves_no_object_and_no_unfinished_upload(target, s
     assert storage_server.unfinished() == []
 
 
-def test_next_put_removes_what_a_killed_process_left(target, storage_server):
+def test_next_put_removes_the_upload_of_a_killed_process(target, storage_server):
     storage_server.begin_upload("killed.mp4")
     assert storage_server.unfinished() == ["killed.mp4"]
     target.put("killed.mp4", io.BytesIO(b"whole"))
@@ -180,7 +180,7 @@ def moved_to(server: StorageServer, port: int) -> dict[str, Any]:
     return {name: server.target[name].replace(str(server.port), str(port))}
 
 
-def test_a_server_that_is_not_there_or_silent_is_told_apart(storage_server, monkeypatch):
+def test_absent_and_silent_servers_have_different_errors(storage_server, monkeypatch):
     for module in (s3_client, azure_client):
         monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     with socket.socket() as listener:
@@ -208,7 +208,7 @@ def test_a_redirect_is_not_followed(storage_server, httpserver):
     made.close()
 
 
-def test_the_machines_own_settings_are_not_used(storage_server, monkeypatch, tmp_path):
+def test_settings_of_the_machine_are_not_used(storage_server, monkeypatch, tmp_path):
     config = tmp_path / "config"
     config.write_text("[default]\nregion = mars\ns3 =\n  use_accelerate_endpoint = true\n")
     for name, value in {
@@ -227,7 +227,7 @@ def test_the_machines_own_settings_are_not_used(storage_server, monkeypatch, tmp
     made.close()
 
 
-def test_outside_development_this_machine_is_refused(storage_server):
+def test_own_machine_is_refused_outside_development(storage_server):
     with pytest.raises(StorageEndpointRefused):
         open_target(storage_server.target, development=False).probe()
 
@@ -241,7 +241,7 @@ def test_the_address_is_checked_again_when_it_connects(storage_server):
     made.close()
 
 
-def test_no_sdk_is_imported_before_a_target_is_used():
+def test_sdk_is_imported_when_a_target_is_first_used():
     code = (
         "import sys, videoconf.app as a\n"
         "from videoconf.settings import Settings\n"

@@ -100,8 +100,8 @@ def pooler_roles(postgresql_server: str) -> None:
         connection.execute("SELECT pg_advisory_lock(1)")  # processes of one run share the server
         for role in (BOUNDED, UNBOUNDED, *PASSWORDS):
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-                connection.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")  # type: ignore[call-overload]  # names of ours
-        connection.execute(as_statements(BOUNDED, {**BOUNDS, "TimeZone": TIME_ZONE}))  # type: ignore[call-overload]
+                connection.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
+        connection.execute(as_statements(BOUNDED, {**BOUNDS, "TimeZone": TIME_ZONE}))
 
 
 @pytest.fixture(scope="session")

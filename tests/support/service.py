@@ -246,7 +246,7 @@ def plugins_with(*classes: type[Provider]) -> Plugins:
     """Give plugins for ``create_app`` that bring these classes and no others."""
     manager: PluginManager = load_plugins([]).manager
     plugin = ModuleType("tests_plugin")
-    plugin.videoconf_providers = hookimpl(lambda: list(classes))  # type: ignore[attr-defined]
+    plugin.videoconf_providers = hookimpl(lambda: list(classes))
     manager.register(plugin, name="tests")
     names = frozenset(cls.key for cls in classes)
     return Plugins(manager, {"tests": Origin("tests", "the tests")}, (), names=names)

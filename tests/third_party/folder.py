@@ -96,7 +96,7 @@ class FolderTarget(StorageTarget):
 
 class FolderKit(StorageConformance):
     cls = FolderTarget
-    foreign_configuration = {"host": "storage.attacker.example"}  # noqa: RUF012
+    foreign_configuration = {"host": "storage.attacker.example"}  # noqa: RUF012  # only read
 
     @pytest.fixture
     def target(self, context, tmp_path):

@@ -35,5 +35,5 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
         (POST + b"\r\nContent-Length: 3\r\n\r\n", Need.NOTHING),
     ],
 )
-def test_a_request_needs_what_has_not_arrived(data, need):
+def test_incomplete_request_needs_its_missing_part(data, need):
     assert find_need(data) is need

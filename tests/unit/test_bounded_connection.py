@@ -15,7 +15,7 @@ class Connection(BoundedConnection, HTTPSConnection):
     pass
 
 
-def test_a_handshake_has_what_connecting_left(monkeypatch):
+def test_handshake_has_the_time_left_after_connecting(monkeypatch):
     real = connecting.create_connection
 
     def slow(*args, **kwargs):

@@ -49,7 +49,7 @@ def half_opened(breaker, stopwatch):
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
-def test_it_opens_at_the_fifth_failure(breaker):
+def test_breaker_opens_at_the_fifth_failure(breaker):
     call(breaker, Verdict.FAILED, 4)
     assert state(breaker) is BreakerState.CLOSED
     call(breaker, Verdict.FAILED)
@@ -58,7 +58,7 @@ def test_it_opens_at_the_fifth_failure(breaker):
         breaker.enter()
 
 
-def test_it_stays_closed_while_most_calls_are_answered(breaker):
+def test_breaker_stays_closed_while_most_calls_are_answered(breaker):
     call(breaker, Verdict.ANSWERED, 2)
     call(breaker, Verdict.FAILED, 7)
     assert state(breaker) is BreakerState.CLOSED
@@ -79,14 +79,14 @@ def test_every_second_call_is_still_answered_if_half_fail(breaker, stopwatch):
     assert answered == 100
 
 
-def test_failures_are_forgotten_after_the_window(breaker, stopwatch):
+def test_failures_stop_counting_after_the_window(breaker, stopwatch):
     call(breaker, Verdict.FAILED, 4)
     stopwatch.now += 31
     call(breaker, Verdict.FAILED, 4)
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_successes_are_forgotten_after_the_window(breaker, stopwatch):
+def test_successes_stop_counting_after_the_window(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED, 100)
     stopwatch.now += 31
     call(breaker, Verdict.FAILED, 5)
@@ -94,12 +94,12 @@ def test_successes_are_forgotten_after_the_window(breaker, stopwatch):
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ANSWERED, Verdict.SUCCEEDED, None])
-def test_only_failures_open_it(breaker, verdict):
+def test_only_failures_open_the_breaker(breaker, verdict):
     call(breaker, verdict, 50)
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_it_tells_the_rest_of_its_open_time_which_is_spread(stopwatch):
+def test_retry_after_is_the_rest_of_a_spread_open_time(stopwatch):
     rests = set()
     for _ in range(50):
         breaker = Breaker(stopwatch)
@@ -126,19 +126,19 @@ def test_half_open_lets_one_probe_through_at_a_time(breaker, stopwatch):
     breaker.enter()
 
 
-def test_a_failed_probe_opens_it_again(breaker, stopwatch):
+def test_failed_probe_opens_the_breaker_again(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     call(breaker, Verdict.FAILED)
     assert state(breaker) is BreakerState.OPEN
 
 
-def test_a_probe_that_is_answered_closes_it(breaker, stopwatch):
+def test_answered_probe_closes_the_breaker(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     call(breaker, Verdict.ANSWERED)
     assert state(breaker) is BreakerState.CLOSED
 
 
-def test_a_probe_that_says_nothing_makes_room_for_another(breaker, stopwatch):
+def test_inconclusive_probe_makes_room_for_another(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     call(breaker, None)
     assert state(breaker) is BreakerState.HALF_OPEN
@@ -152,7 +152,7 @@ def test_checking_claims_no_probe(breaker, stopwatch):
     breaker.enter()
 
 
-def test_a_call_from_before_it_opened_does_not_close_it(breaker, stopwatch):
+def test_call_from_before_the_opening_does_not_close_it(breaker, stopwatch):
     early, other = breaker.enter(), breaker.enter()
     half_opened(breaker, stopwatch)
     breaker.leave(early, Verdict.SUCCEEDED)
@@ -161,7 +161,7 @@ def test_a_call_from_before_it_opened_does_not_close_it(breaker, stopwatch):
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
-def test_the_first_refusal_of_unproven_credentials_stops_calls_for_a_minute(breaker, stopwatch):
+def test_refused_new_credentials_stop_calls_for_a_minute(breaker, stopwatch):
     call(breaker, Verdict.REFUSED)
     assert state(breaker) is BreakerState.MISCONFIGURED
     with pytest.raises(ProviderAuthFailed):
@@ -175,7 +175,7 @@ def test_the_first_refusal_of_unproven_credentials_stops_calls_for_a_minute(brea
     assert state(breaker) is BreakerState.MISCONFIGURED
 
 
-def test_one_refusal_after_a_success_stops_nobody(breaker, stopwatch):
+def test_single_refusals_after_a_success_stop_no_call(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED)
     call(breaker, Verdict.REFUSED, 2)
     call(breaker, Verdict.SUCCEEDED)
@@ -240,7 +240,7 @@ def test_threads_share_one_probe(breaker, stopwatch):
 @given(
     st.lists(st.tuples(st.sampled_from([*Verdict, None]), st.floats(0, 40), st.booleans()), max_size=60),
 )
-def test_it_never_locks_up(steps):
+def test_breaker_always_recovers(steps):
     """Whatever happens in whatever order: after a quiet while a call gets through, and a success closes it."""
     stopwatch = Clock()
     breaker = Breaker(stopwatch)

@@ -80,7 +80,7 @@ def test_an_honest_history_passes():
         ],
     ],
 )
-def test_what_may_happen_is_let_through(more):
+def test_permitted_history_passes(more):
     assert check([*FINE, *more], [FAULT]) == []
 
 
@@ -131,7 +131,7 @@ def test_what_may_happen_is_let_through(more):
         (call(Kind.ARCHIVES, 39, 200, a1="stopped"), "is back: a1"),
     ],
 )
-def test_a_broken_promise_is_told(bad, said):
+def test_broken_promise_is_reported(bad, said):
     wrong = check([*FINE, bad], [FAULT])
     if said is None:
         assert wrong == []

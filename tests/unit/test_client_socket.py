@@ -42,7 +42,7 @@ def test_peek_leaves_the_data(pair):
     assert ours.peek() == ours.recv(10) == b"head"
 
 
-def test_what_a_client_does_not_read_is_held_then_flushed(pair):
+def test_unread_answer_is_held_then_flushed(pair):
     ours, client = pair
     sent = bytes(range(256)) * 4000
     ours.sendall(sent)
@@ -57,7 +57,7 @@ def test_what_a_client_does_not_read_is_held_then_flushed(pair):
     assert received == sent + b"end"
 
 
-def test_memory_that_is_given_back_can_be_taken_again():
+def test_released_memory_can_be_used_again():
     readers = SlowReaders(1)
     assert readers.hold(20 << 20)
     assert not readers.hold(20 << 20)

@@ -120,11 +120,11 @@ def test_messages_of_a_list_are_under_numbers():
 @pytest.mark.parametrize(
     "messages", [[], {"a": "text"}, {"a": [1]}, {b"a": ["x"]}, {"a": {"b": object()}}], ids=range(5)
 )
-def test_messages_that_are_no_lists_of_strings_are_refused(messages):
+def test_messages_other_than_lists_of_strings_are_refused(messages):
     with pytest.raises(ValueError):
         plain_messages(messages)
 
 
-def test_error_that_cannot_say_what_it_is_has_no_words():
+def test_error_that_cannot_be_printed_has_an_empty_text():
     assert words_of(Speechless()) == ""
     assert words_of(ValueError("plain")) == "plain"

@@ -23,7 +23,7 @@ DATABASES = {
 
 
 @pytest.mark.parametrize("url", DATABASES)
-def test_a_database_that_is_not_served_from_is_refused(url):
+def test_unsupported_database_is_refused(url):
     told = url_faults(url)
     assert (not told) == DATABASES[url]
     assert all(fault.startswith("VIDEOCONF_DATABASE_URL must be") for fault in told)
@@ -92,7 +92,7 @@ def test_value_that_would_not_work_is_refused(query):
     assert fault.startswith("VIDEOCONF_DATABASE_URL ")
 
 
-def test_what_the_url_says_takes_effect():
+def test_parameters_of_the_url_take_effect():
     url = "postgresql+psycopg://host/name?connect_timeout=7&keepalives_idle=60&options=-csearch_path%3Dx&host=a&host=b"
     assert url_faults(url) == []
     arguments = engine_options(url, 8)["connect_args"]
@@ -136,7 +136,7 @@ def test_at_sign_that_is_not_encoded_gets_a_hint(url):
     ],
 )
 @pytest.mark.parametrize("variable", ["database_url", "database_direct_url"])
-def test_no_part_of_a_secret_is_printed(url, variable):
+def test_parts_of_a_secret_are_not_printed(url, variable):
     with pytest.raises(ConfigurationError) as raised:
         create_app(Settings(**{variable: Secret(url)}), serving=False)
     assert CANARY not in str(raised.value)
@@ -152,7 +152,7 @@ def test_no_part_of_a_secret_is_printed(url, variable):
         ("sqlite:////srv/videoconf.db", "sqlite:////srv/videoconf.db"),
     ],
 )
-def test_url_is_shown_without_what_is_secret(url, seen):
+def test_url_is_shown_without_its_secrets(url, seen):
     assert url_faults(url) == []
     assert shown(make_url(driver_url(url))) == seen
 

@@ -25,7 +25,7 @@ def test_nearer_of_two_deadlines_holds(outer: float, inner: float, left: float) 
     assert seconds_left() == PROVIDER_BUDGET_SECONDS
 
 
-def test_time_that_passes_is_taken_from_the_deadline() -> None:
+def test_elapsed_time_shortens_the_deadline() -> None:
     with provider_deadline(0.2):
         time.sleep(0.1)
         assert 0 <= seconds_left() <= 0.1

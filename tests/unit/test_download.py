@@ -50,7 +50,7 @@ def test_more_than_an_answer_may_hold_is_read(server, client):
     assert server.count("/archive") == 1
 
 
-def test_what_was_not_read_to_its_end_leaves_no_connection_to_be_used_again(server, client):
+def test_partly_read_download_leaves_no_reusable_connection(server, client):
     server.on("/archive", reply(200, LARGE))
     for _ in range(3):
         with client.open(server.url("/archive")) as stream:
@@ -65,7 +65,7 @@ def test_only_silence_bounds_the_reading_and_not_the_deadline(server, client):
         assert stream.read() == b"x" * 16
 
 
-def test_what_drips_for_too_long_is_given_up(server, client, monkeypatch):
+def test_slow_download_is_abandoned_in_time(server, client, monkeypatch):
     monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.5)
     server.on("/archive", drip_body(0.05))
     started = time.monotonic()
@@ -122,7 +122,7 @@ def test_a_silence_is_an_error(server, client):
     ],
     ids=["403", "404", "redirect", "a part", "garbage", "hang", "drip", "reset"],
 )
-def test_what_is_no_beginning_is_an_error_within_the_deadline(server, client, behaviour, error, caplog):
+def test_invalid_beginning_is_an_error_within_the_deadline(server, client, behaviour, error, caplog):
     server.on("/archive", behaviour)
     started = time.monotonic()
     with provider_deadline(0.6), pytest.raises(error) as caught:
@@ -133,12 +133,12 @@ def test_what_is_no_beginning_is_an_error_within_the_deadline(server, client, be
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "/x", "", "http://", "http://[", "http://a:b/"])
-def test_what_is_no_url_is_an_error(client, url):
+def test_invalid_url_is_an_error(client, url):
     with pytest.raises(ProviderBadResponse):
         client.open(url)
 
 
-def test_nobody_there_is_an_error(client):
+def test_refused_connection_is_an_error(client):
     with pytest.raises(ProviderUnavailable):
         client.open("http://127.0.0.1:1/x")
 

@@ -155,7 +155,7 @@ def test_download_is_judged_by_its_name(server: HTTPServer, tmp_path: Path, monk
     assert proxy.asked == ["bucket.test:443"]
 
 
-def test_private_name_is_carried_where_it_is_named_in_full() -> None:
+def test_private_name_is_carried_if_it_is_named_in_full() -> None:
     guard = EndpointGuard(("*:*", "receiver.internal"), proxy=ForwardProxy.at("http://proxy"))
     guard.check_carried("receiver.internal", 443)
     for host in ("other.internal", "RECEIVER.INTERNAL.local", "receiver"):
@@ -163,7 +163,7 @@ def test_private_name_is_carried_where_it_is_named_in_full() -> None:
             guard.check_carried(host, 443)
 
 
-def test_guard_refuses_names_that_are_not_allowed_also_with_a_proxy() -> None:
+def test_guard_with_a_proxy_refuses_names_not_allowed() -> None:
     guard = EndpointGuard(("*.example.com",), proxy=ForwardProxy.at("http://proxy"))
     with pytest.raises(StorageEndpointRefused):
         guard.check_url("https://other.test")

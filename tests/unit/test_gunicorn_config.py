@@ -11,7 +11,7 @@ from videoconf import gunicorn_config
 USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
-@pytest.mark.skipif(USER_TIMEOUT is None, reason="Linux has TCP_USER_TIMEOUT")
+@pytest.mark.skipif(USER_TIMEOUT is None, reason="this system has no TCP_USER_TIMEOUT")
 def test_kernel_drops_clients_that_acknowledge_nothing() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         gunicorn_config.when_ready(SimpleNamespace(LISTENERS=[SimpleNamespace(sock=listener)]))

@@ -15,7 +15,7 @@ def begin(*arguments):
 
 
 @pytest.mark.parametrize("label", ['Zoo "Meet" \\', "Zoo's Ünï", "$label"])
-def test_what_is_written_can_be_read(tmp_path, label):
+def test_written_files_can_be_parsed(tmp_path, label):
     answer = begin("zoo", "--into", str(tmp_path), "--label", label)
     assert answer.exit_code == 0, answer.output
     folder = tmp_path / "videoconf-zoo"
@@ -31,7 +31,7 @@ def test_what_is_written_can_be_read(tmp_path, label):
 
 
 @pytest.mark.parametrize("name", ["Zoo", "z", "2zoo", "zoo-meet", "../zoo", "z" * 33])
-def test_a_name_that_is_no_key_is_refused(tmp_path, name):
+def test_name_that_is_not_a_key_is_refused(tmp_path, name):
     answer = begin(name, "--into", str(tmp_path))
     assert answer.exit_code == 2
     assert list(tmp_path.iterdir()) == []
@@ -44,7 +44,7 @@ def test_a_name_that_an_installed_plugin_has_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_exists_is_not_touched(tmp_path):
+def test_existing_folder_is_not_touched(tmp_path):
     (tmp_path / "videoconf-zoo").mkdir()
     answer = begin("zoo", "--into", str(tmp_path))
     assert answer.exit_code == 1

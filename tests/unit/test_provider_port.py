@@ -120,7 +120,7 @@ def in_thread(call):
 
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-def test_port_contains_whatever_a_method_raises(method, error):
+def test_port_contains_any_error_of_a_method(method, error):
     port = port_of(**{method: failing(error)})
     result = in_thread(lambda: getattr(port, method)(*CALLS[method]))
     assert isinstance(result, ProviderPluginError)
@@ -174,7 +174,7 @@ def test_ctrl_c_during_a_call_passes(method):
         getattr(port, method)(*([] if method in ("check", "close") else [WEBHOOK]))
 
 
-def test_what_a_signal_handler_raises_passes():
+def test_exception_of_a_signal_handler_passes():
     def handler(number, frame):
         raise OwnError
 
@@ -182,12 +182,12 @@ def test_what_a_signal_handler_raises_passes():
         port_of(check=lambda: signal.raise_signal(signal.SIGUSR1)).check()
 
 
-def test_keyboard_interrupt_of_a_plugin_is_contained_where_a_server_handles_sigint():
+def test_keyboard_interrupt_of_a_plugin_is_contained_in_a_server():
     with handled(signal.SIGINT, lambda number, frame: None), pytest.raises(ProviderPluginError):
         port_of(check=failing(KeyboardInterrupt())).check()
 
 
-def test_own_base_exception_of_a_plugin_is_contained_in_the_main_thread():
+def test_base_exception_of_a_plugin_is_contained():
     with pytest.raises(ProviderPluginError):
         port_of(check=failing(OwnError())).check()
 
@@ -196,7 +196,7 @@ def test_own_base_exception_of_a_plugin_is_contained_in_the_main_thread():
 
 
 @pytest.mark.parametrize("error", [*RAISED, ProviderUnavailable()], ids=repr)
-def test_whatever_a_verifier_raises_refuses_the_webhook(error):
+def test_any_error_of_a_verifier_refuses_the_webhook(error):
     result = in_thread(lambda: port_of(verify_webhook=failing(error)).verify_webhook(WEBHOOK))
     assert isinstance(result, WebhookRejected)
 
@@ -403,7 +403,7 @@ def test_stream_that_gives_no_chunk_is_the_plugins_fault(chunk):
 
 
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-def test_stream_contains_what_reading_and_closing_raise(error):
+def test_stream_contains_errors_of_reading_and_closing(error):
     body = SimpleNamespace(read=failing(error), close=failing(error))
     stream = port_of(open_archive=returning(body)).open_archive("a")
     assert isinstance(in_thread(lambda: stream.read(1)), ProviderPluginError)

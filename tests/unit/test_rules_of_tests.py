@@ -10,6 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LONGEST = 500
+LONGEST_NAME = 60
+UNCLEAR_NAME = re.compile(
+    r"test_(it|no|of|one_that|outside|under|what|where|which\w*|while|who\w*|with|without)_"  # not a subject
+    r"|_all_the_same_|_anew_|_nobodys?_|_somebody_|_spells_|_spelt_|_told_|_who(so)?ever_|_wish_"
+    r"|_(is|are)_(no|none)_"
+)
+"""Beginnings and words of names that readers had to read twice."""
 OURS = re.compile(r"(videoconf|bench|tools|tests)\b")
 PUBLIC = {"_asdict", "_fields", "_mapping", "_replace"}
 """Documented methods of named tuples and rows, which have an underscore so that no field has their name."""
@@ -60,10 +67,19 @@ def patched_functions(source: str) -> Iterator[str]:
                 yield f"{owner}.{name}"
 
 
+def unclear_names(source: str) -> Iterator[str]:
+    """Give the name of each test that is not a subject, a verb and a result in at most 60 characters."""
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    for name in (node.name for node in nodes if node.name.startswith("test_")):
+        if len(name) > LONGEST_NAME or UNCLEAR_NAME.search(f"{name}_"):
+            yield name
+
+
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_file_follows_the_rules(path: Path) -> None:
     source = path.read_text()
     assert source.count("\n") <= LONGEST, "split it by question; see tests/README.md"
+    assert list(unclear_names(source)) == [], "subject, verb, result: test_second_end_answers_409"
     if not is_canary(path):
         assert list(private_names(source)) == [], "use public behaviour"
     assert list(patched_functions(source)) == [], (
@@ -71,7 +87,7 @@ def test_file_follows_the_rules(path: Path) -> None:
     )
 
 
-def test_rules_find_what_they_forbid() -> None:
+def test_rules_find_violations() -> None:
     source = """
 from videoconf.archives import copy as copying
 from videoconf.archives.copy import _Pull
@@ -88,6 +104,30 @@ monkeypatch.setattr(keys, "_fetch", None)
         "videoconf.archives.copy._Pull",
     ]
     assert sorted(patched_functions(source)) == ["copying.pull", "videoconf.archives.copy._find"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_unclear"),
+    [
+        ("second_end_answers_409", False),
+        ("handshake_is_a_reply_or_none", False),
+        ("file_that_is_not_a_database_is_unavailable", False),
+        ("x" * 55, False),
+        ("x" * 56, True),
+        ("it_recurs", True),
+        ("nobody_came", True),
+        ("no_token_is_logged", True),
+        ("what_a_crash_left_is_removed", True),
+        ("whoever_is_refused_is_counted", True),
+        ("without_a_key_each_request_creates", True),
+        ("token_is_minted_all_the_same", True),
+        ("key_that_is_none_is_refused", True),
+        ("nonsense_is_no_cursor", True),
+        ("change_is_told_once", True),
+    ],
+)
+def test_rule_finds_unclear_names(name: str, is_unclear: bool) -> None:
+    assert bool(list(unclear_names(f"def test_{name}(): ..."))) is is_unclear
 
 
 def test_fixtures_of_the_service_stand_in_the_root_conftest() -> None:

@@ -52,7 +52,7 @@ def is_polled(worker, listener):
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (3, 3), (3, 4)])
-def test_the_worker_with_fewest_accepts_at_once(make_worker, accepted, listener, ours, theirs):
+def test_worker_with_fewest_connections_accepts_at_once(make_worker, accepted, listener, ours, theirs):
     worker, _ = make_worker(ours), make_worker(theirs)
     worker.accept(listener)
     assert accepted == [listener]
@@ -83,7 +83,7 @@ def test_a_worker_that_stops_accepting_polls_no_listener(make_worker, listener):
     assert is_polled(busy, listener)
 
 
-def test_workers_alone_stopping_or_gone_are_not_waited_for(make_worker, accepted, listener):
+def test_worker_does_not_wait_for_stopping_or_gone_workers(make_worker, accepted, listener):
     busy = make_worker(4)
     busy.accept(listener)
     stopping, gone = make_worker(0), make_worker(0)

@@ -37,7 +37,7 @@ def named(monkeypatch):
     monkeypatch.setenv("SAMPLE_NAME", "x")
 
 
-def test_what_is_not_set_has_its_default():
+def test_unset_setting_has_its_default():
     assert load(Sample, "SAMPLE_") == Sample(name="x")
 
 
@@ -141,7 +141,7 @@ def test_a_limit_that_cannot_be_put_in_force_is_refused(name, value):
     assert all(fault.startswith(f"VIDEOCONF_{name.upper()} ") and value not in fault for fault in told)
 
 
-def test_all_faults_are_told_at_once(monkeypatch):
+def test_all_faults_are_reported_at_once(monkeypatch):
     monkeypatch.delenv("SAMPLE_NAME")
     monkeypatch.setenv("SAMPLE_COLOUR", "green")
     monkeypatch.setenv("SAMPLE_LIMIT_SECONDS", "10")
@@ -155,7 +155,7 @@ def test_all_faults_are_told_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["COLOUR", "LIMIT_SECONDS", "SHARE", "IS_OPEN"])
-def test_no_fault_repeats_a_value(monkeypatch, name):
+def test_faults_do_not_repeat_values(monkeypatch, name):
     monkeypatch.setenv(f"SAMPLE_{name}", CANARY)
     assert CANARY not in "".join(faults())
 
@@ -171,7 +171,7 @@ def test_a_secret_prints_as_stars(monkeypatch):
     assert settings.key.reveal() == CANARY
 
 
-def test_the_core_declares_each_setting_with_help_and_marks_what_is_secret():
+def test_core_settings_have_help_and_secrets_are_marked():
     rows = {row.variable: row for row in declared(Settings)}
     assert all(row.help.endswith(".") for row in rows.values())
     secret = {name for name, row in rows.items() if row.secret}
@@ -210,12 +210,12 @@ def test_authentication_is_switched_off_in_development_only(fake_settings, caplo
     assert "DISABLED" in caplog.text
 
 
-def test_the_default_provider_without_credentials_is_told_with_its_settings():
+def test_default_provider_without_credentials_names_its_settings():
     with pytest.raises(ConfigurationError, match="VIDEOCONF_VONAGE_API_KEY"):
         create_app(Settings(jwt_secrets=(Secret("x" * 32),)))
 
 
-def test_no_setting_has_a_name_that_kubernetes_sets():
+def test_setting_names_do_not_clash_with_kubernetes():
     registry = build_registry(load_plugins())
     rows = [*declared(Settings), *(row for key in registry.configurable for row in registry.settings_of(key))]
     assert len(rows) > 40

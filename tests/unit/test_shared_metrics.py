@@ -41,7 +41,7 @@ def test_process_that_ended_leaves_its_counts_alone():
     assert "g" not in merge(metrics.read(), {})
 
 
-def test_child_publishes_what_its_parent_reads():
+def test_parent_reads_the_numbers_of_its_child():
     metrics = SharedMetrics()
     slot = metrics.reserve()
     child = os.fork()
@@ -111,7 +111,7 @@ def test_publishing_a_busy_process_takes_milliseconds():
     assert (time.process_time() - began) / 10 < 0.05
 
 
-def test_whoever_adds_up_waits_for_the_others_to_publish():
+def test_sum_waits_for_other_processes_to_publish():
     metrics = SharedMetrics()
     slot = metrics.reserve()
     metrics.publish(slot, snapshot(1))

@@ -60,7 +60,7 @@ def test_service_called_videoconf_starts_with_one_warning(serve, caplog, injecte
     assert all(name in said for name in injected)
 
 
-def test_misspelled_setting_beside_them_is_still_refused(serve):
+def test_misspelled_setting_is_refused_beside_kubernetes_ones(serve):
     with pytest.raises(ConfigurationError) as raised:
         serve({**KUBERNETES, "VIDEOCONF_METRICS_PORT": "9464", "VIDEOCONF_DATABASE_POOLSIZE": "9"})
     assert sorted(fault.partition(" ")[0] for fault in raised.value.faults) == [

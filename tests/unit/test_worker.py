@@ -78,7 +78,7 @@ def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
             assert stopping()
             return 1
 
-    worker = Worker(Hanging(), nullcontext)  # type: ignore[arg-type]
+    worker = Worker(Hanging(), nullcontext)
     worker.start()
     assert begun.wait(5)
     begin = time.monotonic()
@@ -88,7 +88,7 @@ def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
 
 
 def test_worker_that_was_not_started_stops() -> None:
-    Worker(Queue(), nullcontext).stop()  # type: ignore[arg-type]
+    Worker(Queue(), nullcontext).stop()
 
 
 @pytest.mark.parametrize(("threads", "others"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])

@@ -139,7 +139,7 @@ class Egresses:
             if info.room_name == name and info.status in (EgressStatus.EGRESS_ACTIVE, EgressStatus.EGRESS_ENDING):
                 if info.status == EgressStatus.EGRESS_ACTIVE:
                     self._move(info, EgressStatus.EGRESS_ENDING)
-                self._clock.after(1, lambda egress_id=egress_id: self.finish(egress_id))  # type: ignore[misc]
+                self._clock.after(1, lambda egress_id=egress_id: self.finish(egress_id))
 
     def _move(self, info: EgressInfo, status: Any, event: str = "egress_updated") -> None:
         info.status = status

@@ -15,7 +15,7 @@ def make_livekit_standin() -> Iterator[Callable[..., LiveKitStandin]]:
     made: list[LiveKitStandin] = []
 
     def make(**switches: object) -> LiveKitStandin:
-        standin = LiveKitStandin(**switches)  # type: ignore[arg-type]
+        standin = LiveKitStandin(**switches)
         made.append(standin.__enter__())
         return standin
 

@@ -105,7 +105,7 @@ class Api:
         try:
             self.credentials.check_request(request.headers, named.pop("account", None))
             if "session_id" in named:
-                named["session"] = self.world.get_session(named.pop("session_id"))  # type: ignore[assignment]
+                named["session"] = self.world.get_session(named.pop("session_id"))
             return handler(request, **named)
         except Unauthorized as error:
             if self.world.environment == "unified":

@@ -16,7 +16,7 @@ def make_vonage_standin() -> Iterator[Callable[..., VonageStandin]]:
     made: list[VonageStandin] = []
 
     def make(environment: Environment = "opentok", **how: object) -> VonageStandin:
-        standin = VonageStandin(environment, **how)  # type: ignore[arg-type]
+        standin = VonageStandin(environment, **how)
         made.append(standin.__enter__())
         return standin
 

@@ -40,7 +40,7 @@ from videoconf.providers import Role
 
 blueprint = Blueprint("door", __name__, tag=Tag.DOOR)
 
-SECRET_EXAMPLE = "mV4rT8yQ1wE6uI3oP9aS5dF7gH2jK0lZ"  # noqa: S105
+SECRET_EXAMPLE = "mV4rT8yQ1wE6uI3oP9aS5dF7gH2jK0lZ"  # noqa: S105  # an example in the document
 MAX_SECRET_LENGTH = 255
 """A longer string is refused before it is looked up."""
 SHORTEST_KEY = 20

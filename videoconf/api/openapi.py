@@ -72,7 +72,8 @@ def init_document(
     def document() -> dict[str, Any]:
         # flask-smorest describes what it registers, so the routes are registered once more.
         described = Flask(app.import_name, static_folder=None)
-        described.config |= _CONFIG
+        described.config |= deepcopy(_CONFIG)  # flask-smorest writes into it
+        described.url_map.converters |= app.url_map.converters
         api = Api(described)
         for blueprint in blueprints:
             api.register_blueprint(blueprint, url_prefix=prefix)

@@ -150,7 +150,7 @@ def contained(kind: str, operation: str, expected: type[Exception] = VideoconfEr
         is_expected = is_fit(error) if isinstance(error, VideoconfError) else isinstance(error, expected)
         if is_expected or raised_by_signal(error):
             raise
-        logger.error("a storage plugin failed in %s.%s: %s", kind, operation, type(error).__name__)  # noqa: TRY400
+        logger.error("a storage plugin failed in %s.%s: %s", kind, operation, type(error).__name__)  # noqa: TRY400  # a trace could show keys
         raise StorageError("The storage target's plugin failed.") from None
 
 

@@ -30,7 +30,7 @@ def judged(tab):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing_in_any_view(open_console, school, scheme, width):
+def test_axe_finds_no_fault_in_any_view(open_console, school, scheme, width):
     tab = open_console("#/meetings", color_scheme=scheme, viewport={"width": width, "height": 900})
     links = [f"#/meetings/{school.links[name]}" for name in ("lesson", "physics", "planned")]
     for fragment in [*VIEWS, *links, "#/nothing"]:
@@ -39,7 +39,7 @@ def test_axe_finds_nothing_in_any_view(open_console, school, scheme, width):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_what_opens(open_console, school, scheme):
+def test_axe_finds_no_fault_in_opened_panels(open_console, school, scheme):
     tab = open_console(f"#/meetings/{school.links['lesson']}", color_scheme=scheme)
     tab.page.get_by_role("button", name="Why does Tomás").click()
     tab.page.get_by_text("What decided").first.wait_for()
@@ -58,13 +58,13 @@ def test_axe_finds_nothing_in_what_opens(open_console, school, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_where_the_token_is_asked_for(open_console, scheme):
+def test_axe_finds_no_fault_in_the_token_form(open_console, scheme):
     tab = open_console("", token="", color_scheme=scheme)
     tab.page.get_by_role("button", name="Open").click()
     assert judged(tab) == []
 
 
-def test_focus_is_visible_and_goes_through_everything(open_console, school):
+def test_focus_is_visible_and_reaches_every_control(open_console, school):
     tab = open_console(f"#/meetings/{school.links['physics']}")
     tab.page.evaluate("document.activeElement.blur()")
     seen = []

@@ -153,7 +153,7 @@ def test_invitation_offers_only_roles_of_the_token(open_console, api):
     assert tab.texts("dialog select >> nth=0 >> option") == ["Listener"]
 
 
-def test_hold_is_put_and_taken_off(open_console, api):
+def test_archive_is_put_on_hold_and_released(open_console, api):
     tab = open_console("#/archives?status=failed")
     [archive] = api("GET", "/archives?status=failed")["items"]
     for label, done, expected in (("Put on hold", "is on hold", True), ("Take off hold", "is off hold", False)):
@@ -204,7 +204,7 @@ def test_person_is_exported(open_console, api):
     assert (exported["attendee"], len(exported["connections"])) == ("p-fay", 1)
 
 
-def test_refusal_is_said_in_the_question(open_console, api):
+def test_dialog_shows_why_the_service_refused(open_console, api):
     link = api.meeting("Ada")
     tab = open_console(f"#/meetings/{link}")
     tab.page.get_by_role("button", name="End", exact=True).click()

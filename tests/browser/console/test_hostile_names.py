@@ -70,12 +70,12 @@ def test_names_change_no_other_cell(open_console, links, width):
             assert hostile == shape, selector
 
 
-def test_name_without_visible_characters_is_said(open_console, links):
+def test_name_without_visible_characters_is_labelled(open_console, links):
     tab = open_console(f"#/meetings/{links['hostile']}")
     assert "(name without visible characters)" in tab.page.locator(".people-table").inner_text()
 
 
-def test_whole_name_is_there_on_hover(open_console, links):
+def test_hover_shows_the_whole_name(open_console, links):
     tab = open_console(f"#/meetings/{links['hostile']}")
     titles = tab.page.locator(".people-table bdi[title]").evaluate_all("all => all.map(one => one.title)")
     assert NAMES["long"] in titles

@@ -31,7 +31,7 @@ def test_each_connection_is_a_bar(tab):
     assert tab.page.locator(".row.recording .bar").count() == 1
 
 
-def test_card_says_exact_times_and_why(tab):
+def test_card_shows_exact_times_and_their_reason(tab):
     tab.page.locator(".bar.inferred").hover()
     card = tab.page.locator(".card-beside")
     card.get_by_text("roster").wait_for()
@@ -79,7 +79,7 @@ def test_keys_and_wheel_zoom_and_show_everything_again(tab):
     assert span(tab) == whole
 
 
-def test_drag_moves_what_is_shown(tab):
+def test_drag_moves_the_visible_range(tab):
     tab.page.get_by_role("button", name="Zoom in").click(click_count=3)
     from_before = tab.page.evaluate("document.querySelector('vc-timeline').scale.from")
     box = tab.page.locator(".chart").bounding_box()
@@ -91,7 +91,7 @@ def test_drag_moves_what_is_shown(tab):
     assert tab.page.locator("dialog").count() == 0, "a drag that ends on a bar does not choose it"
 
 
-def test_rule_colours_who_counts_and_updates_the_sum(tab):
+def test_rule_colours_people_who_count_and_updates_the_sum(tab):
     assert tab.page.locator(".sum").inner_text() == "Everyone who was there counts"
     slider = tab.page.get_by_role("slider", name="Present from")
     slider.focus()

@@ -17,7 +17,7 @@ def kept(tab):
     return tab.page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]")
 
 
-def test_token_is_asked_for_and_kept_in_the_tab_alone(open_console):
+def test_console_asks_for_a_token_and_keeps_it_in_the_tab(open_console):
     tab = open_console("#/archives", token="")
     tab.page.get_by_label("Bearer token").fill("no token at all")
     tab.page.get_by_role("button", name="Open").click()
@@ -102,7 +102,7 @@ def test_policy_stops_an_inline_script(open_console):
 
 
 @pytest.mark.parametrize("claims", [{"tenant": None}, {"tenant": "harbour-clinic"}])
-def test_bar_says_whose_token_it_is(open_console, claims):
+def test_bar_names_the_owner_of_the_token(open_console, claims):
     tab = open_console("#/meetings", token=bearer(["GetMeetings"], subject="ada.lindqvist", **claims))
     tab.page.locator(".who summary").click()
     shown = tab.page.locator(".who").inner_text()
@@ -112,7 +112,7 @@ def test_bar_says_whose_token_it_is(open_console, claims):
     assert "1 permission" in shown
 
 
-def test_service_that_is_down_is_said_and_tried_again(open_console):
+def test_console_reports_a_service_that_is_down_and_retries(open_console):
     tab = open_console("#/meetings")
     tab.page.route("**/archives?*", lambda route: route.abort())
     tab.go("#/archives")
@@ -124,7 +124,7 @@ def test_service_that_is_down_is_said_and_tried_again(open_console):
     tab.faults.clear()
 
 
-def test_lost_connection_keeps_what_was_read(open_console):
+def test_lost_connection_keeps_the_rows_on_screen(open_console):
     tab = open_console("#/meetings", token=bearer(["GetMeetings"]))
     tab.page.route("**/session?*", lambda route: route.abort())
     tab.page.evaluate("document.querySelector('vc-list').refresh()")
@@ -136,7 +136,7 @@ def test_lost_connection_keeps_what_was_read(open_console):
     tab.faults.clear()
 
 
-def test_claims_are_read_where_the_settings_say(open_console, tmp_path_factory):
+def test_console_reads_the_claims_that_the_settings_name(open_console, tmp_path_factory):
     folder = tmp_path_factory.mktemp("claims")
     with served(folder, VIDEOCONF_JWT_PERMISSIONS_CLAIM="realm.roles", VIDEOCONF_JWT_TENANT_CLAIM="org") as server:
         token = bearer([], realm={"roles": ["GetProviders", "Unknown"]}, org="north")

@@ -42,7 +42,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_every_view_shows_what_it_is_about(open_console, school, width):
+def test_every_view_shows_its_content(open_console, school, width):
     tab = open_console("#/meetings", viewport={"width": width, "height": 900})
     for fragment, expected in {**VIEWS, f"#/meetings/{school.links['lesson']}": "Tomás Herrera"}.items():
         tab.go(fragment)
@@ -121,7 +121,7 @@ SUBSETS = {
 
 @pytest.mark.parametrize("tenant", [None, CLINIC])
 @pytest.mark.parametrize("who", SUBSETS)
-def test_token_sees_its_sections_and_asks_for_nothing_else(open_console, school, who, tenant):
+def test_console_shows_and_requests_only_permitted_sections(open_console, school, who, tenant):
     granted = set(SUBSETS[who])
     tab = open_console("#/meetings", token=bearer(granted, tenant=tenant))
     expected = [name for name, needed in SECTIONS.items() if needed & granted]
@@ -167,7 +167,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("permission", ACTIONS)
-def test_action_is_offered_with_its_permission_alone(open_console, school, permission):
+def test_action_is_offered_only_with_its_permission(open_console, school, permission):
     reads = ["GetMeetings", "GetMeetingArchives", "GetMeetingAttendees"]
     tab = open_console(f"#/meetings/{school.links['physics']}", token=bearer([*reads, permission]))
     assert tab.buttons() & set(ACTIONS.values()) == {ACTIONS[permission]}
@@ -178,7 +178,7 @@ def test_ended_meeting_offers_no_action(open_console, school):
     assert tab.buttons() & {*ACTIONS.values(), "Record"} == set()
 
 
-def test_hold_is_lifted_only_by_who_may(open_console):
+def test_only_a_permitted_caller_lifts_a_hold(open_console):
     reads = ["GetMeetingArchives", "DeleteMeetingArchive"]
     tab = open_console("#/archives", token=bearer(reads))
     assert "Take off hold" not in tab.buttons()
@@ -186,7 +186,7 @@ def test_hold_is_lifted_only_by_who_may(open_console):
     assert "Take off hold" in tab.buttons()
 
 
-def test_refused_webhooks_are_offered_to_operators_alone(open_console):
+def test_only_operators_see_refused_webhooks(open_console):
     for permissions, expected in ((["GetWebhookEvents"], 0), (["GetWebhookEvents", "ManageOperations"], 1)):
         tab = open_console("#/webhooks", token=bearer(permissions))
         tab.page.locator("summary", has_text="Status").click()

@@ -44,7 +44,7 @@ def test_retention_deletes_old_archives_except_held_and_running(make_app, header
     assert (receipt.actor, receipt.target, receipt.after["provider"]) == ("retention", old, "gone")
 
 
-def test_one_retention_run_begins_more_than_one_batch(make_app, headers, monkeypatch):
+def test_retention_run_begins_more_than_one_batch(make_app, headers, monkeypatch):
     monkeypatch.setattr("videoconf.archives.delete.RETENTION_BATCH", 3)
     app = make_app(archive_retention_days=30)
     service = service_of(app, headers)
@@ -99,7 +99,7 @@ def test_retention_finds_the_oldest_by_an_index(make_app, headers):
     assert "TEMP B-TREE" not in plan
 
 
-def test_archives_are_kept_without_a_retention(service, api, link, app):
+def test_archives_stay_without_a_retention_setting(service, api, link, app):
     archive_id = finished(service, link)
     age(app, 36500, archive_id)
     sweep(app)

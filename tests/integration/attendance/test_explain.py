@@ -111,14 +111,14 @@ def test_explanation_names_the_law_that_decided(script, app, clock, case):
     assert others == [], "the words of one law only"
 
 
-def test_explanation_tells_a_join_inferred_from_activity(script, app, clock):
+def test_explanation_reports_a_join_inferred_from_activity(script, app, clock):
     script.deliver([event("activity", clock.now)])
     printed = run(app, "explain", script.link, "ann").stdout
     assert "The provider reported no join." in printed
     assert f"joined at {text(clock.now)}, inferred from its first activity (law 4)" in printed
 
 
-def test_explanation_tells_an_unknown_join(script, app, clock):
+def test_explanation_reports_an_unknown_join(script, app, clock):
     script.deliver([event("left", clock.now)])
     assert "Its join is unknown (law 4" in run(app, "explain", script.link, "ann").stdout
 

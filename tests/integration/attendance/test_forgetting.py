@@ -36,7 +36,7 @@ def inbox(app):
         return tuple(session.execute(select(func.count(), func.count(WebhookEvent.body))).one())
 
 
-def test_bodies_go_after_a_day_and_rows_after_two_weeks_and_no_answer_changes(script, app, clock, monkeypatch):
+def test_deletion_of_old_webhooks_changes_no_answer(script, app, clock, monkeypatch):
     for module in (batches, retention):
         monkeypatch.setattr(module, "ROWS_PER_BATCH", 3)
     begin = clock.now
@@ -61,7 +61,7 @@ def test_bodies_go_after_a_day_and_rows_after_two_weeks_and_no_answer_changes(sc
     assert inbox(app) == (0, 0)
 
 
-def test_what_is_delivered_again_after_it_was_forgotten_changes_nothing(script, app, clock, monkeypatch):
+def test_redelivery_of_a_deleted_webhook_changes_nothing(script, app, clock, monkeypatch):
     events = [Event("joined", clock.now, "c", "ann", "Ann"), Event("left", clock.now, "c", reason="left")]
     script.deliver(events)
     answer = script.service.api.attendees(script.link)
@@ -71,7 +71,7 @@ def test_what_is_delivered_again_after_it_was_forgotten_changes_nothing(script, 
     assert script.service.api.attendees(script.link) == answer
 
 
-def test_it_recurs(app):
+def test_inbox_is_pruned_every_hour(app):
     assert services(app).jobs.works["prune_inbox"].every_seconds == 3600
 
 
@@ -106,7 +106,7 @@ def meetings(service, clock):
     return [*scripts, other]
 
 
-def test_a_person_is_given_out_across_meetings_and_no_other_tenants(app, meetings):
+def test_export_has_a_person_across_meetings_of_one_tenant(app, meetings):
     document = json.loads(run(app, "export", "ann"))
     assert document["attendee"] == "ann"
     assert [(one["meetingLink"], one["connectionId"], one["name"]) for one in document["connections"]] == [
@@ -128,7 +128,7 @@ def everything(app):
         )
 
 
-def test_a_person_is_erased_everywhere_and_late_webhooks_do_not_bring_them_back(app, meetings, clock):
+def test_erased_person_stays_erased_after_late_webhooks(app, meetings, clock):
     first, second, _ = meetings
     before = first.service.api("GET", f"/session/{first.link}/attendance").json
     assert "2 connections" in run(app, "erase", "ann", "--actor", "dpo")
@@ -144,7 +144,7 @@ def test_a_person_is_erased_everywhere_and_late_webhooks_do_not_bring_them_back(
     assert json.loads(run(app, "export", "ann"))["connections"] == []
 
 
-def test_nothing_of_an_erased_person_is_left_in_the_database(app, service, clock):
+def test_erased_person_leaves_no_data_in_the_database(app, service, clock):
     script = Script(service)
     script.link = script.create()
     script.deliver([Event("joined", clock.now, "a0", "person-4711", "Erika Mustermann")])
@@ -156,7 +156,7 @@ def test_nothing_of_an_erased_person_is_left_in_the_database(app, service, clock
     run(app, "erase", "person-4711")
 
 
-def test_both_are_in_the_audit_trail_without_the_persons_id(app, meetings):
+def test_export_and_erasure_are_audited_without_the_id(app, meetings):
     run(app, "export", "ann")
     run(app, "erase", "ann", "--actor", "dpo")
     with app.app_context(), read() as session:

@@ -38,7 +38,7 @@ def told(kind, connection, at, connected_at=None, who="ann", reason=None):
 
 HISTORIES = {
     "a leave before its join": ([("left", "c", 20, None), ("joined", "c", 10, None)], {"c": (10, 20, False)}),
-    "a join told again after the leave": (
+    "a join reported again after the leave": (
         [("joined", "c", 10, None), ("left", "c", 20, None), ("joined", "c", 10, None)],
         {"c": (10, 20, False)},
     ),
@@ -85,7 +85,7 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_law(script, at, clock, history):
+def test_history_gives_the_expected_connections(script, at, clock, history):
     events, wanted = HISTORIES[history]
     clock.now = at(70)
     for kind, connection, minute, since in events:
@@ -101,7 +101,7 @@ def test_law(script, at, clock, history):
     }
 
 
-def test_a_join_that_no_event_told_is_marked(script, at):
+def test_join_without_a_join_event_is_marked_as_inferred(script, at):
     script.deliver([told("activity", "c", at(0))])
     [person] = script.service.api.attendees(script.link)
     assert person["connections"][0]["joinInferred"] is True
@@ -115,7 +115,7 @@ def test_the_earliest_evidence_names_the_attendee(script, at):
     assert [one["attendee"] for one in script.service.api.attendees(script.link)] == ["early"]
 
 
-def test_a_connection_is_given_up_a_day_after_its_last_sign_of_life(script, at, clock):
+def test_silent_connection_is_closed_after_a_day(script, at, clock):
     script.deliver([told("joined", "c", at(0)), told("activity", "c", at(30))])
     clock.now = at(30) + timedelta(hours=24) - timedelta(seconds=1)
     assert shown(script, active="true") == {"c": (text(at(0)), None, False)}
@@ -133,7 +133,7 @@ def test_a_join_after_the_end_shows(script, at, clock):
     assert {id: left is None for id, (_, left, _) in shown(script).items()} == {"before": False, "after": True}
 
 
-def test_what_is_written_by_hand_is_what_the_schemas_document(script, at):
+def test_handwritten_answers_match_their_schemas(script, at):
     """The list and the report are not written by their schemas; they must agree with them anyway."""
     script.deliver([told("joined", "c", at(0)), told("left", "c", at(5), reason="left"), told("joined", "d", at(1))])
     [person] = script.service.api.attendees(script.link)

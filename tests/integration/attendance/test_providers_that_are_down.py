@@ -102,7 +102,7 @@ def test_list_of_one_meeting_concerns_its_own_connections(held, asked, run, serv
     assert there == [{"ann": False, "bob": False}, *[{"ann": False, "bob": True}] * 2]
 
 
-def test_list_says_nothing_of_a_join_after_it_was_asked_for(held, asked, run, service, clock):
+def test_list_proves_nothing_about_a_join_after_its_request(held, asked, run, service, clock):
     """The join falls between the question and its answer; the next two lists in a row are the first that count."""
     [script, *_] = held
 

@@ -34,7 +34,7 @@ def crowd(chance, begin, session="", size=40):
 
 
 @ON_POSTGRESQL
-def test_eight_threads_that_post_the_same_events_at_once_leave_the_list_right(service, clock, app):
+def test_concurrent_posts_of_the_same_events_keep_the_list_right(service, clock, app):
     chance = random.Random(5)
     begin = clock.now
     posted = 0
@@ -83,7 +83,7 @@ def written(found, session_id, answer):
 
 
 @ON_POSTGRESQL
-def test_two_nodes_that_take_the_same_events_at_once_show_each_at_once(gunicorn_server, tmp_path, headers):
+def test_two_nodes_receiving_the_same_events_show_each_at_once(gunicorn_server, tmp_path, headers):
     servers = [gunicorn_server(workers=1, threads=8) for _ in range(2)]
     state = tmp_path / "fake.sqlite"
     with service_at(servers[0].url, state, headers) as here, service_at(servers[1].url, state, headers) as there:
@@ -120,7 +120,7 @@ def test_two_nodes_that_take_the_same_events_at_once_show_each_at_once(gunicorn_
 
 
 @ON_POSTGRESQL
-def test_workers_that_are_killed_lose_nothing_that_they_acknowledged(gunicorn_server, tmp_path, headers, app):
+def test_killed_workers_lose_no_acknowledged_event(gunicorn_server, tmp_path, headers, app):
     server = gunicorn_server(workers=2, threads=4)
     with service_at(server.url, tmp_path / "fake.sqlite", headers) as service:
         link = service.api.create()

@@ -131,7 +131,7 @@ def test_end_passes_connections_that_did_not_leave(script, clock, service):
     assert ended == [(script.session_id, ["c", "seen", "there"])]
 
 
-def test_many_who_rejoin_after_the_end_make_one_job(script, clock, service, app):
+def test_people_who_rejoin_after_the_end_make_one_job(script, clock, service, app):
     ended = []
     service.provider.end_session = lambda session, connections: ended.append(sorted(connections))
     script.deliver([Event("joined", clock.now, "c", "ann")])

@@ -85,13 +85,13 @@ def test_the_report_adds_up(meeting, at):
         ("?minimumShare=0", ["ann", "bob", None]),
     ],
 )
-def test_who_counts_as_present(meeting, query, present):
+def test_rule_decides_which_attendees_are_present(meeting, query, present):
     rows = report(meeting, query).json["attendees"]
     assert [row["attendee"] for row in rows if row["present"]] == present
     assert len(rows) == 3
 
 
-def test_those_who_are_there_count_up_to_now(script, at, clock):
+def test_present_attendees_count_up_to_now(script, at, clock):
     script.deliver([Event("joined", at(290), "c", "ann")])
     [row] = report(script).json["attendees"]
     assert (row["totalSeconds"], row["active"], row["lastLeave"]) == (600, True, None)
@@ -100,7 +100,7 @@ def test_those_who_are_there_count_up_to_now(script, at, clock):
     assert report(script).json["durationSeconds"] == 690
 
 
-def test_what_is_inferred_is_marked(script, at):
+def test_inferred_times_are_marked(script, at):
     script.deliver([Event("activity", at(10), "c", "ann"), Event("session_closed", at(20))])
     [row] = report(script).json["attendees"]
     assert row["intervals"] == [
@@ -108,7 +108,7 @@ def test_what_is_inferred_is_marked(script, at):
     ]
 
 
-def test_nobody_came(script):
+def test_meeting_without_attendees_has_an_empty_report(script):
     answer = report(script).json
     assert (answer["attendees"], answer["durationSeconds"], answer["startedOn"], answer["peakConcurrency"]) == (
         [],
@@ -132,12 +132,12 @@ def test_nobody_came(script):
         ("page=1", "page"),
     ],
 )
-def test_a_rule_that_is_none_is_refused(script, query, wrong):
+def test_invalid_rule_is_refused(script, query, wrong):
     assert report(script, f"?{query}").wrong == [wrong]
 
 
 @ON_SQLITE
-def test_who_may_see_it(script, service):
+def test_report_needs_its_permission_and_its_tenant(script, service):
     assert service.caller_with("GetMeetings")("GET", f"/session/{script.link}/attendance").status == 403
     assert service.caller_with(tenant="other")("GET", f"/session/{script.link}/attendance").problem == (
         404,
@@ -155,14 +155,14 @@ def test_who_may_see_it(script, service):
         ("*/*", "application/json"),
     ],
 )
-def test_accept_chooses(script, accept, content_type):
+def test_accept_header_chooses_the_format(script, accept, content_type):
     answer = report(script, Accept=accept)
     assert (answer.status, answer.headers["Content-Type"]) == (200, content_type)
     assert "Accept" in answer.headers["Vary"]
     assert report(script, Accept="text/html").problem == (406, "not_acceptable")
 
 
-def test_the_csv_says_what_the_json_says(meeting, at):
+def test_csv_has_the_values_of_the_json(meeting, at):
     answer = report(meeting, "?minimumSeconds=1200", Accept="text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
     assert answer.body.endswith(b"\r\n")
@@ -190,7 +190,7 @@ HOSTILE = [
 ]
 
 
-def test_no_name_becomes_a_formula_or_breaks_a_line(script, at):
+def test_hostile_name_stays_text_on_one_csv_line(script, at):
     for number, name in enumerate(HOSTILE):
         script.deliver(stay(at, f"c{number}", number, number + 1, who=f"{name} {number}", name=name))
     body = report(script, Accept="text/csv").body.decode()
@@ -216,7 +216,7 @@ HIDDEN = [
 ]
 
 
-def test_no_part_of_a_name_becomes_a_formula(script, at):
+def test_part_of_a_hostile_name_stays_text_in_csv(script, at):
     for number, name in enumerate(HIDDEN):
         script.deliver(stay(at, f"c{number}", number, number + 1, who=f"p{number}", name=name))
     text = report(script, Accept="text/csv").body.decode()

@@ -52,7 +52,7 @@ def join(script, clock, connection="c", who="ann"):
     return clock.now
 
 
-def test_two_lists_in_a_row_without_somebody_are_a_leave_at_the_first(script, clock, look):
+def test_person_missing_from_two_lists_left_at_the_first(script, clock, look):
     joined = join(script, clock)
     look()
     assert only(script, active="true")[1]["left"] is None, "one list proves nothing"
@@ -70,7 +70,7 @@ def test_two_lists_in_a_row_without_somebody_are_a_leave_at_the_first(script, cl
     assert only(script)[1]["left"] == text(missed), "it does not move"
 
 
-def test_a_list_in_between_that_has_somebody_starts_the_count_again(script, clock, look):
+def test_list_with_the_person_restarts_the_count(script, clock, look):
     join(script, clock)
     look()
     look("c")
@@ -80,7 +80,7 @@ def test_a_list_in_between_that_has_somebody_starts_the_count_again(script, cloc
     assert not only(script)[0]["active"]
 
 
-def test_somebody_who_is_listed_again_is_there_again(script, clock, look):
+def test_person_who_is_listed_again_is_active_again(script, clock, look):
     join(script, clock)
     look()
     look()
@@ -93,7 +93,7 @@ def test_somebody_who_is_listed_again_is_there_again(script, clock, look):
     }
 
 
-def test_a_leave_that_is_told_later_has_the_last_word(script, clock, look):
+def test_late_leave_event_replaces_the_inferred_leave(script, clock, look):
     joined = join(script, clock)
     look()
     look()
@@ -102,7 +102,7 @@ def test_a_leave_that_is_told_later_has_the_last_word(script, clock, look):
     assert (one["left"], one["reason"], one["inferred"]) == (text(joined + timedelta(seconds=20)), "left", False)
 
 
-def test_evidence_that_is_later_than_the_lists_has_the_last_word(script, clock, look):
+def test_activity_after_the_lists_makes_the_person_active(script, clock, look):
     join(script, clock)
     look()
     look()
@@ -111,7 +111,7 @@ def test_evidence_that_is_later_than_the_lists_has_the_last_word(script, clock, 
     assert only(script)[0]["active"]
 
 
-def test_somebody_of_whom_nothing_was_told_is_there_by_inference(script, clock, look):
+def test_listed_person_without_events_has_an_inferred_join(script, clock, look):
     since = clock.now - timedelta(minutes=3)
     script.service.api.token(script.link)  # a meeting without a token needs no asking
     look(RosterConnection("c", "ann", "Ann", since))
@@ -123,7 +123,7 @@ def test_somebody_of_whom_nothing_was_told_is_there_by_inference(script, clock, 
     assert (one["joined"], one["joinInferred"]) == (text(since - timedelta(seconds=1)), False)
 
 
-def test_a_join_that_is_told_later_with_its_leave_is_as_if_nothing_had_been_inferred(script, clock, look):
+def test_late_join_and_leave_events_replace_inferred_times(script, clock, look):
     script.service.api.token(script.link)
     joined = clock.now
     look("c")
@@ -134,7 +134,7 @@ def test_a_join_that_is_told_later_with_its_leave_is_as_if_nothing_had_been_infe
     assert (one["inferred"], one["joinInferred"]) == (False, False)
 
 
-def test_a_list_that_may_miss_somebody_only_adds(script, clock, look):
+def test_incomplete_list_only_adds_people(script, clock, look):
     join(script, clock)
     for _ in range(4):
         look("d", complete=False)
@@ -142,7 +142,7 @@ def test_a_list_that_may_miss_somebody_only_adds(script, clock, look):
     assert {one["id"] for person in there for one in person["connections"]} == {"c", "d"}
 
 
-def test_who_is_listed_is_not_given_up_for_silence(script, clock, look):
+def test_listed_person_stays_active_without_events(script, clock, look):
     join(script, clock)
     for _ in range(60):
         clock.step(hours=1)
@@ -152,7 +152,7 @@ def test_who_is_listed_is_not_given_up_for_silence(script, clock, look):
     assert not only(script)[0]["active"]
 
 
-def test_who_joins_while_the_list_is_on_its_way_is_not_missed(script, clock, look, service, app):
+def test_join_during_the_list_request_is_not_missed(script, clock, look, service, app):
     join(script, clock)
 
     def list_connections(session):
@@ -170,7 +170,7 @@ def test_who_joins_while_the_list_is_on_its_way_is_not_missed(script, clock, loo
 
 
 @pytest.mark.parametrize("error", [ProviderUnavailable(), RuntimeError("a bug"), SystemExit("a bug")])
-def test_a_provider_that_fails_is_no_evidence(script, clock, look, service, app, error):
+def test_failing_provider_proves_no_leave(script, clock, look, service, app, error):
     join(script, clock)
     service.provider.roster = error
     for _ in range(3):
@@ -189,7 +189,7 @@ def test_names_in_a_list_are_cleaned_as_those_in_webhooks(script, look):
     assert (person["attendee"], person["name"]) == ("a\ufffd", "x" * 255)
 
 
-def test_an_ended_meeting_is_asked_about_only_while_somebody_is_there(script, clock, look, service):
+def test_ended_meeting_is_polled_only_while_people_remain(script, clock, look, service):
     asked = []
     ask = service.provider.list_connections
     service.provider.list_connections = lambda session: (asked.append(session), ask(session))[1]
@@ -208,12 +208,12 @@ def test_an_ended_meeting_is_asked_about_only_while_somebody_is_there(script, cl
     assert script.service.api.attendees(script.link, active="true") == []
 
 
-def test_it_recurs(app):
+def test_rosters_are_reconciled_every_minute(app):
     assert services(app).jobs.works["reconcile_rosters"].every_seconds == 60
 
 
 @few_and_many(25, 400)
-def test_lists_and_late_webhooks_in_any_order_end_in_the_truth(service, clock, look, count):
+def test_lists_and_webhooks_in_any_order_give_the_true_presence(service, clock, look, count):
     """Whatever was inferred meanwhile: once all webhooks are there, the answer is what they say."""
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))

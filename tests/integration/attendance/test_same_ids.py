@@ -151,7 +151,7 @@ def test_erasure_concerns_its_tenants_meetings(three):
     assert left == {(None, None, None, None)}
 
 
-def test_nothing_is_added_to_erased_person_of_one_tenant(three):
+def test_erased_person_of_one_tenant_gets_no_new_data(three):
     with three.app.app_context():
         services(three.app).persons.erase(Caller("operator", "default"), "ann")
     for script in (three.ours, three.stranger):

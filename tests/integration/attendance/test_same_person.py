@@ -15,7 +15,7 @@ def fake(make_app, headers):
 
 
 @property_of_wishes
-def test_at_the_fake(fake, wish):
+def test_fake_names_the_same_person_in_every_place(fake, wish):
     app, service = fake
     attendee = check(service.api, service.join, service.deliver, wish)
     if attendee is not None:
@@ -27,7 +27,7 @@ def test_at_the_fake(fake, wish):
 
 
 @ON_SQLITE
-def test_two_whom_only_a_control_character_tells_apart_are_two(fake):
+def test_ids_that_differ_by_a_control_character_are_two_people(fake):
     _, service = fake
     link = service.api.create()
     named = ["a b", "a\tb", "a\nb", "a\x7fb", "a\x85b", "a\ufffdb"]

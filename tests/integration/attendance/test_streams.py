@@ -129,7 +129,7 @@ def test_order_repetition_and_a_late_create_change_nothing(make_script, count):
 
 
 @ON_POSTGRESQL
-def test_events_that_come_at_once_and_with_the_create_give_the_same_streams(make_script):
+def test_concurrent_events_and_create_give_the_same_streams(make_script):
     chance = random.Random(7)
     for _ in range(20):
         events = list({Told(chance.choice(KINDS), chance.randrange(5), stream=chance.choice("ab")) for _ in range(8)})
@@ -150,7 +150,7 @@ LAWS = {
     "gone is all that is known": ([Told("gone", 3)], {}),
     "published and gone at one moment": ([CAMERA, Told("gone", 1)], {}),
     "published again": ([CAMERA, Told("gone", 2), Told("published", 3)], {"ann": ["camera"]}),
-    "who publishes has left": ([Told("joined", 0), CAMERA, Told("left", 3)], {}),
+    "the publisher has left": ([Told("joined", 0), CAMERA, Told("left", 3)], {}),
     "and came back under one id": (
         [Told("joined", 0), CAMERA, Told("left", 3), Told("joined", 4)], {"ann": ["camera"]}
     ),
@@ -163,7 +163,7 @@ LAWS = {
 
 
 @pytest.mark.parametrize(("events", "there"), LAWS.values(), ids=LAWS)
-def test_law(make_script, events, there):
+def test_events_in_any_order_give_the_expected_streams(make_script, events, there):
     assert expected(events) == there
     for order in list(permutations(events))[:24]:
         script = make_script()
@@ -172,7 +172,7 @@ def test_law(make_script, events, there):
         assert script.streams() == there, order
 
 
-def test_another_meetings_streams_are_none_of_this(make_script):
+def test_streams_stay_with_their_own_meeting(make_script):
     one, other = make_script(), make_script()
     for script in (one, other):
         script.create()
@@ -181,14 +181,14 @@ def test_another_meetings_streams_are_none_of_this(make_script):
 
 
 @pytest.mark.parametrize("id", ["", "x" * (LONGEST_TEXT + 1), "a\0b"], ids=["none", "long", "NUL"])
-def test_an_id_that_cannot_be_kept_whole_is_left_out_and_presence_stays(script, id):
+def test_unstorable_stream_id_is_omitted_and_presence_stays(script, id):
     script.tell(Told("published", 1, stream=id), Told("published", 1, stream="x" * LONGEST_TEXT), known_again=False)
     assert script.streams() == {"ann": ["x" * LONGEST_TEXT]}
     [ann] = script.service.api.attendees(script.link)
     assert (ann["attendee"], ann["active"]) == ("ann", True)
 
 
-def test_an_orphan_with_something_of_a_newer_version_is_read(make_script, app):
+def test_orphan_with_members_of_a_newer_version_is_read(make_script, app):
     """During a rolling upgrade, a newer node may have stored an event that this one applies."""
     script = make_script()
     script.tell(CAMERA)
@@ -201,7 +201,7 @@ def test_an_orphan_with_something_of_a_newer_version_is_read(make_script, app):
     assert script.streams() == {"ann": ["camera"]}
 
 
-def test_only_events_of_streams_pay_for_them(script, app):
+def test_only_stream_events_cost_statements_for_streams(script, app):
     statements = []
     with app.app_context():
         listened.listen(db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
@@ -230,7 +230,7 @@ def rows(app):
         return session.execute(text("SELECT connection_id, stream_id FROM attendee_stream ORDER BY 1, 2")).all()
 
 
-def test_a_person_is_given_out_with_what_they_sent(script, app):
+def test_export_has_the_streams_of_a_person(script, app):
     script.tell(CAMERA, SCREEN, Told("gone", 3), Told("published", 1, "bob"))
     told = json.loads(person(app, "export", "ann"))["streams"]
     assert [(one["meetingLink"], one["connectionId"], one["streamId"]) for one in told] == [
@@ -242,7 +242,7 @@ def test_a_person_is_given_out_with_what_they_sent(script, app):
     assert told[1]["lastGone"] is None
 
 
-def test_what_an_erased_person_sent_goes_and_does_not_come_back(script, make_script, app):
+def test_streams_of_an_erased_person_stay_deleted(script, make_script, app):
     other = make_script()
     other.create()
     other.tell(CAMERA)
@@ -253,7 +253,7 @@ def test_what_an_erased_person_sent_goes_and_does_not_come_back(script, make_scr
     assert rows(app) == [("bob", "camera")]
 
 
-def test_streams_go_with_their_meeting(script, app):
+def test_streams_are_deleted_with_their_meeting(script, app):
     script.tell(CAMERA, Told("joined", 0))
     with app.app_context(), write() as session:
         session.execute(text("DELETE FROM meeting"))

@@ -10,7 +10,7 @@ def app_options():
     return {}
 
 
-def test_a_camera_that_is_switched_off_is_no_leave(service):
+def test_switching_off_a_camera_ends_no_connection(service):
     link = service.api.create()
     connection = service.join(link, attendee="ann")
     service.fake.publish(connection)
@@ -20,7 +20,7 @@ def test_a_camera_that_is_switched_off_is_no_leave(service):
     assert [(one["id"], one["left"]) for one in ann["connections"]] == [(connection, None)]
 
 
-def test_a_room_that_closes_and_opens_again(service):
+def test_reopened_room_has_new_connections_only(service):
     link = service.api.create()
     session = service.api.read(link)["sessionId"]
     first = service.join(link, attendee="ann")
@@ -32,7 +32,7 @@ def test_a_room_that_closes_and_opens_again(service):
     assert [one["id"] for one in ann["connections"] if not one["left"]] == [second]
 
 
-def test_whoever_comes_in_after_the_end_is_shown_and_disconnected(service, app):
+def test_person_who_joins_after_the_end_is_disconnected(service, app):
     api = service.api
     link = api.create()
     token = api.token(link, attendee="ann")["token"]

@@ -119,7 +119,7 @@ def test_ban_holds_when_the_provider_is_down_at_first(service):
     assert present(service, link) == []
 
 
-def test_connection_names_who_is_banned(service):
+def test_ban_by_connection_bans_its_attendee(service):
     link = service.api.create()
     connection = service.join(link, attendee="eve")
     service.deliver()
@@ -172,7 +172,7 @@ def test_lifted_ban_lets_the_attendee_in(service):
     assert [one["id"] for one in service.api("GET", f"/session/{link}/bans").json] == [other["id"]]
 
 
-def test_attendees_of_any_length_are_told_apart(service):
+def test_long_attendee_ids_are_distinguished(service):
     link = service.api.create()
     long = "e" * 999
     ban(service.api, link, attendee=long + "1")
@@ -240,14 +240,14 @@ def test_provider_that_cannot_disconnect_bans_no_attendee(make_app, headers, mon
     service.api.token(link, attendee="eve")
 
 
-def test_ended_meeting_takes_no_ban(service):
+def test_ban_in_an_ended_meeting_is_refused(service):
     link = service.api.create()
     service.api("PATCH", f"/session/{link}/end")
     assert service.api("POST", f"/session/{link}/bans", {"attendee": "eve"}).problem == (409, "meeting_ended")
 
 
 @pytest.mark.needs("moderation", "moderator", long=True)
-def test_banned_moderator_controls_nothing(service):
+def test_control_of_a_banned_moderator_is_refused(service):
     link = service.api.create()
     host, _ = moderator(service, link, attendee="host")
     ban(service.api, link, attendee="host")
@@ -255,7 +255,7 @@ def test_banned_moderator_controls_nothing(service):
 
 
 @pytest.mark.needs("moderation", "moderator", long=True)
-def test_control_does_all_that_it_may(service):
+def test_control_can_call_each_of_its_operations(service):
     link = service.api.create()
     host, _ = moderator(service, link, attendee="host")
     connection = service.join(link, attendee="ann")

@@ -52,7 +52,7 @@ def test_erased_person_is_in_no_event(service, app):
     assert "Mustermann" not in str(events)
 
 
-def test_joins_without_a_lobby_are_no_event_of_the_door(service, app):
+def test_join_without_a_lobby_makes_no_door_event(service, app):
     link = service.api.create()
     come_in(service, invite(service.api, link)["code"])
     assert told(service, app, link) == []

@@ -69,7 +69,7 @@ def test_ended_and_deleted_meetings_admit_no_guest(service):
         assert service.api("POST", f"/session/{link}/invitations", {}).problem == (409, "meeting_ended")
 
 
-def test_reload_with_a_seat_is_the_same_guest_and_no_use(service):
+def test_reload_with_a_seat_keeps_the_guest_and_costs_no_use(service):
     link = service.api.create()
     invitation = invite(service.api, link, maxUses=2)
     seated = come_in(service, invitation["code"], name="Ada")
@@ -96,7 +96,7 @@ def test_seat_belongs_to_its_invitation(service):
     assert service.api("GET", f"/session/{link}/invitations/{second['id']}").json["uses"] == 0
 
 
-def test_expired_link_takes_no_new_guest_but_keeps_seats(service, clock):
+def test_expired_link_refuses_new_guests_but_keeps_seats(service, clock):
     link = service.api.create()
     code = invite(service.api, link, expiresOn=later(clock, minutes=10))["code"]
     seat = come_in(service, code)["seat"]

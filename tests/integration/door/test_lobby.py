@@ -45,7 +45,7 @@ def test_refused_person_gets_no_token_and_may_ask_again(service):
     assert len(waiting(service, link)) == 1
 
 
-def test_answer_is_given_once(service):
+def test_moderators_answer_cannot_be_changed(service):
     link = service.api.create()
     code = invite(service.api, link, admission="ask")["code"]
     wait(service, code)
@@ -77,7 +77,7 @@ def test_moderator_who_joins_admits_no_one_else(service):
     assert poll(service, ticket).status == 202
 
 
-def test_person_who_is_silent_for_a_minute_is_gone(service, app):
+def test_person_silent_for_a_minute_leaves_the_lobby(service, app):
     link = service.api.create()
     code = invite(service.api, link, admission="ask")["code"]
     silent, faithful = wait(service, code), wait(service, code)
@@ -115,7 +115,7 @@ def test_fifty_wait_at_one_invitation(service, app):
 
 
 @ON_POSTGRESQL
-def test_no_more_than_fifty_wait_when_many_come_at_once(service):
+def test_at_most_50_of_many_concurrent_guests_wait(service):
     link = service.api.create()
     code = invite(service.api, link, admission="ask")["code"]
     for _ in range(MOST_WAITING - 4):
@@ -145,7 +145,7 @@ def test_admissions_beyond_the_uses_give_no_token(service):
     assert poll(service, tickets[0]).status == 200
 
 
-def test_ticket_that_comes_twice_at_once_is_one_use(service):
+def test_ticket_sent_twice_at_once_counts_one_use(service):
     link = service.api.create()
     invitation = invite(service.api, link, admission="ask", maxUses=3)
     ticket = wait(service, invitation["code"])

@@ -56,7 +56,7 @@ def test_person_is_exported_with_all_that_the_door_stores(service):
     assert [(one["meetingLink"], one["reason"]) for one in exported["bans"]] == [(link, "Ann is loud")]
 
 
-def test_erased_person_is_nowhere_at_the_door(service, app):
+def test_erased_person_leaves_no_data_at_the_door(service, app):
     link, code, ticket = meet(service, service.api)
     other = service.caller_with(tenant="other")
     meet(service, other)
@@ -82,7 +82,7 @@ def test_erased_person_is_nowhere_at_the_door(service, app):
     assert service.api("DELETE", "/persons?attendee=ann").json["invitations"] == 0
 
 
-def test_erased_moderator_is_in_nothing_that_they_did(service, app):
+def test_erased_moderator_is_removed_from_their_actions(service, app):
     link = service.api.create()
     host, _ = moderator(service, link, attendee="host-4711", name="Mustermann")
     ticket = wait(service, invite(service.api, link, admission="ask")["code"])
@@ -123,7 +123,7 @@ def age(app, link, **columns):
 
 
 @pytest.mark.parametrize(("method", "path", "column"), [("PATCH", "/end", "end_time"), ("DELETE", "", "deleted_on")])
-def test_what_is_over_is_deleted_after_its_time(service, app, method, path, column):
+def test_door_data_of_a_past_meeting_is_deleted_in_time(service, app, method, path, column):
     link, _, _ = meet(service, service.api)
     kept, code, _ = meet(service, service.api)
     before = count(app)

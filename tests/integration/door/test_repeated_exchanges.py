@@ -29,7 +29,7 @@ def test_lost_answer_is_repeated_without_a_further_use(service):
     assert invitation["uses"] == 1
 
 
-def test_key_of_one_link_is_another_person_at_another(service):
+def test_same_key_at_another_link_is_another_person(service):
     link = service.api.create()
     seats = [exchange(service, invite(service.api, link)["code"], KEY).json for _ in range(2)]
     assert seats[0]["seat"] != seats[1]["seat"]

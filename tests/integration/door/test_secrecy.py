@@ -30,7 +30,7 @@ def everything(app) -> str:
     return "\n".join(map(repr, values))
 
 
-def test_no_secret_is_stored_or_logged(make_app, headers, spoken):
+def test_secrets_are_neither_stored_nor_logged(make_app, headers, spoken):
     app = make_app(log_level="DEBUG", development=True)
     service = service_of(app, headers)
     link = service.api.create()
@@ -64,7 +64,7 @@ def test_no_secret_is_stored_or_logged(make_app, headers, spoken):
         assert not any(secret.encode() in answer.body for secret in secrets)
 
 
-def test_no_answer_invites_a_referer(service):
+def test_answers_forbid_referrers_and_caching(service):
     code = invite(service.api, service.api.create())["code"]
     for answer in (knock(service, code), service.stranger("POST", "/join/invitation", {"code": code})):
         assert answer.headers["Referrer-Policy"] == "no-referrer"
@@ -166,7 +166,7 @@ def test_refused_codes_take_the_same_time(make_app, headers):
 
 
 @ON_SQLITE
-def test_guessing_is_limited_and_known_codes_are_not(make_app, headers):
+def test_only_guessed_codes_count_towards_the_limit(make_app, headers):
     service = service_of(make_app(rate_limit_address="5/minute"), headers)
     link = service.api.create()
     used, seat = invite(service.api, link, maxUses=1)["code"], "B" * 32

@@ -24,7 +24,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("statement", SEEN)
-def test_guard_knows_what_a_get_answers(statement):
+def test_guard_knows_which_statements_a_get_shows(statement):
     verb = " ".join(statement.split()[: 1 if statement.startswith("UPDATE") else 2])
     table = statement.split()[1 if verb == "UPDATE" else 2]
     assert is_seen(verb, table, statement) is SEEN[statement]
@@ -52,7 +52,7 @@ def meeting(service):
         return link, session.execute(text("SELECT id FROM meeting")).scalar_one()
 
 
-def test_fact_becomes_an_event_as_it_stands(service, meeting):
+def test_fact_becomes_an_event_unchanged(service, meeting):
     link, meeting_id = meeting
     fact = {"lobbyId": "w-1", "name": "Ann", "attendee": "guest-1"}
     with service.app.app_context(), write() as session:
@@ -66,7 +66,7 @@ def test_fact_becomes_an_event_as_it_stands(service, meeting):
     assert erased["data"] == {"lobbyId": "w-1", "name": None, "attendee": None}
 
 
-def test_fact_that_is_rolled_back_is_no_event(service, meeting):
+def test_rolled_back_fact_makes_no_event(service, meeting):
     link, meeting_id = meeting
     with service.app.app_context(), write() as session:
         announce(session, meeting_id, EventType.ATTENDEE_BANNED, {"attendee": "ann"})

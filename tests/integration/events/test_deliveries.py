@@ -273,7 +273,7 @@ def test_a_tenant_has_at_most_20_subscriptions(service, receiving):
     subscribe(service.caller_with(tenant="other"), receiving.url)
 
 
-def test_tenants_see_none_of_each_others(service, dispatch, receiving):
+def test_tenants_do_not_see_each_others_subscriptions(service, dispatch, receiving):
     mine = subscribe(service.api, receiving.url)
     other = service.caller_with(tenant="other")
     service.provider.session_id = "s-other"

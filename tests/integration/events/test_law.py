@@ -159,7 +159,7 @@ class Played(Script):
 
 
 @few_and_many(60, 2000)
-def test_folding_the_log_gives_what_get_answers(service, clock, count):
+def test_folding_the_log_gives_the_answers_of_get(service, clock, count):
     begin = clock.now
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))

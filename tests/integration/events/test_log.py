@@ -34,7 +34,7 @@ def joined(clock, connection, attendee=None, name=None):
     return Event("joined", clock.now, connection, attendee, name)
 
 
-def test_life_of_a_meeting_is_told_in_order(service, make, clock):
+def test_log_has_the_life_of_a_meeting_in_order(service, make, clock):
     script, link = make()
     service.project()
     script.deliver([joined(clock, "c1", "ann", "Ann")])
@@ -66,7 +66,7 @@ def test_late_evidence_merges_two_attendees(service, make, clock):
     assert (updated["type"], len(updated["data"]["connections"])) == ("attendee.updated", 2)
 
 
-def test_presence_between_two_projections_is_told(service, make, clock):
+def test_log_has_presence_between_two_projections(service, make, clock):
     script, link = make()
     service.project()
     script.deliver([joined(clock, "c1", "ann"), Event("left", clock.now + timedelta(minutes=1), "c1", "ann")])
@@ -89,7 +89,7 @@ def test_erased_person_leaves_the_log(service, make, clock):
         assert name not in before.decode() + after.decode() + stored
 
 
-def test_position_goes_on_where_it_was(service, make):
+def test_reader_continues_from_its_position(service, make):
     start = service.api("GET", "/events?after=now").json
     assert start["items"] == []
     seen, after = [], start["next"]
@@ -147,7 +147,7 @@ def test_wait_ends_with_an_event(service, make):
     assert ended - committed < 2
 
 
-def test_wait_ends_without_one(service):
+def test_wait_ends_without_an_event(service):
     began = time.monotonic()
     assert service.api("GET", "/events?after=now&wait=1").json["items"] == []
     assert 0.9 < time.monotonic() - began < 10
@@ -155,7 +155,9 @@ def test_wait_ends_without_one(service):
 
 @ON_SQLITE
 def test_waiters_are_bounded(service):
-    wait = lambda api: api("GET", "/events?after=now&wait=2")  # noqa: E731
+    def wait(api):
+        return api("GET", "/events?after=now&wait=2")
+
     answers = at_once([lambda: wait(service.api)] * 4)
     refused = [one for one in answers if one.status == 503]
     assert len(refused) == 2

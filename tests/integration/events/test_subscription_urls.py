@@ -45,7 +45,7 @@ def sender(*hosts, resolve=socket.getaddrinfo, development=False):
 
 
 @pytest.mark.parametrize("host", LOOPBACK + METADATA + PRIVATE + OTHER)
-def test_no_address_of_ours_is_posted_to(host):
+def test_post_to_a_private_address_is_refused(host):
     attempted = sender().post(f"https://{host}/events", {}, b"{}")
     assert attempted.status is None
     assert attempted.error in ("The host is not allowed, or is not a public address.", "The host name is not known.")
@@ -57,7 +57,7 @@ def test_malformed_url_is_refused(url):
         sender().check_url(url)
 
 
-def test_public_url_with_a_path_and_a_query_is_taken():
+def test_public_url_with_a_path_and_a_query_is_accepted():
     for url in ("https://app.example.com/events?key=a%20b", "https://app.example.com:8443", "https://8.8.8.8/x"):
         sender().check_url(url)
 
@@ -130,7 +130,7 @@ def test_forward_proxy_carries_events_to_public_names(make_app, headers, tmp_pat
 
 
 @ON_SQLITE
-def test_without_an_encryption_key_none_is_created(service):
+def test_subscription_needs_an_encryption_key(service):
     answer = service.api("POST", "/event-subscriptions", {"url": "https://app.example.com/events"})
     assert answer.problem == (503, "encryption_not_configured")
 

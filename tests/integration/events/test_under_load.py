@@ -190,7 +190,7 @@ def test_receivers_that_fail_delay_no_other(service, receiving, seconds, lenient
     ],
 )
 @ON_POSTGRESQL
-def test_much_of_one_tenant_delays_no_other(service, receiving, many, lenient):
+def test_many_events_of_one_tenant_delay_no_other(service, receiving, many, lenient):
     loud, quiet = (service.caller_with(tenant=name) for name in ("loud", "quiet"))
     for one in receiving[:5]:
         assert loud("POST", "/event-subscriptions", {"url": one.url}).status == 201

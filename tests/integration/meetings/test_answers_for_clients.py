@@ -30,7 +30,7 @@ def test_link_id_is_json_unless_text_is_preferred(api, accept, content_type):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0, text/html"])
-def test_no_acceptable_type_is_406_and_creates_nothing(api, accept):
+def test_unacceptable_type_answers_406_and_creates_nothing(api, accept):
     refused = api("POST", "/session", Accept=accept)
     assert refused.problem == (406, "not_acceptable")
     assert "application/json or text/plain" in refused.json["detail"]
@@ -73,7 +73,7 @@ def test_edit_of_an_added_property_is_422(api, name, value):
 
 
 @pytest.mark.needs("automatic_archiving")
-def test_meeting_sent_back_as_read_is_taken(api):
+def test_meeting_sent_back_as_read_is_accepted(api):
     link = api.create(extId="a", enableArchiving=True)
     meeting = api.read(link)
     answer = api("PATCH", f"/session/{link}", {**meeting, "extId": "b"}, Prefer="handling=strict")
@@ -103,14 +103,14 @@ def test_strict_handling_refuses_ignored_properties(api):
     assert api.read(link)["extId"] is None
 
 
-def test_early_token_says_when_the_meeting_opens(api):
+def test_early_token_error_says_when_the_meeting_opens(api):
     link = api.create(isScheduled=True, scheduleTime="2100-01-31T10:00:00+01:00")
     refused = api("POST", f"/session/{link}/token")
     assert refused.problem == (409, "meeting_not_open")
     assert refused.json["opensOn"] in refused.json["detail"]
 
 
-def test_second_end_says_when_the_first_was(api):
+def test_second_end_error_says_when_the_first_was(api):
     link = api.create()
     api("PATCH", f"/session/{link}/end")
     refused = api("PATCH", f"/session/{link}/end")
@@ -136,7 +136,7 @@ def test_detail_says_more_than_the_title(api):
         assert answer.json["detail"] not in ("", answer.json["title"]), (path, answer.json)
 
 
-def test_unknown_field_is_answered_with_the_nearest(api):
+def test_error_for_an_unknown_field_names_the_nearest(api):
     refused = api("POST", "/session", {"ext_id": "a"})
     assert refused.json["errors"] == {"ext_id": ["Unknown field. Did you mean extId?"]}
     listed = api("GET", "/session?pagesize=5")

@@ -93,7 +93,7 @@ def test_one_connection_or_all_are_muted(service):
 
 @ON_SQLITE
 @pytest.mark.needs("moderation")
-def test_a_connection_of_another_meeting_is_none_of_this(service):
+def test_connection_of_another_meeting_answers_404(service):
     link, other = service.api.create(), service.api.create()
     connection = service.join(other)
     service.deliver()
@@ -106,7 +106,7 @@ def test_a_connection_of_another_meeting_is_none_of_this(service):
 
 @ON_SQLITE
 @pytest.mark.needs("moderation")
-def test_what_a_moderation_asks_of_the_provider_has_one_deadline(service):
+def test_moderation_has_one_deadline_for_all_provider_calls(service):
     link, left = service.api.create(), []
     connection = service.join(link)
     service.deliver()
@@ -160,9 +160,7 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
     ],
     ids=["not executed", "outcome unknown"],
 )
-def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
-    make_app, headers, error, status, told_as
-):
+def test_provider_failure_is_answered_and_audited(make_app, headers, error, status, told_as):
     class Failing(FakeProvider):
         def disconnect(self, session, connection_id, streams=None):
             raise error
@@ -180,7 +178,7 @@ def test_a_provider_that_fails_is_told_and_its_unknown_outcome_is_in_the_trail(
 
 @pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
-def test_muting_all_tells_the_provider_known_streams(make_app, headers):
+def test_muting_all_passes_known_streams_to_the_provider(make_app, headers):
     asked = []
 
     class Asked(FakeProvider):

@@ -23,7 +23,7 @@ def claims_of(token):
 
 
 @pytest.mark.needs("join tokens")
-def test_a_token_that_names_nothing_is_an_anonymous_publishers_for_two_hours(service, clock):
+def test_empty_request_gives_an_anonymous_publisher_token(service, clock):
     api = service.api
     link = api.create()
     for body in (None, {}):
@@ -46,7 +46,7 @@ def test_a_token_that_names_nothing_is_an_anonymous_publishers_for_two_hours(ser
 
 
 @pytest.mark.needs("attendee_names")
-def test_a_token_carries_who_joins_to_the_attendees(service):
+def test_token_carries_the_person_to_the_attendees(service):
     api = service.api
     link = api.create()
     connection = service.join(link, attendee="u-7", name="Ada ✓", data="free text")
@@ -63,7 +63,7 @@ def test_a_token_carries_who_joins_to_the_attendees(service):
     [("publisher", "publisher"), ("SUBSCRIBER", "subscriber"), ("Moderator", "moderator"), ("mODERATOR", "moderator")],
 )
 @pytest.mark.needs("join tokens", "subscriber", "moderator")
-def test_a_role_is_taken_in_any_case(api, sent, role):
+def test_role_is_accepted_in_any_case(api, sent, role):
     token = api.token(api.create(), role=sent)
     assert token["role"] == role
     assert claims_of(token["token"])["role"] == role
@@ -116,7 +116,7 @@ def test_data_alone_names_the_attendee(service, wish, attendee, data):
     ],
     ids=str,
 )
-def test_a_wish_that_is_wrong_gives_no_token(api, body, paths):
+def test_invalid_request_gives_no_token(api, body, paths):
     link = api.create()
     answer = api("POST", f"/session/{link}/token", body)
     if paths is None:
@@ -128,7 +128,7 @@ def test_a_wish_that_is_wrong_gives_no_token(api, body, paths):
 
 @ON_SQLITE
 @pytest.mark.needs
-def test_an_expiry_is_in_the_future_and_within_the_providers_maximum(service, api, clock):
+def test_expiry_must_be_future_and_within_the_maximum(service, api, clock):
     link = api.create()
     longest = service.provider.capabilities.max_token_ttl
 
@@ -148,7 +148,7 @@ def test_an_expiry_is_in_the_future_and_within_the_providers_maximum(service, ap
 
 @pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
-def test_the_default_life_is_a_setting_and_the_providers_maximum_bounds_it(make_app, headers, clock):
+def test_default_life_follows_setting_and_provider_maximum(make_app, headers, clock):
     class Brief(FakeProvider):
         capabilities = replace(CAPABILITIES, roles=frozenset({Role.PUBLISHER}), max_token_ttl=timedelta(minutes=5))
 
@@ -178,7 +178,7 @@ def test_the_default_life_is_a_setting_and_the_providers_maximum_bounds_it(make_
     ],
 )
 @pytest.mark.needs("subscriber", "moderator")
-def test_a_caller_gives_only_the_roles_that_its_own_token_lists(service, listed, allowed):
+def test_caller_grants_only_roles_that_its_token_lists(service, listed, allowed):
     link = service.api.create()
     back_end = service.caller_with(meetingRoles=listed)
     for role in ("publisher", "subscriber", "moderator"):
@@ -190,7 +190,7 @@ def test_a_caller_gives_only_the_roles_that_its_own_token_lists(service, listed,
 
 @ON_SQLITE
 @pytest.mark.parametrize("listed", ["subscriber", {"subscriber": True}, [7]])
-def test_a_malformed_list_of_roles_is_no_licence(service, listed):
+def test_malformed_list_of_roles_answers_401(service, listed):
     link = service.api.create()
     caller = service.caller_with(meetingRoles=listed)
     assert caller("POST", f"/session/{link}/token").problem == (401, "unauthenticated")
@@ -233,7 +233,7 @@ def test_a_scheduled_meeting_opens_some_minutes_early(api, clock):
 
 
 @ON_SQLITE
-def test_how_early_is_a_setting_and_an_edit_moves_it(make_app, headers, clock):
+def test_opening_time_follows_the_setting_and_edits(make_app, headers, clock):
     api = service_of(make_app(clock=clock, join_early_minutes=0), headers).api
     link = api.create(isScheduled=True, scheduleTime=clock.text(minutes=1))
     assert api("POST", f"/session/{link}/token").json["opensOn"] == clock.text(minutes=1)
@@ -255,7 +255,7 @@ def test_a_provider_that_fails_starts_no_meeting(make_app, headers):
 
 @pytest.mark.needs("the fake", long=True)
 @ON_SQLITE
-def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the_same(make_app, headers, monkeypatch):
+def test_meeting_of_a_disabled_provider_is_read_and_ended(make_app, headers, monkeypatch):
     class Other(FakeProvider):
         key = "other"
 
@@ -283,7 +283,7 @@ def test_a_meeting_whose_provider_is_no_longer_enabled_is_read_and_ended_all_the
         (lambda join: replace(join, connect=None), "provider_bad_response"),
     ],
 )
-def test_a_token_that_cannot_be_used_is_not_given(service, wrong, code):
+def test_unusable_token_answers_502(service, wrong, code):
     issue = service.provider.issue_token
     service.provider.script("issue_token", lambda *args: wrong(issue(*args)), always=True)
     link = service.api.create()

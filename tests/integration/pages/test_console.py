@@ -38,7 +38,7 @@ def test_settings_say_how_to_read_a_token(make_app):
     assert found["permissions"] == list(Permission)
 
 
-def test_settings_say_what_each_provider_can_do(client, preset):
+def test_settings_name_the_features_of_each_provider(client, preset):
     [(key, can)] = client.get("/console/settings.json").json["providers"].items()
     assert key in ("fake", "janus")
     assert "publisher" in can["roles"]
@@ -46,7 +46,7 @@ def test_settings_say_what_each_provider_can_do(client, preset):
 
 
 @pytest.mark.parametrize(("development", "expected"), [(True, "disabled"), (False, None)])
-def test_open_service_is_said_in_development_alone(make_app, development, expected):
+def test_open_service_is_shown_only_in_development(make_app, development, expected):
     app = make_app(auth="disabled", development=development, serving=False)
     found = app.test_client().get("/console/settings.json").json
     assert found["authentication"] == (expected or "jwt")

@@ -34,7 +34,7 @@ def fake_client(client_with, monkeypatch):
     return client_with()
 
 
-def test_door_allows_itself_alone(client):
+def test_door_allows_only_itself(client):
     answer = client.get("/join")
     assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
     assert policy_of(answer) == {
@@ -50,7 +50,7 @@ def test_door_allows_itself_alone(client):
     }
 
 
-def test_room_allows_what_the_provider_needs(fake_client):
+def test_room_policy_allows_the_sources_of_the_provider(fake_client):
     answer = fake_client.get(ROOM)
     policy = policy_of(answer)
     assert policy["connect-src"] == ["'self'", PEOPLE]
@@ -96,7 +96,7 @@ class Quoting(FakeProvider):
     browser_client = BrowserClient(BROWSER_MODULE, options={"text": '"><script>alert(1)</script>'})
 
 
-def test_options_stay_text(make_app):
+def test_hostile_options_stay_text(make_app):
     text = make_app(plugins=plugins_with(Quoting)).test_client().get(ROOM).text
     assert "<script>alert" not in text
     [options] = re.findall(r'options="([^"]*)"', text)

@@ -10,13 +10,13 @@ from videoconf.api.pages import FOLDER
 pytestmark = ON_SQLITE
 
 
-def test_file_is_sent_as_it_stands(client):
+def test_file_is_sent_unchanged(client):
     answer = client.get("/pages/tokens.css")
     assert (answer.status_code, answer.content_type) == (200, "text/css; charset=utf-8")
     assert answer.data == (FOLDER / "tokens.css").read_bytes()
 
 
-def test_file_is_compressed_for_who_accepts_it(client):
+def test_file_is_compressed_for_clients_that_accept_gzip(client):
     answer = client.get("/pages/tokens.css", headers={"Accept-Encoding": "br, gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in answer.headers["Vary"]
@@ -24,7 +24,7 @@ def test_file_is_compressed_for_who_accepts_it(client):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_file_that_the_browser_has_is_not_sent_again(client, encoding):
+def test_file_in_the_browsers_cache_is_not_sent_again(client, encoding):
     headers = {"Accept-Encoding": encoding}
     first = client.get("/pages/tokens.css", headers=headers)
     again = client.get("/pages/tokens.css", headers={**headers, "If-None-Match": first.headers["ETag"]})

@@ -47,7 +47,7 @@ def test_accept_header_chooses_the_media_type_of_null(api, app):
     assert states(app) == ["active"]
 
 
-def test_new_target_replaces_the_old_one_and_repeats_are_no_ops(api, app):
+def test_new_target_replaces_the_old_one_and_repeats_do_nothing(api, app):
     for area in ("one", "two", "two"):
         assert api("PUT", PATH, target(area)).status == 200
     assert states(app) == ["replaced", "replaced", "active"]
@@ -150,7 +150,7 @@ def test_second_of_two_concurrent_changes_answers_409(api, app):
 
 
 @ON_POSTGRESQL
-def test_change_waits_for_one_that_is_just_beginning(api, app):
+def test_change_waits_for_another_that_is_beginning(api, app):
     """Neither would see the other's row before it is committed. SQLite has one writer."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
     with ThreadPoolExecutor(1) as pool:

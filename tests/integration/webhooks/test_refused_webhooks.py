@@ -83,7 +83,7 @@ def test_a_million_refusals_add_nothing_beyond_the_bound(service, app):
     assert [one["reason"] for one in oldest] == ["reason 999001"]
 
 
-def test_each_provider_keeps_its_newest(app, monkeypatch):
+def test_each_provider_keeps_its_newest_refusals(app, monkeypatch):
     monkeypatch.setattr(store, "KEPT", 10)
     refusals = services(app).refusals
     for number in range(3):
@@ -122,7 +122,7 @@ def test_refusals_are_written_by_themselves(service, app, monkeypatch):
     assert count(app) == 1
 
 
-def test_refusals_wait_while_the_database_takes_none(service, app):
+def test_refusals_wait_while_the_database_cannot_store_them(service, app):
     def rename(old, new):
         with app.app_context(), statements() as connection:
             connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))

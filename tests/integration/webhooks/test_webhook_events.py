@@ -112,7 +112,7 @@ def test_command_shows_the_body_without_secrets(service, app):
 
 
 @ON_SQLITE
-def test_command_blanks_secrets_of_what_is_not_json(service, app):
+def test_command_blanks_secrets_of_a_body_that_is_not_json(service, app):
     assert service.post(service.signed(b'half an object {"token": "tops3cret-1", secret=tops3cret-2&x')).status == 204
     [listed] = run_json(app, "webhooks", "list")
     shown = run(app, "webhooks", "show", str(listed["id"])).stdout
@@ -142,7 +142,7 @@ class Forgetful(FakeProvider):
         return super().parse_webhook(request)
 
 
-def test_replay_applies_what_an_upgrade_can_read(make_app, headers, monkeypatch):
+def test_replay_applies_an_event_that_an_upgrade_can_read(make_app, headers, monkeypatch):
     app = make_app(plugins=plugins_with(Forgetful))
     service = service_of(app, headers)
     link = service.api.create()

@@ -27,7 +27,7 @@ def test_invalid_list_query_answers_422(service, query, path):
     assert service.api("GET", f"/session/{service.api.create()}/attendees?{query}").wrong == [path]
 
 
-def test_list_is_whole_without_a_page(service):
+def test_list_without_a_page_is_complete(service):
     api = service.api
     link = api.create()
     session = service.room(link)
@@ -48,7 +48,7 @@ def test_list_is_whole_without_a_page(service):
 
 
 @pytest.mark.needs
-def test_ids_that_a_database_might_fold_stay_different(service):
+def test_similar_ids_stay_different(service):
     api = service.api
     link = api.create()
     session = service.room(link)

@@ -10,7 +10,7 @@ from videoconf_azure.target import AzureTarget
 
 class TestAzure(ServedKit):
     cls = AzureTarget
-    foreign_configuration = {"domain": "storage.attacker.example"}  # noqa: RUF012
+    foreign_configuration = {"domain": "storage.attacker.example"}  # noqa: RUF012  # only read
 
     @pytest.fixture
     def server(self, azure_server):

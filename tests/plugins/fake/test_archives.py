@@ -17,7 +17,7 @@ def archive(provider, session, connection):
     return provider.start_archive(session, ArchiveRequest(name="First", layout="pip"))
 
 
-def test_a_start_needs_somebody_and_no_other_archive(provider, control, session, token_for):
+def test_start_needs_a_connection_and_no_running_archive(provider, control, session, token_for):
     with pytest.raises(ProviderConflict) as refused:
         provider.start_archive(session, ArchiveRequest())
     assert refused.value.provider_code == "no_connections"
@@ -36,7 +36,7 @@ def test_an_encrypted_session_is_not_recorded(provider, control, token_for):
     assert refused.value.provider_code == "end_to_end_encrypted"
 
 
-def test_every_state_is_told_as_reading_gives_it(provider, control, session, archive, clock, told):
+def test_webhook_of_each_state_matches_the_read_archive(provider, control, session, archive, clock, told):
     told()
     for status in ("paused", "started", "stopped", "available", "expired"):
         clock.step(seconds=10)
@@ -57,14 +57,14 @@ def test_a_clock_that_is_set_back_makes_no_negative_duration(control, archive, c
     assert told()[-1].archive.duration_seconds == 0
 
 
-def test_stopping_twice_is_success_and_told_once(provider, session, archive, told):
+def test_stopping_twice_succeeds_and_is_reported_once(provider, session, archive, told):
     told()
     stopped = provider.stop_archive(session, archive.archive_id)
     assert provider.stop_archive(session, archive.archive_id) == stopped
     assert [event.archive.status for event in told()] == [ArchiveStatus.STOPPED]
 
 
-def test_deleting(provider, session, archive, told):
+def test_deletion_needs_a_stopped_archive_and_may_be_repeated(provider, session, archive, told):
     with pytest.raises(ProviderConflict):
         provider.delete_archive(archive.archive_id)
     provider.stop_archive(session, archive.archive_id)
@@ -106,7 +106,7 @@ def test_a_storage_is_replaced_refused_and_cleared(provider):
     assert provider.recorder.find_storage("any") is None
 
 
-def test_no_credential_is_ever_shown(provider, control, session, archive):
+def test_credentials_are_never_shown(provider, control, session, archive):
     provider.apply_storage("s3", {"bucket": "b", "secret_key": CREDENTIAL})
     control.change_archive(archive.archive_id, ArchiveStatus.STOPPED)
     control.change_archive(archive.archive_id, ArchiveStatus.UPLOADED)
@@ -114,7 +114,7 @@ def test_no_credential_is_ever_shown(provider, control, session, archive):
     assert all(CREDENTIAL not in text for text in shown)
 
 
-def test_a_recorded_session_starts_its_archive_with_the_first_who_comes(provider, control, told, token_for):
+def test_first_join_starts_the_archive_of_a_recorded_session(provider, control, told, token_for):
     session = provider.ensure_session(SessionRequest("recorded", archiving=True))
     first = control.join(token_for(provider, session))
     second = control.join(token_for(provider, session))
@@ -135,7 +135,7 @@ def test_a_recorded_session_starts_its_archive_with_the_first_who_comes(provider
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(wishes=st.lists(st.sampled_from(ArchiveStatus), max_size=12))
-def test_only_the_next_states_are_reached_and_each_change_is_told(wishes, fresh_archive):
+def test_only_next_states_are_reached_and_each_is_reported(wishes, fresh_archive):
     control, archive = fresh_archive()
     before = len(control.list_events())
     status, changes = ArchiveStatus.STARTED, 0
@@ -164,7 +164,7 @@ def fresh_archive(make_provider, token_for):
     return make
 
 
-def test_what_runs_can_stop_and_what_is_deleted_stays_so():
+def test_running_archive_can_stop_and_deleted_one_stays_deleted():
     assert all(ArchiveStatus.STOPPED in NEXT[status] for status in RUNNING)
     assert not NEXT[ArchiveStatus.DELETED]
     assert all(ArchiveStatus.DELETED not in NEXT[status] for status in RUNNING)

@@ -123,7 +123,7 @@ def test_the_list_shows_all_but_credentials(flask, provider, session, connection
     assert "very-private" not in text + flask("list", "--json").stdout
 
 
-def test_what_a_refusing_service_left_waiting_is_delivered_later(flask, session, receiver, token_for, provider):
+def test_webhooks_that_the_service_refused_come_later(flask, session, receiver, token_for, provider):
     receiver.clear()
     receiver.expect_request("/webhooks/fake/session").respond_with_response(Response(status=503))
     joined = flask("join", "--session", session.session_id)
@@ -147,25 +147,25 @@ def test_what_a_refusing_service_left_waiting_is_delivered_later(flask, session,
         (["archive", "fa_unknown", "stopped"], "The fake provider has no such archive."),
     ],
 )
-def test_what_is_refused_is_one_sentence(flask, arguments, sentence):
+def test_refusal_is_one_sentence(flask, arguments, sentence):
     result = flask(*arguments)
     assert (result.exit_code, result.stderr, result.stdout) == (1, f"Error: {sentence}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [["join"], ["join", "t", "--session", "s"], ["archive", "a", "no"], ["leave"]])
-def test_wrong_usage_is_told_as_such(flask, arguments):
+def test_wrong_usage_exits_with_2(flask, arguments):
     assert flask(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["join", "t"], ["list"], ["deliver"], ["drop", "c"]])
-def test_memory_is_out_of_reach(run, make_provider, arguments):
+def test_command_cannot_reach_state_in_memory(run, make_provider, arguments):
     provider = make_provider()
     result = run({"fake": provider}.__getitem__, *arguments)
     assert result.exit_code == 1
     assert "VIDEOCONF_FAKE_STATE is not set" in result.stderr
 
 
-def test_what_the_core_cannot_give_is_one_sentence(run):
+def test_error_of_the_core_is_one_sentence(run):
     def fail(error):
         def get_provider(key):
             raise error

@@ -26,7 +26,7 @@ def room(http_control, make_provider):
     return session
 
 
-def test_what_is_delivered_is_what_was_signed_and_goes_to_its_channel(http_control, receiver, room, clock, webhook):
+def test_delivery_has_the_signed_body_and_its_channel(http_control, receiver, room, clock, webhook):
     receiver.expect_request("/video/webhooks/fake/session", method="POST").respond_with_response(Response(status=204))
     receiver.expect_request("/video/webhooks/fake/archive", method="POST").respond_with_response(Response(status=200))
     deliveries = [http_control.signed(event) for event in http_control.list_events()]
@@ -41,7 +41,7 @@ def test_what_is_delivered_is_what_was_signed_and_goes_to_its_channel(http_contr
     assert len(receiver.log) == 2
 
 
-def test_what_is_refused_waits_and_does_not_hold_up_the_rest(http_control, receiver, room):
+def test_refused_webhook_waits_and_delays_no_other(http_control, receiver, room):
     session_channel = "/video/webhooks/fake/session"
     receiver.expect_oneshot_request(session_channel).respond_with_response(Response(status=503))
     receiver.expect_request("/video/webhooks/fake/archive").respond_with_response(Response(status=204))
@@ -64,7 +64,7 @@ def test_a_redirect_is_not_followed(http_control, receiver, room):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "http://["])
-def test_where_nobody_answers_all_waits(make_provider, url):
+def test_all_webhooks_wait_without_a_receiver(make_provider, url):
     control = FakeControl(make_provider(webhook_url=url))
     session = control.provider.ensure_session(SessionRequest("m"))
     for _ in range(3):
@@ -74,7 +74,7 @@ def test_where_nobody_answers_all_waits(make_provider, url):
     assert "does not answer" in result.problem
 
 
-def test_where_nobody_answers_the_rest_is_not_tried(control, session):
+def test_unreachable_receiver_is_tried_once(control, session):
     tried = []
 
     def post(delivery):
@@ -99,7 +99,7 @@ def test_deliveries_may_be_shuffled_and_doubled(provider, control, session, conn
     assert keys[0] != keys[1]
 
 
-def test_what_ended_in_the_service_is_delivered_by_the_next_command(make_provider, tmp_path, token_for):
+def test_next_command_delivers_events_of_the_service(make_provider, tmp_path, token_for):
     path = str(tmp_path / "fake.db")
     served, command = make_provider(state=path), FakeControl(make_provider(state=path))
     session = served.ensure_session(SessionRequest("m"))

@@ -36,7 +36,7 @@ def test_every_capability_is_declared_and_implemented(provider):
         ({"state": "/nowhere/at/all/private.db"}, "VIDEOCONF_FAKE_STATE"),
     ],
 )
-def test_what_cannot_work_is_refused_by_its_variable_and_without_its_value(make_provider, settings, variable):
+def test_unusable_setting_is_named_without_its_value(make_provider, settings, variable):
     with pytest.raises(ConfigurationError) as refused:
         make_provider(**settings)
     assert [variable in fault for fault in refused.value.faults] == [True]
@@ -44,7 +44,7 @@ def test_what_cannot_work_is_refused_by_its_variable_and_without_its_value(make_
     assert "cHJp" not in str(refused.value)
 
 
-def test_all_faults_are_told_at_once(make_provider):
+def test_all_faults_are_reported_at_once(make_provider):
     with pytest.raises(ConfigurationError) as refused:
         make_provider(webhook_secrets=(Secret("x"), Secret("y")), token_secret=Secret(""))
     assert len(refused.value.faults) == 3
@@ -64,7 +64,7 @@ def test_encryption_and_archiving_exclude_each_other(provider):
         provider.ensure_session(SessionRequest("m", archiving=True, end_to_end_encryption=True))
 
 
-def test_join_and_leave_are_told_with_the_tokens_claims(provider, control, session, told, clock, token_for):
+def test_join_and_leave_carry_the_claims_of_the_token(provider, control, session, told, clock, token_for):
     joined_at = clock()
     connection = control.join(token_for(provider, session, "ann", name="Ann", data="d"))
     clock.step(seconds=5)
@@ -93,18 +93,18 @@ def test_one_attendee_may_have_two_connections(provider, control, session, token
     assert [one.connection_id for one in provider.list_connections(session).connections] == [second]
 
 
-def test_a_lost_network_is_told_as_such(control, connection, told):
+def test_lost_network_is_the_reason_of_the_leave(control, connection, told):
     control.drop(connection)
     assert told()[-1].reason == "network"
 
 
-def test_somebody_anonymous_joins_by_session(control, session, told):
+def test_anonymous_person_joins_by_session(control, session, told):
     control.join_anonymously(session.session_id)
     (joined,) = told()
     assert (joined.kind, joined.attendee) == (EventKind.JOINED, None)
 
 
-def test_who_has_left_cannot_leave_again(control, connection, told):
+def test_connection_that_left_cannot_leave_again(control, connection, told):
     control.leave(connection)
     told()
     for act in (control.leave, control.drop, control.publish, control.unpublish):
@@ -113,7 +113,7 @@ def test_who_has_left_cannot_leave_again(control, connection, told):
     assert told() == []
 
 
-def test_streams_are_activity_of_their_connection_and_never_end_it(provider, control, session, connection, told):
+def test_streams_are_activity_and_never_end_a_connection(provider, control, session, connection, told):
     told()
     control.publish(connection)
     control.publish(connection)
@@ -128,7 +128,7 @@ def test_streams_are_activity_of_their_connection_and_never_end_it(provider, con
         control.unpublish(connection)
 
 
-def test_muting_reaches_nobody_elsewhere(provider, control, session, told, token_for):
+def test_muting_reaches_only_its_session(provider, control, session, told, token_for):
     elsewhere = provider.ensure_session(SessionRequest("other"))
     here = [control.join(token_for(provider, session, name)) for name in ("ann", "bob")]
     there = control.join(token_for(provider, elsewhere))
@@ -148,7 +148,7 @@ def test_a_subscriber_does_not_publish(provider, control, session, token_for):
         control.publish(connection)
 
 
-def test_disconnecting_is_idempotent_and_reaches_nobody_else(provider, control, session, connection, told):
+def test_disconnecting_is_idempotent_and_reaches_one_person(provider, control, session, connection, told):
     other = control.join_anonymously(session.session_id)
     told()
     provider.disconnect(provider.ensure_session(SessionRequest("other")), connection)
@@ -161,7 +161,7 @@ def test_disconnecting_is_idempotent_and_reaches_nobody_else(provider, control, 
     assert [one.connection_id for one in provider.list_connections(session).connections] == [other]
 
 
-def test_ending_tells_of_everybody_and_stops_archives_once(provider, control, session, told, token_for):
+def test_ending_reports_every_leave_and_stops_archives_once(provider, control, session, told, token_for):
     connections = [control.join(token_for(provider, session, name)) for name in ("ann", "bob")]
     archive = provider.start_archive(session, ArchiveRequest())
     told()
@@ -175,7 +175,7 @@ def test_ending_tells_of_everybody_and_stops_archives_once(provider, control, se
     assert told() == []
 
 
-def test_an_ended_session_opens_only_to_a_token_that_is_still_valid(provider, control, session, clock, token_for):
+def test_ended_session_opens_only_for_a_valid_token(provider, control, session, clock, token_for):
     token = token_for(provider, session)
     provider.end_session(session, [])
     with pytest.raises(ProviderConflict):
@@ -187,7 +187,7 @@ def test_an_ended_session_opens_only_to_a_token_that_is_still_valid(provider, co
     assert expired.value.provider_code == "token_expired"
 
 
-def test_a_closing_is_all_that_is_told_of_those_inside(provider, control, session, connection, told):
+def test_closing_a_session_reports_no_leaves(provider, control, session, connection, told):
     told()
     control.close_session(session.session_id)
     (closed,) = told()
@@ -202,13 +202,13 @@ def test_a_session_that_never_ran_has_an_empty_complete_roster(provider):
 
 
 @pytest.mark.parametrize("word", ["", "a b", "a\nb", "\x00", "\ud800", "ä", "x" * 65])
-def test_what_is_typed_is_checked(control, connection, word):
+def test_typed_words_are_checked(control, connection, word):
     for act in (control.leave, control.publish, control.unpublish):
         with pytest.raises(ProviderRejected):
             act(connection, word)
 
 
-def test_a_token_is_refused_where_it_was_tampered_with(provider, control, session, make_provider, token_for):
+def test_tampered_token_is_refused(provider, control, session, make_provider, token_for):
     foreign = make_provider(token_secret=Secret("f" * 32))
     unsigned = "eyJhbGciOiJub25lIn0.eyJzZXNzaW9uIjoieCJ9."
     for token in (token_for(foreign, session), token_for(provider, session)[:-2], unsigned, "", "ä", "\ud800", "a.b.c"):
@@ -222,7 +222,7 @@ def test_a_token_of_an_unknown_session_finds_nothing(provider, control, token_fo
         control.join(token_for(provider, SessionRef("fake", "fs_unknown")))
 
 
-def test_a_tokens_limits(provider, session, clock):
+def test_token_has_a_longest_life_and_longest_data(provider, session, clock):
     def issue(lives_for=timedelta(hours=1), **fields):
         return provider.issue_token(session, TokenRequest(Role.MODERATOR, clock() + lives_for, **fields))
 

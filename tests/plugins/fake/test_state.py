@@ -72,7 +72,7 @@ def test_threads_lose_and_double_nothing(make_provider, any_path, token_for):
     assert provider.list_connections(session).connections == []
 
 
-def test_of_many_starts_at_once_one_wins(make_provider, any_path, token_for):
+def test_one_of_many_concurrent_starts_wins(make_provider, any_path, token_for):
     provider = make_provider(state=any_path)
     session = provider.ensure_session(SessionRequest("m"))
     FakeControl(provider).join(token_for(provider, session))
@@ -106,7 +106,7 @@ for _ in range(25):
 """
 
 
-def test_processes_that_open_a_new_file_at_once_lose_and_double_nothing(make_provider, path):
+def test_processes_opening_a_new_file_lose_and_double_nothing(make_provider, path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-W", "error", "-c", JOINER, path]
     joiners = [
@@ -162,7 +162,7 @@ def test_a_failing_block_is_undone_whole(any_path):
     state.close()
 
 
-def test_a_file_that_is_no_database_is_unavailable(make_provider, tmp_path):
+def test_file_that_is_not_a_database_is_unavailable(make_provider, tmp_path):
     (tmp_path / "text").write_text("no database " * 1000)
     with pytest.raises(ProviderUnavailable):
         make_provider(state=str(tmp_path / "text")).check()
@@ -170,7 +170,7 @@ def test_a_file_that_is_no_database_is_unavailable(make_provider, tmp_path):
         make_provider(state=str(tmp_path)).check()
 
 
-def test_a_taken_file_is_busy_by_the_deadline_and_nothing_is_done(make_provider, path):
+def test_locked_file_is_busy_at_the_deadline(make_provider, path):
     provider = make_provider(state=path)
     provider.check()
     other = sqlite3.connect(path, isolation_level=None)
@@ -184,14 +184,14 @@ def test_a_taken_file_is_busy_by_the_deadline_and_nothing_is_done(make_provider,
     provider.ensure_session(SessionRequest("m"))
 
 
-def test_a_taken_thread_lock_is_busy_by_the_deadline(provider):
+def test_held_thread_lock_is_busy_at_the_deadline(provider):
     started = time.monotonic()
     with provider.state.write(), provider_deadline(0.05), pytest.raises(ProviderBusy):
         provider.ensure_session(SessionRequest("m"))
     assert time.monotonic() - started < LOCK_WAIT_SECONDS / 2
 
 
-def test_an_opening_waits_for_another_that_turns_the_same_file_over(make_provider, path, monkeypatch):
+def test_opening_waits_for_another_that_converts_the_file(make_provider, path, monkeypatch):
     """Here SQLite itself does not wait."""
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

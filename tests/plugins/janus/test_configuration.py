@@ -196,7 +196,7 @@ def visit(tmp_path, make_provider):
 
 
 @needs_janus
-def test_refused_event_comes_again_through_nginx(node, proxied, visit):
+def test_nginx_repeats_a_refused_event(node, proxied, visit):
     statuses = Statuses(503, 500, 429)
     node.on("/webhooks/janus/session", statuses)
     visit(proxied)

@@ -224,7 +224,7 @@ def test_random_id_is_anonymous(provider, session, make_client, events):
     [{"display": "B" * 2_000_000}, {"id": "b" * 201}, {"id": "bell\a"}, {"id": ""}],
     ids=["name of 2 MB", "long id", "control character", "empty id"],
 )
-def test_roster_removes_what_cannot_be_shown(provider, session, make_client, janus, members):
+def test_roster_removes_participants_that_cannot_be_shown(provider, session, make_client, janus, members):
     ann, bob = make_client(issue(provider, session, "ann")), make_client(issue(provider, session, "bob"))
     ann.join(display="Ann" * (LONGEST_DISPLAY_NAME // 3), id=f"{ann.connect['idPrefix']}.{'a' * 150}")
     bob.join(**members)

@@ -117,7 +117,7 @@ def test_large_roster_is_read_whole(make_provider, make_livekit_standin):
     assert len(provider.list_connections(session).connections) == 600
 
 
-def test_removed_connection_is_the_only_one_that_goes(provider, livekit_standin, session):
+def test_only_the_removed_connection_leaves(provider, livekit_standin, session):
     ann, bob = (livekit_standin.join(token(provider, session, who)) for who in ("ann", "bob"))
     provider.disconnect(session, ann.sid)
     assert there(provider, session) == ["bob"]
@@ -194,7 +194,7 @@ def test_error_of_the_server_has_its_class(provider, livekit_standin, fault, err
         provider.ensure_session(SessionRequest("m1"))
 
 
-def test_servers_words_reach_the_log_and_not_the_caller(provider, livekit_standin):
+def test_servers_message_reaches_the_log_and_not_the_caller(provider, livekit_standin):
     livekit_standin.faults["RoomService/CreateRoom"] = [twirp("invalid_argument", "name is odd", 400)]
     with pytest.raises(ProviderRejected) as raised:
         provider.ensure_session(SessionRequest("m1"))

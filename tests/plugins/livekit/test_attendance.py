@@ -110,7 +110,7 @@ def event_of(said):
 
 @ON_SQLITE
 @few_and_many(HISTORIES, 2000)
-def test_api_tells_who_was_there(make_service, make_livekit_standin, count):
+def test_api_reports_who_was_there(make_service, make_livekit_standin, count):
     for seed in range(count):
         if seed % HISTORIES_PER_SERVICE == 0:
             service = make_service(make_livekit_standin())
@@ -139,7 +139,7 @@ def test_api_tells_who_was_there(make_service, make_livekit_standin, count):
 
 
 @ON_SQLITE
-def test_histories_reach_what_they_are_made_for(service):
+def test_histories_cover_the_hard_cases(service):
     """Histories without the hard cases would prove nothing."""
     seen = set()
     for seed in range(HISTORIES):

@@ -59,7 +59,7 @@ TEXT, JSON = "text/plain", "application/json"
         ({"grants": {"roomList": True}}, 401, JSON, "permissions denied"),
     ],
 )
-def test_token_that_may_not_is_401(server, how, status, kind, says):
+def test_token_without_the_grant_answers_401(server, how, status, kind, says):
     answer = call(server, CREATE, {"name": ROOM}, **{"grants": MAY_CREATE, **how})
     assert answer[:2] == (status, kind)
     assert says in (answer[2]["msg"] if kind == JSON else answer[2])
@@ -69,7 +69,7 @@ def test_expired_token_is_good_for_a_minute_more(server):
     assert call(server, CREATE, {"name": ROOM}, MAY_CREATE, life=-30)[0] == 200
 
 
-def test_admin_of_one_room_is_none_of_another(server):
+def test_admin_of_one_room_is_refused_in_another(server):
     assert call(server, LIST, {"room": "videoconf-other"}, MAY_ADMIN)[0] == 401
 
 

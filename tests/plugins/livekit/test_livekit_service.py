@@ -128,7 +128,7 @@ def test_each_run_of_a_recorded_meeting_is_recorded(service, standin):
 
 
 @ON_SQLITE
-def test_recording_starts_though_the_webhook_was_lost(service, standin):
+def test_recording_starts_although_the_webhook_was_lost(service, standin):
     link = service.api.create(enableArchiving=True)
     service.join(link, attendee="ann")
     service.deliver(lose=lambda webhook: True)
@@ -156,7 +156,7 @@ def test_failing_recording_is_not_repeated_each_minute(service, standin):
 
 
 @ON_SQLITE
-def test_meeting_that_is_not_to_be_recorded_is_not(service, standin):
+def test_meeting_without_recording_is_not_recorded(service, standin):
     link = service.api.create()
     service.join(link, attendee="ann")
     service.deliver()
@@ -271,7 +271,7 @@ def test_failure_of_a_creation_has_its_code(service, standin, fault, problem):
 
 
 @ON_SQLITE
-def test_doctor_and_providers_show_it(service, standin):
+def test_doctor_and_provider_list_show_livekit(service, standin):
     [shown] = [one for one in service.api("GET", "/providers").json["items"] if one["key"] == "livekit"]
     can = shown["capabilities"]
     assert (can["storageScope"], sorted(can["storageKinds"])) == ("archive", ["azure", "s3"])

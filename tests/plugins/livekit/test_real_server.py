@@ -135,7 +135,7 @@ def test_roster_agrees_with_the_webhooks(provider, session, server):
     assert found.connected_at == joined.connected_at
 
 
-def test_removal_is_told_with_its_reason(provider, session, server):
+def test_removal_is_reported_with_its_reason(provider, session, server):
     sid = server.people.join(token(provider, session))
     server.receiver.wait_for("participant_joined", sid=sid)
     provider.disconnect(session, sid)
@@ -152,7 +152,7 @@ def test_token_used_twice_ends_the_older_connection(provider, session, server):
     assert [found.connection_id for found in provider.list_connections(session).connections] == [second]
 
 
-def test_end_of_the_session_is_told(provider, session, server):
+def test_end_of_the_session_is_reported(provider, session, server):
     sid = server.people.join(token(provider, session))
     server.receiver.wait_for("participant_joined", sid=sid)
     provider.end_session(session, [])

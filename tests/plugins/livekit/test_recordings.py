@@ -95,7 +95,7 @@ def test_two_recordings_of_a_room_have_two_keys(provider, session, ann, livekit_
     assert len(keys) == 2
 
 
-def test_states_are_told_in_their_order(provider, session, ann, livekit_standin):
+def test_states_are_reported_in_their_order(provider, session, ann, livekit_standin):
     started = provider.start_archive(session, ArchiveRequest(storage=TARGETS["s3"]))
     livekit_standin.egresses.activate(started.archive_id)
     provider.stop_archive(session, started.archive_id)
@@ -243,7 +243,7 @@ def test_stop_that_the_recorder_does_not_answer_is_unknown(provider, session, an
         provider.stop_archive(session, started.archive_id)
 
 
-def test_record_is_forgotten_after_a_day(provider, session, ann, livekit_standin):
+def test_record_of_a_recording_is_gone_after_a_day(provider, session, ann, livekit_standin):
     started = provider.start_archive(session, ArchiveRequest())
     livekit_standin.finish(started.archive_id)
     livekit_standin.advance(25 * 3600)

@@ -46,7 +46,7 @@ def official(standin, token):
     options=st.sampled_from(({}, {"maxParticipants": 3}, {"departureTimeoutSeconds": 60, "emptyTimeoutSeconds": 5})),
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_official_verifier_reads_what_was_asked_for(standin, provider, session, attendee, name, data, role, options):
+def test_official_verifier_reads_the_requested_claims(standin, provider, session, attendee, name, data, role, options):
     issued = provider.issue_token(session, wanted(role, attendee=attendee, name=name, data=data, options=options))
     claims = official(standin, issued.token)
     assert find_bearer(claims.identity, claims.attributes).attendee == attendee

@@ -9,7 +9,7 @@ from videoconf_s3.target import S3Target
 class TestS3(ServedKit):
     cls = S3Target
     range_status = 200  # rclone gives the range and does not say so
-    foreign_configuration = {"endpoint": "https://storage.attacker.example"}  # noqa: RUF012
+    foreign_configuration = {"endpoint": "https://storage.attacker.example"}  # noqa: RUF012  # only read
 
     @pytest.fixture
     def server(self, s3_server):

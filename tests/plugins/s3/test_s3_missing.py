@@ -18,7 +18,7 @@ from videoconf_s3.target import S3Target
         (403, StoredObjectNotFound),
         (503, StoredObjectNotFound),
     ],
-    ids=["there", "missing", "not told", "not now"],
+    ids=["exists", "missing", "not permitted", "not available"],
 )
 def test_bucket_counts_as_missing_only_after_its_own_404(httpserver, head_bucket, expected):
     httpserver.expect_request("/archives/k", method="HEAD").respond_with_response(Response(status=404))

@@ -35,7 +35,7 @@ def settings(**changed):
     return VonageSettings(api_key="47999111", api_secret=Secret("secret-of-the-test"), **changed)
 
 
-def test_no_sdk_url_means_no_client(make_provider):
+def test_missing_sdk_url_disables_the_client(make_provider):
     assert make_provider().browser_client is None
 
 

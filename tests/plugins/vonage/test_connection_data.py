@@ -45,23 +45,23 @@ def test_the_packed_form_is_documented():
     assert packed == 'videoconf:1:{"attendee":"u-7","name":"Ada","data":"ward 3"}'
 
 
-def test_nothing_to_say_is_no_data():
+def test_empty_request_has_no_data():
     assert pack(wish()) == ""
     assert unpack("") == unpack(None) == Bearer()
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.lists(texts) | st.dictionaries(texts, texts))
-def test_what_is_no_text_names_nobody(data):
+def test_data_other_than_text_names_no_attendee(data):
     assert unpack(data) == Bearer()
 
 
 @given(st.text())
-def test_a_mark_that_others_made_harms_nothing(rest):
+def test_mark_made_by_others_is_read_safely(rest):
     bearer = unpack(MARK + rest)
     assert bearer.attendee is None or isinstance(bearer.attendee, str)
 
 
-def test_a_mark_with_nothing_readable_behind_it_is_plain_data():
+def test_mark_without_readable_content_is_plain_data():
     for rest in ("", "{", "[]", "7", '"x"', "[" * 100_000):
         assert unpack(MARK + rest) == Bearer(MARK + rest)
     assert unpack(MARK + '{"attendee":7,"name":["x"]}') == Bearer()

@@ -19,13 +19,13 @@ def test_every_setting_is_explained_and_no_other():
     assert {row.variable for row in declared(VonageSettings, PREFIX)} <= named
 
 
-def test_the_urls_to_register_are_those_that_are_served(provider):
+def test_documented_callback_urls_are_served(provider):
     named = set(re.findall(r"https://meet\.example\.com/webhooks/vonage/(\w+)", PAGE))
     assert named == set(provider.capabilities.webhook_channels)
     assert f"**Success** is {provider.capabilities.webhook_success_status} " in PAGE
 
 
-def test_hosts_options_and_limits_are_the_codes():
+def test_documented_hosts_options_and_limits_match_the_code():
     for credentials in (OpenTokCredentials, UnifiedCredentials):
         assert f"`{credentials.api_url}`" in PAGE
         assert f"`{credentials.connect_name}`" in PAGE

@@ -97,7 +97,7 @@ def fails(row, call):
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
-def test_what_is_not_idempotent_is_sent_once(vonage_standin, provider, row):
+def test_non_idempotent_call_is_sent_once(vonage_standin, provider, row):
     vonage_standin.faults.add("POST", "/session/create$", *[row.fault] * 3)
     fails(row, lambda: provider.ensure_session(SessionRequest("m")))
     assert len(vonage_standin.received) == 1
@@ -105,7 +105,7 @@ def test_what_is_not_idempotent_is_sent_once(vonage_standin, provider, row):
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
-def test_what_is_idempotent_is_repeated_where_that_can_help(vonage_standin, provider, row):
+def test_idempotent_call_is_repeated_if_that_can_help(vonage_standin, provider, row):
     session = provider.ensure_session(SessionRequest("m"))
     vonage_standin.faults.add("GET", "/archive$", *[row.fault] * 3)
     fails(row, lambda: provider.list_archives(session))
@@ -152,13 +152,13 @@ def test_muting_one_fails_as_its_mute_of_a_stream_does(vonage_standin, provider,
     assert camera.muted == bool(row.made), "done exactly where a session would have been made"
 
 
-def test_a_failure_that_passes_is_not_noticed(vonage_standin, provider):
+def test_transient_failure_is_not_noticed(vonage_standin, provider):
     vonage_standin.faults.add("GET", "/archive$", faults.html(502), faults.reset_after_processing())
     provider.check()
     assert len(vonage_standin.received) == 3
 
 
-def test_nobody_there_is_known_not_to_have_been_executed(make_vonage_standin):
+def test_refused_connection_means_that_nothing_was_executed(make_vonage_standin):
     standin = make_vonage_standin("opentok")
     with closing(provider_at(standin, **CLIENT)) as provider:
         standin.__exit__(None, None, None)

@@ -73,7 +73,7 @@ def test_the_environment_follows_from_the_settings(provider, environment):
         ("webhook_token", Secret("too-short")),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused_without_being_repeated(name, value):
+def test_unusable_setting_is_refused_without_its_value(name, value):
     with pytest.raises(ConfigurationError) as caught:
         VonageSettings(**{"api_key": API_KEY, "api_secret": Secret(API_SECRET), name: value})
     assert f"VIDEOCONF_VONAGE_{name.upper()}" in str(caught.value)
@@ -93,7 +93,7 @@ class TestPrivateKey:
     def with_key(self, make_provider):
         return lambda text: make_provider(private_key=Secret(text))
 
-    def test_text_path_and_one_line_are_the_same(self, with_key, application_key, tmp_path):
+    def test_key_as_text_path_or_one_line_is_the_same(self, with_key, application_key, tmp_path):
         text = pem(application_key)
         path = tmp_path / "private key"
         path.write_text(text)
@@ -105,7 +105,7 @@ class TestPrivateKey:
                 token, application_key.public_key(), ["RS256"], options={"verify_exp": False, "verify_iat": False}
             )
 
-    def test_what_is_no_usable_key_is_refused_without_being_repeated(self, with_key, application_key, tmp_path):
+    def test_unusable_key_is_refused_without_its_text(self, with_key, application_key, tmp_path):
         broken = tmp_path / "broken.pem"
         broken.write_bytes(b"\xff\xfe")
         small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
@@ -127,7 +127,7 @@ class TestPrivateKey:
             assert given not in repr(caught.value.__cause__)
 
 
-def test_without_any_secret_for_callbacks_it_serves_in_development_alone(make_provider, caplog):
+def test_missing_callback_secret_is_allowed_only_in_development(make_provider, caplog):
     with pytest.raises(ConfigurationError) as caught:
         make_provider(signature_secrets=())
     assert "VIDEOCONF_VONAGE_SIGNATURE_SECRETS" in str(caught.value)
@@ -137,7 +137,7 @@ def test_without_any_secret_for_callbacks_it_serves_in_development_alone(make_pr
     assert "NOT verified" in caplog.text
 
 
-def test_what_proves_a_callback_is_declared(make_provider):
+def test_declared_authentication_follows_the_settings(make_provider):
     token = Secret("t" * 16)
     assert make_provider().capabilities.webhook_authentication is WebhookAuthentication.SIGNED
     for given in ({"webhook_token": token}, {"webhook_token": token, "signature_secrets": ()}):
@@ -163,7 +163,7 @@ def test_plain_http_api_refuses_to_start_in_production(make_provider):
     make_provider(api_url="http://127.0.0.1:4567")
 
 
-def test_no_secret_is_in_a_repr(make_provider, credentials):
+def test_repr_shows_no_secret(make_provider, credentials):
     provider = make_provider(webhook_token=Secret("t" * 16))
     parts = vars(provider).values()
     seen = repr([provider, *parts, *(vars(part) for part in parts if hasattr(part, "__dict__"))])

@@ -52,7 +52,7 @@ def in_(**amount):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_token_says_what_is_documented(provider, session, read, environment, role):
+def test_token_has_the_documented_claims(provider, session, read, environment, role):
     expires_at = in_(hours=2)
     join = provider.issue_token(session, TokenRequest(role, expires_at, "u-7", "Ada", "ward 3"))
     claims = read(join.token)
@@ -74,13 +74,13 @@ def test_a_token_says_what_is_documented(provider, session, read, environment, r
     assert join.expires_at == datetime.fromtimestamp(claims["exp"], UTC)
 
 
-def test_nobody_in_particular_has_no_data(provider, session, read):
+def test_token_of_an_anonymous_person_has_no_data(provider, session, read):
     assert "connection_data" not in read(
         provider.issue_token(session, TokenRequest(Role.SUBSCRIBER, in_(hours=1))).token
     )
 
 
-def test_thirty_days_are_the_longest(provider, session, read):
+def test_token_lasts_at_most_30_days(provider, session, read):
     expires_at = in_(days=30)
     claims = read(provider.issue_token(session, TokenRequest(Role.PUBLISHER, expires_at)).token)
     assert claims["exp"] == int(expires_at.timestamp())
@@ -110,7 +110,7 @@ def test_the_session_of_another_account_gets_no_token(provider):
         )
 
 
-def test_no_secret_is_taken_for_a_file_or_written_to_one(make_provider, read, monkeypatch):
+def test_secret_is_neither_opened_as_a_file_nor_written_to_one(make_provider, read, monkeypatch):
     import opentok  # noqa: F401  # what it opens while it is imported is its own
 
     def refuse(*args, **kwargs):

@@ -6,7 +6,7 @@ from tests.integration.test_demo import demo
 
 
 @pytest.mark.long
-def test_it_walks_through_a_meeting_at_vonage() -> None:
+def test_demo_walks_through_a_meeting_at_vonage() -> None:
     done = demo(PROVIDER="vonage")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every answer was the expected one." in done.stdout

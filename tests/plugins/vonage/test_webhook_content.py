@@ -75,7 +75,7 @@ def test_a_connection_comes_and_goes(provider, monitored):
 
 
 @pytest.mark.parametrize("event", ["streamCreated", "streamDestroyed"])
-def test_a_stream_says_whose_it_is_and_never_ends_a_presence(provider, monitored, event):
+def test_stream_names_its_connection_and_ends_no_presence(provider, monitored, event):
     (activity,) = said(provider, monitored(event, stream=STREAM, reason="clientDisconnected"))
     assert activity.kind is EventKind.ACTIVITY
     assert (activity.connection_id, activity.attendee, activity.name) == ("c0e0", "u-7", "Ada")
@@ -83,7 +83,7 @@ def test_a_stream_says_whose_it_is_and_never_ends_a_presence(provider, monitored
 
 
 @pytest.mark.parametrize(("event", "is_published"), [("streamCreated", True), ("streamDestroyed", False)])
-def test_a_stream_is_told_by_its_id(provider, monitored, event, is_published):
+def test_stream_event_carries_the_id_of_the_stream(provider, monitored, event, is_published):
     (told,) = said(provider, monitored(event, stream=STREAM))
     assert told.stream == StreamState("63245362", is_published)
 
@@ -94,7 +94,7 @@ def test_a_stream_whose_id_cannot_be_used_still_proves_presence(provider, monito
     assert (told.kind, told.connection_id, told.stream) == (EventKind.ACTIVITY, "c0e0", None)
 
 
-def test_other_events_tell_of_no_stream(provider, monitored, archive):
+def test_other_events_carry_no_stream(provider, monitored, archive):
     for body in (
         monitored("connectionCreated", connection=CONNECTION, stream=STREAM),
         monitored("connectionDestroyed", connection=CONNECTION, stream=STREAM),
@@ -104,7 +104,7 @@ def test_other_events_tell_of_no_stream(provider, monitored, archive):
         assert said(provider, body)[0].stream is None
 
 
-def test_a_stream_of_sound_alone_is_one(provider, monitored):
+def test_audio_only_stream_counts_as_a_stream(provider, monitored):
     stream = {name: value for name, value in STREAM.items() if name != "videoType"}
     assert said(provider, monitored("streamCreated", stream=stream))[0].connection_id == "c0e0"
 
@@ -121,7 +121,7 @@ OTHERS = ["callCreated", "callUpdated", "callDestroyed", "muteForced", "broadcas
 
 
 @pytest.mark.parametrize("event", [*OTHERS, None, 7, ["archive"]], ids=lambda event: repr(event)[:20])
-def test_other_kinds_are_of_no_consequence(provider, monitored, event):
+def test_events_of_other_kinds_are_ignored(provider, monitored, event):
     (ignored,) = said(provider, monitored(event, call={"id": "x"}))
     assert ignored.kind is EventKind.IGNORED
     assert len(ignored.dedupe_key) <= 200
@@ -130,7 +130,7 @@ def test_other_kinds_are_of_no_consequence(provider, monitored, event):
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"7", b"null", b"{", b"\xff", b"[" * 100_000, b'{"event":"connectionCreated"}']
 )
-def test_what_cannot_be_read_is_an_error_for_the_core_to_keep(provider, body):
+def test_unreadable_callback_raises_an_error(provider, body):
     with pytest.raises(Exception):  # noqa: B017  # any: the seam says so
         said(provider, body)
 
@@ -158,14 +158,14 @@ def test_a_monitoring_callback_that_lacks_something_is_an_error(provider, monito
 
 
 @pytest.mark.parametrize("data", [None, "", 7, [], {}])
-def test_somebody_without_data_is_anonymous(provider, monitored, data):
+def test_connection_without_data_is_anonymous(provider, monitored, data):
     (event,) = said(provider, monitored("connectionCreated", connection={**CONNECTION, "data": data}))
     assert (event.attendee, event.name) == (None, None)
     (event,) = said(provider, monitored("connectionCreated", connection={"id": "c"}))
     assert (event.attendee, event.connected_at) == (None, None)
 
 
-def test_the_account_is_read_by_either_name_and_another_ones_events_are_ignored(provider, monitored, archive):
+def test_events_of_another_account_are_ignored(provider, monitored, archive):
     for body in (monitored("connectionCreated", connection=CONNECTION), archive("started")):
         bare = {name: value for name, value in body.items() if name not in ("projectId", "applicationId", "partnerId")}
         kind = said(provider, body)[0].kind
@@ -187,19 +187,19 @@ def test_an_archive_reaches_a_status(provider, archive, status):
     assert "tops3cret" not in repr(event)
 
 
-def test_an_unknown_status_keeps_its_word(provider, archive):
+def test_unknown_status_keeps_the_providers_word(provider, archive):
     state = said(provider, archive("frozen"), "archive")[0].archive
     assert (state.status, state.provider_status) == (None, "frozen")
 
 
-def test_numbers_may_be_texts_and_what_is_none_is_not_said(provider, archive):
+def test_numbers_may_be_strings_and_invalid_ones_are_omitted(provider, archive):
     state = said(provider, archive("stopped", size="18023312", duration=328.0, name="", reason="", url=None))[0].archive
     assert (state.size_bytes, state.duration_seconds, state.name, state.reason) == (18023312, 328, None, None)
     state = said(provider, archive("stopped", size="-1", duration=None, updatedAt="x", createdAt=10**30))[0].archive
     assert (state.size_bytes, state.duration_seconds, state.updated_at, state.created_at) == (None, None, None, None)
 
 
-def test_a_repetition_has_the_same_key_and_nothing_else_has(provider, monitored, archive):
+def test_only_a_repetition_has_the_same_key(provider, monitored, archive):
     bodies = [
         monitored("connectionCreated", connection=CONNECTION),
         monitored("connectionDestroyed", connection=CONNECTION),

@@ -39,7 +39,7 @@ def told(vonage_standin: VonageStandin) -> VonageStandin:
     return vonage_standin
 
 
-def test_archive_object(vonage_standin: VonageStandin, session: Session) -> None:
+def test_archive_has_the_documented_members(vonage_standin: VonageStandin, session: Session) -> None:
     vonage_standin.advance(0.123 - vonage_standin.clock.now() % 1 + 1)
     wanted = {"sessionId": session.session_id, "name": None, "resolution": None, "maxBitrate": 200_000}
     started = call(vonage_standin, "POST", "{p}/archive", wanted).json
@@ -56,7 +56,7 @@ def test_archive_object(vonage_standin: VonageStandin, session: Session) -> None
         assert "projectId" not in read
 
 
-def test_stopped_by_hand_it_becomes_available_and_expires(told: VonageStandin, session: Session) -> None:
+def test_stopped_archive_becomes_available_and_expires(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     told.advance(90)
     assert call(told, "POST", f"{{p}}/archive/{archive.archive_id}/stop").json["reason"] == "user initiated"
@@ -78,7 +78,7 @@ def test_stopped_by_hand_it_becomes_available_and_expires(told: VonageStandin, s
     assert statuses(told) == ["started", "stopped", "available", "expired"]
 
 
-def test_nobody_publishes_it_pauses_and_goes_on(told: VonageStandin, session: Session) -> None:
+def test_archive_without_streams_pauses_and_goes_on(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     (stream,) = session.streams.values()
     told.unpublish(stream, "mediaStopped")
@@ -94,7 +94,7 @@ def test_nobody_publishes_it_pauses_and_goes_on(told: VonageStandin, session: Se
     assert archive.duration_seconds == 59 * MINUTE  # the pauses do not count
 
 
-def test_all_gone_it_pauses_and_stops_after_a_minute(told: VonageStandin, session: Session) -> None:
+def test_archive_of_an_empty_session_stops_after_a_minute(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     told.disconnect(next(iter(session.connections.values())))
     assert archive.status == "paused"
@@ -104,7 +104,7 @@ def test_all_gone_it_pauses_and_stops_after_a_minute(told: VonageStandin, sessio
     assert (archive.status, archive.reason) == ("stopped", "session ended")
 
 
-def test_somebody_comes_back_within_the_minute(told: VonageStandin, session: Session) -> None:
+def test_archive_goes_on_if_a_person_returns_in_a_minute(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     told.disconnect(next(iter(session.connections.values())))
     told.advance(30)
@@ -113,7 +113,7 @@ def test_somebody_comes_back_within_the_minute(told: VonageStandin, session: Ses
     assert archive.status == "started"
 
 
-def test_nobody_ever_publishes_it_stops_after_a_minute(vonage_standin: VonageStandin) -> None:
+def test_archive_that_never_had_a_stream_stops_in_a_minute(vonage_standin: VonageStandin) -> None:
     session = vonage_standin.world.create_session(routed=True)
     silent = vonage_standin.connect_to(session.session_id)
     archive = start(vonage_standin, session)
@@ -126,7 +126,7 @@ def test_nobody_ever_publishes_it_stops_after_a_minute(vonage_standin: VonageSta
     assert archive.status == "started"
 
 
-def test_four_hours_recorded_are_the_most(told: VonageStandin, session: Session) -> None:
+def test_archive_records_at_most_four_hours(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     told.advance(3 * HOUR)
     (stream,) = session.streams.values()
@@ -139,7 +139,7 @@ def test_four_hours_recorded_are_the_most(told: VonageStandin, session: Session)
     assert (archive.status, archive.reason) == ("stopped", "maximum duration exceeded")
 
 
-def test_twelve_hours_with_pauses_are_the_most(told: VonageStandin, session: Session) -> None:
+def test_archive_lasts_at_most_twelve_hours_with_pauses(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     (stream,) = session.streams.values()
     for _ in range(12):
@@ -164,7 +164,7 @@ def test_automatic_archive_cannot_be_stopped_and_rolls(told: VonageStandin) -> N
     assert len(told.archives.newest_first(session.session_id)) == 2
 
 
-def test_failure(told: VonageStandin, session: Session) -> None:
+def test_failed_archive_reports_its_reason(told: VonageStandin, session: Session) -> None:
     archive = start(told, session)
     told.archives.fail(archive)
     assert (archive.status, archive.reason) == ("failed", "system failure")
@@ -211,7 +211,7 @@ def test_start_refuses_with_400(vonage_standin: VonageStandin, session: Session,
     assert (got.status, got.json["code"]) == (400, -1)
 
 
-def test_start_conflicts(vonage_standin: VonageStandin, session: Session) -> None:
+def test_impossible_start_answers_409(vonage_standin: VonageStandin, session: Session) -> None:
     start(vonage_standin, session)
     again = call(vonage_standin, "POST", "{p}/archive", {"sessionId": session.session_id})
     assert (again.status, again.json["code"], again.json["message"]) == (409, 15001, "HTTP 409 Conflict")
@@ -242,7 +242,7 @@ def test_stop_and_delete_by_state(vonage_standin: VonageStandin, session: Sessio
 
 
 @pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("DELETE", ""), ("POST", "/stop"), ("PATCH", "/streams")])
-def test_archive_ids(vonage_standin: VonageStandin, method: str, suffix: str) -> None:
+def test_unknown_archive_id_is_404_and_malformed_400(vonage_standin: VonageStandin, method: str, suffix: str) -> None:
     body = {"addStream": "s"}
     assert call(vonage_standin, method, f"{{p}}/archive/{uuid.uuid4()}{suffix}", body).status == 404
     assert call(vonage_standin, method, f"{{p}}/archive/no-uuid{suffix}", body).status == 400
@@ -260,12 +260,12 @@ def test_archive_ids(vonage_standin: VonageStandin, method: str, suffix: str) ->
         ("POST", "signal"),
     ],
 )
-def test_session_ids(vonage_standin: VonageStandin, method: str, path: str) -> None:
+def test_unknown_session_id_is_404_and_malformed_400(vonage_standin: VonageStandin, method: str, path: str) -> None:
     assert call(vonage_standin, method, f"{{p}}/session/2_MX4xfg/{path}", {"data": ""}).status == 404
     assert call(vonage_standin, method, f"{{p}}/session/nonsense/{path}", {"data": ""}).status == 400
 
 
-def test_mute_of_one_stream(vonage_standin: VonageStandin, session: Session) -> None:
+def test_mute_reaches_one_stream(vonage_standin: VonageStandin, session: Session) -> None:
     there = next(iter(session.connections.values()))
     first, second = next(iter(session.streams.values())), vonage_standin.publish(there, video_type="screen")
     path = f"{{{{p}}}}/session/{session.session_id}/stream/{{}}/mute"
@@ -286,13 +286,13 @@ def test_mute_of_one_stream(vonage_standin: VonageStandin, session: Session) -> 
     assert not elsewhere.muted
 
 
-def test_bodies_that_are_no_json(vonage_standin: VonageStandin, session: Session) -> None:
+def test_bodies_other_than_json_objects_answer_400(vonage_standin: VonageStandin, session: Session) -> None:
     for raw in (b"", b"{", b"[]", b'"x"'):
         assert call(vonage_standin, "POST", "{p}/archive", raw).status == 400
         assert call(vonage_standin, "POST", f"{{p}}/session/{session.session_id}/mute", raw).status == 400
 
 
-def test_signals(vonage_standin: VonageStandin, session: Session) -> None:
+def test_signals_have_limits(vonage_standin: VonageStandin, session: Session) -> None:
     path = f"{{p}}/session/{session.session_id}/signal"
     assert call(vonage_standin, "POST", path, {"type": "t", "data": "d"}).status == 204
     assert call(vonage_standin, "POST", path, {"type": "t" * 129, "data": "d"}).json["code"] == 15202
@@ -303,12 +303,12 @@ def test_signals(vonage_standin: VonageStandin, session: Session) -> None:
     assert call(vonage_standin, "POST", "{p}" + to[3:].format("x"), {"data": "d"}).status == 404
 
 
-def test_unknown_paths_and_methods(vonage_standin: VonageStandin) -> None:
+def test_unknown_path_is_404_and_unknown_method_405(vonage_standin: VonageStandin) -> None:
     assert call(vonage_standin, "GET", "/v2/projects").status == 404
     assert call(vonage_standin, "PUT", "{p}/archive", {}).status == 405
 
 
-def test_list_of_connections(vonage_standin: VonageStandin, session: Session) -> None:
+def test_connections_are_listed_as_documented(vonage_standin: VonageStandin, session: Session) -> None:
     got = call(vonage_standin, "GET", f"{{p}}/session/{session.session_id}/connection").json
     account = "projectId" if vonage_standin.environment == "opentok" else "applicationId"
     (connection,) = session.connections.values()
@@ -329,7 +329,7 @@ def test_list_of_connections(vonage_standin: VonageStandin, session: Session) ->
 # --- list -------------------------------------------------------------------------------------------------------------
 
 
-def test_paging(vonage_standin: VonageStandin, session: Session) -> None:
+def test_archives_are_listed_in_pages(vonage_standin: VonageStandin, session: Session) -> None:
     other = vonage_standin.world.create_session(routed=True)
     vonage_standin.connect_to(other.session_id)
     archives = vonage_standin.archives
@@ -354,7 +354,7 @@ def test_paging(vonage_standin: VonageStandin, session: Session) -> None:
 
 
 @pytest.mark.parametrize("target", [S3, AZURE])
-def test_storage_target(opentok: VonageStandin, target: dict[str, Any]) -> None:
+def test_storage_target_receives_the_archive(opentok: VonageStandin, target: dict[str, Any]) -> None:
     got = call(opentok, "PUT", "{p}/archive/storage", target)
     assert (got.status, got.json) == (200, target)  # the echo tells the secret
     kept: list[tuple[Target, str, bytes]] = []
@@ -373,7 +373,7 @@ def test_storage_target(opentok: VonageStandin, target: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("fallback", "status"), [("none", "failed"), ("opentok", "available")])
-def test_upload_that_fails(opentok: VonageStandin, fallback: str, status: str) -> None:
+def test_failed_upload_follows_the_fallback(opentok: VonageStandin, fallback: str, status: str) -> None:
     def broken(*_: object) -> None:
         raise OSError
 
@@ -396,12 +396,12 @@ def test_upload_that_fails(opentok: VonageStandin, fallback: str, status: str) -
         ({"config": S3["config"]}, "Is not one of the valid set"),
         ({"type": "s3"}, "config may not be empty"),
         ({**S3, "config": {"accessKey": "", "secretKey": "SK"}}, "accessKey may not be empty, config.bucket may not"),
-        ({**S3, "config": {**S3["config"], "sse": "aes"}}, "sse Is not one"),  # type: ignore[dict-item]
+        ({**S3, "config": {**S3["config"], "sse": "aes"}}, "sse Is not one"),
         ({**S3, "config": AZURE["config"]}, "config.accountName unknown"),
         ({**S3, "fallback": "vonage"}, "fallback Is not one"),
     ],
 )
-def test_storage_refuses(opentok: VonageStandin, body: Any, words: str) -> None:
+def test_invalid_storage_target_is_refused(opentok: VonageStandin, body: Any, words: str) -> None:
     call(opentok, "PUT", "{p}/archive/storage", AZURE)
     got = call(opentok, "PUT", "{p}/archive/storage", body)
     assert got.status == 400

@@ -64,7 +64,7 @@ def test_opentok_refuses_an_unsigned_token(opentok: VonageStandin) -> None:
     assert (got.status, got.json["message"]) == (403, "Invalid signature")
 
 
-def test_opentok_takes_the_longest_lifetime_and_ist_in_the_header(opentok: VonageStandin) -> None:
+def test_opentok_accepts_the_longest_life_and_ist_in_the_header(opentok: VonageStandin) -> None:
     now = int(time.time())
     assert listing(opentok, server_token(opentok, iat=now, exp=now + 300)).status == 200
     assert listing(opentok, server_token(opentok, ist=None, header={"ist": "project"})).status == 200
@@ -120,7 +120,7 @@ def test_unified_refuses_with_a_problem_document(
     assert set(got.json) == {"type", "title", "detail", "instance"}
 
 
-def test_unified_takes_a_token_of_a_day_and_one_without_an_end(
+def test_unified_accepts_a_token_of_a_day_and_one_without_an_end(
     make_vonage_standin: Callable[..., VonageStandin],
 ) -> None:
     standin = make_vonage_standin("unified")
@@ -164,7 +164,7 @@ def client_claims(token: str) -> dict[str, Any]:
         {"ist": "account", "acl": {}},
     ],
 )
-def test_client_tokens_that_let_nobody_in(
+def test_client_token_with_wrong_claims_is_refused(
     vonage_standin: VonageStandin, tmp_path: Any, changes: dict[str, Any]
 ) -> None:
     sdk = sdk_client(vonage_standin, tmp_path)
@@ -175,7 +175,7 @@ def test_client_tokens_that_let_nobody_in(
         vonage_standin.connect(jwt.encode({**claims, **at_present(changes)}, vonage_standin.secret, algorithm))
 
 
-def test_client_tokens_of_others_let_nobody_in(vonage_standin: VonageStandin, tmp_path: Any) -> None:
+def test_client_token_of_another_issuer_is_refused(vonage_standin: VonageStandin, tmp_path: Any) -> None:
     sdk = sdk_client(vonage_standin, tmp_path)
     claims = client_claims(sdk.generate_token(sdk.create_session().session_id))
     for token in (

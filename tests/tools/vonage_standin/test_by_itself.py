@@ -28,7 +28,7 @@ def act(standin: VonageStandin, name: str, **body: Any) -> Any:
     return got.json
 
 
-def test_steered_over_http(vonage_standin: VonageStandin, tmp_path: Path) -> None:
+def test_standin_is_controlled_over_http(vonage_standin: VonageStandin, tmp_path: Path) -> None:
     standin, sdk = vonage_standin, sdk_client(vonage_standin, tmp_path)
     act(standin, "callbacks", session="http://127.0.0.1:9/s", archive="http://127.0.0.1:9/a", policy="legacy")
     session_id = sdk.create_session(media_mode=MediaModes.routed).session_id
@@ -72,11 +72,11 @@ def test_steered_over_http(vonage_standin: VonageStandin, tmp_path: Path) -> Non
         ("dance", {}, 404),
     ],
 )
-def test_bad_orders(opentok: VonageStandin, name: str, body: Any, status: int) -> None:
+def test_invalid_order_is_refused(opentok: VonageStandin, name: str, body: Any, status: int) -> None:
     assert call(opentok, "POST", f"/standin/{name}", body, authorized=False).status == status
 
 
-def test_around_a_command(capfd: pytest.CaptureFixture[str]) -> None:
+def test_standin_runs_a_command_and_passes_its_exit_code_on(capfd: pytest.CaptureFixture[str]) -> None:
     """The command finds the stand-in by its environment, and its exit code is passed on."""
     code = (
         "import json, os, sys, urllib.request as r;"
@@ -94,7 +94,7 @@ def test_around_a_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(given["VIDEOCONF_VONAGE_SIGNATURE_SECRETS"]) >= 32
 
 
-def test_settings_of_the_unified_environment(make_vonage_standin: Any) -> None:
+def test_command_gets_the_settings_of_unified(make_vonage_standin: Any) -> None:
     standin = make_vonage_standin("unified")
     settings = settings_of(standin, None, "http://127.0.0.1:8000")
     assert settings["VIDEOCONF_VONAGE_PRIVATE_KEY"].startswith("-----BEGIN PRIVATE KEY-----")
@@ -102,7 +102,7 @@ def test_settings_of_the_unified_environment(make_vonage_standin: Any) -> None:
     assert "VIDEOCONF_VONAGE_API_KEY" not in settings
 
 
-def test_module_runs() -> None:
+def test_module_runs_a_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.vonage_standin", "--", sys.executable, "-c", "pass"],
         cwd=ROOT,
@@ -115,7 +115,7 @@ def test_module_runs() -> None:
     assert "serves at http://127.0.0.1:" in done.stdout
 
 
-def test_goes_on_by_itself(make_vonage_standin: Any) -> None:
+def test_running_clock_delivers_due_callbacks(make_vonage_standin: Any) -> None:
     """With a clock that runs, what is due is done and told without anybody's hand."""
     standin = make_vonage_standin(clock=Clock(running=True))
     stopping = threading.Event()

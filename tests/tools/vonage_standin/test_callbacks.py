@@ -51,7 +51,7 @@ def one_event(standin: VonageStandin) -> Callback:
     return standin.callbacks.sent[-1]
 
 
-def test_bodies_of_monitoring(told: VonageStandin) -> None:
+def test_monitoring_bodies_are_as_documented(told: VonageStandin) -> None:
     session = told.world.create_session(routed=True)
     connection = told.connect_to(session.session_id, data="role=host")
     stream = told.publish(connection, video_type="screen", name="slides")
@@ -76,7 +76,7 @@ def test_bodies_of_monitoring(told: VonageStandin) -> None:
     assert destroyed == {**common, **lost, "event": "sessionDestroyed"}
 
 
-def test_disconnecting_by_api_is_told(told: VonageStandin, session: Session) -> None:
+def test_disconnecting_by_api_is_reported(told: VonageStandin, session: Session) -> None:
     told.callbacks.sent.clear()
     connection_id = next(iter(session.connections))
     path = f"{{p}}/session/{session.session_id}/connection/{connection_id}"
@@ -90,7 +90,7 @@ def test_disconnecting_by_api_is_told(told: VonageStandin, session: Session) -> 
 
 
 @pytest.mark.parametrize("silently", [False, True])
-def test_rotation(told: VonageStandin, session: Session, silently: bool) -> None:
+def test_rotation_reports_the_end_of_the_session(told: VonageStandin, session: Session, silently: bool) -> None:
     archive_id = call(told, "POST", "{p}/archive", {"sessionId": session.session_id}).json["id"]
     told.callbacks.sent.clear()
     told.world.notify_rotation(session)
@@ -114,7 +114,7 @@ def test_archive_callbacks_are_the_archive(told: VonageStandin, session: Session
     assert "timestamp" not in receiver.bodies[0]
 
 
-def test_uploaded_may_be_told_before_stopped(told: VonageStandin, session: Session) -> None:
+def test_uploaded_may_be_reported_before_stopped(told: VonageStandin, session: Session) -> None:
     told.callbacks.sent.clear()
     told.callbacks.uploaded_before_stopped = True
     receiver = Receiver(200)
@@ -127,7 +127,7 @@ def test_uploaded_may_be_told_before_stopped(told: VonageStandin, session: Sessi
     assert receiver.bodies[2]["size"] == 0  # told as it was then
 
 
-def test_nothing_is_told_that_nobody_registered_for(vonage_standin: VonageStandin, session: Session) -> None:
+def test_only_registered_callbacks_are_sent(vonage_standin: VonageStandin, session: Session) -> None:
     assert not vonage_standin.callbacks.sent
     vonage_standin.callbacks.register(archive_url="http://127.0.0.1:9/a")
     vonage_standin.connect_to(session.session_id)
@@ -143,7 +143,7 @@ def claims_of(headers: Mapping[str, str]) -> dict[str, Any]:
     return claims
 
 
-def test_signature(vonage_standin: VonageStandin) -> None:
+def test_signature_has_the_documented_claims(vonage_standin: VonageStandin) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s", secret=SECRET)
     receiver = Receiver(200)
     one_event(vonage_standin)
@@ -159,7 +159,7 @@ def test_signature(vonage_standin: VonageStandin) -> None:
         assert claims["application_id"] == vonage_standin.account
 
 
-def test_without_a_secret_nothing_is_signed(told: VonageStandin) -> None:
+def test_callback_without_a_secret_is_unsigned(told: VonageStandin) -> None:
     receiver = Receiver(200)
     one_event(told)
     told.deliver(post=receiver)
@@ -167,7 +167,7 @@ def test_without_a_secret_nothing_is_signed(told: VonageStandin) -> None:
 
 
 @pytest.mark.parametrize("covers", ["raw", "compact"])
-def test_what_the_hash_covers(vonage_standin: VonageStandin, covers: Any) -> None:
+def test_hash_covers_the_raw_or_the_compact_body(vonage_standin: VonageStandin, covers: Any) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s", secret=SECRET)
     vonage_standin.switches.payload_hash_covers = covers
     vonage_standin.switches.callback_body_has_spaces = True
@@ -182,7 +182,7 @@ def test_what_the_hash_covers(vonage_standin: VonageStandin, covers: Any) -> Non
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_signature_of_a_retry(vonage_standin: VonageStandin, again: bool) -> None:
+def test_retry_may_be_signed_again(vonage_standin: VonageStandin, again: bool) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s", secret=SECRET)
     vonage_standin.switches.retries_are_signed_again = again
     receiver = Receiver(500)
@@ -224,7 +224,7 @@ def test_legacy_policy_tries_four_times_again(told: VonageStandin) -> None:
     assert event.state == "abandoned"
 
 
-def test_legacy_policy_disables_after_more_than_50_failures_in_30_minutes(told: VonageStandin) -> None:
+def test_legacy_policy_disables_after_50_failures_in_30_minutes(told: VonageStandin) -> None:
     told.callbacks.policy = "legacy"
     told.switches.session_events = False
     for _ in range(10):
@@ -253,7 +253,7 @@ def test_legacy_policy_forgets_failures_after_30_minutes(told: VonageStandin) ->
 
 
 @pytest.mark.parametrize("policy", ["current", "legacy"])
-def test_delivered_at_last(told: VonageStandin, policy: Any) -> None:
+def test_callback_is_delivered_at_the_third_attempt(told: VonageStandin, policy: Any) -> None:
     told.callbacks.policy = policy
     event = one_event(told)
     receiver = Receiver(500, 0, 200)
@@ -263,14 +263,14 @@ def test_delivered_at_last(told: VonageStandin, policy: Any) -> None:
 
 
 @pytest.mark.parametrize(("succeeds", "state"), [("200", "waiting"), ("2xx", "delivered")])
-def test_which_answers_count(told: VonageStandin, succeeds: Any, state: str) -> None:
+def test_switch_decides_which_answers_succeed(told: VonageStandin, succeeds: Any, state: str) -> None:
     told.switches.success_statuses = succeeds
     event = one_event(told)
     told.deliver(post=Receiver(204))
     assert event.state == state
 
 
-def test_duplicates_and_disorder_on_demand(told: VonageStandin) -> None:
+def test_callbacks_may_be_duplicated_and_shuffled(told: VonageStandin) -> None:
     for _ in range(8):
         one_event(told)
     happened = [one.body for one in told.callbacks.sent]
@@ -290,7 +290,7 @@ def receiver() -> Iterator[FaultyServer]:
         yield server
 
 
-def test_over_http(opentok: VonageStandin, receiver: FaultyServer) -> None:
+def test_callback_is_posted_without_following_redirects(opentok: VonageStandin, receiver: FaultyServer) -> None:
     receiver.on("/hooks/session", reply(302, headers={"Location": receiver.url("/elsewhere")}), reply(200))
     opentok.callbacks.register(receiver.url("/hooks/session?token=t"), secret=SECRET)
     event = one_event(opentok)
@@ -305,7 +305,7 @@ def test_over_http(opentok: VonageStandin, receiver: FaultyServer) -> None:
     assert json.loads(received.body) == event.body
 
 
-def test_nobody_answers_in_time(opentok: VonageStandin, receiver: FaultyServer) -> None:
+def test_unanswered_callback_is_a_failure(opentok: VonageStandin, receiver: FaultyServer) -> None:
     receiver.on("/slow", hang())
     opentok.switches.callback_timeout_seconds = 0.05
     opentok.callbacks.register(receiver.url("/slow"))

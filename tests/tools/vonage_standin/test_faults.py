@@ -30,7 +30,7 @@ def befall(standin: VonageStandin, *fault: faults.Fault) -> None:
     standin.faults.add("POST", "/session/create$", *fault)
 
 
-def test_error_of_the_service(opentok: VonageStandin) -> None:
+def test_error_fault_answers_without_effect(opentok: VonageStandin) -> None:
     befall(opentok, faults.error(500), faults.error(409, "HTTP 409 Conflict", 15001))
     assert create(opentok).json() == {"code": -1, "message": "Request timed out.", "description": "Request timed out."}
     conflict = create(opentok)
@@ -38,7 +38,7 @@ def test_error_of_the_service(opentok: VonageStandin) -> None:
     assert not opentok.world.sessions
 
 
-def test_nobody_answers_once_it_stopped() -> None:
+def test_stopped_standin_answers_no_request() -> None:
     """Not on a connection that was kept alive either."""
     with requests.Session() as caller:
         with VonageStandin() as standin:
@@ -49,14 +49,14 @@ def test_nobody_answers_once_it_stopped() -> None:
     assert len(standin.received) == 1
 
 
-def test_a_fault_befalls_one_request_of_its_kind(opentok: VonageStandin) -> None:
+def test_fault_applies_to_one_request_of_its_kind(opentok: VonageStandin) -> None:
     befall(opentok, faults.html(503), faults.html(502))
     assert call(opentok, "GET", "{p}/archive").status == 200
     assert [create(opentok).status_code for _ in range(3)] == [503, 502, 200]
     assert len(opentok.received) == 4
 
 
-def test_latency(opentok: VonageStandin) -> None:
+def test_latency_fault_delays_the_answer(opentok: VonageStandin) -> None:
     befall(opentok, faults.latency(0.2))
     begin = time.monotonic()
     assert create(opentok).status_code == 200
@@ -71,7 +71,7 @@ def test_latency(opentok: VonageStandin) -> None:
         (faults.garbage(), 0),
     ],
 )
-def test_connection_breaks(opentok: VonageStandin, fault: faults.Fault, done: int) -> None:
+def test_reset_fault_breaks_the_connection(opentok: VonageStandin, fault: faults.Fault, done: int) -> None:
     befall(opentok, fault)
     with pytest.raises(requests.ConnectionError):
         create(opentok)
@@ -80,14 +80,14 @@ def test_connection_breaks(opentok: VonageStandin, fault: faults.Fault, done: in
 
 
 @pytest.mark.parametrize(("fault", "done"), [(faults.silence(), 0), (faults.latency(30), 0)])
-def test_no_answer_in_time(opentok: VonageStandin, fault: faults.Fault, done: int) -> None:
+def test_silence_fault_runs_into_the_timeout(opentok: VonageStandin, fault: faults.Fault, done: int) -> None:
     befall(opentok, fault)
     with pytest.raises(requests.ReadTimeout):
         create(opentok, timeout_seconds=0.3)
     assert len(opentok.world.sessions) == done
 
 
-def test_drip(opentok: VonageStandin) -> None:
+def test_drip_fault_outlasts_the_read_timeout(opentok: VonageStandin) -> None:
     befall(opentok, faults.drip(0.003))
     begin = time.monotonic()
     body = create(opentok, timeout_seconds=0.5).content
@@ -95,14 +95,14 @@ def test_drip(opentok: VonageStandin) -> None:
     assert json.loads(body)[0]["session_id"] in opentok.world.sessions
 
 
-def test_rate_limit(opentok: VonageStandin) -> None:
+def test_rate_limit_fault_answers_429(opentok: VonageStandin) -> None:
     befall(opentok, faults.rate_limited("7"))
     got = create(opentok)
     assert (got.status_code, got.headers["Retry-After"]) == (429, "7")
     assert not opentok.world.sessions
 
 
-def test_answers_that_are_not_what_they_should_be(opentok: VonageStandin) -> None:
+def test_answer_faults_send_wrong_answers(opentok: VonageStandin) -> None:
     befall(opentok, faults.html(), faults.redirect(), faults.bad_json(), faults.empty_body(), faults.huge(1 << 20))
     page = create(opentok)
     assert (page.status_code, page.headers["Content-Type"]) == (502, "text/html")
@@ -118,7 +118,7 @@ def test_answers_that_are_not_what_they_should_be(opentok: VonageStandin) -> Non
     assert len(opentok.world.sessions) == 3
 
 
-def test_the_sdk_takes_a_charset_for_xml(opentok: VonageStandin, tmp_path: Path) -> None:
+def test_sdk_reads_an_answer_with_a_charset_as_xml(opentok: VonageStandin, tmp_path: Path) -> None:
     befall(opentok, faults.charset_suffix())
     sdk: Any = sdk_client(opentok, tmp_path)
     with pytest.raises(OpenTokException):

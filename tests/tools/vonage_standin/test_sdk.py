@@ -22,7 +22,7 @@ from tools.vonage_standin.callers import call, sdk_client
 from tools.vonage_standin.world import Session
 
 
-def test_meeting_from_beginning_to_end(vonage_standin: VonageStandin, sdk: Any) -> None:
+def test_sdk_holds_a_meeting_from_beginning_to_end(vonage_standin: VonageStandin, sdk: Any) -> None:
     standin = vonage_standin
     session = sdk.create_session(media_mode=MediaModes.routed, location="10.1.2.3")
     token = sdk.generate_token(session.session_id, role=Roles.moderator, data="role=host")
@@ -69,7 +69,7 @@ def test_session_properties_arrive_as_the_sdk_sends_them(vonage_standin: VonageS
     assert parse_qs(vonage_standin.received[0].body.decode())["archiveMode"] == ["always"]
 
 
-def test_answer_of_session_create_has_the_content_type_that_the_sdk_compares(vonage_standin: VonageStandin) -> None:
+def test_session_create_answers_the_content_type_of_the_sdk(vonage_standin: VonageStandin) -> None:
     got = call(vonage_standin, "POST", "/session/create", b"e2ee=false")
     assert got.headers["Content-Type"] == "application/json"
     assert got.json[0]["session_id"].startswith("2_")
@@ -97,13 +97,13 @@ def test_session_create_answers_xml_where_json_is_not_asked_for(vonage_standin: 
         b"p2p.preference=disabled&e2ee=true&archiveMode=always",
     ],
 )
-def test_session_create_refuses(vonage_standin: VonageStandin, form: bytes) -> None:
+def test_invalid_session_create_is_refused(vonage_standin: VonageStandin, form: bytes) -> None:
     got = call(vonage_standin, "POST", "/session/create", form)
     assert (got.status, got.json["code"]) == (400, -1)
     assert not vonage_standin.world.sessions
 
 
-def test_muting_a_session_spares_the_excluded_and_holds_for_those_who_come(
+def test_muting_a_session_spares_excluded_streams_only(
     vonage_standin: VonageStandin, sdk: Any, session: Session
 ) -> None:
     spared = vonage_standin.publish(vonage_standin.connect_to(session.session_id))
@@ -137,7 +137,7 @@ def test_individual_archive_has_no_resolution(vonage_standin: VonageStandin, sdk
     assert vonage_standin.archives.object_key(vonage_standin.archives.get(archive.id)).endswith("/archive.zip")
 
 
-def test_errors_as_the_sdk_raises_them(vonage_standin: VonageStandin, sdk: Any, session: Session) -> None:
+def test_sdk_raises_its_own_errors(vonage_standin: VonageStandin, sdk: Any, session: Session) -> None:
     unknown = str(uuid.uuid4())
     relayed = vonage_standin.world.create_session(routed=False)
     vonage_standin.connect_to(relayed.session_id)
@@ -162,7 +162,7 @@ def test_errors_as_the_sdk_raises_them(vonage_standin: VonageStandin, sdk: Any, 
         sdk.mute_stream(session.session_id, unknown)
 
 
-def test_wrong_secret_as_the_sdk_raises_it(opentok: VonageStandin, tmp_path: Any) -> None:
+def test_sdk_raises_its_error_for_a_wrong_secret(opentok: VonageStandin, tmp_path: Any) -> None:
     client = sdk_client(opentok, tmp_path)
     client.api_secret = "another-secret-that-is-long-enough-for-hmac"
     with pytest.raises(AuthError):

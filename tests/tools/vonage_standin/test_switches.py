@@ -23,7 +23,7 @@ def test_every_switch_is_tested() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 400])
-def test_start_with_nobody_there(vonage_standin: VonageStandin, status: Any) -> None:
+def test_start_without_a_client_answers_the_set_status(vonage_standin: VonageStandin, status: Any) -> None:
     vonage_standin.switches.no_clients_status = status
     session = vonage_standin.world.create_session(routed=True)
     got = call(vonage_standin, "POST", "{p}/archive", {"sessionId": session.session_id})
@@ -32,27 +32,27 @@ def test_start_with_nobody_there(vonage_standin: VonageStandin, status: Any) -> 
 
 
 @pytest.mark.parametrize("status", [405, 404, 200])
-def test_get_of_storage(opentok: VonageStandin, status: Any) -> None:
+def test_get_of_storage_answers_the_set_status(opentok: VonageStandin, status: Any) -> None:
     opentok.switches.storage_get_status = status
     call(opentok, "PUT", "{p}/archive/storage", S3)
     assert call(opentok, "GET", "{p}/archive/storage").status == status
 
 
 @pytest.mark.parametrize(("any_case", "status"), [(True, 200), (False, 400)])
-def test_case_of_storage_types(opentok: VonageStandin, any_case: bool, status: int) -> None:
+def test_storage_type_may_have_any_case(opentok: VonageStandin, any_case: bool, status: int) -> None:
     opentok.switches.storage_type_any_case = any_case
     assert call(opentok, "PUT", "{p}/archive/storage", {**S3, "type": "S3"}).status == status
 
 
 @pytest.mark.parametrize("fallback", ["none", "opentok"])
-def test_fallback_left_out(opentok: VonageStandin, fallback: Any) -> None:
+def test_omitted_fallback_has_the_set_default(opentok: VonageStandin, fallback: Any) -> None:
     opentok.switches.storage_default_fallback = fallback
     got = call(opentok, "PUT", "{p}/archive/storage", {"type": "s3", "config": S3["config"]})
     assert got.json["fallback"] == fallback
 
 
 @pytest.mark.parametrize(("probes", "status"), [(True, 400), (False, 200)])
-def test_probe_of_storage(opentok: VonageStandin, probes: bool, status: int) -> None:
+def test_storage_target_is_probed_if_set(opentok: VonageStandin, probes: bool, status: int) -> None:
     def unreachable(*_: object) -> None:
         raise OSError
 
@@ -70,14 +70,14 @@ def test_storage_in_the_unified_environment(
     assert call(standin, "PUT", "{p}/archive/storage", S3).status == status
 
 
-def test_count_over_1000(vonage_standin: VonageStandin) -> None:
+def test_count_over_1000_is_refused_if_set(vonage_standin: VonageStandin) -> None:
     assert call(vonage_standin, "GET", "{p}/archive?count=1001").status == 200
     vonage_standin.switches.list_count_over_1000 = "refuse"
     assert call(vonage_standin, "GET", "{p}/archive?count=1001").status == 400
     assert call(vonage_standin, "GET", "{p}/archive?count=1000").status == 200
 
 
-def test_count_of_a_list(vonage_standin: VonageStandin, session: Session) -> None:
+def test_list_counts_all_or_one_page(vonage_standin: VonageStandin, session: Session) -> None:
     for tag in "abc":
         call(vonage_standin, "POST", "{p}/archive", {"sessionId": session.session_id, "multiArchiveTag": tag})
     assert call(vonage_standin, "GET", "{p}/archive?count=2").json["count"] == 3
@@ -85,7 +85,7 @@ def test_count_of_a_list(vonage_standin: VonageStandin, session: Session) -> Non
     assert call(vonage_standin, "GET", "{p}/archive?count=2").json["count"] == 2
 
 
-def test_tag_in_lists(vonage_standin: VonageStandin, session: Session) -> None:
+def test_list_shows_the_tag_if_set(vonage_standin: VonageStandin, session: Session) -> None:
     wanted = {"sessionId": session.session_id, "multiArchiveTag": "t"}
     assert call(vonage_standin, "POST", "{p}/archive", wanted).json["multiArchiveTag"] == "t"
     assert "multiArchiveTag" not in call(vonage_standin, "GET", "{p}/archive").json["items"][0]
@@ -94,13 +94,15 @@ def test_tag_in_lists(vonage_standin: VonageStandin, session: Session) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 415])
-def test_content_type(vonage_standin: VonageStandin, session: Session, status: Any) -> None:
+def test_wrong_content_type_answers_the_set_status(
+    vonage_standin: VonageStandin, session: Session, status: Any
+) -> None:
     vonage_standin.switches.wrong_content_type_status = status
     wanted = {"sessionId": session.session_id}
     assert call(vonage_standin, "POST", "{p}/archive", wanted, headers={"Content-Type": "text/plain"}).status == status
 
 
-def test_body_of_a_refused_session(vonage_standin: VonageStandin) -> None:
+def test_refused_session_has_an_empty_body_if_set(vonage_standin: VonageStandin) -> None:
     assert call(vonage_standin, "POST", "/session/create", b"e2ee=x").json["code"] == -1
     vonage_standin.switches.session_create_error_body = "empty"
     got = call(vonage_standin, "POST", "/session/create", b"e2ee=x")
@@ -108,7 +110,7 @@ def test_body_of_a_refused_session(vonage_standin: VonageStandin) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["1_", "2_"])
-def test_session_id_prefix(vonage_standin: VonageStandin, tmp_path: Path, prefix: Any) -> None:
+def test_session_id_has_the_set_prefix(vonage_standin: VonageStandin, tmp_path: Path, prefix: Any) -> None:
     vonage_standin.switches.session_id_prefix = prefix
     sdk = sdk_client(vonage_standin, tmp_path)
     session_id = sdk.create_session().session_id
@@ -116,7 +118,7 @@ def test_session_id_prefix(vonage_standin: VonageStandin, tmp_path: Path, prefix
     assert vonage_standin.connect(sdk.generate_token(session_id))
 
 
-def test_limit_of_connection_data(vonage_standin: VonageStandin, tmp_path: Path) -> None:
+def test_connection_data_limit_counts_bytes_if_set(vonage_standin: VonageStandin, tmp_path: Path) -> None:
     sdk = sdk_client(vonage_standin, tmp_path)
     token = sdk.generate_token(sdk.create_session().session_id, data="ü" * 1000)
     assert vonage_standin.connect(token)
@@ -126,7 +128,9 @@ def test_limit_of_connection_data(vonage_standin: VonageStandin, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("accepts", "muted"), [("both", False), ("excludedStreamIds", True)])
-def test_names_of_excluded_streams(vonage_standin: VonageStandin, session: Session, accepts: Any, muted: bool) -> None:
+def test_mute_accepts_the_set_name_of_excluded_streams(
+    vonage_standin: VonageStandin, session: Session, accepts: Any, muted: bool
+) -> None:
     vonage_standin.switches.mute_accepts = accepts
     (stream,) = session.streams.values()
     path = f"{{p}}/session/{session.session_id}/mute"
@@ -137,7 +141,9 @@ def test_names_of_excluded_streams(vonage_standin: VonageStandin, session: Sessi
 
 
 @pytest.mark.parametrize("status", [404, 400])
-def test_mute_of_a_stream_that_is_gone(vonage_standin: VonageStandin, session: Session, status: Any) -> None:
+def test_mute_of_a_gone_stream_answers_the_set_status(
+    vonage_standin: VonageStandin, session: Session, status: Any
+) -> None:
     vonage_standin.switches.mute_of_gone_stream_status = status
     (stream,) = session.streams.values()
     vonage_standin.unpublish(stream)
@@ -149,7 +155,7 @@ def told(standin: VonageStandin) -> list[str]:
     return [str(one.body["event"]) for one in standin.callbacks.sent]
 
 
-def test_session_events(vonage_standin: VonageStandin) -> None:
+def test_session_events_are_sent_if_set(vonage_standin: VonageStandin) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s")
     session = vonage_standin.world.create_session(routed=True)
     vonage_standin.disconnect(vonage_standin.connect_to(session.session_id))
@@ -161,7 +167,7 @@ def test_session_events(vonage_standin: VonageStandin) -> None:
     assert told(vonage_standin) == ["connectionCreated", "connectionDestroyed"]
 
 
-def test_body_of_session_events(vonage_standin: VonageStandin) -> None:
+def test_session_event_body_is_nested_if_set(vonage_standin: VonageStandin) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s")
     session = vonage_standin.world.create_session(routed=True)
     vonage_standin.world.notify_rotation(session)
@@ -173,7 +179,7 @@ def test_body_of_session_events(vonage_standin: VonageStandin) -> None:
 
 
 @pytest.mark.parametrize("field", ["projectId", "applicationId"])
-def test_account_in_monitoring(vonage_standin: VonageStandin, field: Any) -> None:
+def test_account_has_the_set_name_in_monitoring(vonage_standin: VonageStandin, field: Any) -> None:
     vonage_standin.callbacks.register("http://127.0.0.1:9/s")
     vonage_standin.switches.unified_account_field = field
     vonage_standin.connect_to(vonage_standin.world.create_session(routed=True).session_id)
@@ -184,7 +190,7 @@ def test_account_in_monitoring(vonage_standin: VonageStandin, field: Any) -> Non
 
 
 @pytest.mark.parametrize(("sends", "last"), [(True, "deleted"), (False, "available")])
-def test_retention_callbacks(vonage_standin: VonageStandin, session: Session, sends: bool, last: str) -> None:
+def test_deletion_is_reported_if_set(vonage_standin: VonageStandin, session: Session, sends: bool, last: str) -> None:
     vonage_standin.callbacks.register(archive_url="http://127.0.0.1:9/a")
     vonage_standin.switches.retention_callbacks = sends
     archive_id = call(vonage_standin, "POST", "{p}/archive", {"sessionId": session.session_id}).json["id"]

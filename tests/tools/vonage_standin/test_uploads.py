@@ -17,7 +17,7 @@ def storage() -> Iterator[FaultyServer]:
         yield server
 
 
-def test_s3(storage: FaultyServer) -> None:
+def test_upload_to_s3_is_signed(storage: FaultyServer) -> None:
     storage.on("/bucket/47/a/archive.mp4", reply(200, headers={"ETag": '"e"'}))
     config = {"accessKey": "AK", "secretKey": "SK", "bucket": "bucket", "endpoint": storage.url("").rstrip("/")}
     upload(Target("s3", config, "none", {}), "47/a/archive.mp4", b"content")
@@ -26,7 +26,7 @@ def test_s3(storage: FaultyServer) -> None:
     assert put.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AK/")
 
 
-def test_azure(storage: FaultyServer) -> None:
+def test_upload_to_azure_is_signed(storage: FaultyServer) -> None:
     path = "/account/container/47/a/archive.mp4"
     said = {"ETag": '"e"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "x-ms-request-server-encrypted": "true"}
     storage.on(path, reply(201, headers=said))
@@ -38,7 +38,7 @@ def test_azure(storage: FaultyServer) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_failure(storage: FaultyServer, status: int) -> None:
+def test_refused_upload_raises_once(storage: FaultyServer, status: int) -> None:
     storage.on("/bucket/key", reply(status))
     config = {"accessKey": "AK", "secretKey": "SK", "bucket": "bucket", "endpoint": storage.url("").rstrip("/")}
     with pytest.raises(Exception, match=str(status)):

@@ -61,9 +61,7 @@ def test_a_query_is_as_strict_as_a_body(client: FlaskClient, headers: Headers, q
 
 
 @pytest.mark.parametrize(("query", "found"), [("", None), ("isOpen=true", True), ("isOpen=false&page=200", False)])
-def test_a_query_spells_booleans_and_integers(
-    client: FlaskClient, headers: Headers, query: str, found: bool | None
-) -> None:
+def test_query_has_booleans_and_integers(client: FlaskClient, headers: Headers, query: str, found: bool | None) -> None:
     response = client.get(f"/things?{query}", headers=headers())
     assert response.status_code == 200
     assert response.get_json()[0].get("isOpen") is found
@@ -95,7 +93,7 @@ def links(headers: dict[str, str]) -> dict[str, str]:
     return {rel: url for url, rel in re.findall(r'<([^>]*)>; rel="(\w+)"', headers.get("Link", ""))}
 
 
-def test_a_page_says_where_it_is(client: FlaskClient, headers: Headers) -> None:
+def test_page_headers_give_its_place(client: FlaskClient, headers: Headers) -> None:
     response = client.get("/things?page=2&isOpen=true&pageSize=100", headers=headers())
     assert json.loads(response.headers["X-Pagination"]) == {
         "total": 1000,
@@ -123,7 +121,9 @@ def test_a_page_says_where_it_is(client: FlaskClient, headers: Headers) -> None:
         (MAX_PAGE, 10 * MAX_PAGE + 1, {"prev": MAX_PAGE - 1, "last": MAX_PAGE}, {"totalPages": MAX_PAGE + 1}),
     ],
 )
-def test_the_ends_of_a_list(shell: Flask, page: int, total: int, rels: dict[str, int], found: dict[str, int]) -> None:
+def test_first_and_last_page_have_fewer_links(
+    shell: Flask, page: int, total: int, rels: dict[str, int], found: dict[str, int]
+) -> None:
     with shell.test_request_context("/things"):
         headers = page_headers(page, 10, total)
     pages = {rel: int(dict(parse_qsl(urlsplit(url).query))["page"]) for rel, url in links(headers).items()}
@@ -133,7 +133,7 @@ def test_the_ends_of_a_list(shell: Flask, page: int, total: int, rels: dict[str,
 
 
 @given(page=st.integers(1, MAX_PAGE), size=st.integers(1, 100), total=st.integers(0, 10**9))
-def test_links_lead_only_where_one_may_go(page: int, size: int, total: int) -> None:
+def test_links_lead_only_to_pages_that_exist(page: int, size: int, total: int) -> None:
     with Flask("t").test_request_context("/x"):
         headers = page_headers(page, size, total)
     found = json.loads(headers["X-Pagination"])
@@ -170,7 +170,7 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["info"]["title"] == "Video Conferencing Service"
 
 
-def test_operations_document_what_they_declare(document: dict[str, Any]) -> None:
+def test_operations_document_their_declarations(document: dict[str, Any]) -> None:
     listing = document["paths"]["/things"]["get"]
     assert listing["x-permission"] == "GetMeetings"
     assert listing["security"] == [{"bearerAuth": []}]
@@ -193,7 +193,7 @@ def test_tags_are_declared_once_and_all(document: dict[str, Any]) -> None:
     assert all(tag["description"] for tag in document["tags"])
 
 
-def test_path_parameters_are_spelt_as_documented(document: dict[str, Any]) -> None:
+def test_path_parameters_have_their_documented_names(document: dict[str, Any]) -> None:
     path = document["paths"]["/things/{thingLinkId}"]
     assert [parameter["name"] for parameter in path["parameters"]] == ["thingLinkId"]
     assert "404" in path["delete"]["responses"]
@@ -232,7 +232,7 @@ def test_the_document_is_served_and_cacheable(shell: Flask, client: FlaskClient)
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_whole_and_loads_only_from_here(client: FlaskClient) -> None:
+def test_page_is_complete_and_loads_only_from_the_service(client: FlaskClient) -> None:
     with client.get("/docs") as response:
         page = response.get_data(as_text=True)
         policy = response.headers["Content-Security-Policy"]
@@ -250,7 +250,7 @@ def test_the_page_is_whole_and_loads_only_from_here(client: FlaskClient) -> None
 @pytest.mark.parametrize(
     "name", ["x", "index.html", "..%2fdocs.py", "%2e%2e/docs.py", "docs.html", "oauth2-redirect.html"]
 )
-def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
+def test_other_files_are_not_served(client: FlaskClient, name: str) -> None:
     response = client.get(f"/docs/{name}")
     assert (response.status_code, response.get_json(force=True)["code"]) == (404, "not_found")
 

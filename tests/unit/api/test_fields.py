@@ -67,7 +67,7 @@ def test_length_is_in_code_points() -> None:
         Text(max_length=2, min_length=1).deserialize("")
 
 
-def test_a_text_takes_further_validators() -> None:
+def test_text_field_accepts_further_validators() -> None:
     for validator in (OneOf(["a"]), [OneOf(["a"])]):
         field = Text(max_length=2, validate=validator)
         assert field.deserialize("a") == "a"
@@ -97,7 +97,7 @@ def test_a_text_takes_further_validators() -> None:
         ("2200-12-31T23:59:59Z", "2200-12-31T23:59:59Z"),
     ],
 )
-def test_times_in_and_out(sent: str, answered: str) -> None:
+def test_time_is_loaded_and_answered_in_utc(sent: str, answered: str) -> None:
     loaded = UtcTime().deserialize(sent)
     assert loaded.utcoffset() == timedelta(0)
     assert UtcTime().serialize("at", {"at": loaded}) == answered
@@ -138,7 +138,7 @@ def test_times_in_and_out(sent: str, answered: str) -> None:
         ("9999-12-31T23:59:59-14:00", "year"),
     ],
 )
-def test_what_is_no_time_is_refused(sent: Any, message: str) -> None:
+def test_invalid_time_is_refused(sent: Any, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         UtcTime().deserialize(sent)
 
@@ -181,13 +181,13 @@ def test_a_naive_time_is_never_answered() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, 1.0, "true", "false", "on", "1", "", [], {}])
-def test_what_resembles_a_boolean_is_refused(value: Any) -> None:
+def test_value_that_resembles_a_boolean_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError, match="true or false"):
         StrictBoolean().deserialize(value)
 
 
 @pytest.mark.parametrize("value", [True, False, 1.0, 1.5, "1", "", [], {}])
-def test_what_resembles_an_integer_is_refused(value: Any) -> None:
+def test_value_that_resembles_an_integer_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError, match="integer"):
         StrictInteger().deserialize(value)
 
@@ -203,7 +203,7 @@ def test_an_objects_size_is_in_bytes_of_compact_utf8() -> None:
 
 
 @pytest.mark.parametrize("value", [[], "{}", 1, True, [["a", 1]]])
-def test_what_is_no_object_is_refused(value: Any) -> None:
+def test_value_other_than_an_object_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError, match="object"):
         JsonObject().deserialize(value)
 

@@ -62,7 +62,7 @@ def test_process_answers_while_its_database_is_down(shell: Flask, client: FlaskC
     assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
 
 
-def test_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> None:
+def test_service_is_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> None:
     stamp(shell, health.code_revisions()[0])
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -74,7 +74,7 @@ def test_ready_with_this_releases_schema(shell: Flask, client: FlaskClient) -> N
     }
 
 
-def test_not_ready_without_the_keys_of_stored_credentials(
+def test_service_is_not_ready_without_its_encryption_keys(
     shell: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.unknown_keys", ["k-2"])
@@ -84,7 +84,7 @@ def test_not_ready_without_the_keys_of_stored_credentials(
     assert "k-2" in response.get_json()["checks"]["encryption"]
 
 
-def test_ready_with_the_schema_of_a_later_release(shell: Flask, client: FlaskClient) -> None:
+def test_service_is_ready_with_a_later_schema(shell: Flask, client: FlaskClient) -> None:
     """It is migrated before nodes are replaced; those that are not yet must not all leave at once."""
     stamp(shell, "of a later release")
     response = client.get("/readyz")
@@ -93,7 +93,9 @@ def test_ready_with_the_schema_of_a_later_release(shell: Flask, client: FlaskCli
 
 
 @pytest.mark.parametrize(("revision", "named"), [(None, "none"), ("0001", "revision 0001")])
-def test_not_ready_with_an_older_schema(shell: Flask, client: FlaskClient, revision: str | None, named: str) -> None:
+def test_service_is_not_ready_with_an_older_schema(
+    shell: Flask, client: FlaskClient, revision: str | None, named: str
+) -> None:
     stamp(shell, revision)
     response = client.get("/readyz")
     assert (response.status_code, response.content_type) == (503, "application/json")
@@ -103,12 +105,12 @@ def test_not_ready_with_an_older_schema(shell: Flask, client: FlaskClient, revis
     assert str(health.code_revisions()[0]) in body["checks"]["schema"]
 
 
-def test_not_ready_without_any_schema(client: FlaskClient) -> None:
+def test_service_is_not_ready_without_a_schema(client: FlaskClient) -> None:
     body = client.get("/readyz").get_json()
     assert body["checks"]["schema"].startswith("none")
 
 
-def test_not_ready_without_a_database(shell: Flask, tmp_path: Any) -> None:
+def test_service_is_not_ready_without_a_database(shell: Flask, tmp_path: Any) -> None:
     shell.config["SQLALCHEMY_DATABASE_URI"] = "unused"
     with shell.app_context():
         db.engines[None].dispose()
@@ -138,7 +140,7 @@ def test_readiness_leaves_no_row(shell: Flask, client: FlaskClient) -> None:
         assert connection.execute(select(func.count()).select_from(IdempotencyKey)).scalar_one() == 0
 
 
-def test_not_ready_where_nothing_can_be_stored(
+def test_not_ready_when_the_database_cannot_be_written(
     shell: Flask, client: FlaskClient, now: SimpleNamespace, tmp_path: Any
 ) -> None:
     stamp(shell, health.code_revisions()[0])

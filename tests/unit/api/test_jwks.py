@@ -118,7 +118,7 @@ def test_a_new_key_is_picked_up_after_the_cooldown(issuer, keys, stopwatch):
     assert keys.find("new", "RS256")
 
 
-def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgotten(issuer, keys, stopwatch):
+def test_refresh_removes_a_withdrawn_key_and_its_tokens(issuer, keys, stopwatch):
     issuer.add("old")
     issuer.add("new")
     assert keys.find("old", "RS256")
@@ -130,7 +130,7 @@ def test_a_withdrawn_key_is_gone_after_the_refresh_and_what_it_verified_is_forgo
     assert keys.generation == 2
 
 
-def test_while_the_issuer_is_away_the_last_keys_go_on(issuer, keys, stopwatch):
+def test_last_keys_stay_while_the_issuer_is_down(issuer, keys, stopwatch):
     issuer.add("k")
     keys.find("k", "RS256")
     issuer.is_up = False
@@ -188,7 +188,7 @@ def test_a_thread_that_waited_does_not_fetch_again(issuer, keys, stopwatch):
     assert issuer.fetches == 1
 
 
-def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, keys):
+def test_encryption_and_other_algorithm_keys_are_left_out(issuer, keys):
     issuer.add("encrypts", use="enc")
     issuer.add("other", alg="RS512")
     issuer.add("k")
@@ -197,7 +197,7 @@ def test_keys_that_do_not_sign_or_name_another_algorithm_are_left_out(issuer, ke
     assert keys.find("k", "RS256")
 
 
-def test_an_issuer_that_drips_is_given_up(monkeypatch):
+def test_slow_issuer_is_abandoned_in_time(monkeypatch):
     monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 1.0)
     with FaultyServer() as server:
         server.on("/keys", drip_body(0.2))
@@ -264,7 +264,7 @@ def call(issuer, make_app):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_service_takes_the_issuers_tokens_with_claims_inside_objects(issuer, call):
+def test_service_accepts_issuer_tokens_with_nested_claims(issuer, call):
     for algorithm in KINDS:
         issuer.add(algorithm, algorithm)
     assert {call(algorithm).status_code for algorithm in KINDS} == {200}
@@ -274,7 +274,7 @@ def test_the_service_takes_the_issuers_tokens_with_claims_inside_objects(issuer,
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_an_unknown_key_is_a_401_and_an_issuer_that_was_never_there_a_503(issuer, call):
+def test_issuer_that_was_never_reached_answers_503(issuer, call):
     issuer.add("k")
     issuer.is_up = False
     away = call("k")
@@ -282,7 +282,7 @@ def test_an_unknown_key_is_a_401_and_an_issuer_that_was_never_there_a_503(issuer
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_before(issuer, call, monkeypatch):
+def test_verified_token_of_a_withdrawn_key_stops_verifying(issuer, call, monkeypatch):
     issuer.add("k")
     issuer.add("k2")
     assert call("k").status_code == 200
@@ -294,7 +294,7 @@ def test_a_token_of_a_withdrawn_key_stops_verifying_though_it_was_verified_befor
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_withdrawn_key_is_noticed_though_nothing_but_known_tokens_comes(issuer, call, monkeypatch):
+def test_known_tokens_alone_reveal_a_withdrawn_key(issuer, call, monkeypatch):
     issuer.add("k")
     issuer.add("k2")
     now = int(time.time())

@@ -114,7 +114,7 @@ def test_issuer_that_is_down_is_asked_once_a_cooldown(issuer: Issuer, keys: Jwks
         assert issuer.asked == asked, "and a failure is not repeated at once"
 
 
-def test_many_that_come_at_once_ask_once(issuer: Issuer, keys: JwksKeys) -> None:
+def test_concurrent_threads_ask_once(issuer: Issuer, keys: JwksKeys) -> None:
     issuer.seconds = 0.3
     start = threading.Barrier(8)
 
@@ -144,7 +144,7 @@ def test_others_go_on_while_one_asks(issuer: Issuer, keys: JwksKeys, stopwatch: 
     assert issuer.asked == 2
 
 
-def test_same_answer_is_no_change(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
+def test_same_keys_do_not_change_the_generation(issuer: Issuer, keys: JwksKeys, stopwatch: Clock) -> None:
     for _ in range(3):
         keys.find("known", "EdDSA")
         stopwatch.now += REFRESH_SECONDS

@@ -37,7 +37,7 @@ OTHERWISE = (
 
 
 @pytest.mark.parametrize("target", IN_FORM)
-def test_path_in_form_is_taken(target):
+def test_path_in_form_is_accepted(target):
     assert is_in_form(target)
 
 

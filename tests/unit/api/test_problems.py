@@ -105,14 +105,14 @@ def test_routing_errors_have_the_shape(client: Any, method: str, path: str, stat
         assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
 
 
-def test_further_members_are_shown_and_cannot_replace_the_standard_ones(shell: Flask) -> None:
+def test_further_members_cannot_replace_standard_ones(shell: Flask) -> None:
     error = errors.MeetingNotOpen(extra={"opensOn": "later", "status": 200, "requestId": "x"})
     body = with_view(shell, raised(lambda: error)).get("/fails").get_json(force=True)
     assert (body["opensOn"], body["status"]) == ("later", 409)
     assert body["requestId"] != "x"
 
 
-def test_a_bug_says_nothing_and_the_log_everything(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_bug_is_logged_and_not_shown_to_the_caller(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
     response = with_view(shell, raised(lambda: ZeroDivisionError("why it happened"))).get("/fails")
     body = response.get_json(force=True)
     assert body.keys() == MEMBERS
@@ -140,7 +140,7 @@ def test_webhooks_are_rejected_with_one_wording(shell: Flask) -> None:
     assert dict(first.headers) == dict(second.headers)
 
 
-def test_what_a_provider_said_is_logged_and_not_told(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_message_of_a_provider_is_logged_and_not_shown(shell: Flask, caplog: pytest.LogCaptureFixture) -> None:
     error = errors.ProviderBadResponse(provider_status=200, provider_message="<html>\nwhat it said")
     response = with_view(shell, raised(lambda: error)).get("/fails")
     assert b"what it said" not in response.data
@@ -162,7 +162,7 @@ def test_headers_of_an_http_exception_are_kept(shell: Flask) -> None:
     assert with_view(shell, ORIGINS["429"][0]).get("/fails").headers["Retry-After"] == "7"
 
 
-def test_an_exception_that_is_no_error_is_answered_as_it_is(shell: Flask) -> None:
+def test_exception_below_400_is_answered_unchanged(shell: Flask) -> None:
     class Choices(HTTPException):
         code = 300
         description = "choose"
@@ -171,7 +171,7 @@ def test_an_exception_that_is_no_error_is_answered_as_it_is(shell: Flask) -> Non
     assert (response.status_code, response.mimetype) == (300, "text/html")
 
 
-def test_304_and_redirects_are_no_errors(shell: Flask) -> None:
+def test_304_and_redirects_are_not_errors(shell: Flask) -> None:
     shell.add_url_rule("/folder/", "folder", public("a test")(lambda: {}), strict_slashes=True)
     response = with_view(shell, raised(lambda: NotModified())).get("/fails")
     assert (response.status_code, response.data) == (304, b"")

@@ -73,7 +73,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_stored_or_is_too_much_is_refused(name: str) -> None:
+def test_unstorable_or_excessive_json_is_refused(name: str) -> None:
     with pytest.raises(MalformedRequest) as raised:
         parse_json(REFUSED[name])
     assert raised.value.detail != MalformedRequest.title  # it says what is wrong
@@ -85,7 +85,7 @@ def test_a_byte_order_mark_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "nothing"])
-def test_it_is_refused_over_http_as_a_problem(client: FlaskClient, headers: Headers, name: str) -> None:
+def test_unusable_json_answers_a_problem_over_http(client: FlaskClient, headers: Headers, name: str) -> None:
     response = client.post("/things", data=REFUSED[name], content_type="application/json", headers=headers())
     assert (response.status_code, response.get_json(force=True)["code"]) == (400, "malformed_request")
 
@@ -102,7 +102,7 @@ def test_it_is_refused_over_http_as_a_problem(client: FlaskClient, headers: Head
         ' \n {"a":\t"\\t\\n"} ',
     ],
 )
-def test_what_is_sane_is_taken_exactly(body: str) -> None:
+def test_valid_json_is_parsed_exactly(body: str) -> None:
     assert parse_json(body.encode()) == json.loads(body)
 
 
@@ -139,7 +139,7 @@ def module_client() -> FlaskClient:
         {}, optional=dict.fromkeys(("name", "startsOn", "isOpen", "seatCount", "extMetadata", "schedule"), JSON)
     )
 )
-def test_any_json_is_taken_or_refused_and_never_a_500(module_client: FlaskClient, headers: Headers, body: Any) -> None:
+def test_any_json_is_accepted_or_refused_without_a_500(module_client: FlaskClient, headers: Headers, body: Any) -> None:
     response = module_client.post("/things", data=json.dumps(body), content_type="application/json", headers=headers())
     assert response.status_code in (200, 400, 422)
     if response.status_code != 200:
@@ -147,7 +147,7 @@ def test_any_json_is_taken_or_refused_and_never_a_500(module_client: FlaskClient
 
 
 @given(query=st.dictionaries(st.sampled_from(["page", "pageSize", "isOpen", "x"]) | st.text(), st.text()))
-def test_any_query_is_taken_or_refused_and_never_a_500(
+def test_any_query_is_accepted_or_refused_without_a_500(
     module_client: FlaskClient, headers: Headers, query: Any
 ) -> None:
     assert module_client.get("/things", query_string=query, headers=headers()).status_code in (200, 422)
@@ -165,7 +165,7 @@ def test_any_query_is_taken_or_refused_and_never_a_500(
         "application/x.y+json",
     ],
 )
-def test_json_by_its_content_type_is_taken(client: FlaskClient, headers: Headers, content_type: str) -> None:
+def test_every_json_content_type_is_accepted(client: FlaskClient, headers: Headers, content_type: str) -> None:
     response = client.post("/things", data=b'{"name": "a"}', headers=headers() | {"Content-Type": content_type})
     assert (response.status_code, response.get_json()) == (200, {"name": "a"})
 
@@ -193,15 +193,13 @@ def test_another_content_type_is_415(client: FlaskClient, headers: Headers, cont
 
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/x-www-form-urlencoded"])
-def test_no_body_is_an_empty_object_whatever_its_type(
-    client: FlaskClient, headers: Headers, content_type: str | None
-) -> None:
+def test_missing_body_is_an_empty_object(client: FlaskClient, headers: Headers, content_type: str | None) -> None:
     response = client.post("/things", content_type=content_type, headers=headers())
     assert (response.status_code, response.get_json()) == (200, {})
 
 
 @pytest.mark.parametrize("body", [b"null", b'"x"', b"[]", b"1", b"[{}]"])
-def test_json_that_is_no_object_is_422(client: FlaskClient, headers: Headers, body: bytes) -> None:
+def test_json_other_than_an_object_answers_422(client: FlaskClient, headers: Headers, body: bytes) -> None:
     response = client.post("/things", data=body, content_type="application/json", headers=headers())
     assert (response.status_code, list(response.get_json(force=True)["errors"])) == (422, ["$"])
 
@@ -338,7 +336,7 @@ def test_a_sane_request_id_is_kept(client: FlaskClient, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "0" * 129, "é", "a;b", "<script>", "a,b", "{}", "١٢", "a\tb", "%0d%0a"])
-def test_any_other_is_replaced(client: FlaskClient, sent: str) -> None:
+def test_invalid_request_id_is_replaced(client: FlaskClient, sent: str) -> None:
     ids = {
         client.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": sent}).headers["X-Request-ID"] for _ in range(2)
     }
@@ -352,7 +350,7 @@ def test_a_newline_cannot_be_smuggled_into_the_answer(client: FlaskClient) -> No
     assert "\n" not in response.headers["X-Request-ID"]
 
 
-def test_each_request_has_its_own_id_and_caller_within_one_context(shell: Flask, headers: Headers) -> None:
+def test_requests_in_one_context_have_their_own_id_and_caller(shell: Flask, headers: Headers) -> None:
     client = shell.test_client()
     with shell.app_context():
         first = client.get("/who", headers=headers(subject="first")).get_json()
@@ -372,7 +370,7 @@ def test_every_answer_has_the_security_headers(client: FlaskClient, headers: Hea
         )
 
 
-def test_no_content_has_no_type(client: FlaskClient, headers: Headers) -> None:
+def test_empty_answer_has_no_content_type(client: FlaskClient, headers: Headers) -> None:
     response = client.delete("/things/a", headers=headers())
     assert (response.status_code, response.data) == (204, b"")
     assert "Content-Type" not in response.headers

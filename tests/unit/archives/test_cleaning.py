@@ -41,13 +41,13 @@ def metadata(**members):
         {"location": "data:text/plain,x"},
     ],
 )
-def test_what_gives_access_is_neither_stored_nor_shown(members):
+def test_metadata_that_gives_access_is_not_stored(members):
     assert metadata(**members) == {}
     assert metadata(kept=1, inner=members) == {"kept": 1, "inner": {}}
     assert metadata(kept=[members]) == {"kept": [{}]}
 
 
-def test_what_describes_the_archive_is_kept():
+def test_metadata_that_describes_the_archive_is_kept():
     plain = {
         "outputMode": "composed",
         "hasAudio": True,
@@ -80,7 +80,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), values), st.text(max_size=300), st.integers())
-def test_both_databases_can_store_whatever_comes(members, text, number):
+def test_both_databases_can_store_any_metadata(members, text, number):
     clean = cleaned_archive(
         said(metadata=members, name=text, reason=text, provider_status=text, duration_seconds=number, size_bytes=number)
     )

@@ -64,7 +64,7 @@ def test_repetition_changes_nothing(said, more):
 
 
 @given(lists)
-def test_the_highest_rank_that_was_said_holds(said):
+def test_highest_reported_rank_holds(said):
     ranks = [RANK[one.status] for one in said if one.status is not None]
     assert RANK[fold(said).status] == max(ranks, default=0)
 
@@ -87,7 +87,7 @@ def test_started_and_paused_alternate_by_the_providers_time():
     assert merge(known, again).status == "started"
 
 
-def test_without_a_time_the_duration_decides_between_them():
+def test_duration_decides_between_states_without_a_time():
     said = [state(status, duration_seconds=seconds) for status, seconds in (("paused", 9), ("started", 4))]
     assert fold(said).status == fold(said[::-1]).status == "paused"
 
@@ -100,7 +100,7 @@ def test_a_short_recording_is_uploaded_before_it_is_stopped():
     assert (known.duration_seconds, known.size_bytes, known.meta_data) == (3, 10, {"sha256sum": "x"})
 
 
-def test_of_two_values_in_the_metadata_that_of_the_status_in_force_counts():
+def test_metadata_of_the_status_in_force_wins():
     stopped = state(ArchiveStatus.STOPPED, metadata={"checksum": "unfinished"})
     available = state(ArchiveStatus.AVAILABLE, metadata={"checksum": "right"})
     assert fold([stopped, available]).meta_data == fold([available, stopped]).meta_data == {"checksum": "right"}
@@ -111,7 +111,7 @@ def test_a_name_that_is_known_stays():
     assert merge(renamed, state(ArchiveStatus.STOPPED, name="theirs")).name == "ours"
 
 
-def test_a_status_that_is_not_known_is_kept_word_for_word_and_moves_nothing():
+def test_unknown_status_is_kept_verbatim_and_moves_nothing():
     stopped = fold([state(ArchiveStatus.STOPPED, updated_at=START)])
     after = merge(stopped, state(None, word="transmogrified", updated_at=START))
     assert dataclasses.replace(after, provider_status=stopped.provider_status) == stopped
@@ -124,7 +124,7 @@ def test_every_status_of_a_provider_has_a_rank():
     assert set(ArchiveStatus) < set(RANK)
 
 
-def test_what_has_to_move_is_asked_for_and_what_is_settled_is_not():
+def test_only_unsettled_archives_are_checked_again():
     for status in RANK:
         assert (next_check_seconds(status, is_automatic=False) is not None) is (status in UNSETTLED)
         assert next_check_seconds(status, is_automatic=True) is not None, "the next archive may have begun"

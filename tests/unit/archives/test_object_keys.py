@@ -14,7 +14,7 @@ def test_an_ordinary_id_is_the_name():
     assert key_of("b40ef09b-3811-4726-b508-e41a0f96c68f") == f"{LINK}/b40ef09b-3811-4726-b508-e41a0f96c68f.mp4"
 
 
-def test_ids_that_no_key_can_hold_have_keys_of_their_own():
+def test_id_that_does_not_fit_a_key_gets_its_own_key():
     ids = ["a b", "a_b", "a:b", "ä", "ö", "..", "x" * 180, "x" * 181, "x" * 182, "x" * 255, "😀" * 255]
     for archive_id in ids:
         key = checked_key(key_of(archive_id))

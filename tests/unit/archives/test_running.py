@@ -17,7 +17,7 @@ def said(status: ArchiveStatus, seconds: int | None = None, minutes: int | None 
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_longest_duration_counts_where_no_time_is_given(order: tuple[int, ...]) -> None:
+def test_longest_duration_counts_if_no_time_is_reported(order: tuple[int, ...]) -> None:
     statements = [
         said(ArchiveStatus.STARTED),
         said(ArchiveStatus.PAUSED, seconds=5),
@@ -42,7 +42,7 @@ def test_latest_time_counts_whatever_the_duration(order: tuple[int, ...]) -> Non
     assert (known.status, known.duration_seconds) == ("paused", 9)
 
 
-def test_duration_of_zero_is_as_none() -> None:
+def test_duration_of_zero_counts_as_missing() -> None:
     for first, second in permutations((said(ArchiveStatus.STARTED), said(ArchiveStatus.PAUSED, seconds=0))):
         known = merge(merge(Known(), first), second)
         assert (known.status, known.duration_seconds) == ("started", 0), "the word decides"

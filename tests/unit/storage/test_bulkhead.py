@@ -99,7 +99,7 @@ def test_missing_objects_suspend_nothing():
         pass
 
 
-def test_few_calls_of_a_tenant_wait_and_others_are_refused_at_once(stall, monkeypatch):
+def test_few_calls_of_a_tenant_wait_and_others_fail_at_once(stall, monkeypatch):
     targets = [Bulkhead() for _ in range(3)]
     for target in targets:
         stall(target, TENANT_SLOTS // 3, tenant="acme")

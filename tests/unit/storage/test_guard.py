@@ -106,7 +106,7 @@ def connect(guard, host, port=443):
 
 @pytest.mark.parametrize("host", LOOPBACK + METADATA + PRIVATE + OTHER)
 @pytest.mark.parametrize("allowed", [(), ("*",), ("*:*",)], ids=str)
-def test_nothing_but_a_public_host_is_allowed(host, allowed):
+def test_only_a_public_host_is_allowed(host, allowed):
     """With everything allowed by name, the address that the system's resolver makes of a spelling is refused anyway."""
     with pytest.raises((StorageEndpointRefused, StorageHostUnknown, StorageUnavailable)) as refused:
         connect(EndpointGuard(allowed), host)
@@ -123,7 +123,7 @@ def test_an_address_is_refused_before_anything_is_connected_to(host):
 
 @pytest.mark.parametrize("url", MALFORMED)
 @pytest.mark.parametrize("development", [False, True])
-def test_what_is_no_plain_https_url_is_refused(url, development):
+def test_url_other_than_plain_https_is_refused(url, development):
     guard = EndpointGuard(("*", "*:*"), development=development)
     if url == "https://storage.example.com:22":
         guard = EndpointGuard(("*",), development=development)
@@ -150,12 +150,12 @@ def test_a_public_name_gives_its_addresses_in_order():
     assert connect(guard, "bucket.example.com") == ["93.184.216.34", "2606:2800:21f::1"]
 
 
-def test_by_default_no_host_is_allowed():
+def test_default_guard_allows_no_host():
     with pytest.raises(StorageEndpointRefused):
         EndpointGuard(()).check_url("https://storage.example.com")
 
 
-def test_a_pattern_allows_the_usual_port_and_what_it_matches_alone():
+def test_pattern_allows_only_matching_hosts_at_the_usual_port():
     guard = EndpointGuard(("*.example.com", "*.example.org:9000"))
     assert guard.check_url("https://a.example.com/") == "https://a.example.com"
     assert guard.check_url("https://a.example.org:9000") == "https://a.example.org:9000"
@@ -169,7 +169,7 @@ def test_a_pattern_allows_the_usual_port_and_what_it_matches_alone():
             guard.check_url(url)
 
 
-def test_a_host_that_is_named_in_full_may_be_private_but_never_this_machine():
+def test_host_named_in_full_may_be_private_but_not_loopback():
     def guard(*addresses):
         return EndpointGuard(("minio.internal:9000",), resolve=answers(*addresses))
 
@@ -179,7 +179,7 @@ def test_a_host_that_is_named_in_full_may_be_private_but_never_this_machine():
             connect(guard(address), "minio.internal", 9000)
 
 
-def test_development_allows_this_machine_by_plain_http_and_no_other():
+def test_development_allows_only_this_machine_over_plain_http():
     guard = EndpointGuard((), development=True)
     for url in ("http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000", "https://127.0.0.1"):
         assert guard.check_url(url) == url
@@ -189,13 +189,13 @@ def test_development_allows_this_machine_by_plain_http_and_no_other():
             guard.check_url(url)
 
 
-def test_in_development_too_a_public_name_does_not_mean_another_machine():
+def test_public_name_of_a_private_host_fails_in_development():
     guard = EndpointGuard(("*.example.com",), development=True, resolve=answers("169.254.169.254"))
     with pytest.raises(StorageEndpointRefused):
         connect(guard, "a.example.com")
 
 
-def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_is_away():
+def test_unknown_name_differs_from_an_unreachable_resolver():
     def failing(*arguments):
         def fail(*args, **kwargs):
             raise socket.gaierror(*arguments)
@@ -213,7 +213,7 @@ def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_is_away():
 
 
 @given(st.text(max_size=80))
-def test_no_text_is_more_than_refused(text):
+def test_any_string_is_a_checked_url_or_refused(text):
     guard = EndpointGuard(("*",), resolve=answers("93.184.216.34"))
     for url in (text, f"https://{text}", f"https://a.example.com{text}"):
         try:
@@ -234,7 +234,7 @@ def test_an_address_is_allowed_only_if_it_is_public(address):
     assert address.is_global
 
 
-def test_a_connection_goes_to_the_checked_address_and_nowhere_else():
+def test_connection_goes_only_to_the_checked_address():
     """A listener on this machine sees nothing, though the name means it as soon as it was checked."""
     import urllib3
 

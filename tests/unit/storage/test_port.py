@@ -75,7 +75,7 @@ def in_thread(call):
 
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-def test_port_contains_whatever_a_target_raises(port, plugin, caplog, operation, error):
+def test_port_contains_any_error_of_a_target(port, plugin, caplog, operation, error):
     plugin.script("put" if operation == "probe" else operation, error)
     result = in_thread(lambda: getattr(port, operation)(*CALLS[operation]))
     assert type(result) is StorageError
@@ -136,7 +136,7 @@ def test_value_of_another_type_is_the_plugins_fault(port, plugin, operation):
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "7", True])
-def test_size_that_is_no_number_of_bytes_is_the_plugins_fault(port, plugin, size):
+def test_size_other_than_a_count_of_bytes_is_the_plugins_fault(port, plugin, size):
     plugin.script("stat", StoredObject("key", size))
     with pytest.raises(StorageError):
         port.stat("key")

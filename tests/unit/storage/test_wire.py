@@ -83,7 +83,7 @@ CALLS = {
 @pytest.mark.parametrize(
     "behaviour", [drip_head(0.05), drip_body(0.05, status=403), hang()], ids=["head", "body", "hang"]
 )
-def test_a_deadline_ends_whatever_is_waited_for(server, target, call, behaviour):
+def test_deadline_ends_every_kind_of_waiting(server, target, call, behaviour):
     server.on(ANY, behaviour)
     began = time.monotonic()
     with pytest.raises(StorageError), storage_deadline(DEADLINE_SECONDS):
@@ -93,7 +93,7 @@ def test_a_deadline_ends_whatever_is_waited_for(server, target, call, behaviour)
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("kind", ["s3", "azure"])
-def test_without_a_deadline_a_minimum_speed_ends_what_drips(server, kind, call, monkeypatch):
+def test_minimum_speed_ends_a_slow_answer_without_a_deadline(server, kind, call, monkeypatch):
     for client in (s3_client, azure_client):
         for silence in ("CONNECT_SECONDS", "READ_SECONDS"):
             monkeypatch.setattr(client, silence, DEADLINE_SECONDS)
@@ -192,7 +192,7 @@ def tls(tmp_path):
 
 @pytest.mark.parametrize("behaviour", [drip_head(0.05), drip_body(0.05), hang()], ids=["head", "body", "hang"])
 @pytest.mark.parametrize("has_context", [True, False])
-def test_under_tls_too(tls, behaviour, has_context):
+def test_deadline_holds_under_tls(tls, behaviour, has_context):
     context, path = tls
     client = ssl.create_default_context(cafile=path) if has_context else None
     with FaultyServer(tls=context) as server:
@@ -207,7 +207,7 @@ def test_under_tls_too(tls, behaviour, has_context):
             assert time.monotonic() - began < DEADLINE_SECONDS + 1
 
 
-def test_what_is_compressed_stays_so(server):
+def test_compressed_answer_stays_compressed(server):
     server.on("/x", gzip_bomb(64 * MIB))
     with guarded_pool(HTTPConnectionPool, EndpointGuard((), development=True))("127.0.0.1", server.port) as pool:
         answer = pool.request("GET", "/x", preload_content=False, retries=False)
@@ -215,7 +215,7 @@ def test_what_is_compressed_stays_so(server):
 
 
 @pytest.mark.parametrize(("deadline_seconds", "bound_seconds"), [(0.2, 60.0), (60.0, 0.2)])
-def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch, deadline_seconds, bound_seconds):
+def test_endless_dns_lookup_is_abandoned(monkeypatch, deadline_seconds, bound_seconds):
     monkeypatch.setattr(pool_module, "LOOK_UP_SECONDS", bound_seconds)
     never, began = threading.Event(), time.monotonic()
     guard = EndpointGuard(("storage.example.com",), resolve=lambda *args, **kwargs: never.wait(20) and [])
@@ -232,7 +232,7 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch, deadline_sec
 
 
 @pytest.mark.parametrize("behaviour", ["accepts nothing", "reads nothing"])
-def test_what_is_sent_to_nobody_is_given_up(behaviour):
+def test_send_that_no_server_reads_is_abandoned(behaviour):
     with closing(socket.create_server(("127.0.0.1", 0))) as deaf, black_hole() as hole:
         port = hole if behaviour == "accepts nothing" else deaf.getsockname()[1]
         made = guarded_pool(HTTPConnectionPool, EndpointGuard((), development=True))
@@ -242,7 +242,7 @@ def test_what_is_sent_to_nobody_is_given_up(behaviour):
         assert time.monotonic() - began < 5
 
 
-def test_of_many_addresses_few_are_tried(monkeypatch):
+def test_only_a_few_of_many_addresses_are_tried(monkeypatch):
     tried = []
 
     def refuse(address, *args, **kwargs):

@@ -56,7 +56,7 @@ def test_event_comes_back_as_it_was(event: ProviderEvent) -> None:
     assert back.archive is None or back.archive.status is None or isinstance(back.archive.status, ArchiveStatus)
 
 
-def test_document_holds_nothing_that_is_missing() -> None:
+def test_document_omits_missing_members() -> None:
     assert event_to_json(ProviderEvent(EventKind.JOINED, "key")) == {"kind": "joined", "dedupe_key": "key"}
 
 

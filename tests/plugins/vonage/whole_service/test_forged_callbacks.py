@@ -91,7 +91,7 @@ def spellings(secret: str) -> set[str]:
 
 
 @ON_SQLITE
-def test_no_credential_shows_anywhere(make_service, standin, caplog, headers):
+def test_credentials_show_nowhere(make_service, standin, caplog, headers):
     caplog.set_level(logging.DEBUG)
     service = make_service(secret=None, query=f"?token={WEBHOOK_TOKEN}")
     seen: list[Answer] = []
