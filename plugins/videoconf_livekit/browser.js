@@ -205,7 +205,7 @@ function loaded(url, integrity) {
     const script = Object.assign(document.createElement("script"), { src: url, crossOrigin: "anonymous", integrity });
     script.onload = () => {
       if (!globalThis.LivekitClient) return reject(new Error("the script at the SDK's URL is not livekit-client"));
-      LivekitClient.setLogLevel("error");
+      LivekitClient.setLogLevel("silent"); // it logs errors also where the server ends a connection as it should
       resolve(LivekitClient);
     };
     script.onerror = () => reject(new Error("livekit-client cannot be loaded"));

@@ -160,7 +160,7 @@ def test_person_joins_and_sends(joined):
     page, _ = joined
     assert page.evaluate("reported") == OWN
     assert page.evaluate("LivekitClient.asked") == [
-        ["setLogLevel", "error"],
+        ["setLogLevel", "silent"],
         ["connect", "wss://livekit.example", "a.join.token"],
         ["publish", "Source.Camera", True],
         ["publish", "Source.Microphone", True],
