@@ -80,5 +80,5 @@ def test_source_of_a_url_is_its_origin(url, source):
         ("", False),
     ],
 )
-def test_hash_of_a_script_is_told_from_other_text(text, is_one):
+def test_hash_of_a_script_is_recognised(text, is_one):
     assert is_integrity(text) is is_one

@@ -8,7 +8,7 @@ from videoconf.errors import ConfigurationError
 SDK_URL, INTEGRITY = SDK_SETTINGS.values()
 
 
-def test_no_sdk_url_means_no_client():
+def test_client_needs_the_url_of_the_sdk():
     assert client_of() is None
 
 
