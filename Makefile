@@ -77,9 +77,9 @@ build/receivers/installed:
 	npm install --no-audit --no-fund --prefix build/receivers express@5.1.0 standardwebhooks@1.1.1
 	@touch $@
 
-livekit-sdk: build/livekit/installed ## Install LiveKit's SDK for Node, which judges our tokens and webhooks; needs npm
+livekit-sdk: build/livekit/installed ## Install LiveKit's SDKs for Node and for browsers, which tests use; needs npm
 build/livekit/installed:
-	npm install --no-audit --no-fund --prefix build/livekit livekit-server-sdk@2.19.2
+	npm install --no-audit --no-fund --prefix build/livekit livekit-server-sdk@2.19.2 livekit-client@2.23.0
 	@touch $@
 
 fuzz: $(VENV)/installed-for-work ## Look for answers that contradict the OpenAPI document; takes some minutes

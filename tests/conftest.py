@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.clock import SteppedClock
 from tests.support.documented_errors import check_errors
-from tests.support.settings import ALL_PERMISSIONS, FAKE_SETTINGS, JANUS, JWT_SECRET
+from tests.support.settings import ALL_PERMISSIONS, BACKENDS, FAKE_SETTINGS, JWT_SECRET
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -120,10 +120,10 @@ def no_leaked_logging() -> Iterator[None]:
 
 @pytest.fixture
 def fake_settings(monkeypatch: pytest.MonkeyPatch, preset: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Configure the fake provider, or Janus, with secrets that are the same in every run; give its variables."""
+    """Configure the fake provider, or a backend, with secrets that are the same in every run; give its variables."""
     settings = FAKE_SETTINGS | ({"VIDEOCONF_FAKE_PRESET": preset} if preset else {})
-    if preset == JANUS:
-        settings = request.getfixturevalue("janus_backend").server.environment()
+    if preset in BACKENDS:
+        settings = request.getfixturevalue(f"{BACKENDS[preset]}_backend").environment()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
@@ -161,7 +161,7 @@ def make_app(
 
     def make(*, plugins: Any = None, serving: bool = True, clock: Any = None, **settings: Any) -> Flask:
         values: dict[str, Any] = {
-            "providers": (JANUS if preset == JANUS else "fake",),
+            "providers": (BACKENDS.get(preset, "fake"),),
             "database_url": Secret(database_url),
             "jwt_secrets": (Secret(JWT_SECRET),),
             "embedded_workers": 0,
@@ -175,8 +175,8 @@ def make_app(
         check_errors(app)
         with app.app_context():
             app.extensions["tests.unnoted"] = watch(db.engine)
-        if preset == JANUS:
-            app.extensions["tests.janus"] = request.getfixturevalue("janus_backend")
+        if preset in BACKENDS:
+            app.extensions["tests.backend"] = request.getfixturevalue(f"{BACKENDS[preset]}_backend")
         made.append(app)
         return app
 
@@ -184,8 +184,8 @@ def make_app(
     unnoted = [statement for app in made for statement in app.extensions["tests.unnoted"]]
     for app in made:
         services(app).refusals.close()
-        if preset == JANUS:
-            app.extensions["tests.janus"].close(app)
+        if preset in BACKENDS:
+            app.extensions["tests.backend"].close(app)
         with app.app_context():
             db.session.remove()
             db.engine.dispose()

@@ -105,6 +105,7 @@ class Connection {
   #privateId = null;
   #publisher = null;
   #senders = {};
+  #turn = Promise.resolve();
   #feeds = new Map(); // id: { peer, handle }
   #waiting = new Map(); // transaction: { resolve, reject, timer }
   #handlers = new Map(); // handle: function of its events
@@ -152,12 +153,18 @@ class Connection {
     await this.#publish(tracks);
   }
 
-  /** Send another track, or none. Both kinds are negotiated from the start, so that this needs no new offer. */
-  async send(kind, track) {
+  /** Send another track, or none, once the change before it is done. */
+  send(kind, track) {
+    this.#turn = this.#turn.catch(() => {}).then(() => this.#replace(kind, track));
+    return this.#turn;
+  }
+
+  /** Both kinds are negotiated from the start, so that this needs no new offer. */
+  async #replace(kind, track) {
     if (!this.#publisher) return;
-    if (kind === "microphone" && track && this.#isMuted) {
-      const camera = this.#senders.camera.track;
-      return this.#publishAgain({ camera, microphone: track });
+    if (track && this.#isMuted) {
+      const { camera, microphone } = this.#senders;
+      return this.#publishAgain({ camera: camera.track, microphone: microphone.track, [kind]: track });
     }
     await this.#senders[kind].replaceTrack(track);
   }
@@ -252,7 +259,7 @@ class Connection {
     }
     if (data.moderation === "muted" && data.id === this.#id) {
       this.#isMuted = true;
-      this.#report.state(this.#id, { microphone: false });
+      this.#report.state(this.#id, { camera: false, microphone: false });
     }
   }
 

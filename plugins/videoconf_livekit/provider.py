@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from marshmallow import RAISE, Schema, fields, validate
@@ -22,6 +23,7 @@ from videoconf.errors import (
 )
 from videoconf.providers import (
     Answer,
+    BrowserClient,
     Capabilities,
     Capability,
     HasRoster,
@@ -50,6 +52,7 @@ MAX_TOKEN_TTL = timedelta(hours=24)
 RETRY_HORIZON = timedelta(seconds=30)
 MAX_DATA_CHARACTERS = 1000
 MUTES_AT_ONCE = 6
+BROWSER_MODULE = Path(__file__).with_name("browser.js")
 NO_ROOM = "videoconf-check"
 """A room that does not exist, for a request that has to find nothing."""
 
@@ -120,6 +123,18 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
     @property
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
+
+    @property
+    def browser_client(self) -> BrowserClient | None:
+        """LiveKit's SDK from the configured URL, behind a module of ours."""
+        if not self.settings.sdk_url:
+            return None
+        return BrowserClient(
+            BROWSER_MODULE,
+            connect=self.settings.browser_sources,
+            scripts=(self.settings.sdk_url,),
+            options={"sdkUrl": self.settings.sdk_url, "sdkIntegrity": self.settings.sdk_integrity},
+        )
 
     # --- sessions and tokens ----------------------------------------------------------------------------------------
 

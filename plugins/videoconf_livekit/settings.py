@@ -8,7 +8,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from videoconf.errors import ConfigurationError
-from videoconf.providers import Secret, setting
+from videoconf.providers import Secret, is_integrity, setting
 
 PREFIX = "VIDEOCONF_LIVEKIT_"
 LEAST_SECRET_CHARACTERS = 32
@@ -16,6 +16,7 @@ LEAST_SECRET_CHARACTERS = 32
 KEY_NAME = re.compile(r"[!-9;-~]{1,128}")
 ROOM_PREFIX = re.compile(r"[A-Za-z0-9_.-]{0,32}")
 ACCOUNT = re.compile(r"[!-~]{1,255}")
+CLOUD = ".livekit.cloud"
 SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -46,6 +47,14 @@ class LiveKitSettings:
         "Whether rooms can be recorded: with LiveKit Cloud, or where an egress service runs beside the server.",
         default=False,
     )
+    sdk_url: str = setting(
+        "URL of `livekit-client.umd.js` of the npm package `livekit-client`, which the join page loads from there. Its"
+        " server must allow other origins (CORS). Empty: the page has no client for LiveKit.",
+        default="",
+    )
+    sdk_integrity: str = setting(
+        "Hash of that file, `sha384-…`. Needed with the URL: browsers run no other file.", default=""
+    )
 
     def __post_init__(self) -> None:
         faults = []
@@ -63,6 +72,12 @@ class LiveKitSettings:
             faults.append(f"{PREFIX}ACCOUNT: 1 to 255 visible ASCII characters.")
         if not ROOM_PREFIX.fullmatch(self.room_prefix):
             faults.append(f"{PREFIX}ROOM_PREFIX: at most 32 ASCII letters, digits, '_', '.' and '-'.")
+        if self.sdk_url and not (_is_base_url(self.sdk_url) and self.sdk_url.startswith(("https://", "http://"))):
+            faults.append(f"{PREFIX}SDK_URL: it is the http:// or https:// URL of a script, without user and query.")
+        if bool(self.sdk_url) != bool(self.sdk_integrity):
+            faults.append(f"{PREFIX}SDK_URL, {PREFIX}SDK_INTEGRITY: each needs the other.")
+        if self.sdk_integrity and not is_integrity(self.sdk_integrity):
+            faults.append(f"{PREFIX}SDK_INTEGRITY: it is sha256-, sha384- or sha512- and the base64 of the hash.")
         if faults:
             raise ConfigurationError(faults)
 
@@ -77,6 +92,16 @@ class LiveKitSettings:
         """URL that clients connect to."""
         scheme, _, rest = (self.client_url or self.url).rstrip("/").partition("://")
         return f"{'wss' if scheme in ('wss', 'https') else 'ws'}://{rest}"
+
+    @cached_property
+    def browser_sources(self) -> tuple[str, ...]:
+        """Where a browser connects: the server, and with LiveKit Cloud the regions that it names."""
+        parts = urlsplit(self.websocket_url)
+        hosts = [parts.netloc]
+        if str(parts.hostname).endswith(CLOUD):
+            hosts.append(f"*{CLOUD}")
+        schemes = ("wss", "https") if parts.scheme == "wss" else ("ws", "http")
+        return tuple(f"{scheme}://{host}" for host in hosts for scheme in schemes)
 
     @cached_property
     def account_name(self) -> str:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from videoconf.errors import ConfigurationError
-from videoconf.providers import Secret, setting
+from videoconf.providers import Secret, is_integrity, setting
 
 PREFIX = "VIDEOCONF_VONAGE_"
 API_KEY = re.compile(r"[0-9]{1,20}")
 APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-INTEGRITY = re.compile(r"sha(256|384|512)-[A-Za-z0-9+/]{43,86}={0,2}")
 MIN_WEBHOOK_TOKEN_CHARACTERS = 16
 OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 MIN_SIGNATURE_SECRET_CHARACTERS = 16
@@ -83,7 +82,7 @@ class VonageSettings:
             faults.append(f"{PREFIX}API_URL: it is http:// or https:// and a host, without user, query or fragment.")
         if self.sdk_url and not _is_base_url(self.sdk_url):
             faults.append(f"{PREFIX}SDK_URL: it is the URL of a script, without user, query or fragment.")
-        if self.sdk_integrity and not INTEGRITY.fullmatch(self.sdk_integrity):
+        if self.sdk_integrity and not is_integrity(self.sdk_integrity):
             faults.append(f"{PREFIX}SDK_INTEGRITY: it is sha256-, sha384- or sha512- and the base64 of the hash.")
         if self.webhook_token and len(self.webhook_token.reveal()) < MIN_WEBHOOK_TOKEN_CHARACTERS:
             faults.append(f"{PREFIX}WEBHOOK_TOKEN: {MIN_WEBHOOK_TOKEN_CHARACTERS} characters or more are needed.")

@@ -1,4 +1,4 @@
-"""The API's tests on the fake in the shape of each vendor, and on a real Janus where it is installed.
+"""The API's tests on the fake in the shape of each vendor, on LiveKit's stand-in, and on a real Janus if installed.
 
 A test says what it needs of a provider by ``@pytest.mark.needs(…)`` and runs on each preset that has it, besides on the
 fake that can do everything. What is missing on the others has tests of its own: the documented error, and nothing done.
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.settings import JANUS
+from tests.support.settings import BACKENDS
 
 SUITE = (
     "archives",
@@ -31,7 +31,7 @@ SUITE = (
 """Folders and modules of tests/integration that test the API, which works on every preset."""
 
 NO_PRESET = pytest.param("", id=pytest.HIDDEN_PARAM)
-ON_JANUS = (
+ON_BACKENDS = (
     "door",
     "meetings",
     "test_audit_api",
@@ -40,7 +40,7 @@ ON_JANUS = (
     "test_idempotency",
     "test_tenants",
 )
-"""Those of the suite that run on a real Janus too. The others are about archives, or make up webhooks of the fake."""
+"""Those of the suite that run on Janus and LiveKit too. The others drive the fake's recorder or write its webhooks."""
 JOINED_BY_URL = frozenset({"bbb"})
 
 
@@ -53,7 +53,10 @@ class Shape:
 
 
 def shapes() -> Iterator[Shape]:
-    """Give every preset with its capabilities, its roles, how its rooms are made, and what else tests ask about."""
+    """Give every preset with its capabilities, its roles, how its rooms are made, and what else tests ask about.
+
+    Tests that need "join tokens" read those of the fake.
+    """
     # Not at the top, so that unit tests load no provider.
     from videoconf_fake.presets import PRESETS
 
@@ -67,7 +70,10 @@ def shapes() -> Iterator[Shape]:
     if shutil.which("janus"):
         from videoconf_janus.provider import CAPABILITIES as can
 
-        yield Shape(JANUS, frozenset({*can.features, *can.roles, can.session_creation}))
+        yield Shape("janus", frozenset({*can.features, *can.roles, can.session_creation}))
+    from videoconf_livekit.recording import RECORDING_CAPABILITIES as can
+
+    yield Shape("livekit-standin", frozenset({*can.features, *can.roles, can.session_creation}))
 
 
 def words() -> frozenset[str]:
@@ -97,6 +103,15 @@ def janus_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         server.close()
 
 
+@pytest.fixture(scope="session")
+def livekit_backend() -> Iterator[Any]:
+    """Give LiveKit's stand-in, for all tests of the API that have it as their provider."""
+    from tests.plugins.livekit.control import LiveKitBackend
+
+    with LiveKitBackend() as backend:
+        yield backend
+
+
 def pytest_configure(config: pytest.Config) -> None:
     explained = "needs(*names, long=False): what a provider must have; run on each preset that has it (in the long run)"
     config.addinivalue_line("markers", explained)
@@ -114,7 +129,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if unknown := needed - words():
         raise pytest.UsageError(f"{metafunc.definition.nodeid} needs {sorted(unknown)}, which no provider could have")
     when = [pytest.mark.long] if mark is None or mark.kwargs.get("long") else []
-    able = [shape for shape in shapes() if needed <= shape.has and (shape.name != JANUS or _is_in(ON_JANUS, module))]
+    on_backends = _is_in(ON_BACKENDS, module)
+    able = [shape for shape in shapes() if needed <= shape.has and (shape.name not in BACKENDS or on_backends)]
     found = [pytest.param(shape.name, marks=when, id=shape.name) for shape in able]
     metafunc.parametrize("preset", [NO_PRESET, *found], indirect=True)
 

@@ -18,7 +18,7 @@ import urllib3
 from pluggy import PluginManager
 from sqlalchemy import func, select
 
-from tests.support.settings import FAKE_SETTINGS, JANUS
+from tests.support.settings import FAKE_SETTINGS
 from videoconf import hookimpl
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -213,10 +213,10 @@ def now_text(**later: float) -> str:
 
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
-    """Give the service that an application of this process is, and the fake provider in its memory, or Janus."""
-    if (janus := app.extensions.get("tests.janus")) is not None:
-        provider = Scripted(services(app).providers.get(JANUS))
-        return Service(in_process(app), janus.control(app, provider), provider, headers)
+    """Give the service that an application of this process is, and the fake provider in its memory, or a backend."""
+    if (backend := app.extensions.get("tests.backend")) is not None:
+        provider = Scripted(services(app).providers.get(backend.provider))
+        return Service(in_process(app), backend.control(app, provider), provider, headers)
     provider = Scripted(services(app).providers.get("fake"))
     assert isinstance(provider, FakeVendor)
     service = Service(in_process(app), FakeControl(provider.real), provider, headers)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from videoconf.providers import BrowserClient, source_of
+from videoconf.providers import BrowserClient, is_integrity, source_of
 
 MODULE = Path(__file__).parents[2] / "plugins/videoconf_fake/browser.js"
 
@@ -64,3 +64,21 @@ def test_missing_module_and_options_that_are_not_json_are_faults():
 )
 def test_source_of_a_url_is_its_origin(url, source):
     assert source_of(url) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (f"sha256-{'a' * 43}=", True),
+        (f"sha384-{'+/aZ' * 16}", True),
+        (f"sha512-{'a' * 86}==", True),
+        (f"sha256-{'a' * 64}", False),
+        (f"sha384-{'a' * 63}=", False),
+        (f"sha384-{'a' * 64}\n", False),
+        (f"md5-{'a' * 22}==", False),
+        (f"sha384-{'a' * 64} sha384-{'b' * 64}", False),
+        ("", False),
+    ],
+)
+def test_hash_of_a_script_is_recognised(text, is_one):
+    assert is_integrity(text) is is_one

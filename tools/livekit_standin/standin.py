@@ -65,6 +65,17 @@ class LiveKitStandin:
             answer = self.api.answer(request)
         return reply(answer.status, answer.body, headers={"Content-Type": answer.content_type})(exchange)
 
+    def clear(self) -> None:
+        """Forget rooms, recordings, webhooks and requests, as by a new server at the same address."""
+        with self.lock:
+            self.world.rooms.clear()
+            self.world.revoked.clear()
+            self.egresses.found.clear()
+            self.egresses.secrets.clear()
+            self.webhooks.sent.clear()
+            self.received.clear()
+            self.faults.clear()
+
     # --- participants -----------------------------------------------------------------------------------------------
 
     def join(self, token: str, *, aborted: bool = False) -> ParticipantInfo:

@@ -88,7 +88,7 @@ class Webhooks:
         return {
             "Authorization": webhook.token,
             "Content-Type": "application/webhook+json",
-            "User-Agent": "LiveKit",
+            "User-Agent": "Go-http-client/1.1",  # "LiveKit" in releases after 1.13.5
         }
 
     def waiting(self) -> list[Webhook]:

@@ -73,7 +73,7 @@ class World:
     def create(self, name: str, config: RoomConfiguration | Any) -> LiveRoom:
         """Return the room of a name. Where it exists, the configuration is ignored."""
         if len(name.encode()) > LONGEST_BYTES:
-            raise Refused("invalid_argument", "room name is too long")
+            raise Refused("invalid_argument", f"room name length exceeds limits: max length {LONGEST_BYTES}")
         found = self.rooms.get(name)
         if found is not None:
             return found
@@ -138,8 +138,10 @@ class World:
         name = grants.get("room") or ""
         if not grants.get("roomJoin") or not name:
             raise Refused("unauthenticated", "permissions denied")
-        if not identity or len(identity.encode()) > LONGEST_BYTES:
-            raise Refused("invalid_argument", "identity is empty or too long")
+        if not identity:
+            raise Refused("invalid_argument", "identity cannot be empty")
+        if len(identity.encode()) > LONGEST_BYTES:
+            raise Refused("invalid_argument", f"participant identity length exceeds limits: max length {LONGEST_BYTES}")
         if claims.get("nbf", 0) < self.revoked.get((name, identity), 0):
             raise Refused("unauthenticated", "token is revoked")
         if name not in self.rooms and not self._switches.auto_create and not grants.get("roomCreate"):

@@ -12,7 +12,7 @@ from videoconf.providers.base import (
     ProviderContext,
     StoresArchives,
 )
-from videoconf.providers.browser import BrowserClient, source_of
+from videoconf.providers.browser import BrowserClient, is_integrity, source_of
 from videoconf.providers.capabilities import (
     Capabilities,
     Capability,
@@ -87,6 +87,7 @@ __all__ = [
     "WebhookReply",
     "WebhookRequest",
     "as_meant",
+    "is_integrity",
     "provider_deadline",
     "seconds_left",
     "setting",

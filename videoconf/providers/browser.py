@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 _HOST = r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]+\]"
 _SOURCE = re.compile(rf"(https?|wss?)://({_HOST})(:(\d{{1,5}}|\*))?(/[\w.~%@/-]*)?", re.IGNORECASE | re.ASCII)
+_INTEGRITY = re.compile(r"sha256-[A-Za-z0-9+/]{43}=|sha384-[A-Za-z0-9+/]{64}|sha512-[A-Za-z0-9+/]{86}==")
 _SCHEMES = {"blob:", "data:"}
 
 
@@ -73,3 +74,11 @@ def source_of(url: str) -> str:
     """Return the source that allows requests to a URL: its scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_integrity(text: str) -> bool:
+    """Return whether a text is the hash of a script, as browsers compare it: ``sha384-`` and base64, for example.
+
+    A module that sets it as the ``integrity`` of a script element runs no other file. It is for settings of plugins.
+    """
+    return _INTEGRITY.fullmatch(text) is not None

@@ -14,8 +14,8 @@ from tests.browser.console.test_acting import act_on, confirm
 from tests.browser.story import CLINIC, bearer
 from tests.plugins.janus.client import JanusClient
 from tests.plugins.janus.server import JanusServer, needs_janus
-from tests.plugins.janus.service import present, service_with, wait_for
 from tests.support.chromium import needs_chromium
+from tests.support.media_service import present, service_with, wait_for
 from tests.support.service import Caller
 
 pytestmark = [pytest.mark.browser, needs_chromium, needs_janus]

@@ -14,6 +14,7 @@ CLIENTS = 200
 USES = 20
 
 
+@pytest.mark.needs("the fake", long=True)
 def test_200_clients_behind_one_address_get_exactly_20_tokens(gunicorn_server, headers, tmp_path):
     nodes = [gunicorn_server(threads=8, VIDEOCONF_RATE_LIMIT_ADDRESS=None) for _ in range(2)]  # the default limit
     with ExitStack() as stack:

@@ -66,7 +66,7 @@ def test_empty_body_creates_a_meeting(service, api, app):
     assert meeting["createdOn"] <= meeting["modifiedOn"] <= now_text()
 
 
-@pytest.mark.needs("automatic_archiving", "end_to_end_encryption")
+@pytest.mark.needs("automatic_archiving", "end_to_end_encryption", "the fake")
 def test_created_meeting_has_the_requested_members(api, clock):
     link = api.create(
         isScheduled=True,

@@ -5,7 +5,7 @@ import pytest
 from tests.support.service import ON_SQLITE
 
 
-@pytest.mark.needs("automatic_archiving")
+@pytest.mark.needs("automatic_archiving", "the fake")
 def test_end_disconnects_every_participant(service, clock):
     api = service.api
     link = api.create(enableArchiving=True)

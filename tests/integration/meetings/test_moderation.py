@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.service import ON_SQLITE, Caller, in_process, plugins_with, service_of
-from tests.support.settings import JANUS
+from tests.support.settings import BACKENDS
 from videoconf.errors import ProviderTimeout, ProviderUnavailable
 from videoconf.providers import Capabilities, Provider, SessionRef
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
@@ -20,7 +20,7 @@ def there(service, link):
 
 def muted(service, session_id):
     """Whose streams the provider has muted."""
-    if service.provider.key == JANUS:
+    if service.provider.key in BACKENDS.values():
         return {
             one.connection_id: service.fake.is_muted(one.connection_id)
             for one in service.fake.list_connections(session_id)
@@ -61,7 +61,8 @@ def test_a_connection_is_removed_and_may_be_removed_again(service):
     service.deliver()
     assert there(service, link) == {ann: False, bob: True}
     [left] = service.api.attendees(link, active="false")
-    assert left["connections"][0]["reason"] == {"fake": "forced", JANUS: "kicked"}[service.provider.key]
+    reasons = {"fake": "forced", "janus": "kicked", "livekit": "participant_removed"}
+    assert left["connections"][0]["reason"] == reasons[service.provider.key]
 
     assert disconnect(service.api, link, ann).status == 204, "one that has left is success"
     assert (

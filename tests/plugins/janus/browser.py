@@ -1,29 +1,19 @@
-"""Headless Chromium with a fake camera, whose pages take part in meetings."""
+"""Pages that take part in meetings by a client of the tests' own."""
 
 from __future__ import annotations
 
 import functools
 import json
-import os
-import shutil
-import signal
-import subprocess
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Playwright
-
-from tools import visitors
+from playwright.sync_api import Page
 
 PAGE = Path(__file__).parent / "page"
-CHROMIUM = shutil.which("chromium")
-START_SECONDS = 60.0
-FLAGS = ("--headless", *visitors.FLAGS, "--use-fake-ui-for-media-stream", "--remote-debugging-port=0")
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -41,44 +31,6 @@ def served_page() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
         thread.join()
-
-
-class Chromium:
-    """One browser process of its own, which a test may kill."""
-
-    def __init__(self, playwright: Playwright, folder: Path) -> None:
-        assert CHROMIUM is not None
-        with folder.with_suffix(".log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        ready, deadline = folder / "DevToolsActivePort", time.monotonic() + START_SECONDS
-        while not (ready.exists() and ready.read_text().count("\n")):
-            assert self._process.poll() is None, folder.with_suffix(".log").read_text()
-            assert time.monotonic() < deadline, folder.with_suffix(".log").read_text()
-            time.sleep(0.05)
-        port = ready.read_text().splitlines()[0]
-        self._browser: Browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
-
-    @property
-    def connected(self) -> Browser:
-        """The browser, for contexts of its own kind."""
-        return self._browser
-
-    def open(self, url: str) -> Page:
-        """Open a page in a context of its own: another person's browser."""
-        page = self._browser.new_context().new_page()
-        page.goto(url)
-        return page
-
-    def kill(self) -> None:
-        """End the browser and all its processes without a word."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
 
 
 class Participant:

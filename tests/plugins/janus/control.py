@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.plugins.janus.client import JanusClient
 from tests.plugins.janus.events import EventSink, Posted
@@ -18,10 +18,16 @@ from videoconf_janus.provider import JanusProvider
 class JanusBackend:
     """A Janus whose events wait here until a test delivers them."""
 
+    provider = "janus"
+
     def __init__(self, server: JanusServer, sink: EventSink) -> None:
         self.server = server
         self.sink = sink
         self._controls: dict[int, list[JanusControl]] = {}
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the service's variables for this Janus."""
+        return self.server.environment()
 
     def control(self, app: object, provider: JanusProvider) -> JanusControl:
         """Give the participants of an application's test."""

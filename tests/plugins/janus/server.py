@@ -50,6 +50,8 @@ class JanusServer:
     :param options: variables of configure.sh.
     """
 
+    provider = "janus"
+
     def __init__(
         self,
         folder: Path,

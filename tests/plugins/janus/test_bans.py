@@ -6,7 +6,7 @@ import pytest
 
 from tests.plugins.janus.client import JanusClient, Refused
 from tests.plugins.janus.server import JanusServer, needs_janus
-from tests.plugins.janus.service import service_with, wait_for
+from tests.support.media_service import service_with, wait_for
 
 pytestmark = needs_janus
 

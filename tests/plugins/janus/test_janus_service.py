@@ -7,7 +7,7 @@ import pytest
 
 from tests.plugins.janus.client import JanusClient, Refused
 from tests.plugins.janus.server import JanusServer, needs_janus
-from tests.plugins.janus.service import present, service_with, wait_for
+from tests.support.media_service import present, service_with, wait_for
 from tools.vonage_standin import faults
 from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 

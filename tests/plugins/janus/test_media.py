@@ -4,26 +4,21 @@
 media, so there the packets of the tests cross a pair of interfaces that nothing else uses.
 """
 
-import shutil
 import socket
 import time
 
 import pytest
 
+from tests.plugins.janus.browser import Participant, described, served_page
 from tests.plugins.janus.server import JanusServer, needs_janus
-from tests.plugins.janus.service import WITHIN_SECONDS, present, service_with, wait_for
+from tests.support.chromium import needs_chromium, two_browsers
+from tests.support.lesson import FRAMES, MEDIA_SECONDS
+from tests.support.media_service import WITHIN_SECONDS, present, service_with, wait_for
 
-pytestmark = [
-    pytest.mark.browser,
-    needs_janus,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed (Debian package chromium)"),
-]
+pytestmark = [pytest.mark.browser, needs_janus, needs_chromium]
 
 OWN_INTERFACE = "janus0"
 """Made by tests/plugins/janus/own_network.sh."""
-MEDIA_SECONDS = 30.0
-FRAMES = 5
-"""How many more must be decoded to say that a video runs; the fake camera makes five a second."""
 
 
 def media_interface():
@@ -41,23 +36,13 @@ def running(tmp_path_factory, sqlite_template, headers):
 
 @pytest.fixture(scope="module")
 def browsers(tmp_path_factory):
-    from playwright.sync_api import sync_playwright
-
-    from tests.plugins.janus.browser import Chromium
-
-    with sync_playwright() as playwright:
-        folder = tmp_path_factory.mktemp("chromium")
-        made = [Chromium(playwright, folder / name) for name in ("first", "second")]
+    with two_browsers(tmp_path_factory.mktemp("chromium")) as made:
         yield made
-        for browser in made:
-            browser.kill()
 
 
 @pytest.fixture
 def meeting(running, browsers):
     """Give a meeting that no participant has joined yet."""
-    from tests.plugins.janus.browser import served_page
-
     with served_page() as url:
         yield Meeting(running, url)
 
@@ -73,8 +58,6 @@ class Meeting:
 
     def enter(self, browser, name, **members):
         """Let an attendee join, and wait until the service says so, in time."""
-        from tests.plugins.janus.browser import Participant
-
         issued = self.api.token(self.link, attendee=name, name=name.title())
         page = self.pages[name] = Participant(browser.open(self.url), issued, **members)
         self.shows(name, there=True, within_seconds=MEDIA_SECONDS)
@@ -120,8 +103,6 @@ class Meeting:
         )
 
     def described(self, before):
-        from tests.plugins.janus.browser import described
-
         frames = {name: page.frames() for name, page in self.pages.items() if self.expected[name]}
         return f"{described(self.pages)}\nbefore: {before}\nnow: {frames}"
 

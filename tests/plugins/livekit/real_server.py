@@ -1,4 +1,4 @@
-"""A real LiveKit server on the loopback, with real participants and a receiver of its webhooks.
+"""A real LiveKit server in its development mode, with real participants and a receiver of its webhooks.
 
 ``LIVEKIT_SERVER`` names the server's binary; participants need ``pip install livekit``. Without either the tests that
 use this are left out, and say so.
@@ -28,10 +28,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
+MISSING = "LIVEKIT_SERVER names no livekit-server; the tests at a real server are left out"
+needs_livekit_server = pytest.mark.skipif(not os.environ.get("LIVEKIT_SERVER"), reason=MISSING)
+
+
 def needs_a_real_server():
     """Leave a test out that lacks a server, or a client for it."""
     if not os.environ.get("LIVEKIT_SERVER"):
-        pytest.skip("LIVEKIT_SERVER names no livekit-server; the tests at a real server are left out")
+        pytest.skip(MISSING)
     pytest.importorskip("livekit.rtc", reason="participants at a real server need `pip install livekit`")
 
 
@@ -52,7 +56,7 @@ class Receiver:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/webhooks/livekit/session"
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -148,17 +152,21 @@ class People:
         self._loop.close()
 
 
-class RealServer:
-    """The server, its webhooks and its participants; a context manager."""
+class LiveKitServer:
+    """One server process and its configuration, which outlives the process.
 
+    :param room: members of ``room`` in the configuration.
+    """
+
+    provider = "livekit"
     api_key, api_secret = API_KEY, API_SECRET
 
     def __init__(self, folder: Path, **room):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.receiver = Receiver()
-        configuration = {
-            "port": self.port,
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.websocket_url = f"ws://127.0.0.1:{port}"
+        self._configuration = {
+            "port": port,
             "bind_addresses": ["127.0.0.1"],
             "rtc": {
                 "tcp_port": free_port(),
@@ -169,22 +177,30 @@ class RealServer:
                 "stun_servers": ["127.0.0.1:9"],
             },
             "keys": {API_KEY: API_SECRET},
-            "webhook": {"api_key": API_KEY, "urls": [self.receiver.url]},
             "room": room,
             "logging": {"level": "warn"},
         }
-        self._log = (folder / "livekit.log").open("wb")
-        self._configuration = json.dumps(configuration)  # which YAML reads too
-        self.people = None
+        self._log_path = folder / "livekit.log"
+        self._process = None
 
-    def __enter__(self):
-        self.start()
-        self.people = People(self.url.replace("http", "ws"), self.receiver)
-        return self
+    def environment(self):
+        """Return the service's variables for this server."""
+        return {
+            "VIDEOCONF_LIVEKIT_URL": self.websocket_url,
+            "VIDEOCONF_LIVEKIT_API_KEY": API_KEY,
+            "VIDEOCONF_LIVEKIT_API_SECRET": API_SECRET,
+        }
+
+    def send_events_to(self, service_url):
+        """Set the service to which the server sends its webhooks from its next start on."""
+        self._configuration["webhook"] = {"api_key": API_KEY, "urls": [f"{service_url}/webhooks/livekit/session"]}
 
     def start(self):
-        command = [os.environ["LIVEKIT_SERVER"], "--config-body", self._configuration]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
+        """Start the server and wait until it answers."""
+        body = json.dumps(self._configuration)  # which YAML reads too
+        with self._log_path.open("ab") as log:
+            command = [os.environ["LIVEKIT_SERVER"], "--dev", "--config-body", body]
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             try:
@@ -192,16 +208,35 @@ class RealServer:
                     return
             except urllib3.exceptions.HTTPError:
                 pass
-            assert self._process.poll() is None, Path(self._log.name).read_text()
+            assert self._process.poll() is None, self._log_path.read_text()
             time.sleep(0.1)
         raise AssertionError("the server does not answer")
 
     def stop(self):
+        """End the server without a word."""
         self._process.kill()
         self._process.wait()
 
+    def close(self):
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+
+class RealServer(LiveKitServer):
+    """A server with participants, and a receiver of its webhooks; a context manager."""
+
+    def __init__(self, folder: Path, **room):
+        super().__init__(folder, **room)
+        self.receiver = Receiver()
+        self.send_events_to(self.receiver.url)
+        self.people = None
+
+    def __enter__(self):
+        self.start()
+        self.people = People(self.websocket_url, self.receiver)
+        return self
+
     def __exit__(self, *how):
         self.people.close()
-        self.stop()
+        self.close()
         self.receiver.close()
-        self._log.close()

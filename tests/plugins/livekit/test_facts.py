@@ -91,6 +91,14 @@ def test_room_is_created_once(server):
     assert call(server, CREATE, {"name": ROOM}, MAY_CREATE)[2]["sid"] != first["sid"]
 
 
+def test_long_room_name_is_invalid(server):
+    status, _, said = call(server, CREATE, {"name": "é" * 128}, MAY_CREATE)
+    assert status == 200, "256 bytes are not too many"
+    status, _, said = call(server, CREATE, {"name": "é" * 128 + "x"}, MAY_CREATE)
+    assert (status, said["code"]) == (400, "invalid_argument")
+    assert said["msg"] == "twirp error unknown: room name length exceeds limits: max length 256"
+
+
 def test_missing_room_has_no_participants(server):
     assert call(server, LIST, {"room": "videoconf-missing"}, {"roomAdmin": True, "room": "videoconf-missing"}) == (
         200,

@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from tests.plugins.livekit import samples
+from tests.plugins.livekit.browser_sdk import SDK_SETTINGS
 from tools.livekit_standin.auth import Refused, read_token
 from videoconf.providers import Role, Secret, StorageDestination
 from videoconf.testing import ProviderConformance
@@ -39,6 +40,7 @@ class LiveKitKit(ProviderConformance):
             api_secret=Secret(standin.api_secret),
             room_prefix="vc-",
             recording=self.recording,
+            **SDK_SETTINGS,
         )
         provider = LiveKitProvider.create(settings, harness.context)
         yield provider

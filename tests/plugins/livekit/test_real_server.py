@@ -1,11 +1,15 @@
 """The provider kit, and what the stand-in asserts, on a real ``livekit-server``."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
+import jwt
 import pytest
+import urllib3
 from livekit.api import LiveKitAPI, TokenVerifier, WebhookReceiver
 
+from tests.plugins.livekit.browser_sdk import SDK_SETTINGS
 from tests.plugins.livekit.conftest import settings_of
 from tests.plugins.livekit.real_server import RealServer, needs_a_real_server
 from tests.plugins.livekit.test_kit_livekit import LiveKitKit
@@ -41,7 +45,7 @@ class TestRealServer(LiveKitKit):
     @pytest.fixture
     def provider(self, harness, standin):
         self.server = standin
-        settings = settings_of(standin, room_prefix="vc-", recording=False)
+        settings = settings_of(standin, room_prefix="vc-", recording=False, **SDK_SETTINGS)
         provider = LiveKitProvider.create(settings, harness.context)
         yield provider
         for name in ("kit-meeting", "kit-meeting_2-x", "kit-empty"):
@@ -50,6 +54,20 @@ class TestRealServer(LiveKitKit):
 
     def join(self, provider, session, join):
         return self.server.people.join(join.token)
+
+    def role_of(self, provider, session, join):
+        sid = self.server.people.join(join.token)
+        [found] = [one for one in provider.participants(session) if one["sid"] == sid]
+        return Role.PUBLISHER if found["permission"]["can_publish"] else Role.SUBSCRIBER
+
+    def is_admitted(self, provider, session, join, at):
+        """Ask the server about the same token issued that much earlier: the server's clock cannot be moved."""
+        claims = jwt.decode(join.token, self.server.api_secret, ["HS256"], options={"verify_exp": False})
+        earlier = round(at.timestamp() - time.time())
+        claims |= {name: claims[name] - earlier for name in ("nbf", "exp")}
+        token = jwt.encode(claims, self.server.api_secret, "HS256")
+        url = f"{self.server.url}/rtc/validate?access_token={token}"
+        return urllib3.request("GET", url, retries=False, timeout=10).status == 200
 
     def publish(self, provider, session, connection_id):
         return self.server.people.publish(connection_id)

@@ -8,6 +8,7 @@ import { texts } from "./texts.js";
 
 const IDLE_MS = 3_000;
 const NOTICE_MS = 6_000;
+const LEAVE_MS = 1_000;
 const PER_PAGE = 9;
 const MOST_COLUMNS = 3;
 const GAP = 8;
@@ -116,8 +117,9 @@ class MeetingRoom extends HTMLElement {
     }
     const known = this.#people.get(id);
     if (!known) return;
-    if (known.person.own && changed.microphone === false && this.#devices.isOn("microphone")) {
-      this.#devices.toggle("microphone", false); // muted at the provider: the page shows it, and the next click unmutes
+    for (const kind of ["microphone", "camera"]) {
+      if (!known.person.own || changed[kind] !== false || !this.#devices.isOn(kind)) continue;
+      this.#devices.toggle(kind, false); // muted at the provider: the page shows it, and the next click unmutes
       this.#notice(words.mutedByHost);
     }
     Object.assign(known.person, changed);
@@ -125,10 +127,12 @@ class MeetingRoom extends HTMLElement {
     this.#tellPeople();
   }
 
-  #finish(reason) {
+  /** Leave, and only then report the end: what a client still sends is lost with the frame. */
+  async #finish(reason) {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#client?.leave();
+    const tooLate = new Promise((resolve) => setTimeout(resolve, LEAVE_MS));
+    await Promise.race([this.#client?.leave(), tooLate]).catch((error) => console.error(error));
     this.#emit("finish", { reason });
   }
 
