@@ -28,9 +28,10 @@ from videoconf.api.permissions import Permission
 from videoconf.api.smorest import CONTROL_SCHEME
 from videoconf.app import create_app
 from videoconf.cli.main import commands as command_group
+from videoconf.configuration import Declared, declared
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability, GuardedClient, ProviderContext
-from videoconf.settings import Declared, Secret, Settings, declared
+from videoconf.settings import Secret, Settings
 from videoconf.testing import ProviderConformance, StorageConformance
 
 DOCS = Path(__file__).parent

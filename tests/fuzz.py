@@ -21,13 +21,14 @@ from tests.support.service import Service, service_at
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.api.keys import mint_token
 from videoconf.api.permissions import Permission
+from videoconf.events.waiting import LONGEST_SECONDS
 from videoconf.settings import Secret, Settings
 
 ROOT = Path(__file__).parents[1]
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
 SEED = os.environ.get("FUZZ_SEED", "20261121")
 MEETINGS = 20
-REQUEST_SECONDS = 10
+REQUEST_SECONDS = LONGEST_SECONDS + 10
 """No request takes longer: a bucket that does not answer is given up before."""
 OVERTIME_SECONDS = 180
 """What a run may take beyond its time: it ends what it has begun."""
@@ -40,6 +41,8 @@ archives = {{ values = {archives} }}
 invitations = {{ values = {invitations} }}
 lobby = {{ values = {lobby} }}
 bans = {{ values = {bans} }}
+# A log without news holds its answer for as long as it is asked to.
+waits = {{ values = [0, 1] }}
 
 [parameters]
 "path.meetingLinkId" = {{ dictionary = "meetings", probability = 0.5 }}
@@ -48,6 +51,7 @@ bans = {{ values = {bans} }}
 "path.invitationId" = {{ dictionary = "invitations", probability = 0.5 }}
 "path.lobbyId" = {{ dictionary = "lobby", probability = 0.5 }}
 "path.banId" = {{ dictionary = "bans", probability = 0.5 }}
+"query.wait" = {{ dictionary = "waits", probability = 0.95 }}
 
 # What a schema cannot state is refused too: a time that has passed, two rules of which one is wanted, a host that is
 # not allowed; a NUL, where an object may hold anything.

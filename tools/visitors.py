@@ -27,7 +27,7 @@ FLAGS = (
     "--use-fake-device-for-media-stream=fps=5",
     "--autoplay-policy=no-user-gesture-required",
 )
-SHOWN_MS = 15_000
+SHOWN_MS = 30_000
 EXPECTED = re.compile(r"^Failed to load resource: (the server responded with a status of (4|5)\d\d|net::ERR_)")
 """Chromium's own line for a request that was refused, which a page expects."""
 

@@ -29,6 +29,7 @@ from videoconf.attendance.place import place_connections
 from videoconf.attendance.privacy import Persons
 from videoconf.attendance.queries import Attendance
 from videoconf.attendance.roster import RosterReconciler
+from videoconf.configuration import declared, read
 from videoconf.db.types import db
 from videoconf.door import privacy as door_privacy
 from videoconf.door.invitations import Invitations
@@ -65,7 +66,7 @@ from videoconf.observability.tracing import Tracing, tracing_faults
 from videoconf.providers import Clock, ProviderContext
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import CallOutcome
-from videoconf.settings import Settings, declared, read
+from videoconf.settings import Settings
 from videoconf.spelling import proposal
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.storage.port import unobserved

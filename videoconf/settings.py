@@ -1,71 +1,19 @@
 """Every setting of the service, declared once: name, type, default, bounds, help, and whether it is a secret.
 
-A setting is a field of a frozen dataclass, made by :func:`setting`; its variable is the prefix and the field's name in
-capitals (``database_url`` is ``VIDEOCONF_DATABASE_URL``), and ``…_FILE`` names a file that holds the value. Plugins
-declare theirs in the same way under ``VIDEOCONF_<KEY>_``. :func:`load` reads one such class from the environment,
-reports every fault at once, and never repeats a value, so that no secret reaches a log by way of an error.
+:mod:`videoconf.configuration` says how a setting is declared and reads the settings from the environment.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from marshmallow import ValidationError, fields
-from marshmallow.validate import OneOf, Range, Validator
+from marshmallow import ValidationError
 
-from videoconf.errors import ConfigurationError
+from videoconf.configuration import setting
 from videoconf.forward_proxy import ForwardProxy
 from videoconf.secret import Secret as Secret
-from videoconf.variables import UnreadableValue, find_value, is_quoted, items_of
-
-PREFIX = "VIDEOCONF_"
-
-T = TypeVar("T")
-
-
-def setting(
-    help: str,
-    *,
-    default: Any = dataclasses.MISSING,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: Iterable[str] | None = None,
-    parse: Callable[[str], str] = str,
-) -> Any:
-    """Declare a setting as a dataclass field. Its type is the field's annotation; without a default it is required.
-
-    Types: ``str``, ``int``, ``float``, ``bool``, :class:`Secret`, tuples of ``str`` or ``Secret`` (comma-separated in
-    the environment), and any of these or None.
-
-    :param parse: makes of a ``str`` the value that is meant, or raises marshmallow's ``ValidationError``.
-    """
-    validators: tuple[Validator, ...] = ()
-    if minimum is not None or maximum is not None:
-        validators += (Range(min=minimum, max=maximum),)
-    if choices is not None:
-        validators += (OneOf(tuple(choices)),)
-    metadata = {"help": help, "validators": validators, "choices": choices, "parse": parse}
-    return dataclasses.field(default=default, kw_only=True, metadata=metadata)
-
-
-@dataclasses.dataclass(frozen=True)
-class Declared:
-    """One declared setting, as documentation and checks see it."""
-
-    variable: str
-    field: str
-    type: Any
-    default: Any
-    required: bool
-    secret: bool
-    help: str
-    choices: tuple[str, ...]
-    validators: tuple[Validator, ...]
-    parse: Callable[[str], str]
 
 
 def _http_url(text: str) -> str:
@@ -380,81 +328,3 @@ class Settings:
     def proxy(self) -> ForwardProxy | None:
         """The forward proxy; None for direct connections."""
         return ForwardProxy.at(self.forward_proxy.reveal(), self.forward_proxy_bypass)
-
-
-def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:
-    """List the settings that a class declares, in order."""
-    hints = get_type_hints(cls)
-    rows = []
-    for field in dataclasses.fields(cls):
-        required = field.default is dataclasses.MISSING
-        rows.append(
-            Declared(
-                variable=f"{prefix}{field.name.upper()}",
-                field=field.name,
-                type=hints[field.name],
-                default=None if required else field.default,
-                required=required,
-                secret=Secret in (hints[field.name], *get_args(hints[field.name])),
-                help=field.metadata["help"],
-                choices=tuple(field.metadata["choices"] or ()),
-                validators=field.metadata["validators"],
-                parse=field.metadata["parse"],
-            )
-        )
-    return rows
-
-
-def load(cls: type[T], prefix: str = PREFIX) -> T:
-    """Read a settings class from the environment.
-
-    :raises ConfigurationError: with every fault at once: missing, of the wrong type, out of bounds.
-    """
-    values, faults = read(cls, prefix)
-    if faults:
-        raise ConfigurationError(faults)
-    return cls(**values)
-
-
-def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str]]:
-    """Read what can be read of a settings class from the environment; return it, and the faults of the rest."""
-    values: dict[str, Any] = {}
-    faults: list[str] = []
-    for row in declared(cls, prefix):
-        try:
-            text = find_value(row.variable)
-            if text is None and row.required:
-                raise ValidationError("Environment variable not set.")
-            values[row.field] = row.default if text is None else _parsed(row, text)
-        except UnreadableValue as error:
-            faults.append(str(error))
-        except ValidationError as error:
-            help = f" It is: {row.help}" if row.required else ""
-            faults.append(f"{row.variable}: {' '.join(map(str, error.messages))}{help}")
-    return values, faults
-
-
-def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
-    """Name the variables from whose values quotes were removed: another program may take them as part of the value."""
-    return (row.variable for row in known if is_quoted(row.variable))
-
-
-_FIELDS: dict[Any, fields.Field[Any]] = {bool: fields.Boolean(), int: fields.Integer(), float: fields.Float()}
-
-
-def _parsed(row: Declared, text: str) -> Any:
-    """Return the value of the setting's type.
-
-    :raises ValidationError: it does not parse, or a validator refuses it.
-    """
-    item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
-    if get_origin(row.type) is tuple:
-        value: Any = tuple(item(row.parse(part)) for part in items_of(text))
-    elif item in _FIELDS:
-        value = _FIELDS[item].deserialize(text)
-    else:
-        value = item(row.parse(text))
-    for validator in row.validators:
-        for one in value if isinstance(value, tuple) else (value,):
-            validator(one)
-    return value

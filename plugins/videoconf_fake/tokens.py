@@ -7,8 +7,6 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import jwt
-
 from videoconf.errors import ProviderRejected
 from videoconf.providers import Role, Secret
 
@@ -29,6 +27,8 @@ class Claims:
 
 def sign_token(claims: Claims, secret: Secret, *, issued_at: datetime, expires_at: datetime) -> str:
     """Sign a token. A pure function: the same arguments give the same bytes."""
+    import jwt  # here and below, since a command that signs nothing starts sooner without
+
     payload = {**asdict(claims), "iat": int(issued_at.timestamp()), "exp": int(expires_at.timestamp())}
     payload["jti"] = hashlib.sha256(json.dumps(payload).encode()).hexdigest()[:32]
     return jwt.encode(payload, secret.reveal(), ALGORITHM)
@@ -39,6 +39,8 @@ def read_token(token: str, secret: Secret, *, now: datetime) -> Claims:
 
     :raises ProviderRejected: it is not one of ours (``token_invalid``), or it has expired (``token_expired``).
     """
+    import jwt
+
     try:
         # PyJWT knows only the wall clock; the times are checked below by the clock that issued them.
         payload = jwt.decode(

@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from marshmallow import Schema, fields, validate
 
 from videoconf.errors import (
     ProviderAuthFailed,
-    ProviderBadResponse,
     ProviderConflict,
     ProviderError,
     ProviderRejected,
@@ -22,14 +21,9 @@ from videoconf.errors import (
     WebhookRejected,
 )
 from videoconf.providers import (
-    ArchiveRequest,
-    ArchiveState,
-    ArchiveStatus,
-    Archiving,
     BrowserClient,
     Capabilities,
     Capability,
-    DownloadsArchives,
     HasRoster,
     JoinToken,
     Moderation,
@@ -46,10 +40,10 @@ from videoconf.providers import (
     WebhookAuthentication,
     WebhookRequest,
 )
-from videoconf.storage import SignedUrl
 from videoconf_vonage import webhooks
-from videoconf_vonage.archives import find_time, read_archive, start_error
+from videoconf_vonage.archives import find_time
 from videoconf_vonage.connection_data import MAX_CHARACTERS, pack
+from videoconf_vonage.recordings import RUNNING, VonageArchives
 from videoconf_vonage.rest import VonageRest, seconds_ahead
 from videoconf_vonage.settings import VonageSettings, check_api_url
 from videoconf_vonage.storage import storage_body
@@ -65,10 +59,6 @@ SDK_HOSTS = tuple(
 """Hosts to which the SDK connects, by Vonage's documentation."""
 MAX_TOKEN_TTL = timedelta(days=30)
 RETRY_HORIZON = timedelta(hours=24)
-URL_LIFE = timedelta(minutes=10)
-RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
-FILELESS = (ArchiveStatus.EXPIRED, ArchiveStatus.DELETED, ArchiveStatus.FAILED)
-"""Archives of which Vonage has nothing that could be deleted."""
 STORAGE_IN_DASHBOARD = (
     "Vonage's unified environment takes no storage target by API. Set it in the Vonage dashboard, in the Video settings"
     " of the application, under the storage of archives."
@@ -90,7 +80,7 @@ class PartlyMuted(ProviderConflict):
     outcome_unknown = True  # so that the audit trail tells of it
 
 
-class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderation):
+class VonageProvider(VonageArchives, HasRoster, Moderation):
     """Vonage Video in the unified environment; :class:`OpenTokProvider` is the other one.
 
     :raises ConfigurationError: the private key cannot be used, or nothing proves where a callback comes from.
@@ -250,68 +240,6 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
     def parse_webhook(self, request: WebhookRequest) -> list[ProviderEvent]:
         return webhooks.parse(request, self.account)
 
-    # --- archives ---------------------------------------------------------------------------------------------------
-
-    def start_archive(self, session: SessionRef, request: ArchiveRequest) -> ArchiveState:
-        body: dict[str, Any] = {"sessionId": self._own(session)}
-        if request.name is not None:
-            body["name"] = request.name
-        if request.output is not None:
-            body["outputMode"] = request.output
-        if request.layout is not None:
-            body["layout"] = {"type": request.layout}
-        try:
-            return self._read(self._rest.start_archive(body))
-        except (ProviderConflict, ProviderResourceNotFound, ProviderRejected) as error:
-            raise start_error(error) from error
-
-    def stop_archive(self, session: SessionRef, archive_id: str) -> ArchiveState:
-        try:
-            return self._read(self._rest.stop_archive(archive_id))
-        except ProviderConflict:
-            archive = self.get_archive(archive_id)
-            if archive.status in RUNNING:
-                raise  # an automatic archive
-            return archive
-
-    def get_archive(self, archive_id: str) -> ArchiveState:
-        return self._read(self._rest.get_archive(archive_id))
-
-    def list_archives(self, session: SessionRef) -> Sequence[ArchiveState]:
-        return [self._read(found) for found in self._rest.list_archives(self._own(session))]
-
-    def delete_archive(self, archive_id: str) -> None:
-        try:
-            self._rest.delete_archive(archive_id)
-        except ProviderResourceNotFound:
-            return
-        except ProviderConflict:
-            try:
-                if self.get_archive(archive_id).status not in FILELESS:
-                    raise
-            except ProviderResourceNotFound:
-                return
-
-    def archive_url(self, archive_id: str) -> SignedUrl:
-        """Ask for the URL of Vonage's own copy: there is one while the archive is ``available``, for 10 minutes."""
-        found = self._rest.get_archive(archive_id)
-        url = found.get("url")
-        if found.get("status") != ArchiveStatus.AVAILABLE or not isinstance(url, str) or not url:
-            raise ProviderConflict("Vonage holds no copy of this archive that could be read.")
-        return SignedUrl(url, self.context.clock() + URL_LIFE)
-
-    def open_archive(self, archive_id: str) -> BinaryIO:
-        try:
-            return self._http.open(self.archive_url(archive_id).url)
-        except ProviderAuthFailed as error:  # by the URL, which has none of our credentials
-            raise ProviderConflict("Vonage's copy of this archive can no longer be read.") from error
-
-    def _read(self, found: dict[str, Any]) -> ArchiveState:
-        try:
-            return read_archive(found, self.account)
-        except (KeyError, ValueError, TypeError) as error:
-            raise ProviderBadResponse("Vonage's answer is not an archive.") from error
-
     # --- people -----------------------------------------------------------------------------------------------------
 
     def list_connections(self, session: SessionRef) -> Roster:
@@ -379,12 +307,6 @@ class VonageProvider(Provider, Archiving, DownloadsArchives, HasRoster, Moderati
 
     def close(self) -> None:
         self._http.close()
-
-    def _own(self, session: SessionRef) -> str:
-        """Return a session's id; refuse another account's, whose sessions would all seem to be gone."""
-        if session.account != self.account:
-            raise ProviderAuthFailed("The session belongs to another Vonage account than the one that is configured.")
-        return session.session_id
 
 
 class OpenTokProvider(VonageProvider, StoresArchives):

@@ -12,15 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from videoconf.errors import ConfigurationError, ProviderRejected
 from videoconf.providers import Role, Secret, as_meant, text_of_file
 from videoconf_vonage.settings import PREFIX
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 REQUEST_TOKEN_SECONDS = 180
 """The OpenTok environment takes 300 at most."""
@@ -97,6 +96,8 @@ class OpenTokCredentials(Credentials):
         return self._secret.reveal()
 
     def headers(self) -> dict[str, str]:
+        import jwt  # here and below, since a command that signs nothing starts sooner without
+
         now = int(time.time())
         claims = {"iss": self.account, "ist": "project", "iat": now, "exp": now + REQUEST_TOKEN_SECONDS}
         token = jwt.encode({**claims, "jti": str(uuid.uuid4())}, self.signing_key, "HS256")
@@ -125,6 +126,8 @@ class UnifiedCredentials(Credentials):
         return self._key
 
     def headers(self) -> dict[str, str]:
+        import jwt
+
         now = int(time.time())
         claims = {"application_id": self.account, "iat": now, "exp": now + REQUEST_TOKEN_SECONDS}
         token = jwt.encode({**claims, "jti": str(uuid.uuid4())}, self._key, "RS256")
@@ -138,6 +141,9 @@ class UnifiedCredentials(Credentials):
 
 def _load_key(private_key: Secret) -> RSAPrivateKey:
     """Load a PEM key, given as such or by its path. No message repeats what was given: it may be half a key."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     text = as_meant(private_key.reveal())
     try:
         if not text.startswith("-----BEGIN"):

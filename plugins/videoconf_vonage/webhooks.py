@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import jwt
-
 from videoconf.errors import ConfigurationError, WebhookRejected
 from videoconf.providers import EventKind, ProviderEvent, Secret, StreamState, WebhookRequest
 from videoconf_vonage.archives import find_time, read_archive
@@ -108,6 +106,8 @@ def verify_token(request: WebhookRequest, expected: Secret) -> None:
 
 
 def _read_claims(token: str, secrets: Sequence[Secret]) -> dict[str, Any]:
+    import jwt  # which a command that receives no callback does without
+
     # PyJWT knows only the wall clock; the age is measured by the caller from when the request came in.
     options: Any = {f"verify_{name}": False for name in ("exp", "iat", "nbf", "aud")}
     options["require"] = ["iss", "iat", "payload_hash"]

@@ -43,6 +43,17 @@ def focus_dropped(page: Any) -> None:
     page.wait_for_timeout(700)
 
 
+def focus_first(page: Any) -> None:
+    """Point at a connection that sent two streams."""
+    page.locator("g.bar").first.focus()
+    page.wait_for_timeout(700)
+
+
+def open_table(page: Any) -> None:
+    page.locator(".as-table summary").click()
+    page.locator(".as-table").evaluate("one => one.scrollIntoView()")
+
+
 def set_rule(page: Any) -> None:
     page.evaluate(
         "() => { const one = document.querySelector('input[type=range]'); one.value = 80;"
@@ -69,6 +80,8 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None] | None]] = {
     "token": ("#/meetings", open_menu(".who summary")),
     "meeting": ("#/meetings/{lesson}", None),
     "meeting-card": ("#/meetings/{lesson}", focus_dropped),
+    "meeting-streams": ("#/meetings/{lesson}", focus_first),
+    "meeting-table": ("#/meetings/{lesson}", open_table),
     "meeting-rule": ("#/meetings/{lesson}", set_rule),
     "meeting-why": ("#/meetings/{lesson}", lambda page: page.get_by_role("button", name="Why does Tomás").click()),
     "meeting-open": ("#/meetings/{physics}", None),

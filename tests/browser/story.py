@@ -16,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import jwt
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from tests.support.dev_server import DevServer, dev_server_in
 from tests.support.service import Caller, Service, credential, service_of
@@ -25,6 +25,7 @@ from videoconf.api.services import services
 from videoconf.app import create_app
 from videoconf.db.transactions import write
 from videoconf.db.types import db
+from videoconf.events.models import Event
 from videoconf.events.subscription_models import EventDelivery, EventSubscription
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
@@ -101,6 +102,12 @@ class Story:
         connection = self.here[link, attendee] = self.service.fake.join(credential(token))
         self.service.fake.publish(connection)
 
+    def publish(self, link: str, attendee: str, stream: str = "camera") -> None:
+        self.service.fake.publish(self.here[link, attendee], stream)
+
+    def unpublish(self, link: str, attendee: str, stream: str = "camera") -> None:
+        self.service.fake.unpublish(self.here[link, attendee], stream)
+
     def leave(self, link: str, attendee: str) -> None:
         self.service.fake.leave(self.here.pop((link, attendee)))
 
@@ -165,6 +172,10 @@ def lesson(story: Story) -> str:
         (-2.5, lambda: story.join(link, *TEACHER)),
         *[(minute, lambda one=one: story.join(link, one, names[one])) for one, minute in joins.items()],
         (5, recorded),
+        (6.5, lambda: story.publish(link, "t-ada", "screen")),
+        (26, lambda: story.unpublish(link, "t-ada", "screen")),
+        (20.5, lambda: story.unpublish(link, "p-grace")),
+        (33, lambda: story.publish(link, "p-grace")),
         (14.2, lambda: story.drop(link, "p-tomas")),
         (16.8, lambda: story.join(link, "p-tomas", names["p-tomas"])),
         (31.4, lost_leave),
@@ -305,6 +316,10 @@ def deliveries(story: Story, link: str) -> str:
         ("archive.available", "well"),
     ]
     with story.service.app.app_context(), write() as session:
+        happened = select(Event.type, Event.id, Event.position).where(Event.meeting_link == link).order_by("position")
+        events: dict[str, list[tuple[str, int]]] = {}
+        for type, id, position in session.execute(happened).all():
+            events.setdefault(type, []).append((id, position))
         subscription = EventSubscription(
             public_id="Kq3nVb8sYt0L",
             tenant="default",
@@ -332,12 +347,13 @@ def deliveries(story: Story, link: str) -> str:
                 }
                 for number, (status, body, error) in enumerate(answers[outcome])
             ]
+            event_id, position = events[type].pop()
             session.add(
                 EventDelivery(
                     subscription_id=subscription.id,
-                    event_id=f"evt_{place:024x}",
+                    event_id=event_id,
                     type=type,
-                    position=None,
+                    position=position,
                     status="failed" if outcome == "never" else "succeeded",
                     attempt_count=len(attempts),
                     attempts=attempts,

@@ -101,7 +101,7 @@ class Walk:
 
     def operations(self) -> dict[str, int]:
         """Each operation's name with its place on the page."""
-        ids = self._page.eval_on_selector_all(".opblock", "all => all.map(one => one.id)")
+        ids = self._page.eval_on_selector_all(".opblock", "all => all.map(one => one.id.replaceAll('\\\\', ''))")
         # Webhooks are shown too, and have nothing to send.
         operations = [(id, place) for place, id in enumerate(ids) if ".on." not in id]
         return {id.rpartition(".")[2].rpartition("-")[2]: place for id, place in operations}
@@ -113,6 +113,8 @@ class Walk:
         block = self._page.locator(".opblock").nth(place)
         if "is-open" not in (block.get_attribute("class") or ""):
             block.locator(".opblock-summary-control").first.click()
+        # The page shows the button before it knows the operation's parameters, for a second or more.
+        block.locator(".responses-inner").wait_for(timeout=60_000)
         for row in block.locator("tr[data-param-in=path]").all():
             row.locator("input").fill(self._ids[row.get_attribute("data-param-name")])
         block.locator(".execute").click()

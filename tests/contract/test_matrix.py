@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import jwt
 import pytest
 from cryptography.fernet import Fernet
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-from tests.contract.things import EXAMPLES, PATH_VALUES, Example, Things
+from tests.contract.things import EXAMPLES, PATH_VALUES, Example, Things, wrong_values
 from tests.support.databases import DATABASES
 from tests.support.documented_errors import check_errors
 from tests.support.service import Answer, Caller, Service, service_of
@@ -432,19 +432,13 @@ def test_unread_body_does_not_change_the_answer(things, call, operation):
         assert call(operation, path, body, Content_Type="application/json").status in (expected, 413)
 
 
-def wrong_values(schema: dict[str, Any]) -> Iterator[str]:
-    kinds = schema.get("type", "string")
-    yield "%00"
-    if "string" not in kinds or "format" in schema or "enum" in schema:
-        yield from ("x", "%F0%9F%98%80", "%EF%BC%91", "%20")
-    if "integer" in kinds or "number" in kinds:
-        yield from ("1e400", "nan", "9" * 40, "-1")
-        if "maximum" in schema:
-            yield str(int(schema["maximum"]) + 1)
-    if "integer" in kinds:
-        yield from ("1.5", "1_0", "+1")
-    if "maxLength" in schema:
-        yield "x" * (schema["maxLength"] + 1)
+@every([one for one in WITH_QUERY if any("example" in schema for schema in one.query.values())])
+def test_examples_of_a_query_work_together(things, call, operation):
+    """The documentation page sends all of them, as they stand."""
+    operation.example.prepare(things)
+    examples = {name: str(schema["example"]) for name, schema in operation.query.items() if "example" in schema}
+    answer = call(operation, f"{filled(operation, things)}?{urlencode(examples)}")
+    assert answer.status in {*operation.successes, 404}, answer
 
 
 @every(WITH_QUERY)

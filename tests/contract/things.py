@@ -1,6 +1,7 @@
-"""What the operations of the matrix act on: a meeting with all that belongs to it, and an example of each request."""
+"""What the operations of the matrix act on: a meeting with all that belongs to it, an example of each request,
+and wrong values of parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,3 +136,18 @@ EXAMPLES = {
     "VideoChatArchiveController.getUploadTarget": Example(prepare=with_target),
     "VideoChatArchiveController.deleteUploadTarget": Example(prepare=with_target),
 }
+
+
+def wrong_values(schema: dict[str, Any]) -> Iterator[str]:
+    kinds = schema.get("type", "string")
+    yield "%00"
+    if "string" not in kinds or "format" in schema or "enum" in schema:
+        yield from ("x", "%F0%9F%98%80", "%EF%BC%91", "%20")
+    if "integer" in kinds or "number" in kinds:
+        yield from ("1e400", "nan", "9" * 40, "-1")
+        if "maximum" in schema:
+            yield str(int(schema["maximum"]) + 1)
+    if "integer" in kinds:
+        yield from ("1.5", "1_0", "+1")
+    if "maxLength" in schema:
+        yield "x" * (schema["maxLength"] + 1)

@@ -13,10 +13,11 @@ from videoconf import errors
 from videoconf.api.openapi import openapi_document
 from videoconf.api.permissions import Permission
 from videoconf.app import create_app
+from videoconf.configuration import declared
 from videoconf.formats import camel_case
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability
-from videoconf.settings import Settings, declared
+from videoconf.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"

@@ -12,8 +12,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from videoconf.configuration import declared
 from videoconf.hooks import build_registry, load_plugins
-from videoconf.settings import Settings, declared
+from videoconf.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))

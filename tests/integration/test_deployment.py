@@ -28,7 +28,8 @@ from cryptography.x509.oid import NameOID
 from tests.support.servers import start_gunicorn
 from tests.support.service import ON_SQLITE
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
-from videoconf.settings import Settings, declared
+from videoconf.configuration import declared
+from videoconf.settings import Settings
 from videoconf_fake.provider import FakeSettings
 from videoconf_janus.settings import JanusSettings
 from videoconf_vonage.settings import VonageSettings

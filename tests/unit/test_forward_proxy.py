@@ -12,12 +12,13 @@ from pytest_httpserver import HTTPServer
 
 from tests.support.forward_proxy import TestProxy, authority, running_proxy
 from videoconf.api.jwks import jwks_of
+from videoconf.configuration import load
 from videoconf.errors import ConfigurationError, ProviderBadResponse, ProviderUnavailable, StorageEndpointRefused
 from videoconf.forward_proxy import ForwardProxy
 from videoconf.providers import provider_deadline
 from videoconf.providers.clients import Clients
 from videoconf.providers.http import GuardedClient
-from videoconf.settings import Secret, Settings, load
+from videoconf.settings import Secret, Settings
 from videoconf.storage import EndpointGuard
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from videoconf.api.limit_faults import limit_faults
 from videoconf.app import create_app
+from videoconf.configuration import declared, load, setting
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
-from videoconf.settings import Secret, Settings, declared, load, setting
+from videoconf.settings import Secret, Settings
 
 CANARY = "canary-4711-canary-4711-canary-4711-canary"
 

@@ -3,8 +3,9 @@
 import pytest
 
 from videoconf.app import create_app
+from videoconf.configuration import declared
 from videoconf.errors import ConfigurationError
-from videoconf.settings import Settings, declared
+from videoconf.settings import Settings
 from videoconf.undeclared import undeclared_variables
 
 KUBERNETES = {

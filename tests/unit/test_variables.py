@@ -11,9 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.unit.api.bearer_tokens import P256, RSA, pem
+from videoconf.configuration import Declared, declared, load, quoted_variables, setting
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import build_registry, load_plugins
-from videoconf.settings import Declared, Secret, Settings, declared, load, quoted_variables, setting
+from videoconf.settings import Secret, Settings
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 PRIVATE = RSA.private_bytes(

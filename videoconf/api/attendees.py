@@ -33,6 +33,9 @@ class AttendeeArgs(ListArgs):
     """Which attendees, and which part of them; the whole list, as documented, without `page`, `limit` and `cursor`."""
 
     active = StrictBoolean(load_default=None, metadata=documented("Connected now, or not; absent: all."))
+    streams = StrictBoolean(
+        load_default=None, metadata=documented("Whether each connection has `streams`; absent: it does not.")
+    )
     page = StrictInteger(
         validate=Range(1, MAX_PAGE),
         load_default=None,
@@ -40,8 +43,25 @@ class AttendeeArgs(ListArgs):
     )
 
 
+class StreamSchema(Schema):
+    """A media stream of a connection, by the latest events about it.
+
+    The connection sends it from `publishedOn` until it leaves, or until `goneOn` where that is not earlier.
+    """
+
+    id = fields.String(metadata=documented("The provider's id of the stream.", "camera"))
+    published_on = UtcTime(
+        allow_none=True, metadata=documented("The latest report that it was published; null: only its end is known.")
+    )
+    gone_on = UtcTime(
+        allow_none=True, metadata=documented("The latest report that it was gone; null: no event reported it.")
+    )
+
+
 class ConnectionSchema(Schema):
     """One continuous presence."""
+
+    SOMETIMES_ABSENT = ("streams",)
 
     id = fields.String(metadata=documented("The provider's id of the connection."))
     joined = UtcTime(allow_none=True, metadata=documented("Null where only the leave is known."))
@@ -51,6 +71,10 @@ class ConnectionSchema(Schema):
         metadata=documented("The service inferred the leave, for example from the meeting's end.")
     )
     join_inferred = fields.Boolean(metadata=documented("The service inferred the join from the first activity."))
+    streams = fields.List(
+        fields.Nested(StreamSchema),
+        metadata=documented("What it sent, as far as events reported it. Absent without `streams=true`."),
+    )
 
 
 class AttendeeSchema(Schema):
@@ -78,16 +102,16 @@ def list_attendees(args: dict[str, Any], meeting_link_id: str) -> Response:
     Without `page`, `limit` and `cursor` it is the whole list. By `cursor`, attendees come in the order of their ids,
     anonymous ones first: late evidence can move a first join, and the walk would miss the attendee.
     """
-    attendance, active = services().attendance, args["active"]
+    attendance, active, streams = services().attendance, args["active"], args["streams"] is True
     if args["page"] is None and args["limit"] is None and args["cursor"] is None:
-        with attendance.whole(caller(), meeting_link_id, active=active) as listed:
+        with attendance.whole(caller(), meeting_link_id, active=active, streams=streams) as listed:
             return spooled(_json_list(listed), "application/json")
     asked = ListRequest(args, BY_ID)
     if asked.part.offset is not None:
-        listed, total = attendance.page(caller(), meeting_link_id, active=active, part=asked.part)
+        listed, total = attendance.page(caller(), meeting_link_id, active=active, streams=streams, part=asked.part)
         found = Listed[Any]([], total=min(total, COUNTED), is_capped=total > COUNTED)
     else:
-        listed, behind = attendance.part(caller(), meeting_link_id, active=active, part=asked.part)
+        listed, behind = attendance.part(caller(), meeting_link_id, active=active, streams=streams, part=asked.part)
         found = Listed([], next=behind)
     answer = spooled(_json_list(listed), "application/json")
     answer.headers.update(asked.headers(found))
@@ -217,7 +241,7 @@ def attendee_values(attendee: Attendee, session_id: str | None, now: datetime) -
 
 
 def _connection(one: Connection) -> dict[str, Any]:
-    return {
+    values: dict[str, Any] = {
         "id": one.id,
         "joined": one.joined,
         "left": one.left,
@@ -225,6 +249,11 @@ def _connection(one: Connection) -> dict[str, Any]:
         "inferred": one.inferred,
         "joinInferred": one.join_inferred,
     }
+    if one.streams is not None:
+        values["streams"] = [
+            {"id": stream.id, "publishedOn": stream.published_on, "goneOn": stream.gone_on} for stream in one.streams
+        ]
+    return values
 
 
 def row_values(row: Row) -> dict[str, Any]:

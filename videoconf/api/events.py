@@ -56,9 +56,7 @@ class EventArgs(Schema):
     before = Position(
         load_default=None,
         metadata={
-            **documented(
-                "In place of `after`, newest first: the `next` of the answer before; `now`: the newest.", "now"
-            ),
+            **documented("In place of `after`, newest first: the `next` of the answer before; `now`: the newest."),
             "pattern": "^(now|[0-9]{1,19})$",
         },
     )

@@ -1,7 +1,8 @@
 """Limit the slow reads of a tenant: large lists and reports delay only further reads of the same tenant.
 
 Which reads are slow is measured, for each tenant and route: after one that took long, the next ones run a few at a time
-until one is quick again. Quick reads are never held up.
+until one is quick again. Quick reads are never held up. Meanwhile long reads give way to them: see
+:mod:`videoconf.precedence`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 from flask import Flask, g, request
 
 from videoconf.errors import TooManySlowReads
+from videoconf.precedence import precedence
 from videoconf.settings import Settings
 from videoconf.shares import Share
 
@@ -42,6 +44,8 @@ def stop_reading() -> None:
 
 def init_slow_reads(app: Flask, settings: Settings) -> None:
     """Bound slow reads where the settings do. To be called after authentication, so that the tenant is known."""
+    app.before_request(precedence.begin)
+    app.teardown_request(lambda error: precedence.end())
     limit = settings.tenant_slow_reads
     if not limit:
         return

@@ -24,6 +24,7 @@ from videoconf.db.functions import digest, starts_with
 from videoconf.db.transactions import read
 from videoconf.db.types import UTCDateTime
 from videoconf.meetings.models import LISTED, Meeting
+from videoconf.precedence import giving_way
 from videoconf.tenancy import Caller
 
 AT_ONCE = 500
@@ -72,7 +73,7 @@ class AttendanceAcross:
         )
         with read(snapshot=True) as session:
             rows = session.execute(_between(theirs, c.meeting_created_on, since, until))
-            yield self._by_meeting(rows.yield_per(AT_ONCE))
+            yield self._by_meeting(giving_way(rows.yield_per(AT_ONCE)))
 
     @contextmanager
     def of_meetings(

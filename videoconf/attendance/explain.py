@@ -6,11 +6,11 @@ and ``GET /session/{id}/explanation`` use the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from videoconf.attendance.presence import Bounds, Connection, Evidence, Law, gather_attendees
+from videoconf.attendance.presence import Bounds, Connection, Evidence, Law, Stream, gather_attendees
 from videoconf.formats import utc_text
 
 
@@ -51,14 +51,17 @@ class Explanation:
     connections: list[ConnectionExplanation]
 
 
-def explain_attendee(link: str, rows: list[Evidence], bounds: Bounds, closing: Closing) -> Explanation:
+def explain_attendee(
+    link: str, rows: list[Evidence], streams: Mapping[str, Sequence[Stream]], bounds: Bounds, closing: Closing
+) -> Explanation:
     """Explain one attendee.
 
     :param rows: the evidence of all connections of this attendee, at least one.
+    :param streams: what events reported of their streams, by connection.
     """
     [attendee] = gather_attendees(rows, bounds)
     by_id = {row.connection_id: row for row in rows}
-    explained = [_explain(by_id[one.id], one, bounds, closing) for one in attendee.connections]
+    explained = [_explain(by_id[one.id], one, streams.get(one.id, ()), bounds, closing) for one in attendee.connections]
     who = attendee.attendee or f"The anonymous participant of connection {attendee.connections[0].id}"
     count = len(explained)
     if attendee.active:
@@ -81,8 +84,10 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
         yield f"  Result:   {one.result}"
 
 
-def _explain(evidence: Evidence, one: Connection, bounds: Bounds, closing: Closing) -> ConnectionExplanation:
-    facts = list(_facts(evidence, closing))
+def _explain(
+    evidence: Evidence, one: Connection, streams: Sequence[Stream], bounds: Bounds, closing: Closing
+) -> ConnectionExplanation:
+    facts = [*_facts(evidence, closing), *map(_fact_of_stream, streams)]
     return ConnectionExplanation(
         one.id, one.joined, one.left, one.law, facts, _decision(evidence, one, bounds, closing), _result(one)
     )
@@ -109,6 +114,12 @@ def _facts(evidence: Evidence, closing: Closing) -> Iterator[str]:
         yield f"The provider reported that the room closed at {utc_text(closing.room_closed)}."
     if closing.meeting_ended is not None:
         yield f"The meeting was ended at {utc_text(closing.meeting_ended)}."
+
+
+def _fact_of_stream(stream: Stream) -> str:
+    times = {"published": stream.published_on, "gone": stream.gone_on}
+    reports = [f"as {what} at {utc_text(at)}" for what, at in times.items() if at is not None]
+    return f"The provider last reported stream {stream.id!r} {' and '.join(reports)}."
 
 
 def _decision(evidence: Evidence, one: Connection, bounds: Bounds, closing: Closing) -> str:

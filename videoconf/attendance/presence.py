@@ -84,6 +84,19 @@ class Bounds(NamedTuple):
     """The later of the room's closing and the meeting's end."""
 
 
+class Stream(NamedTuple):
+    """What events reported of a media stream.
+
+    It was there from ``published_on`` until its connection left, or until ``gone_on`` where that is not earlier.
+    """
+
+    id: str
+    published_on: datetime | None
+    """The latest report that it was published; None: only its end was reported."""
+    gone_on: datetime | None
+    """The latest report that it was gone; None: no event reported it."""
+
+
 class Connection(NamedTuple):
     """One presence. ``left`` None: there now."""
 
@@ -97,6 +110,8 @@ class Connection(NamedTuple):
     """No event reported the join: this is the first sign of presence."""
     law: Law
     """What decided."""
+    streams: tuple[Stream, ...] | None = None
+    """What it sent; None where the caller did not ask for streams."""
 
 
 class Span(NamedTuple):

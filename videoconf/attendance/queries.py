@@ -31,6 +31,7 @@ from videoconf.attendance.presence import (
     reduce_attendees,
 )
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
+from videoconf.attendance.streams import streams_of, with_streams
 from videoconf.audit import record
 from videoconf.db import keyset
 from videoconf.db.functions import by_code_point
@@ -39,12 +40,15 @@ from videoconf.db.transactions import read, statements
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import ConnectionNotFound, MeetingNotFound
 from videoconf.meetings.models import Meeting
+from videoconf.precedence import giving_way
 from videoconf.tenancy import Caller, visible_to_bound
 
 if TYPE_CHECKING:
     from videoconf.providers import Clock
     from videoconf.settings import Settings
 
+FETCHED_AT_ONCE = 200
+"""Rows of a stream. The driver keeps the GIL while it reads them, and quick requests wait for it meanwhile."""
 LOADED_AT_ONCE = 1000
 """Connections of a meeting up to which its list is simply loaded; beyond, rows come as they are asked for."""
 
@@ -75,10 +79,12 @@ class Attendance:
         self._cap = timedelta(hours=settings.connection_cap_hours)
         self._clock = clock
 
-    def page(self, caller: Caller, link: str, *, active: bool | None, part: Part) -> tuple[AttendeeList, int]:
+    def page(
+        self, caller: Caller, link: str, *, active: bool | None, streams: bool, part: Part
+    ) -> tuple[AttendeeList, int]:
         """Return one page of a meeting's attendees, and how many there are.
 
-        With ``active``, only those who are, or are not, there now.
+        With ``active``, only those who are, or are not, there now. With ``streams``, also what each connection sent.
 
         :raises MeetingNotFound: no meeting of the tenant has this link.
         """
@@ -87,10 +93,12 @@ class Attendance:
             attendees, total = page_of_attendees(
                 session, meeting.id, bounds, active=active, limit=part.limit, offset=part.offset or 0
             )
+            if streams:
+                attendees = list(with_streams(session, meeting.id, attendees))
             return AttendeeList(meeting.session_id, bounds, attendees), total
 
     def part(
-        self, caller: Caller, link: str, *, active: bool | None, part: Part
+        self, caller: Caller, link: str, *, active: bool | None, streams: bool, part: Part
     ) -> tuple[AttendeeList, Position | None]:
         """Return the attendees behind a position, by their ids, and where the list goes on, if it does.
 
@@ -101,27 +109,30 @@ class Attendance:
         with read(snapshot=True) as session:
             meeting, bounds = self._get(session, caller, link)
             attendees, behind = _walked(session, meeting.id, bounds, active, part)
+            if streams:
+                attendees = list(with_streams(session, meeting.id, attendees))
             return AttendeeList(meeting.session_id, bounds, attendees), behind
 
     @contextmanager
-    def whole(self, caller: Caller, link: str, *, active: bool | None) -> Iterator[AttendeeList]:
+    def whole(self, caller: Caller, link: str, *, active: bool | None, streams: bool) -> Iterator[AttendeeList]:
         """Give all of a meeting's attendees, in bounded memory; to be gone through within the block.
 
         :raises MeetingNotFound: no meeting of the tenant has this link.
         """
-        found = load_connections(caller, link)
-        if found is None:
-            raise MeetingNotFound
-        meeting, connections = found
-        if len(connections) <= LOADED_AT_ONCE:
-            bounds = self.bounds(meeting)
-            few = gather_attendees(connections, bounds)
-            yield AttendeeList(meeting.session_id, bounds, _those(few, active))
-            return
+        if not streams:
+            found = load_connections(caller, link)
+            if found is None:
+                raise MeetingNotFound
+            meeting, connections = found
+            if len(connections) <= LOADED_AT_ONCE:
+                bounds = self.bounds(meeting)
+                few = gather_attendees(connections, bounds)
+                yield AttendeeList(meeting.session_id, bounds, _those(few, active))
+                return
         with read(snapshot=True) as session:
             meeting, bounds = self._get(session, caller, link)
-            many = stream_attendees(session, meeting.id, bounds)
-            yield AttendeeList(meeting.session_id, bounds, _those(many, active))
+            many = _those(stream_attendees(session, meeting.id, bounds), active)
+            yield AttendeeList(meeting.session_id, bounds, with_streams(session, meeting.id, many) if streams else many)
 
     @contextmanager
     def report(self, caller: Caller, link: str, rule: PresenceRule) -> Iterator[Report]:
@@ -148,9 +159,10 @@ class Attendance:
         with read(snapshot=True) as session:
             meeting, bounds = self._get(session, caller, link)
             rows = connections_of(session, meeting.id, attendee)
+            streams = streams_of(session, meeting.id, [row.connection_id for row in rows])
         if not rows:
             raise ConnectionNotFound("No webhook and no roster of this meeting mentioned this attendee.")
-        return explain_attendee(link, rows, bounds, Closing(meeting.closed_at, meeting.end_time))
+        return explain_attendee(link, rows, streams, bounds, Closing(meeting.closed_at, meeting.end_time))
 
     def _get(self, session: Session, caller: Caller, link: str) -> tuple[Any, Bounds]:
         meeting = find_meeting(session, caller, link)
@@ -232,8 +244,8 @@ def connections_of(session: Session, meeting_id: int, attendee: str) -> list[Evi
 
 def stream_attendees(session: Session, meeting_id: int, bounds: Bounds) -> Iterator[Attendee]:
     """Give a meeting's attendees by first join, ties by id, as the rows come. Within a ``read(snapshot=True)``."""
-    found = session.execute(_IN_ORDER.execution_options(yield_per=LOADED_AT_ONCE), {"meeting_id": meeting_id})
-    return reduce_attendees(map(Evidence._make, found), bounds)
+    found = session.execute(_IN_ORDER.execution_options(yield_per=FETCHED_AT_ONCE), {"meeting_id": meeting_id})
+    return reduce_attendees(map(Evidence._make, giving_way(found)), bounds)
 
 
 def page_of_attendees(

@@ -6,6 +6,8 @@ was last gone; both at one moment: it is gone. When its connection has left, it 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Insert, String, bindparam, or_, select
@@ -13,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
-from videoconf.attendance.presence import NO_LEAVE_STANDS, c
+from videoconf.attendance.presence import NO_LEAVE_STANDS, Attendee, Stream, c
 from videoconf.db.functions import greatest
 from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.types import UTCDateTime
@@ -21,6 +23,9 @@ from videoconf.providers import ProviderEvent
 
 STREAMS: Any = AttendeeStream.__table__
 s = AttendeeStream.__table__.c
+
+READ_AT_ONCE = 500
+"""Attendees, and connections, whose streams one query reads."""
 
 
 def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> None:
@@ -57,6 +62,36 @@ _THERE = (
         or_(s.last_gone.is_(None), s.last_published > s.last_gone),
         NO_LEAVE_STANDS,
     )
+    .order_by(s.connection_id, s.stream_id)
+)
+
+
+def streams_of(session: Session, meeting_id: int, connections: Sequence[str]) -> dict[str, list[Stream]]:
+    """Return what is known of the streams of these connections, those that are gone included, by connection."""
+    found: dict[str, list[Stream]] = {}
+    for first in range(0, len(connections), READ_AT_ONCE):
+        some = {"meeting_id": meeting_id, "connections": connections[first : first + READ_AT_ONCE]}
+        for connection_id, *stream in session.execute(_KNOWN, some):
+            found.setdefault(connection_id, []).append(Stream._make(stream))
+    return found
+
+
+def with_streams(session: Session, meeting_id: int, attendees: Iterable[Attendee]) -> Iterator[Attendee]:
+    """Give attendees with the streams of each of their connections, in bounded memory.
+
+    Within a ``read(snapshot=True)``.
+    """
+    rest = iter(attendees)
+    while some := list(islice(rest, READ_AT_ONCE)):
+        found = streams_of(session, meeting_id, [one.id for attendee in some for one in attendee.connections])
+        for attendee in some:
+            connections = (one._replace(streams=tuple(found.get(one.id, ()))) for one in attendee.connections)
+            yield attendee._replace(connections=tuple(connections))
+
+
+_KNOWN = (
+    select(s.connection_id, s.stream_id, s.last_published, s.last_gone)
+    .where(s.meeting_id == bindparam("meeting_id"), s.connection_id.in_(bindparam("connections", expanding=True)))
     .order_by(s.connection_id, s.stream_id)
 )
 

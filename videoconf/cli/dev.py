@@ -174,7 +174,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
     from cryptography.fernet import Fernet
     from dotenv import dotenv_values
 
-    from videoconf.settings import PREFIX
+    from videoconf.configuration import PREFIX
 
     made = {
         "VIDEOCONF_JWT_SECRETS": secrets.token_urlsafe(48),

@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from videoconf.api.claims import ANY_AUDIENCE
 from videoconf.api.database_checks import NEWER, ask_database, ask_to_write
-from videoconf.api.jwks import KeySetUnusable, jwks_of
 from videoconf.api.keys import key_ids
 from videoconf.api.services import Services, services
+from videoconf.configuration import declared, quoted_variables
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.failures import MIGRATE
 from videoconf.db.faults import WITHOUT_DIRECT_URL, look
@@ -29,7 +29,7 @@ from videoconf.errors import ConfigurationError, ProviderError, VideoconfError
 from videoconf.hooks import Registered
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ProviderPort
-from videoconf.settings import Settings, declared, quoted_variables
+from videoconf.settings import Settings
 from videoconf.storage_targets.cipher import MAKE_A_KEY
 from videoconf.storage_targets.in_force import TargetState
 from videoconf.storage_targets.models import StorageTargetRow
@@ -111,8 +111,11 @@ def _tokens(parts: Services) -> Iterator[Finding]:
     if ANY_AUDIENCE in settings.jwt_audience:
         said = "tokens that the issuer made for other services are accepted too"
         yield Finding(Level.WARNING, "tokens", said, "Name the audience of this service in VIDEOCONF_JWT_AUDIENCE.")
-    jwks = jwks_of(settings)
-    if jwks is None:
+    if not settings.jwt_jwks_url:
+        return
+    from videoconf.api.jwks import KeySetUnusable, jwks_of  # with PyJWT, which other checks do without
+
+    if (jwks := jwks_of(settings)) is None:
         return
     try:
         found = jwks.fetch()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +17,10 @@ from videoconf.errors import DatabaseUnavailable, SchemaNotReady, VideoconfError
 
 if TYPE_CHECKING:
     from videoconf.providers import Provider
+
+# At its exit, Python searches all objects for garbage, which takes a fifth of a short command's time. Frozen objects
+# are not searched.
+atexit.register(gc.freeze)
 
 COMMANDS = {
     "audit": "videoconf.cli.audit:audit",

@@ -27,7 +27,8 @@ def db_commands(ctx: click.Context) -> click.Command:
 
 def _create_app() -> Flask:
     from videoconf.api.database import database_only, init_migrations
-    from videoconf.settings import Settings, load
+    from videoconf.configuration import load
+    from videoconf.settings import Settings
 
     if click.get_current_context().invoked_subcommand in COMPARE_MODELS:
         import_module("videoconf.app")

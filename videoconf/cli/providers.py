@@ -18,7 +18,7 @@ def providers(as_json: bool) -> None:
 
     Nothing needs to be configured.
     """
-    from videoconf.api.providers import describe_providers
+    from videoconf.api.described_providers import describe_providers
     from videoconf.api.services import services
     from videoconf.hooks import build_registry, load_plugins
 

@@ -114,7 +114,7 @@ def attendee_steps(
             last = comparison.without_person(data) if is_erased else data
             steps.append(Step([(EventType.ATTENDEE_REMOVED, last)], gone=[part]))
     for part, item in items.items():
-        if (step := _attendee_step(reported, part, item, known, were_open)) is not None:
+        if (step := _attendee_step(reported, part, item, known, were_open, erased)) is not None:
             steps.append(step)
     return steps
 
@@ -128,7 +128,11 @@ def _touched(
         reported.load(map(of_connection, connections))
         former = {part for one in connections if (part := reported.attendee_part(one)) is not None}
         reported.load(former)
-        names |= {data["attendee"] for part in former if (data := reported.data(part)) and data["attendee"] is not None}
+        for last in filter(None, map(reported.data, former)):
+            if last["attendee"] is not None:
+                names.add(last["attendee"])
+            else:  # an erasure removed the id of an attendee, some of whose connections may be others'
+                connections |= set(comparison.connection_ids(last))
         found = answers.attendees(session, meeting, connections, names)
         items = {comparison.attendee_part(one.data): one for one in found}
         reported.load(items)
@@ -142,10 +146,17 @@ def _touched(
 
 
 def _attendee_step(
-    reported: Reported, part: str, item: AttendeeAnswer, known: set[str], were_open: set[str]
+    reported: Reported,
+    part: str,
+    item: AttendeeAnswer,
+    known: set[str],
+    were_open: set[str],
+    erased: Collection[str],
 ) -> Step | None:
     before = reported.data(part)
     types = comparison.attendee_events(before, item.data, known, were_open)
+    if not types and before is not None and comparison.names_person(before, erased, None):
+        types = [EventType.ATTENDEE_UPDATED]  # the erasure removed the name from what was reported, not from readers
     row = Row(part, item.data, silent_since=item.silent_since)
     if not types:
         return None if reported.row(part).silent_since == item.silent_since else Step(rows=[row])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from videoconf.configuration import load
 from videoconf.errors import (
     ConfigurationError,
     ProviderAuthFailed,
@@ -17,7 +18,6 @@ from videoconf.errors import (
 from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
 from videoconf.providers import Capability, Provider, ProviderContext, ProviderPort
-from videoconf.settings import load
 from videoconf.spelling import proposal
 
 logger = logging.getLogger(__name__)

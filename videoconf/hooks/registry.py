@@ -11,12 +11,12 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from videoconf.configuration import PREFIX, Declared, declared
 from videoconf.containment import words_of
 from videoconf.errors import ConfigurationError
 from videoconf.hooks.loader import LOAD_SECONDS, Failure, Origin, Plugins, within
 from videoconf.providers import INTERFACES, Provider
 from videoconf.providers.base import CONTRACT_VERSION as PROVIDER_CONTRACT
-from videoconf.settings import PREFIX, Declared, declared
 from videoconf.storage import StorageTarget
 from videoconf.storage.base import CONTRACT_VERSION as STORAGE_CONTRACT
 

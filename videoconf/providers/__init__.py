@@ -1,5 +1,6 @@
 """What a provider is. A plugin imports what it needs from here, and nothing else of the core but errors and storage."""
 
+from videoconf.configuration import setting
 from videoconf.providers.base import (
     CONTRACT_VERSION,
     INTERFACES,
@@ -43,7 +44,7 @@ from videoconf.providers.types import (
     WebhookReply,
     WebhookRequest,
 )
-from videoconf.settings import Secret, setting
+from videoconf.settings import Secret
 from videoconf.variables import as_meant, text_of_file
 
 __all__ = [

@@ -61,7 +61,7 @@ class Provider(ABC):
     label: ClassVar[str]
     """The vendor's name for people."""
     Settings: ClassVar[type[Any]]
-    """A frozen dataclass of :func:`~videoconf.settings.setting` fields, read from ``VIDEOCONF_<KEY>_…``."""
+    """A frozen dataclass of :func:`~videoconf.configuration.setting` fields, read from ``VIDEOCONF_<KEY>_…``."""
     options_schema: ClassVar[type[Schema] | None] = None
     """Validates ``providerOptions`` of ``POST /session``; None: the provider takes none."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+from videoconf.configuration import read
 from videoconf.observability.logging import configure_logging
-from videoconf.settings import Settings, read
+from videoconf.settings import Settings
 
 
 class ServiceLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from videoconf.audit import record
+from videoconf.configuration import load
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import lock, read, write
 from videoconf.errors import (
@@ -34,7 +35,7 @@ from videoconf.errors import (
 from videoconf.hooks import Providers, settings_prefix
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
 from videoconf.providers import Capability, ProviderPort, StorageDestination, StorageScope, provider_deadline
-from videoconf.settings import Secret, Settings, load
+from videoconf.settings import Secret, Settings
 from videoconf.storage import StoragePort, StorageTarget
 from videoconf.storage_targets.cipher import Cipher
 from videoconf.storage_targets.in_force import StorageTargets, TargetState

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING, Any
 
 from videoconf.errors import EncryptionKeyUnknown, EncryptionNotConfigured
 from videoconf.settings import Secret
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 KEY_ID_CHARACTERS = 8
 """A ciphertext begins with so many characters that name its key, and a full stop."""
@@ -28,7 +29,7 @@ class Cipher:
     """
 
     def __init__(self, keys: Sequence[Secret]) -> None:
-        self._keys = {key_id(key): Fernet(key.reveal()) for key in keys}
+        self._keys = {key_id(key): _fernet(key) for key in keys}
 
     @property
     def newest_key_id(self) -> str:
@@ -63,6 +64,8 @@ class Cipher:
         key = self._keys.get(name.decode("ascii", "replace"))
         if key is None:
             raise EncryptionKeyUnknown
+        from cryptography.fernet import InvalidToken
+
         try:
             plain = json.loads(key.decrypt(token))
         except InvalidToken:
@@ -83,7 +86,13 @@ def key_faults(keys: Sequence[Secret]) -> list[str]:
     faults = []
     for number, key in enumerate(keys, start=1):
         try:
-            Fernet(key.reveal())
+            _fernet(key)
         except ValueError:
             faults.append(f"VIDEOCONF_ENCRYPTION_KEYS: key {number} is not a valid key. Make one with: {MAKE_A_KEY}")
     return faults
+
+
+def _fernet(key: Secret) -> Fernet:
+    from cryptography.fernet import Fernet  # when there is a key: a command's start does without
+
+    return Fernet(key.reveal())

@@ -11,11 +11,11 @@ from datetime import timedelta
 import pytest
 from marshmallow import RAISE
 
+from videoconf.configuration import declared
 from videoconf.errors import ProviderError
 from videoconf.hooks import settings_prefix, undeclared_capabilities
 from videoconf.providers import Capability, JoinToken, Provider, Role, SessionRef, StorageScope
 from videoconf.providers.base import CONTRACT_VERSION
-from videoconf.settings import declared
 from videoconf.testing.browser_scenarios import BrowserScenarios
 from videoconf.testing.capability_scenarios import CapabilityScenarios
 from videoconf.testing.driven import Driven

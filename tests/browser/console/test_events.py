@@ -1,8 +1,11 @@
 """What went out: the log of events, and a subscription whose receiver fails at first."""
 
+import json
+
 import pytest
 
 from tests.browser.console.test_acting import Api, confirm, eventually
+from tests.browser.story import bearer
 from tests.support import receiver as receivers
 from tests.support.chromium import needs_chromium
 
@@ -38,6 +41,35 @@ def test_failing_receiver_shows_its_answers_and_is_sent_again(open_console, scho
         dialog = tab.page.locator("dialog")
         assert "500" in dialog.inner_text()
         assert "the register is closed" in dialog.inner_text()
+        assert "type ping" in dialog.inner_text(), "a test is not an event of the log"
         assert eventually(lambda: len(receiver.requests) >= 1)
         api("DELETE", f"/event-subscriptions/{made['id']}")
         tab.faults.clear()  # what is read after the deletion is not found
+
+
+def test_delivery_shows_the_body_that_was_sent(open_console, school):
+    api = Api(school)
+    with receivers.receiver() as receiver:
+        made = api("POST", "/event-subscriptions", {"url": receiver.url, "types": ["meeting.created"]})
+        link = api.meeting()
+        assert eventually(lambda: len(receiver.requests) >= 1)
+        tab = open_console(f"#/events/subscriptions/{made['id']}")
+        tab.page.locator("tbody .attempt.good").first.wait_for()
+        tab.page.locator("tbody .attempts").first.click()
+        tab.page.locator("dialog pre").first.wait_for()
+        shown = json.loads(tab.page.locator("dialog pre").first.inner_text())
+        assert shown == receiver.events[0]
+        assert shown["meetingLink"] == link
+        tab = open_console(f"#/events/subscriptions/{made['id']}", token=bearer(["ManageEventSubscriptions"]))
+        tab.page.locator("tbody .attempts").first.click()
+        assert "needs the permission GetEvents" in tab.page.locator("dialog").inner_text()
+        assert not [asked for asked in tab.asked if "/events?" in asked]
+        api("DELETE", f"/event-subscriptions/{made['id']}")
+        tab.faults.clear()  # what is read after the deletion is not found
+
+
+def test_delivery_of_a_deleted_event_says_so(open_console, school):
+    tab = open_console("#/events/subscriptions/Kq3nVb8sYt0L")
+    tab.page.route("**/events?before=*", lambda route: route.fulfill(json={"items": [], "next": 0}))
+    tab.page.locator("tbody .attempts").first.click()
+    tab.page.locator("dialog").get_by_text("the log no longer has").wait_for()

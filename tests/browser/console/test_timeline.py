@@ -42,6 +42,27 @@ def test_card_shows_exact_times_and_their_reason(tab):
     assert shown.count("UTC") == 2
 
 
+def test_streams_are_marked_within_their_bars(tab):
+    rows = tab.page.locator(".chart .row")
+    paths = rows.nth(0).locator(".stream").evaluate_all("all => all.map(one => one.getAttribute('d'))")
+    assert len(paths) == 2, "Ada sent her camera and a screen"
+    assert "v" in paths[1], "the screen was gone before she left"
+    assert rows.nth(0).locator(".published").count() == 2
+    [grace] = rows.nth(1).locator(".stream").evaluate_all("all => all.map(one => one.getAttribute('d'))")
+    dot = float(rows.nth(1).locator(".published").get_attribute("cx"))
+    stroke = float(grace.split("M")[2].split()[0])
+    assert stroke < dot, "her camera was gone and came back"
+    assert tab.page.locator(".row.recording .stream").count() == 0
+
+
+def test_card_lists_streams_with_their_times(tab):
+    tab.page.locator("g.bar").first.focus()
+    assert tab.page.locator("g.bar").first.get_attribute("aria-label").split(", ")[2] == "2 streams"
+    sent = tab.page.locator(".card-beside .sent")
+    assert [text.split()[0] for text in sent.all_inner_texts()] == ["camera", "screen"]
+    assert "gone" in sent.nth(1).inner_text()
+
+
 def test_keys_move_between_bars_and_explain_one(tab):
     tab.page.locator("g.bar").first.focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight"):
@@ -55,7 +76,7 @@ def test_keys_move_between_bars_and_explain_one(tab):
     dialog.get_by_text("What decided").first.wait_for()
     assert "law 1 does not apply" in dialog.inner_text()
     tab.page.keyboard.press("Escape")
-    assert dialog.count() == 0
+    dialog.wait_for(state="detached")
 
 
 def test_keys_and_wheel_zoom_and_show_everything_again(tab):
@@ -109,6 +130,8 @@ def test_table_has_the_same_connections(tab):
     assert tab.page.locator(".as-table tbody tr").count() == 13
     row = tab.page.locator(".as-table tbody tr", has_text="inferred")
     assert "Tomás Herrera" in row.inner_text()
+    ada = tab.page.locator(".as-table tbody tr", has_text="Ada Lindqvist")
+    assert ada.locator(".sent").count() == 2
 
 
 def test_csv_has_the_same_connections(tab):
@@ -118,6 +141,8 @@ def test_csv_has_the_same_connections(tab):
     assert len(rows) == 13
     [inferred] = [row for row in rows if row["leaveInferred"] == "true"]
     assert (inferred["attendee"], inferred["reason"]) == ("p-tomas", "reconciled")
+    assert rows[0]["streams"].startswith("camera: published 20")
+    assert "; screen: published 20" in rows[0]["streams"]
 
 
 def test_svg_stands_alone(tab):
@@ -128,10 +153,10 @@ def test_svg_stands_alone(tab):
     shape = tab.page.evaluate(
         "text => { const one = new DOMParser().parseFromString(text, 'image/svg+xml');"
         " return [one.documentElement.nodeName, one.querySelectorAll('title').length,"
-        " one.querySelectorAll('parsererror').length] }",
+        " one.querySelectorAll('parsererror').length, one.querySelectorAll('circle').length] }",
         text,
     )
-    assert shape == ["svg", 1 + 14, 0]
+    assert shape == ["svg", 1 + 14, 0, 14]
 
 
 def test_report_follows_the_rule(tab):

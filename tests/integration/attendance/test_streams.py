@@ -216,6 +216,96 @@ def test_only_stream_events_cost_statements_for_streams(script, app):
     assert counts == {"joined": 2, "published": 3, "left": 2}
 
 
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def listed(script, **query):
+    """Return what the list has of streams, by connection: each stream with its times in minutes."""
+
+    def minute(text):
+        return None if text is None else (datetime.fromisoformat(text) - script.begin) // timedelta(minutes=1)
+
+    return {
+        connection["id"]: {
+            one["id"]: (minute(one["publishedOn"]), minute(one["goneOn"])) for one in connection["streams"]
+        }
+        for attendee in script.service.api.attendees(script.link, streams="true", **query)
+        for connection in attendee["connections"]
+    }
+
+
+SHOWN = {
+    "never gone": ([CAMERA], {"camera": (1, None)}),
+    "gone": ([CAMERA, Told("gone", 3)], {"camera": (1, 3)}),
+    "published again": ([CAMERA, Told("gone", 2), Told("published", 3)], {"camera": (3, 2)}),
+    "only its end is known": ([Told("gone", 3)], {"camera": (None, 3)}),
+    "two of one": ([CAMERA, SCREEN, Told("gone", 3)], {"camera": (1, 3), "screen": (2, None)}),
+    "its connection left": ([Told("joined", 0), CAMERA, Told("left", 3)], {"camera": (1, None)}),
+    "no stream": ([Told("joined", 0)], {}),
+}
+
+
+@pytest.mark.parametrize(("events", "streams"), SHOWN.values(), ids=SHOWN)
+def test_list_shows_the_latest_reports_of_each_stream(script, make_script, events, streams):
+    other = make_script()
+    other.create()
+    other.tell(Told("published", 4))
+    script.tell(*events, Told("published", 9, "bob", "b"))
+    everyone = {"ann": streams, "bob": {"b": (9, None)}}
+    assert listed(script) == everyone
+    assert listed(script, page="1", pageSize="2") == everyone
+    assert listed(script, limit="2") == everyone
+    assert listed(script, page="2", pageSize="1") == {"bob": {"b": (9, None)}}
+    assert listed(script, active="false") == ({"ann": streams} if events[-1].kind == "left" else {})
+
+
+def test_long_list_has_each_stream_once(script, monkeypatch):
+    monkeypatch.setattr("videoconf.attendance.streams.READ_AT_ONCE", 2)
+    names = [f"p{number}" for number in range(7)]
+    script.tell(*(Told("published", 1, name, stream) for name in names for stream in "ab"))
+    assert listed(script) == {name: {"a": (1, None), "b": (1, None)} for name in names}
+
+
+def test_list_without_streams_has_no_member_and_no_query_of_them(script, app):
+    script.tell(CAMERA)
+    statements = []
+    with app.app_context():
+        listened.listen(db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    for query in ({}, {"streams": "false"}, {"limit": "5"}, {"page": "1"}):
+        [ann] = script.service.api.attendees(script.link, **query)
+        assert "streams" not in ann["connections"][0], query
+    assert not [one for one in statements if "attendee_stream" in one]
+    script.service.api.attendees(script.link, streams="true")
+    assert [one for one in statements if "attendee_stream" in one]
+
+
+def test_walk_by_cursor_keeps_to_its_streams(script):
+    script.tell(CAMERA, Told("published", 1, "bob"))
+    first = script.service.api("GET", f"/session/{script.link}/attendees?streams=true&limit=1")
+    cursor = first.headers["X-Next-Cursor"]
+    assert listed(script, limit="1", cursor=cursor) == {"bob": {"camera": (1, None)}}
+    answer = script.service.api("GET", f"/session/{script.link}/attendees?limit=1&cursor={cursor}")
+    assert answer.problem == (400, "cursor_invalid")
+
+
+def test_explanation_has_a_sentence_for_each_stream(script):
+    script.tell(CAMERA, SCREEN, Told("gone", 3), Told("published", 1, "bob", "b"))
+    explained = script.service.api("GET", f"/session/{script.link}/explanation?attendee=ann").json
+    said = [one for one in explained["connections"][0]["evidence"] if "stream" in one]
+    times = [(script.begin + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z") for minute in (1, 2, 3)]
+    assert said == [
+        f"The provider last reported stream 'camera' as published at {times[0]} and as gone at {times[2]}.",
+        f"The provider last reported stream 'screen' as published at {times[1]}.",
+    ]
+
+
+def test_erased_person_has_no_streams_in_the_list(script, app):
+    script.tell(CAMERA, Told("published", 1, "bob"))
+    person(app, "erase", "ann")
+    script.tell(SCREEN, known_again=False)
+    assert listed(script) == {"ann": {}, "bob": {"camera": (1, None)}}
+
+
 # --- what is kept ---------------------------------------------------------------------------------------------------
 
 

@@ -189,3 +189,37 @@ def reread(played):
         if not answer["items"]:
             return believed(folded)
         after = answer["next"]
+
+
+def test_erasure_keeps_whose_connection_the_erased_took(service, clock):
+    """A late event gives one of Ann's connections to Bob, who is erased before the service projects that."""
+    told = [
+        ("joined", "c1", 10, "owner", None, None, "Ann"),
+        ("joined", "c6", 20, "owner", None, None, "Ann"),
+        ("joined", "c6", 0, "other", None, None, None),
+    ]
+    played = Played(service, clock, History(told, [], before_create=0, ended=False, asked_hours=0))
+    played.happen(("deliver", [0, 1]))
+    played.check()
+    played.happen(("deliver", [2]))
+    played.happen(("erase", "bob"))
+    played.check()
+    assert {one["attendee"] for one in service.api.attendees(played.link)} == {"ann", None}
+    assert reread(played) == believed(played.folded)
+
+
+def test_erasure_is_reported_of_a_person_known_by_name_alone(service, clock):
+    """The log knows a connection by its name; then it becomes Bob's, who is erased before the service projects that."""
+    told = [
+        ("joined", "c5", 10, "", None, None, "Bob"),
+        ("activity", "c5", 0, "other", None, None, None),
+    ]
+    played = Played(service, clock, History(told, [], before_create=0, ended=False, asked_hours=0))
+    played.happen(("deliver", [0]))
+    played.happen(("hours", 25))
+    played.check()
+    played.happen(("deliver", [1]))
+    played.happen(("erase", "bob"))
+    played.check()
+    assert [one["name"] for one in service.api.attendees(played.link)] == [None]
+    assert reread(played) == believed(played.folded)

@@ -17,8 +17,8 @@ import pytest
 from tests.plugins.janus.client import JanusClient
 from tests.plugins.janus.conftest import issue
 from tests.plugins.janus.server import CONFIGURATION, SECRETS, JanusServer, configure, needs_janus
+from videoconf.configuration import load
 from videoconf.providers import SessionRequest
-from videoconf.settings import load
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply
 from videoconf_janus.provider import CAPABILITIES

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from videoconf.settings import Settings, declared
+from videoconf.configuration import declared
+from videoconf.settings import Settings
 from videoconf_vonage.connection_data import MARK, MAX_CHARACTERS
 from videoconf_vonage.provider import Options
 from videoconf_vonage.settings import PREFIX, VonageSettings

@@ -17,7 +17,8 @@ from pytest_httpserver import HTTPServer
 
 from tests.unit.api.bearer_tokens import RSA, Make
 from videoconf.api.permissions import Permission
-from videoconf.settings import Settings, load
+from videoconf.configuration import load
+from videoconf.settings import Settings
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/identity-provider.md"
 SECTION = re.compile(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```ini\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -21,7 +21,8 @@ from pytest_httpserver import HTTPServer
 from tests.support.settings import JWT_SECRET
 from tests.unit.api.bearer_tokens import OTHER_SECRET, P256, RSA, Make, claims, pem, token
 from videoconf.api.keys import auth_faults, mint_token
-from videoconf.settings import Secret, Settings, load
+from videoconf.configuration import load
+from videoconf.settings import Secret, Settings
 
 LONG_SECRET = JWT_SECRET * 2
 P384 = ec.generate_private_key(ec.SECP384R1())

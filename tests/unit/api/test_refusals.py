@@ -3,7 +3,8 @@
 import pytest
 
 from videoconf.api.refusals import network_of
-from videoconf.settings import Settings, declared
+from videoconf.configuration import declared
+from videoconf.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,13 @@ test("an empty meeting has a span", () => {
 test("CSV quotes what it must and lets no formula through", () => {
   const attendees = [{ attendee: "=1+1", name: 'a "b", c\nd', connections: [connection("2026-03-01T11:00:00Z", "2026-03-01T11:00:30Z")] }];
   const text = csvOf(timelineOf({ meeting: MEETING, attendees, now: AT }));
-  assert.match(text, /\r\n'=1\+1,"a ""b"", c\nd",2026-03-01T11:00:00.000Z,false,2026-03-01T11:00:30.000Z,false,30,,c1\r\n$/);
+  assert.match(text, /\r\n'=1\+1,"a ""b"", c\nd",2026-03-01T11:00:00.000Z,false,2026-03-01T11:00:30.000Z,false,30,,c1,\r\n$/);
 });
 
 test("CSV defuses what a spreadsheet runs behind a separator or what it skips", () => {
   const cellOf = (name) => {
     const text = csvOf(timelineOf({ meeting: MEETING, attendees: [{ attendee: "p", name, connections: [connection(null, null)] }], now: AT }));
-    return text.slice(text.indexOf("\r\np,") + 4).replace(/,[^,"]*(,[^,"]*){6}\r\n$/, "");
+    return text.slice(text.indexOf("\r\np,") + 4).replace(/,[^,"]*(,[^,"]*){7}\r\n$/, "");
   };
   assert.equal(cellOf("x;=cmd|' /C calc'!A0;y"), "x;'=cmd|' /C calc'!A0;y");
   assert.equal(cellOf("x\t@SUM(1)"), "x\t'@SUM(1)");

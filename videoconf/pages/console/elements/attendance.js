@@ -234,7 +234,7 @@ const legend = () =>
   h(
     "p",
     { class: "legend quiet small" },
-    ["here", "inferred", "gone", "recording"].map((name) => h("span", { class: `key ${name}` }, words.timeline.legend[name])),
+    ["here", "stream", "inferred", "gone", "recording"].map((name) => h("span", { class: `key ${name}` }, words.timeline.legend[name])),
     h("span", { class: "hint" }, words.timeline.hint),
   );
 

@@ -9,6 +9,7 @@ import { words } from "../words.js";
 import { lanesOf } from "../timeline/model.js";
 import { isDays, isSeconds, moved, resized, revealed, scaleOf, ticks, toX, zoomed } from "../timeline/scale.js";
 import { TimelineCard } from "../timeline/card.js";
+import { marksOf } from "../timeline/streams.js";
 import { gestures } from "../timeline/gestures.js";
 import { reasonOf } from "./evidence.js";
 import { named } from "./name.js";
@@ -182,15 +183,22 @@ customElements.define(
         },
         svg("rect", { class: "hit", x: x - 2, y: top - 4, width: width + 4, height: thick + 8 }),
         svg("rect", { class: "fill", x, y: top + 0.5, width, height: Math.max(thick - 1, 2), rx: Math.min(4, thick / 2) }),
+        row.kind === "person" && this.streams(bar, top, thick),
         bar.isInferred && thick >= 10 && width > 24 && svg("text", { class: "why", x: end + 4, y: top + thick - 3 }, "?"),
       );
+    }
+
+    streams(bar, top, thick) {
+      const marks = marksOf(bar, (time) => toX(this.scale, time), top, thick);
+      return marks.map(({ path, dot }) => [svg("path", { class: "stream", d: path }), dot && svg("circle", { class: "published", ...dot })]);
     }
 
     spoken(row, bar) {
       const name = row.kind === "recording" ? text.recording : (row.name ?? words.name.anonymous);
       const from = bar.joined === null ? text.unknownJoin : exactClock(new Date(bar.from));
       const to = bar.isOpen ? text.stillThere : exactClock(new Date(bar.to));
-      return text.bar(name.slice(0, 120), from, to, bar.isInferred ? text.card.inferred : reasonOf(bar));
+      const streams = bar.streams?.length ? text.streams(bar.streams.length) : "";
+      return text.bar(name.slice(0, 120), from, to, streams, bar.isInferred ? text.card.inferred : reasonOf(bar));
     }
 
     label(row) {

@@ -3,7 +3,7 @@
 import { h, put } from "../dom.js";
 import { exactly, inUtc, length, size } from "../format.js";
 import { words } from "../words.js";
-import { written } from "../elements/evidence.js";
+import { streamsOf, written } from "../elements/evidence.js";
 import { named } from "../elements/name.js";
 import { explainedBy } from "./model.js";
 
@@ -75,6 +75,7 @@ function connection({ row, bar }, why) {
       term(text.left, bar.isOpen ? text.still : exact(bar.to, guess(bar.isInferred))),
       bar.joined !== null && term(text.length, length((bar.to - bar.from) / 1000)),
       reason && term(text.reason, named(reason, 90)),
+      bar.streams.length > 0 && term(text.streams, streamsOf(bar)),
       term(text.connection, h("code", {}, named(bar.id, 24))),
     ),
     why,

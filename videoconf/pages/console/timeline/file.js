@@ -4,6 +4,7 @@ import { clock, day } from "../format.js";
 import { words } from "../words.js";
 import { lanesOf } from "./model.js";
 import { scaleOf, ticks, toX } from "./scale.js";
+import { marksOf, reportsOf } from "./streams.js";
 
 const ROW = 28;
 const LABELS = 180;
@@ -13,7 +14,7 @@ const XML = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos
 
 /** Write the connections as CSV, which a spreadsheet opens; nothing in it is read as a formula. */
 export function csvOf({ rows }) {
-  const head = ["attendee", "name", "joined", "joinInferred", "left", "leaveInferred", "seconds", "reason", "connectionId"];
+  const head = ["attendee", "name", "joined", "joinInferred", "left", "leaveInferred", "seconds", "reason", "connectionId", "streams"];
   const lines = rows.filter((row) => row.kind === "person").flatMap((row) =>
     row.bars.map((bar) => [
       row.attendee.attendee,
@@ -25,6 +26,7 @@ export function csvOf({ rows }) {
       Math.floor((bar.to - bar.from) / 1000),
       bar.reason,
       bar.id,
+      bar.streams.map((one) => `${one.id}: ${reportsOf(one).map(([what, time]) => `${what} ${iso(time)}`).join(", ")}`).join("; "),
     ]),
   );
   return `\ufeff${[head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`;
@@ -57,6 +59,12 @@ export function svgOf({ rows, ended, span }, title, colours) {
     (time) =>
       `<path d="M${at(time)} ${AXIS}V${height}" stroke="${colours.line}"/><text x="${at(time)}" y="20" text-anchor="middle" fill="${colours.quiet}">${clock(new Date(time))}</text>`,
   );
+  const streamsOf = (row, bar, top, thick) => {
+    const colour = bar.isInferred || bar.isJoinInferred || bar.isPoint ? colours.accent : colours.ground;
+    const marks = row.kind === "person" ? marksOf(bar, (time) => Number(at(time)), top, thick) : [];
+    const dotOf = ({ cx, cy, r }) => `<circle cx="${cx}" cy="${cy}" r="${r}" fill="${colour}"/>`;
+    return marks.map(({ path, dot }) => `<path d="${path}" fill="none" stroke="${colour}"/>${dot ? dotOf(dot) : ""}`).join("");
+  };
   const drawn = rows.map((row, place) => {
     const top = AXIS + place * ROW;
     const { lanes, count } = lanesOf(row.bars);
@@ -66,7 +74,8 @@ export function svgOf({ rows, ended, span }, title, colours) {
       const width = Math.max(Number(at(bar.to)) - x, 2);
       const colour = row.kind === "recording" ? colours.bad : colours.accent;
       const style = bar.isInferred || bar.isJoinInferred || bar.isPoint ? `fill="none" stroke="${colour}" stroke-dasharray="4 3"` : `fill="${colour}"`;
-      return `<rect x="${x}" y="${top + 7 + lanes[index] * thick}" width="${width.toFixed(1)}" height="${Math.max(thick - 1, 2)}" rx="3" ${style}><title>${escaped(`${iso(bar.from)} – ${bar.isOpen ? "" : iso(bar.to)}`)}</title></rect>`;
+      const place = top + 7 + lanes[index] * thick;
+      return `<rect x="${x}" y="${place}" width="${width.toFixed(1)}" height="${Math.max(thick - 1, 2)}" rx="3" ${style}><title>${escaped(`${iso(bar.from)} – ${bar.isOpen ? "" : iso(bar.to)}`)}</title></rect>${streamsOf(row, bar, place, thick)}`;
     });
     const label = (row.kind === "recording" ? words.timeline.recording : (row.name ?? words.name.anonymous)).slice(0, 60);
     return `<svg x="0" y="${top}" width="${LABELS - 12}" height="${ROW}"><text x="12" y="19" fill="${colours.ink}">${escaped(label)}</text></svg>${bars.join("")}`;

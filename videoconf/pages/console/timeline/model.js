@@ -1,5 +1,7 @@
 // From what the API says of a meeting to what the timeline draws: rows of bars, all in milliseconds.
 
+import { streamOf } from "./streams.js";
+
 const ms = (at) => (at === null || at === undefined ? null : Date.parse(at));
 
 /** The key of an attendee: the stable id, or of an anonymous one the connection's id. */
@@ -12,7 +14,7 @@ export const explainedBy = (attendee) => attendee.attendee ?? attendee.connectio
  * Make the timeline of a meeting.
  *
  * A bar has `from`, `to`, `isOpen` (still there), `isInferred` and `isJoinInferred` (dashed), and `isPoint` where only
- * the leave is known.
+ * the leave is known; `streams` is what the connection sent.
  */
 export function timelineOf({ meeting, attendees, archives = [], now = Date.now() }) {
   const rows = attendees.map((attendee) => ({
@@ -35,11 +37,13 @@ export function timelineOf({ meeting, attendees, archives = [], now = Date.now()
 function barOf(one, now) {
   const joined = ms(one.joined);
   const left = ms(one.left);
-  const to = left ?? Math.max(now, joined ?? now);
+  const end = left ?? Math.max(now, joined ?? now);
+  const to = Math.max(end, joined ?? end);
   return {
     id: one.id,
     from: joined ?? to,
-    to: Math.max(to, joined ?? to),
+    to,
+    streams: (one.streams ?? []).map((stream) => streamOf(stream, to)),
     joined,
     left,
     reason: one.reason,

@@ -41,7 +41,7 @@ class OneMeeting {
     try {
       const [meeting, attendees, report, archives] = await Promise.all([
         get(at`/session/${link}`, {}, signal),
-        only(this.canAttend, () => get(at`/session/${link}/attendees`, {}, signal)),
+        only(this.canAttend, () => get(at`/session/${link}/attendees`, { streams: true }, signal)),
         only(this.canAttend, () => get(at`/session/${link}/attendance`, {}, signal)),
         only(this.canArchive, () => part("/archives", { meetingLink: link }, null, signal, MOST_ARCHIVES)),
       ]);

@@ -1,9 +1,10 @@
-// Event subscriptions and their deliveries: attempts as dots, their answers, and a button to retry.
+// Event subscriptions and their deliveries: attempts as dots, what was sent and answered, and a button to retry.
 
 import { at, get, part, post } from "../api.js";
 import { h, put } from "../dom.js";
 import { count } from "../format.js";
 import { href } from "../route.js";
+import { session } from "../session.js";
 import { words } from "../words.js";
 import { confirm, panel } from "../elements/dialog.js";
 import { filters } from "../elements/filters.js";
@@ -103,7 +104,7 @@ function attemptsOf(delivery, retry) {
   return h("button", { class: "attempts", type: "button", "aria-label": label, title: label, onclick: () => show(delivery, retry) }, dots.length > 0 ? dots : h("span", { class: "attempt" }));
 }
 
-/** Show the attempts of a delivery. `retry` asks and sends again; it returns null where that is not possible. */
+/** Show what a delivery sends and its attempts. `retry` asks and sends again; it returns null where that is not possible. */
 function show(delivery, retry) {
   panel(
     words.events.types[delivery.type] ?? delivery.type,
@@ -111,6 +112,7 @@ function show(delivery, retry) {
       const again = delivery.status === "failed" ? retry() : null;
       return [
         h("p", { class: "quiet small" }, h("code", {}, delivery.eventId)),
+        h("section", { class: "because-of" }, h("h3", {}, sent.request), requestOf(delivery)),
         delivery.attempts.map(attempt),
         delivery.attempts.length === 0 && h("p", { class: "quiet" }, sent.notYet),
         again && h("button", { class: "button primary", type: "button", onclick: async () => (await again()) && close() }, sent.retry),
@@ -118,6 +120,26 @@ function show(delivery, retry) {
     },
     "beside",
   );
+}
+
+/** Show the body of each attempt: the event, which the log keeps for a time, where the token may read it. */
+function requestOf(delivery) {
+  const note = (sentence) => h("p", { class: "quiet" }, sentence);
+  if (delivery.position === null) return note(sent.test);
+  if (!session.can("GetEvents")) return note(sent.needs("GetEvents"));
+  const place = h("div", {}, loading(3));
+  const read = async () => {
+    try {
+      const { items } = await get("/events", { before: delivery.position + 1, limit: 1 });
+      const event = items.find((one) => one.id === delivery.eventId);
+      put(place, event ? h("pre", { class: "body", tabindex: 0, "aria-label": sent.request }, JSON.stringify(event, null, 2)) : note(sent.notKept));
+    } catch (problem) {
+      if (problem.status === undefined) throw problem;
+      put(place, failed(problem, read));
+    }
+  };
+  read();
+  return place;
 }
 
 function attempt(one, place) {
