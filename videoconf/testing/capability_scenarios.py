@@ -56,7 +56,7 @@ class CapabilityScenarios(Driven):
         if started.archive_id not in _ids(listed := archives.list_archives(session)):
             wrong("list_archives() does not name an archive that was started")
         for one in (started, archives.get_archive(started.archive_id), *listed):
-            _demand_present(provider, "ArchiveState.created_at", one.created_at)
+            _demand_about_now(provider, "ArchiveState.created_at", one.created_at)
             if one.name not in (None, "kit"):
                 wrong(f"an archive that was started with the name 'kit' has the name {one.name!r}")
         for attempt in ("stop_archive()", "stop_archive() of an archive that has stopped"):
@@ -195,7 +195,7 @@ class CapabilityScenarios(Driven):
             wrong("a connection is missing from list_connections()")
         if listed[connection].attendee not in (None, "kit-ann"):
             wrong(f"list_connections() names the attendee {listed[connection].attendee!r} for one of 'kit-ann'")
-        _demand_present(provider, "RosterConnection.connected_at", listed[connection].connected_at)
+        _demand_about_now(provider, "RosterConnection.connected_at", listed[connection].connected_at)
         provider.end_session(session, [connection])
         if roster.list_connections(session).connections:
             wrong("list_connections() lists a connection after end_session()")
@@ -294,7 +294,7 @@ def _not(really: bool) -> str:
     return "not " if really else ""
 
 
-def _demand_present(provider: Provider, name: str, at: datetime | None) -> None:
+def _demand_about_now(provider: Provider, name: str, at: datetime | None) -> None:
     """Demand of a time that the vendor states of what has just happened that it is about now, with a time zone."""
     if at is not None and (at.tzinfo is None or abs(at - provider.context.clock()) > CLOCK_DIFFERENCE):
         wrong(f"{name} of what has just happened is {at}: seconds for milliseconds, or no time zone?")
