@@ -38,7 +38,7 @@ SHIPPED = {"videoconf": "videoconf", "migrations": "videoconf_migrations"} | {
 """The folders of the tree, and what they are called when installed."""
 SCENARIO = re.compile(r"^([PWS])-(\d\d) [\w ]+: (.*)$", re.MULTILINE)
 WRITTEN_BY_NOBODY = {
-    *("P05", "P07", "P10", "P11", "P12", "P14", "P15", "P16", "P17", "P20", "P21", "P22", "P23", "P24"),
+    *("P05", "P07", "P10", "P11", "P12", "P14", "P15", "P16", "P17", "P18", "P20", "P21", "P22", "P23", "P24"),
     *("P25", "P26"),
     *("W01", "W02", "W03", "W04", "W05", "W06", "W07", "W08", "W09", "W10", "W11", "W12", "W13"),
 }

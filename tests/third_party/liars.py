@@ -8,7 +8,7 @@ import logging
 import socket
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -141,7 +141,8 @@ class ForgetsWhenTokensExpire(Honest):
 @liar("P12")
 class TakesAllForOne(Honest):
     def issue_token(self, session, request):
-        return super().issue_token(session, replace(request, attendee="someone"))
+        attendee = "kit-ann" if request.attendee == "kit-bob" else request.attendee
+        return super().issue_token(session, replace(request, attendee=attendee))
 
 
 @liar("P13")
@@ -240,6 +241,24 @@ class ImprovedLoads:
         return self.original(*args, **how)
 
 
+@liar("P18")
+class NamesTheName(Honest):
+    """Lets a name that a caller chooses stand for the attendee."""
+
+    def issue_token(self, session, request):
+        return super().issue_token(session, replace(request, attendee=request.name or request.attendee))
+
+
+@liar("P18")
+class LosesTheAttendee(Honest):
+    def issue_token(self, session, request):
+        return super().issue_token(session, replace(request, attendee="", data=request.attendee))
+
+    def list_connections(self, session):
+        roster = super().list_connections(session)
+        return replace(roster, connections=[replace(one, attendee=None) for one in roster.connections])
+
+
 # --- capabilities ---------------------------------------------------------------------------------------------------
 
 
@@ -247,6 +266,13 @@ class ImprovedLoads:
 class ListsNoArchives(Honest):
     def list_archives(self, session):
         return []
+
+
+@liar("P30")
+class TakesSecondsForMilliseconds(Honest):
+    def get_archive(self, archive_id):
+        found = super().get_archive(archive_id)
+        return replace(found, created_at=datetime.fromtimestamp(found.created_at.timestamp() / 1000, UTC))
 
 
 @liar("P31")
@@ -310,6 +336,38 @@ class NeverFinishes(Honest):
         return replace(found, status=ArchiveStatus.STOPPED) if found.status is ArchiveStatus.AVAILABLE else found
 
 
+@liar("P38")
+class ListsEveryArchive(Honest):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.sessions = {}
+
+    def start_archive(self, session, request):
+        self.sessions[session.session_id] = session
+        return super().start_archive(session, request)
+
+    def list_archives(self, session):
+        sessions = (self.sessions | {session.session_id: session}).values()
+        return [one for each in sessions for one in super(ListsEveryArchive, self).list_archives(each)]
+
+
+@liar("P38")
+class StopsEveryArchive(Honest):
+    """Stops what its account records, whichever session is asked for."""
+
+    started = ()
+
+    def start_archive(self, session, request):
+        state = super().start_archive(session, request)
+        self.started = (*self.started, state.archive_id)
+        return state
+
+    def stop_archive(self, session, archive_id):
+        for one in self.started:
+            super().stop_archive(session, one)
+        return super().stop_archive(session, archive_id)
+
+
 @liar("P40")
 class SetsStorageOnce(Honest):
     done = False
@@ -331,6 +389,13 @@ class TakesAnyStorage(Honest):
 class EndsNothing(Honest):
     def end_session(self, session, connections):
         pass
+
+
+@liar("P50")
+class NamesAnotherAttendee(Honest):
+    def list_connections(self, session):
+        roster = super().list_connections(session)
+        return replace(roster, connections=[replace(one, attendee=one.connection_id) for one in roster.connections])
 
 
 @liar("P51")
@@ -364,6 +429,40 @@ class CannotMuteAll(Honest):
     def mute(self, session, connection_id, streams):
         if connection_id is not None:
             super().mute(session, connection_id, streams)
+
+
+class OneOfMany(Honest):
+    """Knows its sessions, so that its liars can do to all of them what was asked of one."""
+
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.sessions = {}
+
+    def ensure_session(self, request):
+        session = super().ensure_session(request)
+        self.sessions[session.session_id] = session
+        return session
+
+
+@liar("P55")
+class EndsEverySession(OneOfMany):
+    def end_session(self, session, connections):
+        for one in self.sessions.values():
+            super().end_session(one, connections)
+
+
+@liar("P55")
+class ListsEverybody(OneOfMany):
+    def list_connections(self, session):
+        rosters = [super(ListsEverybody, self).list_connections(one) for one in self.sessions.values()]
+        return Roster([one for roster in rosters for one in roster.connections], complete=True)
+
+
+@liar("P55")
+class MutesEverySession(OneOfMany):
+    def mute(self, session, connection_id, streams):
+        for one in self.sessions.values() if connection_id is None else (session,):
+            super().mute(one, connection_id, streams)
 
 
 # --- browser clients -------------------------------------------------------------------------------------------------

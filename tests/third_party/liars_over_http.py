@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.third_party.guide import write_files
-from videoconf.errors import ProviderTimeout
+from videoconf.errors import ProviderRateLimited, ProviderTimeout
 from videoconf.providers import Secret
 
 _folder = tempfile.TemporaryDirectory()  # for as long as this module is loaded
@@ -45,7 +45,8 @@ class AcmeKit(_kit.TestAcme):
 
 def liar(scenario):
     def register(cls):
-        LIARS[scenario] = type(f"Kit{scenario}", (AcmeKit,), {"cls": cls})
+        name = f"{scenario}-{cls.__name__}" if scenario in LIARS else scenario  # some lie in a second way
+        LIARS[name] = type(f"Kit{scenario}", (AcmeKit,), {"cls": cls})
         return cls
 
     return register
@@ -59,6 +60,17 @@ class TakesRefusalForHealth(AcmeProvider):
         headers = {"Authorization": f"Bearer {self.settings.api_secret.reveal()}"}
         url = f"{self.settings.api_url}/account"
         self._http.request("GET", url, operation="check", idempotent=True, headers=headers, accept=(401,))
+
+
+@liar("P20")
+class ChoosesHowLongToWait(AcmeProvider):
+    """Reports a wait of its own in place of the vendor's Retry-After."""
+
+    def check(self):
+        try:
+            super().check()
+        except ProviderRateLimited:
+            raise ProviderRateLimited(retry_after_seconds=60) from None
 
 
 @liar("P21")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,11 +19,14 @@ from videoconf.providers import (
 )
 from videoconf.testing.driven import Driven
 from videoconf.testing.harness import unwritten, wrong
-from videoconf.testing.operations import issue, session_request
+from videoconf.testing.operations import MEETING, issue, session_request
 
 RUNNING = (ArchiveStatus.STARTED, ArchiveStatus.PAUSED)
 READY = (ArchiveStatus.AVAILABLE, ArchiveStatus.UPLOADED)
 BLOCK_BYTES = 1 << 16
+OTHER_MEETING = f"{MEETING}-other"
+CLOCK_DIFFERENCE = timedelta(hours=1)
+"""How far a vendor's clock may be from ours in a test."""
 
 
 def needs(provider: Provider, capability: Capability) -> Any:
@@ -50,8 +53,12 @@ class CapabilityScenarios(Driven):
             wrong(f"start_archive() gives {started}: status `started`, of the session that was asked for")
         if archives.get_archive(started.archive_id).archive_id != started.archive_id:
             wrong("get_archive() gives another archive than the one that was asked for")
-        if started.archive_id not in _ids(archives.list_archives(session)):
+        if started.archive_id not in _ids(listed := archives.list_archives(session)):
             wrong("list_archives() does not name an archive that was started")
+        for one in (started, archives.get_archive(started.archive_id), *listed):
+            _demand_about_now(provider, "ArchiveState.created_at", one.created_at)
+            if one.name not in (None, "kit"):
+                wrong(f"an archive that was started with the name 'kit' has the name {one.name!r}")
         for attempt in ("stop_archive()", "stop_archive() of an archive that has stopped"):
             stopped = archives.stop_archive(session, started.archive_id)
             if stopped.status in (*RUNNING, None):
@@ -139,6 +146,25 @@ class CapabilityScenarios(Driven):
                     f"an archive that is finished is {one.provider_status!r}, read as {one.status}, and not available"
                 )
 
+    def test_P38_archives_of_one_session(self, provider: Provider) -> None:
+        """Two sessions are recorded at once; each lists its own archive, and stopping one leaves the other."""
+        archives = needs(provider, Capability.ARCHIVING)
+        sessions = self._two_sessions(provider)
+        for session, attendee in zip(sessions, ("kit-ann", "kit-bob"), strict=True):
+            self.join(provider, session, issue(provider, session, attendee))
+        started = [archives.start_archive(session, ArchiveRequest()).archive_id for session in sessions]
+        for session, archive_id in zip(sessions, started, strict=True):
+            listed = archives.list_archives(session)
+            if set(_ids(listed)) - {archive_id}:
+                wrong("list_archives() lists an archive of another session")
+            for one in (*listed, archives.get_archive(archive_id)):
+                if one.session_id != session.session_id:
+                    wrong("an archive is read with another session than the one that was recorded")
+        archives.stop_archive(sessions[0], started[0])
+        if archives.get_archive(started[1]).status not in RUNNING:
+            wrong("stop_archive() stops the archive of another session")
+        archives.stop_archive(sessions[1], started[1])
+
     # --- storage ----------------------------------------------------------------------------------------------------
 
     def test_P40_storage_is_set(self, provider: Provider) -> None:
@@ -164,8 +190,12 @@ class CapabilityScenarios(Driven):
         roster = needs(provider, Capability.ROSTER)
         session = provider.ensure_session(session_request())
         connection = self.join(provider, session, issue(provider, session))
-        if connection not in [one.connection_id for one in roster.list_connections(session).connections]:
+        listed = {one.connection_id: one for one in roster.list_connections(session).connections}
+        if connection not in listed:
             wrong("a connection is missing from list_connections()")
+        if listed[connection].attendee not in (None, "kit-ann"):
+            wrong(f"list_connections() names the attendee {listed[connection].attendee!r} for one of 'kit-ann'")
+        _demand_about_now(provider, "RosterConnection.connected_at", listed[connection].connected_at)
         provider.end_session(session, [connection])
         if roster.list_connections(session).connections:
             wrong("list_connections() lists a connection after end_session()")
@@ -215,6 +245,24 @@ class CapabilityScenarios(Driven):
             if not all(self.is_muted(provider, session, one) for one in people):
                 wrong("not every sender is muted")
 
+    def test_P55_people_of_one_session(self, provider: Provider) -> None:
+        """What is asked about one session lists, mutes and ends no connection of another."""
+        roster = needs(provider, Capability.ROSTER)
+        ours, theirs = self._two_sessions(provider)
+        ann = self.join(provider, ours, issue(provider, ours))
+        bob = self.join(provider, theirs, issue(provider, theirs, "kit-bob"))
+        for session, connection in ((ours, ann), (theirs, bob)):
+            if _connected(roster, session) != [connection]:
+                wrong("list_connections() of a session of one connection lists another, perhaps of another session")
+        if Capability.MODERATION in provider.capabilities:
+            self.publish(provider, theirs, bob)
+            roster.mute(ours, None, {})
+            if self.is_muted(provider, theirs, bob):
+                wrong("mute() of one session mutes a connection of another")
+        provider.end_session(ours, [ann])
+        if _connected(roster, theirs) != [bob]:
+            wrong("end_session() of one session ends a connection of another")
+
     # ----------------------------------------------------------------------------------------------------------------
 
     def _sending(self, provider: Provider) -> tuple[SessionRef, list[str], dict[str, list[str]]]:
@@ -222,6 +270,12 @@ class CapabilityScenarios(Driven):
         session = provider.ensure_session(session_request())
         people = [self.join(provider, session, issue(provider, session, who)) for who in ("kit-ann", "kit-bob")]
         return session, people, {one: [self.publish(provider, session, one)] for one in people}
+
+    def _two_sessions(self, provider: Provider) -> tuple[SessionRef, SessionRef]:
+        one, other = (provider.ensure_session(session_request(meeting)) for meeting in (MEETING, OTHER_MEETING))
+        if one.session_id == other.session_id:
+            pytest.skip("two meetings got one session, which P-05 reports")
+        return one, other
 
     def _occupied(self, provider: Provider) -> SessionRef:
         session = provider.ensure_session(session_request())
@@ -238,6 +292,16 @@ class CapabilityScenarios(Driven):
 
 def _not(really: bool) -> str:
     return "not " if really else ""
+
+
+def _demand_about_now(provider: Provider, name: str, at: datetime | None) -> None:
+    """Demand of a time that the vendor states of what has just happened that it is about now, with a time zone."""
+    if at is not None and (at.tzinfo is None or abs(at - provider.context.clock()) > CLOCK_DIFFERENCE):
+        wrong(f"{name} of what has just happened is {at}: seconds for milliseconds, or no time zone?")
+
+
+def _connected(roster: Any, session: SessionRef) -> list[str]:
+    return [one.connection_id for one in roster.list_connections(session).connections]
 
 
 def _ids(archives: Sequence[ArchiveState]) -> list[str]:

@@ -60,6 +60,10 @@ class Driven:
         """Tell which role a person would have who joins at the stand-in with this credential."""
         unwritten("role_of(): tell which role the stand-in gives to a person with this credential")
 
+    def attendee_of(self, provider: Provider, session: SessionRef, join: JoinToken) -> str | None:
+        """Return the attendee whom the vendor's webhooks name, as the plugin reads them, for this credential."""
+        unwritten("attendee_of(): return the attendee that the vendor's webhooks name for this credential")
+
     def is_admitted(self, provider: Provider, session: SessionRef, join: JoinToken, at: datetime) -> bool:
         """Return whether the stand-in, by its own rules, would let a person in with this credential at a time."""
         unwritten("is_admitted(): tell whether the stand-in would let a person in with this credential at a time")

@@ -44,13 +44,14 @@ class Failure:
     """An operation that forgives may take it for success."""
 
 
+RETRY_AFTER_SECONDS = 7
 REFUSALS = (ProviderResourceNotFound, ProviderConflict, ProviderRejected, ProviderAuthFailed)
 FAILURES = (
     Failure("401", reply(401), (ProviderAuthFailed,)),
     Failure("404", reply(404), REFUSALS, forgiven=True),
     Failure("409", reply(409), REFUSALS, forgiven=True),
     Failure("422", reply(422), REFUSALS, forgiven=True),
-    Failure("429", reply(429, headers={"Retry-After": "7"}), (ProviderRateLimited,)),
+    Failure("429", reply(429, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}), (ProviderRateLimited,)),
     Failure("500", reply(500), (ProviderError,)),
     Failure("503", reply(503), (ProviderUnavailable,)),
     Failure("no JSON", reply(200, b"<html>"), (ProviderBadResponse,)),
@@ -153,8 +154,9 @@ def _try(harness: Harness, operation: Operation, failure: Failure) -> str | None
         return f"  {operation.name} meets {failure.name}: it succeeds; {expected} is expected"
     if not isinstance(error, failure.errors):
         return f"  {operation.name} meets {failure.name}: {type(error).__name__}; {expected} is expected"
-    if isinstance(error, ProviderRateLimited) and not error.retry_after_seconds:
-        return f"  {operation.name} meets {failure.name}: retry_after_seconds is lost"
+    if isinstance(error, ProviderRateLimited) and error.retry_after_seconds != RETRY_AFTER_SECONDS:
+        told = f"retry_after_seconds is {error.retry_after_seconds}; the vendor's Retry-After is {RETRY_AFTER_SECONDS}"
+        return f"  {operation.name} meets {failure.name}: {told}"
     return None
 
 

@@ -54,7 +54,7 @@ def token_request(provider: Provider, attendee: str | None = "kit-ann", **fields
     return TokenRequest(**{"role": role, "expires_at": expires_at, "attendee": attendee, **fields})
 
 
-def issue(provider: Provider, session: SessionRef, attendee: str = "kit-ann", **fields: Any) -> JoinToken:
+def issue(provider: Provider, session: SessionRef, attendee: str | None = "kit-ann", **fields: Any) -> JoinToken:
     """Get a token."""
     return provider.issue_token(session, token_request(provider, attendee, **fields))
 

@@ -29,6 +29,8 @@ KEY = re.compile(r"[a-z][a-z0-9]{1,31}")
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 THREADS = 8
+BEARERS = (("kit-ann", None), ("kit-ann", "Ann"), ("kit.bob+1@example.org", "kit-ann"), (None, "kit-ann"), (None, None))
+"""Attendees and names. A name is free text, and may be another attendee's id."""
 
 
 class ProviderConformance(
@@ -210,6 +212,14 @@ class ProviderConformance(
         other.close()
         other.close()
         issue(provider, provider.ensure_session(session_request()), "kit-after-close")
+
+    def test_P18_attendee_is_carried(self, provider: Provider) -> None:
+        """A credential names its attendee, whatever the name beside it; an anonymous credential names no attendee."""
+        session = provider.ensure_session(session_request())
+        for attendee, name in BEARERS:
+            join = issue(provider, session, attendee, name=name)
+            if (named := self.attendee_of(provider, session, join)) != attendee:
+                wrong(f"webhooks name the attendee {named!r} for a credential of {attendee!r} with the name {name!r}")
 
 
 def _count(joins: list[JoinToken]) -> int:

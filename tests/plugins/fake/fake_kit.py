@@ -46,6 +46,9 @@ class FakeKit(ProviderConformance):
     def role_of(self, provider, session, join):
         return read_token(self.token_of(join), provider.settings.token_secret, now=provider.context.clock()).role
 
+    def attendee_of(self, provider, session, join):
+        return read_token(self.token_of(join), provider.settings.token_secret, now=provider.context.clock()).attendee
+
     def is_admitted(self, provider, session, join, at):
         try:
             read_token(self.token_of(join), provider.settings.token_secret, now=at)

@@ -9,6 +9,7 @@ from tests.plugins.janus.server import needs_janus
 from videoconf.providers import Secret
 from videoconf.testing import ProviderConformance, load_samples
 from videoconf_janus.provider import JanusProvider
+from videoconf_janus.tokens import derived_key, read_identity
 from videoconf_janus.webhooks import authorization
 
 pytestmark = needs_janus
@@ -34,6 +35,10 @@ class TestJanus(ProviderConformance):
         client = self.make_client(join)
         self.clients[client.join()] = client
         return client.id
+
+    def attendee_of(self, provider, session, join):
+        statement, key = join.token.split("~")[2], derived_key(provider.settings.room_key, "identity")
+        return read_identity(statement, join.connect["room"], provider.context.clock(), key).attendee
 
     def is_admitted(self, provider, session, join, at):
         """Compare what the server compares: each signed token begins with the second in which it ends."""

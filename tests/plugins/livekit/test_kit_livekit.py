@@ -12,6 +12,7 @@ from tests.plugins.livekit.browser_sdk import SDK_SETTINGS
 from tools.livekit_standin.auth import Refused, read_token
 from videoconf.providers import Role, Secret, StorageDestination
 from videoconf.testing import ProviderConformance
+from videoconf_livekit.identity import find_bearer
 from videoconf_livekit.provider import LiveKitProvider
 from videoconf_livekit.settings import LiveKitSettings
 
@@ -52,6 +53,10 @@ class LiveKitKit(ProviderConformance):
     def role_of(self, provider, session, join):
         claims = read_token(join.token, self.standin_in_use.keys, self.standin_in_use.clock.now())
         return Role.PUBLISHER if claims["video"].get("canPublish", True) else Role.SUBSCRIBER
+
+    def attendee_of(self, provider, session, join):
+        claims = read_token(join.token, self.standin_in_use.keys, self.standin_in_use.clock.now())
+        return find_bearer(claims["sub"], claims.get("attributes")).attendee
 
     def is_admitted(self, provider, session, join, at):
         try:

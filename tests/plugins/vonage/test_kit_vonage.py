@@ -11,6 +11,7 @@ import pytest
 from tools.vonage_standin.auth import Unauthorized
 from videoconf.providers import Role, Secret, StorageDestination
 from videoconf.testing import ProviderConformance, load_samples
+from videoconf_vonage.connection_data import unpack
 from videoconf_vonage.provider import VonageProvider
 from videoconf_vonage.settings import VonageSettings
 
@@ -46,6 +47,9 @@ class VonageKit(ProviderConformance):
 
     def role_of(self, provider, session, join):
         return Role(self.standin_in_use.connect(join.token).role)
+
+    def attendee_of(self, provider, session, join):
+        return unpack(self.standin_in_use.connect(join.token).data).attendee
 
     def is_admitted(self, provider, session, join, at):
         # The SDK issues by the wall clock, which may have gone past the kit's, and no token lets in before its issue.
