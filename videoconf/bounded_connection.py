@@ -16,6 +16,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from http.client import HTTPResponse
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -129,6 +130,21 @@ class BoundedTLSSocket(BoundedSocket, ssl.SSLSocket):
         super().do_handshake(block)
 
 
+class BoundedResponse(HTTPResponse):
+    """An answer that never reads more into memory than its reader asks for.
+
+    http.client reads a chunk whose size is -1 to the end of the connection, and raises ValueError for other negative
+    sizes. When it reads into a buffer, such an answer is incomplete like any other that breaks chunked coding.
+    """
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read at most so many bytes; everything without an amount."""
+        if amt is None or not self.chunked:
+            return super().read(amt)
+        buffer = bytearray(amt)
+        return bytes(memoryview(buffer)[: self.readinto(buffer)])
+
+
 class BoundedConnection(HTTPConnection):
     """Stands before a connection class of urllib3's, plain or TLS, in the bases of a class.
 
@@ -139,6 +155,7 @@ class BoundedConnection(HTTPConnection):
     bounds: Bounds
     timeout: Any
     forward_proxy: ForwardProxy | None = None
+    response_class = BoundedResponse
 
     def addresses(self, seconds: float) -> Sequence[str]:
         """Look the host up; a subclass may check the addresses.

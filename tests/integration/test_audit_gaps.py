@@ -101,6 +101,17 @@ def test_export_of_attendance_leaves_an_entry(app, service):
     assert entry.meeting_link == link
 
 
+def test_export_across_meetings_leaves_an_entry(app, service):
+    service.api.create()
+    assert service.api("GET", "/attendance?attendee=canary-person").status == 200
+    assert entries(app, "attendance.exported") == []
+    for query in ("attendee=canary-person", "extIdPrefix=course-"):
+        assert service.api("GET", f"/attendance?{query}", Accept="text/csv").status == 200
+    of_person, of_meetings = entries(app, "attendance.exported")
+    assert of_person.target.startswith("sha256:")
+    assert (of_person.meeting_link, of_meetings.meeting_link, of_meetings.target) == (None, None, None)
+
+
 def test_actor_type_distinguishes_callers_from_the_system(app, service):
     """A caller may have any name."""
     impostor = service.caller_with(subject="retention")

@@ -457,3 +457,25 @@ def test_scripted_plugin_has_the_attributes_of_the_real_one():
     assert isinstance(plugin, SimpleNamespace)
     del plugin.state
     assert not hasattr(real, "state")
+
+
+class Vicious:
+    """A value whose parts raise."""
+
+    def __bool__(self):
+        raise SystemExit(1)
+
+    __str__ = __bool__
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "value"),
+    [
+        ("hides_attendee", ("c",), Vicious()),
+        ("cautions", (), [Vicious()]),
+        ("list_connections", (REF,), Roster([], Vicious())),
+    ],
+)
+def test_value_that_raises_when_it_is_read_is_contained(method, arguments, value):
+    with pytest.raises(ProviderPluginError):
+        getattr(port_of(**{method: returning(value)}), method)(*arguments)

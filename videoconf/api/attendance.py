@@ -20,6 +20,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
 from videoconf.attendance.across import Attended
+from videoconf.attendance.queries import note_export
 from videoconf.errors import FilterCombination
 
 blueprint = Blueprint("attendance", __name__, tag=Tag.SESSIONS)
@@ -136,6 +137,8 @@ def get_attendance_across(args: dict[str, Any]) -> Response:
             answer.headers["Content-Disposition"] = 'attachment; filename="attendance.csv"'
         else:
             answer = spooled(json_array(rows), "application/json")
+    if content_type == "text/csv":
+        note_export(caller(), None, of_person=attendee)
     answer.vary.add("Accept")
     return answer
 

@@ -79,8 +79,9 @@ def init_slow_reads(app: Flask, settings: Settings) -> None:
         running.end(read, began)
         now = time.monotonic()
         if now - began > SLOW_SECONDS:
+            # Taken out and put at the end: another thread may take it out at any moment.
+            slow_until.pop(read, None)
             slow_until[read] = now + SLOW_FOR_SECONDS
-            slow_until.move_to_end(read)
             if len(slow_until) > REMEMBERED:
                 slow_until.popitem(last=False)
         elif slow_until:

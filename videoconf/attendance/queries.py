@@ -32,7 +32,7 @@ from videoconf.attendance.presence import (
 )
 from videoconf.attendance.report import MeetingTotals, PresenceRule, Row, reduce_row, reduce_totals
 from videoconf.attendance.streams import streams_of, with_streams
-from videoconf.audit import record
+from videoconf.audit import person_digest, record
 from videoconf.db import keyset
 from videoconf.db.functions import by_code_point
 from videoconf.db.keyset import Order, Part, Position
@@ -303,7 +303,12 @@ def open_connections(session: Session, meeting_id: int) -> list[str]:
     return list(session.execute(statement).scalars())
 
 
-def note_export(caller: Caller, link: str) -> None:
-    """Write into the audit trail that a caller exported the attendance of a meeting."""
+def note_export(caller: Caller, link: str | None, *, of_person: str | None = None) -> None:
+    """Write into the audit trail that a caller exported the attendance of a meeting, or across meetings.
+
+    :param link: the meeting's; None: of many.
+    :param of_person: whose attendance it is, where it is one person's.
+    """
+    target = None if of_person is None else person_digest(caller, of_person)
     with statements(atomic=True) as transaction:
-        record(transaction, caller, "attendance.exported", meeting_link=link)
+        record(transaction, caller, "attendance.exported", meeting_link=link, target=target)

@@ -138,15 +138,17 @@ class ProviderPort:
         """Return who is connected now. A connection whose id cannot be stored is left out."""
         self.require(Capability.ROSTER)
         roster = self._of_type(Roster, self._call("list_connections", session), "list_connections")
+        with self._contained("list_connections"):
+            connections, is_complete = roster.connections, bool(roster.complete)
         usable = []
-        for one in self._listed(roster.connections, "list_connections"):
+        for one in self._listed(connections, "list_connections"):
             try:
                 usable.append(cleaned_connection(one))
             except BaseException as error:  # a plugin may return anything
                 if raised_by_signal(error):
                     raise
                 logger.warning("a connection of a roster is left out: %s", type(error).__name__)
-        return Roster(usable, bool(roster.complete) and len(usable) < MOST_LISTED)
+        return Roster(usable, is_complete and len(usable) < MOST_LISTED)
 
     def disconnect(self, session: SessionRef, connection_id: str) -> None:
         self.require(Capability.MODERATION)
@@ -154,7 +156,9 @@ class ProviderPort:
 
     def hides_attendee(self, connection_id: str) -> bool:
         self.require(Capability.MODERATION)
-        return bool(self._call("hides_attendee", connection_id))
+        hides = self._call("hides_attendee", connection_id)
+        with self._contained("hides_attendee"):
+            return bool(hides)
 
     def mute(self, session: SessionRef, connection_id: str | None, streams: Mapping[str, Sequence[str]]) -> None:
         self.require(Capability.MODERATION)
@@ -165,7 +169,9 @@ class ProviderPort:
 
     def cautions(self) -> list[str]:
         """Return what the provider's settings do not hold for, each with its remedy."""
-        return [str(one) for one in self._listed(self._call("cautions"), "cautions")]
+        found = self._listed(self._call("cautions"), "cautions")
+        with self._contained("cautions"):
+            return [str(one) for one in found]
 
     def browser_client(self) -> BrowserClient | None:
         """Return the provider's client for browsers, if it has one that is safe to serve."""

@@ -45,7 +45,10 @@ NEVER = tuple(
         "240.0.0.0/4",
         "::/128",
         "::1/128",
+        "fd00:42::42/128",  # metadata at Scaleway
+        "fd00:c1::a9fe:a9fe/128",  # metadata at Oracle
         "fd00:ec2::/32",  # metadata at AWS
+        "fd20:ce::254/128",  # metadata at Google
         "fe80::/10",
         "ff00::/8",
     )

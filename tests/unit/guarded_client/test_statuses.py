@@ -141,6 +141,7 @@ def test_retry_after_may_be_a_date(client, server, pauses):
         ("-1", 5, 3),
         ("nan", 5, 3),
         ("9" * 5000, 5, 3),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 5, 3),
         ("", 5, 3),
     ],
     ids=lambda value: str(value)[:12],

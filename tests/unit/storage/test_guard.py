@@ -43,6 +43,9 @@ METADATA = [
     "169.254.169.254",
     "[::ffff:169.254.169.254]",
     "[fd00:ec2::254]",
+    "[fd00:42::42]",
+    "[fd00:c1::a9fe:a9fe]",
+    "[fd20:ce::254]",
     "[fe80::1]",
     "[fe80::1%25eth0]",
     "100.100.100.200",
@@ -177,6 +180,13 @@ def test_host_named_in_full_may_be_private_but_not_loopback():
     for address in ("127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:127.0.0.1"):
         with pytest.raises(StorageEndpointRefused):
             connect(guard(address), "minio.internal", 9000)
+
+
+@pytest.mark.parametrize("address", ["fd00:ec2::254", "fd00:42::42", "fd00:c1::a9fe:a9fe", "fd20:ce::254"])
+def test_host_named_in_full_does_not_lead_to_metadata(address):
+    named = EndpointGuard(("storage.example.com",), resolve=answers(address))
+    with pytest.raises(StorageEndpointRefused):
+        connect(named, "storage.example.com")
 
 
 def test_development_allows_only_this_machine_over_plain_http():
