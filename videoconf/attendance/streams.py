@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Insert, String, bindparam, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,7 +19,9 @@ from videoconf.attendance.presence import NO_LEAVE_STANDS, Attendee, Stream, c
 from videoconf.db.functions import greatest
 from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.types import UTCDateTime
-from videoconf.providers import ProviderEvent
+
+if TYPE_CHECKING:  # a command that explains has no use for providers
+    from videoconf.providers import ProviderEvent
 
 STREAMS: Any = AttendeeStream.__table__
 s = AttendeeStream.__table__.c

@@ -136,7 +136,7 @@ def test_a_join_after_the_end_shows(script, at, clock):
 def test_handwritten_answers_match_their_schemas(script, at):
     """The list and the report are not written by their schemas; they must agree with them anyway."""
     script.deliver([told("joined", "c", at(0)), told("left", "c", at(5), reason="left"), told("joined", "d", at(1))])
-    [person] = script.service.api.attendees(script.link)
+    [person] = script.service.api("GET", f"/session/{script.link}/attendees?streams=true").json
     report = script.service.api("GET", f"/session/{script.link}/attendance").json
 
     def members(schema):
