@@ -141,7 +141,7 @@ class Joining:
         :raises ValidationFailed: the expiry, the role or the data is not one that the provider takes.
         """
         check_role_given(caller, wish.role)
-        # No digest is empty. A NULL would do as well, but for it PostgreSQL plans the statement anew each time.
+        # No digest is empty. A NULL would do as well, but for it PostgreSQL would plan the statement each time.
         key = key_of(wish.person) if wish.person is not None else ""
         with statements() as connection:
             meeting = connection.execute(_TO_JOIN, {"link": link, "attendee_key": key, **caller.scope}).one_or_none()
