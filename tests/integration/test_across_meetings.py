@@ -76,7 +76,8 @@ def test_csv_defuses_formulas(service, api):
     answer = across(api, "extIdPrefix=%3D", Accept="text/csv")
     assert answer.headers["Content-Type"].startswith("text/csv")
     [row] = csv.DictReader(io.StringIO(answer.body.decode()))
-    assert (row["extId"], row["name"], row["meetingLink"]) == ("'=1+1", "'+cmd", link)
+    assert (row["extId"], row["name"]) == ("'=1+1", "'+cmd")
+    assert row["meetingLink"].removeprefix("'") == link  # one in 64 begins with "-"
 
 
 @ON_SQLITE
