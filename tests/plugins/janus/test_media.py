@@ -11,7 +11,7 @@ import pytest
 
 from tests.plugins.janus.browser import Participant, described, served_page
 from tests.plugins.janus.server import JanusServer, needs_janus
-from tests.support.chromium import needs_chromium, two_browsers
+from tests.support.chromium import needs_chromium
 from tests.support.lesson import FRAMES, MEDIA_SECONDS
 from tests.support.media_service import WITHIN_SECONDS, present, service_with, wait_for
 
@@ -32,12 +32,6 @@ def running(tmp_path_factory, sqlite_template, headers):
     janus = JanusServer(folder / "etc", interface=media_interface())
     with service_with(janus, folder, sqlite_template, headers) as api:
         yield api
-
-
-@pytest.fixture(scope="module")
-def browsers(tmp_path_factory):
-    with two_browsers(tmp_path_factory.mktemp("chromium")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.plugins.janus.server import JanusServer, needs_janus
 from tests.plugins.janus.test_media import media_interface
-from tests.support.chromium import needs_chromium, two_browsers
+from tests.support.chromium import needs_chromium
 from tests.support.lesson import Lesson, five_people_meet
 from tests.support.media_service import service_with
 
@@ -20,12 +20,6 @@ def running(tmp_path_factory, sqlite_template, headers):
     janus = JanusServer(folder / "etc", interface=media_interface())
     with service_with(janus, folder, sqlite_template, headers) as api:
         yield api, janus
-
-
-@pytest.fixture(scope="module")
-def browsers(tmp_path_factory):
-    with two_browsers(tmp_path_factory.mktemp("chromium")) as made:
-        yield made
 
 
 @pytest.fixture

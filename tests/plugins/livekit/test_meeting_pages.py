@@ -9,7 +9,7 @@ import pytest
 
 from tests.plugins.livekit.browser_sdk import SDK, integrity_of, needs_the_sdk, served_sdk
 from tests.plugins.livekit.real_server import LiveKitServer, needs_livekit_server
-from tests.support.chromium import needs_chromium, two_browsers
+from tests.support.chromium import needs_chromium
 from tests.support.lesson import MEDIA_SECONDS, Lesson, five_people_meet
 from tests.support.media_service import present, service_with, wait_for
 
@@ -28,12 +28,6 @@ def running(tmp_path_factory, sqlite_template, headers):
         sdk = {"VIDEOCONF_LIVEKIT_SDK_URL": sdk_url, "VIDEOCONF_LIVEKIT_SDK_INTEGRITY": integrity_of(SDK.read_bytes())}
         with service_with(livekit, folder, sqlite_template, headers, **sdk) as api:
             yield api, livekit, sdk_url
-
-
-@pytest.fixture(scope="module")
-def browsers(tmp_path_factory):
-    with two_browsers(tmp_path_factory.mktemp("chromium")) as made:
-        yield made
 
 
 @pytest.fixture
