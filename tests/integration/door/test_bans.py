@@ -196,7 +196,7 @@ def test_ban_holds_for_its_meeting_and_tenant_alone(service):
 
 
 @ON_SQLITE
-@pytest.mark.needs("the fake", long=True)
+@pytest.mark.needs("moderation", "the fake", long=True)
 @pytest.mark.parametrize("seconds", [0, pytest.param(60, marks=pytest.mark.long)])
 def test_banned_person_tries_every_way_in(service, seconds):
     link = service.api.create()
