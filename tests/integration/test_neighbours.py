@@ -79,7 +79,7 @@ def p99(times):
 @ON_POSTGRESQL
 @pytest.mark.parametrize("slow", ["/session/{link}/attendance", "/session/{link}/attendees"])
 def test_slow_reads_of_one_tenant_leave_the_others_their_speed(gunicorn_server, headers, database_url, slow):
-    """In one run of alternating rounds. The aim is a p99 of at most three times its own alone, which needs idle cores."""
+    """In alternating rounds. The aim, a p99 of at most three times its own alone, needs idle cores."""
     server = gunicorn_server(workers=2, threads=48)
     acme, other = headers(tenant="acme"), headers(tenant="other")
     link, small = (urllib3.request("POST", f"{server.url}/session", headers=who).json() for who in (acme, other))
