@@ -9,7 +9,6 @@ import logging
 import os
 import ssl
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,6 +27,9 @@ logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 IDLE_SECONDS = 30.0
 """An idle connection is not used again after this: load balancers drop theirs after 60 s, some without a word."""
+MOST_IDLE = 64
+"""How many idle connections are kept for all origins together. Tenants name the receivers of events, and could otherwise
+use up the open files of the process, with one origin after another."""
 
 
 class NotSent(HTTPError):
@@ -40,6 +42,14 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int | None
+
+
+class _Idle(NamedTuple):
+    """A connection that no request uses, and since when (monotonic seconds)."""
+
+    origin: Origin
+    connection: _Connection
+    since: float
 
 
 class _Connection(BoundedConnection):
@@ -89,7 +99,8 @@ class Connections:
     Neither proxies from the environment nor ``.netrc`` are read: the settings name a proxy. Certificates
     are verified against the system's, or against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
-    :param size: how many idle connections are kept for one origin.
+    :param size: how many idle connections are kept for one origin; for all together this many, or :data:`MOST_IDLE`
+        where that is more.
     :param guard: decides on each address that is connected to; None if the operator alone names the hosts.
     :param proxy: carries connections; the guard then decides by names alone.
     """
@@ -109,7 +120,7 @@ class Connections:
         self._connect_seconds = connect_seconds
         self._between_bytes_seconds = between_bytes_seconds
         self._lock = Lock()
-        self._idle: defaultdict[Origin, list[tuple[_Connection, float]]] = defaultdict(list)
+        self._idle: list[_Idle] = []  # the latest last
         self._closed = False
 
     @property
@@ -138,10 +149,9 @@ class Connections:
         """Close what is idle, and from now on whatever comes back. May be called twice."""
         with self._lock:
             self._closed = True
-            idle = [connection for kept in self._idle.values() for connection, _ in kept]
-            self._idle.clear()
-        for connection in idle:
-            connection.close()
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.connection.close()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -163,19 +173,25 @@ class Connections:
     def _find_idle(self, origin: Origin) -> _Connection | None:
         while True:
             with self._lock:
-                kept = self._idle[origin]
-                if not kept:
+                place = next((at for at in range(len(self._idle) - 1, -1, -1) if self._idle[at].origin == origin), None)
+                if place is None:
                     return None
-                connection, since = kept.pop()
+                _, connection, since = self._idle.pop(place)
             # Readable though nothing was asked: the peer has closed it, or talks out of turn.
             if time.monotonic() - since < IDLE_SECONDS and connection.is_connected:
                 return connection
             connection.close()
 
     def _keep(self, origin: Origin, connection: _Connection) -> None:
+        now = time.monotonic()
         with self._lock:
-            kept = self._idle[origin]
-            if connection.sock is not None and not self._closed and len(kept) < self._size:
-                kept.append((connection, time.monotonic()))
-                return
-        connection.close()
+            is_wanted = connection.sock is not None and not self._closed
+            if is_wanted and sum(one.origin == origin for one in self._idle) < self._size:
+                self._idle.append(_Idle(origin, connection, now))
+                old = [one for one in self._idle if now - one.since >= IDLE_SECONDS]
+                surplus = max(len(old), len(self._idle) - max(self._size, MOST_IDLE))  # in order of their age
+                dropped, self._idle = self._idle[:surplus], self._idle[surplus:]
+            else:
+                dropped = [_Idle(origin, connection, now)]
+        for one in dropped:
+            one.connection.close()
