@@ -6,6 +6,7 @@ This works on urllib3's connections rather than on its pools, because the pools 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import ssl
 import time
@@ -52,7 +53,31 @@ class _Idle(NamedTuple):
     since: float
 
 
+class _AnswerBounds(Bounds):
+    """Also bounds how much is read of one answer, with its head: a peer can send interim answers without end."""
+
+    def __init__(self, largest_answer_bytes: float) -> None:
+        super().__init__()
+        self._largest_answer_bytes = largest_answer_bytes
+        self._received_bytes = 0
+
+    def begin(self, deadline: float) -> None:
+        """Begin a request."""
+        self.deadline = deadline
+        self._received_bytes = 0
+
+    def received(self, count: int) -> None:
+        """Count the bytes of one read.
+
+        :raises ConnectionError: the answer is too long.
+        """
+        self._received_bytes += count
+        if self._received_bytes > self._largest_answer_bytes:
+            raise ConnectionError("the answer is too long")
+
+
 class _Connection(BoundedConnection):
+    bounds: _AnswerBounds
     between_bytes_seconds: float
     guard: EndpointGuard | None = None
     sock: BoundedSocket | None
@@ -60,7 +85,7 @@ class _Connection(BoundedConnection):
     """http.client clears ``sock`` when it hands the socket over to a response."""
 
     def arm(self, deadline: float) -> None:
-        self.bounds.deadline = deadline
+        self.bounds.begin(deadline)
 
     def addresses(self, seconds: float) -> Sequence[str]:
         if self.guard is None:
@@ -103,6 +128,7 @@ class Connections:
         where that is more.
     :param guard: decides on each address that is connected to; None if the operator alone names the hosts.
     :param proxy: carries connections; the guard then decides by names alone.
+    :param largest_answer_bytes: how much is read of one answer, with its head; infinity where its reader bounds it.
     """
 
     def __init__(
@@ -113,7 +139,9 @@ class Connections:
         between_bytes_seconds: float,
         guard: EndpointGuard | None = None,
         proxy: ForwardProxy | None = None,
+        largest_answer_bytes: float = math.inf,
     ) -> None:
+        self._largest_answer_bytes = largest_answer_bytes
         self._guard = guard
         self._proxy = proxy
         self._size = size
@@ -164,7 +192,7 @@ class Connections:
             )
         else:
             connection = _Connection(origin.host, origin.port, timeout=self._connect_seconds)
-        connection.bounds = Bounds()
+        connection.bounds = _AnswerBounds(self._largest_answer_bytes)
         connection.guard = self._guard
         connection.forward_proxy = self._proxy
         connection.between_bytes_seconds = self._between_bytes_seconds
