@@ -181,7 +181,7 @@ def test_full_disk_answers_503_and_still_reads(app, client, headers, link):
 
 
 @on_sqlite
-def test_probes_do_not_wait_for_each_other_while_the_database_hangs(app, client, monkeypatch):
+def test_probe_answers_while_another_hangs_in_the_database(app, client, monkeypatch):
     """Each would hold a thread, and with enough of them no thread is left for the liveness probe."""
     from sqlalchemy import event
 
