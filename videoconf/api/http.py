@@ -46,7 +46,7 @@ def init_requests(app: Flask) -> None:
 
 
 def _drop_unreadable_dates() -> None:
-    """Ignore conditions that are not dates (RFC 9110, section 13.1). Werkzeug raises an error where a year overflows."""
+    """Ignore conditions that are not dates (RFC 9110, section 13.1): Werkzeug raises an error where one overflows."""
     environ = request.environ
     for name in _DATES:
         if (value := environ.get(name)) is not None and not _is_readable(value):

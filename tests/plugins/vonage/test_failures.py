@@ -24,8 +24,8 @@ from videoconf.errors import (
     ProviderUnavailable,
 )
 from videoconf.providers import SessionRequest, provider_deadline
-from videoconf_vonage.rest import seconds_ahead
 from videoconf.testing.faulty_server import reply
+from videoconf_vonage.rest import seconds_ahead
 
 BUDGET_SECONDS = 3.0
 CLIENT = {"connect_seconds": 0.2, "between_bytes_seconds": 0.3, "attempt_seconds": 0.4}
