@@ -73,5 +73,5 @@ def _ids_of_path() -> dict[str, str]:
 
 
 def _on_one_line(text: str) -> str:
-    """Return a part of a path for the log. A client without a token chooses it, and must not write a line of its own."""
+    """Return a part of a path for the log. A client without a token chooses it, and must not write a line itself."""
     return text if text.isprintable() and " " not in text else ascii(text)

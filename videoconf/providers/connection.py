@@ -29,8 +29,8 @@ logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 IDLE_SECONDS = 30.0
 """An idle connection is not used again after this: load balancers drop theirs after 60 s, some without a word."""
 MOST_IDLE = 64
-"""How many idle connections are kept for all origins together. Tenants name the receivers of events, and could otherwise
-use up the open files of the process, with one origin after another."""
+"""How many idle connections are kept for all origins together. Tenants name the receivers of events, and could
+otherwise use up the open files of the process, with one origin after another."""
 
 
 class NotSent(HTTPError):
