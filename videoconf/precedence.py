@@ -38,7 +38,7 @@ class Precedence:
     def begin(self, on_block: Callable[[], object] = int) -> None:
         """Note that this thread serves a request.
 
-        :param on_block: called in this thread before each block of rows, once the request is no longer quick.
+        :param on_block: called in this thread before each block of rows, once the request has not been quick.
         """
         with self._changed:
             self._requests[threading.get_ident()] = _Request(time.monotonic(), on_block)
