@@ -82,3 +82,14 @@ def test_messages_of_gunicorn_are_json_as_all_others(gunicorn_server):
     lines = [json.loads(line) for line in server.log.splitlines()]
     assert any("Invalid" in line["message"] for line in lines if line["logger"] == "gunicorn.error")
     assert any("Booting worker" in line["message"] for line in lines)
+
+
+def test_line_between_two_requests_names_neither(gunicorn_server, headers):
+    server = gunicorn_server(threads=1)
+    assert urllib3.request("GET", f"{server.url}/session", headers={**headers(), "X-Request-ID": "first"}).status == 200
+    with socket.create_connection(("127.0.0.1", urlsplit(server.url).port)) as client:
+        client.sendall(b"GET / HTTP/9.9\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 400")
+    server.terminate()
+    [line] = [json.loads(one) for one in server.log.splitlines() if "Invalid HTTP Version" in one]
+    assert "request_id" not in line

@@ -165,6 +165,25 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     assert sys.getswitchinterval() == pytest.approx(usual_seconds)
 
 
+def test_head_counts_as_the_read_that_it_is(service, slow_list):
+    """Flask answers it by the view of GET, so that it costs as much."""
+    slow_list.set()
+    assert service.api("HEAD", "/session", X_Slow="cpu").status == 200
+    slow_list.clear()
+    slow = {"X_Slow": "cpu"}
+    running = [threading.Thread(target=service.api, args=("HEAD", "/session"), kwargs=slow) for _ in range(2)]
+    for one in running:
+        one.start()
+    deadline = time.monotonic() + 5
+    while slow_list.inside < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [service.api(method, "/session").status for method in ("HEAD", "GET")] == [429, 429]
+    slow_list.set()
+    for one in running:
+        one.join()
+
+
 def test_busy_machine_makes_no_read_slow(service, slow_list):
     """All processes wait for a processor for a while, and all reads at that time are late."""
     slow_list.set()

@@ -36,6 +36,8 @@ SWITCH_SECONDS = 0.0005
 it waits as long for each slow read, each time. It is set for as long as they run, because each switch costs time."""
 REMEMBERED = 4096
 """Slow reads by tenant and route, the latest."""
+READING = ("GET", "HEAD")
+"""Flask answers HEAD by the view of GET, at the same cost."""
 
 
 def init_slow_reads(app: Flask, settings: Settings) -> None:
@@ -93,7 +95,7 @@ class _Reads:
         """
         precedence.begin(self.count)
         caller, rule = g.get("caller"), request.url_rule
-        if caller is None or rule is None or request.method != "GET":
+        if caller is None or rule is None or request.method not in READING:
             return
         key = caller.tenant, rule.endpoint
         is_bounded = self._are_slow(key)
@@ -138,8 +140,8 @@ class _Reads:
 
     def _note_slow(self, key: tuple[str, str]) -> None:
         with self._lock:
+            self._slow_until.pop(key, None)  # and put at the end
             self._slow_until[key] = time.monotonic() + SLOW_FOR_SECONDS
-            self._slow_until.move_to_end(key)
             if len(self._slow_until) > REMEMBERED:
                 self._slow_until.popitem(last=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +26,11 @@ ERASE_ARCHIVE = "erase_archive"
 
 PULL_ARCHIVE = "pull_archive"
 """The job that copies an archive into the storage target, where the provider does not do that by itself."""
+
+
+def pull_payload(archive_id: int, tenant: str) -> dict[str, Any]:
+    """Return the payload of a job that copies an archive. A worker copies one archive of a tenant at a time."""
+    return {"id": archive_id, "tenant": tenant}
 
 
 def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Archive:
@@ -94,7 +100,7 @@ def _update(session: Session, archive: Archive, said: ArchiveState, now: datetim
         setattr(archive, name, getattr(merged, name))
     archive.modified_on = utc_now()
     if merged.status == ArchiveStatus.AVAILABLE != known.status:
-        enqueue(session, PULL_ARCHIVE, {"id": archive.id})
+        enqueue(session, PULL_ARCHIVE, pull_payload(archive.id, archive.tenant))
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
     session.flush()

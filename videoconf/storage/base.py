@@ -137,11 +137,16 @@ def masked(text: str) -> str:
     return "****" + shown
 
 
+def is_key(text: str) -> bool:
+    """Return whether a string may be the key of an object: not absolute, and not leading out of its target."""
+    return KEY.fullmatch(text) is not None and not any(part in ("", ".", "..") for part in text.split("/"))
+
+
 def checked_key(key: str) -> str:
     """Return a key of an object if it is one.
 
     :raises StorageError: it is empty, absolute, leaves the target, or has characters that not every target takes.
     """
-    if not KEY.fullmatch(key) or any(part in ("", ".", "..") for part in key.split("/")):
+    if not is_key(key):
         raise StorageError("The key of an object has parts of A-Z a-z 0-9 _ . - between slashes.")
     return key
