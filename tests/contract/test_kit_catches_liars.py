@@ -32,7 +32,9 @@ def failing(pytester, monkeypatch):
     def run(module, name, chosen="not browser"):
         pytester.makepyfile(test_liar=f"from {module} import {name}\nclass TestLiar({name}): pass\n")
         with warnings.catch_warnings():
-            found = pytester.inline_run(*plugins, "-m", chosen, "-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60")
+            found = pytester.inline_run(
+                *plugins, "-m", chosen, "-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60"
+            )
         _, _, failed = found.listoutcomes()
         assert found.ret in (0, 1), found.ret
         return {SCENARIO.search(report.nodeid)[1]: str(report.longrepr) for report in failed}

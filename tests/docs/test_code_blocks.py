@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,10 +109,9 @@ def another_newcomer(tmp_path):
     newcomer.server.close()
 
 
-def start(command: str, folder: Path, url: str, **environment: str) -> GunicornServer:
-    log = folder / "server.log"
+def launch(command: str, folder: Path, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             cwd=folder,
             env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **environment},
@@ -119,7 +119,11 @@ def start(command: str, folder: Path, url: str, **environment: str) -> GunicornS
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = GunicornServer(url, process, log)
+
+
+def start(command: str, folder: Path, url: str, **environment: str) -> GunicornServer:
+    log = folder / "server.log"
+    server = GunicornServer(url, launch(command, folder, log, **environment), log)
     try:
         server.wait_until_up()
     except BaseException:
@@ -186,23 +190,31 @@ def test_back_end_guide_runs_in_node(another_newcomer):
     assert output.startswith("Bob is there\nmeeting_ended: The meeting ended at ")
 
 
-def test_deploy_commands_run(tmp_path, port):
+def test_deploy_commands_run(tmp_path, sqlite_folder, port):
     upgrade, doctor, serve, worker = (line.partition("#")[0] for line in readme_block("Deploy it").strip().splitlines())
-    settings = deployed(tmp_path)
+    settings = deployed(sqlite_folder)
     bash(f"{upgrade}\n{doctor}", tmp_path, **settings)
     server = start(f"{serve.strip()} --bind=127.0.0.1:{port}", tmp_path, f"http://127.0.0.1:{port}", **settings)
     server.close()
-    bash(f"timeout --preserve-status --signal=TERM 5 {worker}", tmp_path, **settings)
+    log = tmp_path / "worker.log"
+    process = launch(worker, tmp_path, log, **settings)
+    try:
+        while "videoconf started" not in log.read_text():  # until the test's time is up
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+    finally:
+        process.terminate()
+    assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize("page", ["deploy.md", "poolers.md"])
-def test_how_to_commands_run(page, tmp_path):
+def test_how_to_commands_run(page, tmp_path, sqlite_folder):
     for block in run_blocks(ROOT / "docs/how-to" / page):
-        bash(block, tmp_path, **deployed(tmp_path))
+        bash(block, tmp_path, **deployed(sqlite_folder))
 
 
 def deployed(folder: Path) -> dict[str, str]:
-    """Settings of a deployment with the fake provider, which needs no account."""
+    """Settings of a deployment with the fake provider, which needs no account; its database is in this folder."""
     return {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",

@@ -264,9 +264,7 @@ def postgresql_database(postgresql: Postgresql, postgresql_template: str) -> Ite
 
 
 @pytest.fixture(scope="session")
-def create_database(
-    make_sqlite_folder: Callable[[], Path], request: pytest.FixtureRequest
-) -> Callable[[str], str]:
+def create_database(make_sqlite_folder: Callable[[], Path], request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Give a function that makes a migrated database and returns its URL, for fixtures that several tests share."""
 
     def create(kind: str) -> str:

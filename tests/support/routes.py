@@ -70,10 +70,14 @@ def _answers_options(rule: Rule) -> bool:
 
 
 def _content(rule: Rule) -> tuple[Any, ...]:
-    """Return all that decides what a rule matches, for one that has no redirect, host or defaults of its own."""
-    assert not (rule.redirect_to or rule.host or rule.defaults), rule
-    methods = frozenset(rule.methods or ())
-    return rule.rule, rule.endpoint, methods, rule.strict_slashes, rule.merge_slashes, _answers_options(rule)
+    """Return all that decides what a rule matches."""
+    return (
+        rule.rule,
+        rule.endpoint,
+        frozenset(rule.methods or ()),
+        (rule.host, rule.subdomain, rule.redirect_to, tuple((rule.defaults or {}).items())),
+        (rule.strict_slashes, rule.merge_slashes, _answers_options(rule)),
+    )
 
 
 @contextmanager
