@@ -95,16 +95,16 @@ class Newcomer:
 
 
 @pytest.fixture(scope="module")
-def newcomer(tmp_path_factory):
+def newcomer(make_memory_folder):
     """Give one server, on which a reader follows one page after another."""
-    newcomer = Newcomer(tmp_path_factory.mktemp("newcomer"))
+    newcomer = Newcomer(make_memory_folder())
     yield newcomer
     newcomer.server.close()
 
 
 @pytest.fixture
-def another_newcomer(tmp_path):
-    newcomer = Newcomer(tmp_path)
+def another_newcomer(memory_folder):
+    newcomer = Newcomer(memory_folder)
     yield newcomer
     newcomer.server.close()
 
@@ -190,9 +190,9 @@ def test_back_end_guide_runs_in_node(another_newcomer):
     assert output.startswith("Bob is there\nmeeting_ended: The meeting ended at ")
 
 
-def test_deploy_commands_run(tmp_path, sqlite_folder, port):
+def test_deploy_commands_run(tmp_path, memory_folder, port):
     upgrade, doctor, serve, worker = (line.partition("#")[0] for line in readme_block("Deploy it").strip().splitlines())
-    settings = deployed(sqlite_folder)
+    settings = deployed(memory_folder)
     bash(f"{upgrade}\n{doctor}", tmp_path, **settings)
     server = start(f"{serve.strip()} --bind=127.0.0.1:{port}", tmp_path, f"http://127.0.0.1:{port}", **settings)
     server.close()
@@ -208,9 +208,9 @@ def test_deploy_commands_run(tmp_path, sqlite_folder, port):
 
 
 @pytest.mark.parametrize("page", ["deploy.md", "poolers.md"])
-def test_how_to_commands_run(page, tmp_path, sqlite_folder):
+def test_how_to_commands_run(page, tmp_path, memory_folder):
     for block in run_blocks(ROOT / "docs/how-to" / page):
-        bash(block, tmp_path, **deployed(sqlite_folder))
+        bash(block, tmp_path, **deployed(memory_folder))
 
 
 def deployed(folder: Path) -> dict[str, str]:

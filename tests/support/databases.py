@@ -214,14 +214,15 @@ def postgresql_template(create_postgresql: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def make_sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
-    """Give a function that makes a folder for a database: in memory where there is room.
+def make_memory_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """Give a function that makes a folder for databases: in memory where there is room.
 
-    SQLite waits for the disk at each commit, which no test is about.
+    SQLite waits for the disk at each commit, which no test is about. Programs need not run from there.
     """
     with ExitStack() as stack:
         if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED_BYTES:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="videoconf-tests-", dir=MEMORY)))
+            made_here = tempfile.TemporaryDirectory(prefix="videoconf-tests-", dir=MEMORY, ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made_here))
         else:
             folder = tmp_path_factory.mktemp("databases")
         numbers = count()
@@ -235,24 +236,24 @@ def make_sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
 
 
 @pytest.fixture
-def sqlite_folder(make_sqlite_folder: Callable[[], Path]) -> Iterator[Path]:
-    """Give a folder for this test's own SQLite databases."""
-    folder = make_sqlite_folder()
+def memory_folder(make_memory_folder: Callable[[], Path]) -> Iterator[Path]:
+    """Give a folder for this test's own databases, in memory where there is room."""
+    folder = make_memory_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)  # a process that the test killed may still remove its files
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(make_sqlite_folder: Callable[[], Path]) -> Path:
-    path = make_sqlite_folder() / "videoconf.sqlite"
+def sqlite_template(make_memory_folder: Callable[[], Path]) -> Path:
+    path = make_memory_folder() / "videoconf.sqlite"
     migrate(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture
-def sqlite_database(sqlite_template: Path, sqlite_folder: Path) -> str:
+def sqlite_database(sqlite_template: Path, memory_folder: Path) -> str:
     """Give the URL of a migrated SQLite database of this test's own."""
-    return f"sqlite:///{shutil.copy(sqlite_template, sqlite_folder / 'videoconf.sqlite')}"
+    return f"sqlite:///{shutil.copy(sqlite_template, memory_folder / 'videoconf.sqlite')}"
 
 
 @pytest.fixture
@@ -264,14 +265,14 @@ def postgresql_database(postgresql: Postgresql, postgresql_template: str) -> Ite
 
 
 @pytest.fixture(scope="session")
-def create_database(make_sqlite_folder: Callable[[], Path], request: pytest.FixtureRequest) -> Callable[[str], str]:
+def create_database(make_memory_folder: Callable[[], Path], request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Give a function that makes a migrated database and returns its URL, for fixtures that several tests share."""
 
     def create(kind: str) -> str:
         template = request.getfixturevalue(f"{kind}_template")
         if kind == "postgresql":
             return str(request.getfixturevalue("create_postgresql")(template))
-        return f"sqlite:///{shutil.copy(template, make_sqlite_folder() / 'videoconf.sqlite')}"
+        return f"sqlite:///{shutil.copy(template, make_memory_folder() / 'videoconf.sqlite')}"
 
     return create
 
@@ -286,8 +287,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=DATABASES)
-def empty_database_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> str:
+def empty_database_url(request: pytest.FixtureRequest, memory_folder: Path) -> str:
     """Give a database of this test's own that holds nothing yet, once of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{sqlite_folder / 'empty.sqlite'}"
+        return f"sqlite:///{memory_folder / 'empty.sqlite'}"
     return str(request.getfixturevalue("create_postgresql")())
