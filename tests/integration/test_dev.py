@@ -101,7 +101,9 @@ def test_files_with_secrets_are_private(shared: Shared) -> None:
     assert set(modes.values()) == {0}
 
 
-def test_second_run_continues_with_data_of_the_first(dev_server: Callable[..., GunicornServer], memory_folder: Path) -> None:
+def test_second_run_continues_with_data_of_the_first(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     first = dev_server()
     authorization = f"Authorization: Bearer {(memory_folder / 'instance' / 'dev-token').read_text()}"
     meeting = run_shell(f"curl -sS -X POST {first.url}/session -H '{authorization}'").strip().strip('"')
@@ -116,7 +118,9 @@ def test_variables_of_the_environment_win(dev_server: Callable[..., GunicornServ
     assert not (memory_folder / "instance" / "videoconf.sqlite").exists()
 
 
-def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., GunicornServer], memory_folder: Path) -> None:
+def test_another_shell_has_the_settings_in_force(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     """As with ``make vonage``: what the environment says goes before what the command chooses."""
     secret = "one line\nanother 'line' with a \\ in it"
     server = dev_server(
@@ -236,7 +240,9 @@ def test_port_in_use_is_reported_before_any_change(shared: Shared) -> None:
     assert (shared.folder / "instance" / "dev.env").read_text() == made
 
 
-def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., GunicornServer], memory_folder: Path) -> None:
+def test_the_fake_reaches_a_service_below_a_path(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     server = dev_server(VIDEOCONF_PATH_PREFIX="/video")
     authorization = f"Authorization: Bearer {(memory_folder / 'instance' / 'dev-token').read_text()}"
     meeting = run_shell(f"curl -sS -X POST {server.url}/session -H '{authorization}'").strip().strip('"')
