@@ -49,16 +49,12 @@ def test_eight_hundred_hostile_clients_delay_no_other(gunicorn_server, headers):
         assert siege.closed > 0
 
 
-@pytest.fixture(scope="module")
-def small_server(start_for_module):
-    server = start_for_module(workers=1, threads=8)
-    yield server
-    server.kill()  # a stop would wait for the last clients
-
-
+@ON_SQLITE
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_alone_delays_no_other(small_server, headers, kind):
-    with Siege(port_of(small_server), {kind: 60}) as siege:
+def test_each_kind_alone_delays_no_other(gunicorn_server, headers, kind):
+    server = gunicorn_server(workers=1, threads=8)
+    with Siege(port_of(server), {kind: 60}) as siege:
         time.sleep(SHORT_SECONDS)
         assert siege.connected == 60
-        assert slowest_answer(small_server, headers, rounds=4) < 1.0
+        assert slowest_answer(server, headers, rounds=4) < 1.0
+    server.kill()  # a stop would wait for them
