@@ -1,6 +1,7 @@
 """The kits are worth as much as what they catch: each liar fails exactly its scenario, and an honest one none."""
 
 import re
+import tempfile
 import warnings
 
 import pytest
@@ -22,9 +23,10 @@ def scenarios_of(kit):
 
 
 @pytest.fixture
-def failing(pytester, monkeypatch):
+def failing(pytester, monkeypatch, memory_folder):
     """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(tempfile, "tempdir", str(memory_folder))  # where the kit has its database
     monkeypatch.setattr(trust_scenarios, "SETTLE_SECONDS", 1.0)
     monkeypatch.setattr(storage_conformance, "EXPIRY_SECONDS", 2.5)
     plugins = [word for plugin in PLUGINS for word in ("-p", plugin)]
