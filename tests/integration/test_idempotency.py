@@ -359,7 +359,7 @@ def test_crashes_at_any_statement_leave_one_meeting_per_key(app, service, header
     event.listen(engine, "commit", crash_or_not)
 
     clients = [app.test_client() for _ in range(4)]
-    keys = [f"key-{number}" for number in range(120)]
+    keys = [f"key-{number}" for number in range(60)]
     answers = {key: [] for key in keys}
 
     def run(client, seed):

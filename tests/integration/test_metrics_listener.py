@@ -16,7 +16,7 @@ from tests.support.metrics import free_address, scrape
 from tests.support.service import ON_SQLITE
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.process import serve_metrics
-from videoconf.observability.listener import MOST_CLIENTS, MetricsListener
+from videoconf.observability.listener import MOST_CLIENTS, SAMPLE_SECONDS, MetricsListener
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_address_in_use_is_logged_once_and_stops_nothing(gunicorn_server):
         other.listen()
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         server = gunicorn_server(workers=2, VIDEOCONF_METRICS_BIND=taken)
-        threading.Event().wait(5)
+        threading.Event().wait(SAMPLE_SECONDS + 1)  # each worker has tried twice
         assert server.log.count(f"metrics are not served on {taken}") == 1
         assert server.is_up()
     assert scrape(taken), "served once the address is free"

@@ -49,19 +49,13 @@ CHANGES = st.lists(
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def walked(request, tmp_path_factory, installed_plugins, headers):
+def walked(request, create_database, installed_plugins, headers):
     """Give a service on each database that the examples of one property share, each with a tenant of its own."""
-    import shutil
-
     from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
     from videoconf.app import create_app
     from videoconf.settings import Secret, Settings
 
-    if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        url = f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('walked') / 'videoconf.sqlite')}"
-    else:
-        url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
+    url = create_database(request.param)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in FAKE_SETTINGS.items():
             patch.setenv(name, value)
