@@ -217,6 +217,30 @@ def test_since_is_when_the_state_began(breaker, stopwatch):
     assert breaker.read() == breaker.read()
 
 
+def test_reading_waits_while_another_thread_changes_the_state(stopwatch):
+    """Otherwise a reader could see the state of one moment with the time of another."""
+    changing, go_on, read = threading.Event(), threading.Event(), []
+    changer = threading.Thread(target=lambda: breaker.check())
+
+    def clock():
+        if threading.current_thread() is changer:
+            changing.set()
+            assert go_on.wait(10)
+        return stopwatch()
+
+    breaker = Breaker(clock)
+    reader = threading.Thread(target=lambda: read.append(breaker.read()))
+    changer.start()
+    assert changing.wait(10)
+    reader.start()
+    reader.join(0.2)
+    assert read == []
+    go_on.set()
+    for thread in (changer, reader):
+        thread.join(10)
+    assert [seen for seen, _ in read] == [BreakerState.CLOSED]
+
+
 def test_threads_share_one_probe(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     gate = threading.Barrier(8)
