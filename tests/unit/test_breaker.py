@@ -49,6 +49,10 @@ def half_opened(breaker, stopwatch):
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
+def test_states_have_the_words_that_the_api_shows():
+    assert [state.value for state in BreakerState] == ["closed", "open", "half_open", "misconfigured"]
+
+
 def test_breaker_opens_at_the_fifth_failure(breaker):
     call(breaker, Verdict.FAILED, 4)
     assert state(breaker) is BreakerState.CLOSED
@@ -118,8 +122,9 @@ def test_retry_after_is_the_rest_of_a_spread_open_time(stopwatch):
 def test_half_open_lets_one_probe_through_at_a_time(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     ticket = breaker.enter()
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailable) as refusal:
         breaker.enter()
+    assert refusal.value.retry_after_seconds == 1
     breaker.leave(ticket, Verdict.SUCCEEDED)
     assert state(breaker) is BreakerState.CLOSED
     breaker.enter()

@@ -91,6 +91,16 @@ def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
 
+def test_state_counts_threads_that_run() -> None:
+    worker = Worker(Queue(), nullcontext)
+    at_rest = "0 of 3 threads run; 0 ended and were started again"
+    assert worker.state == at_rest
+    worker.start()
+    assert worker.state == "ok"
+    worker.stop(5)
+    assert worker.state == at_rest
+
+
 @pytest.mark.parametrize(("threads", "others"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
 def test_each_four_threads_bring_one_for_each_other_lane(threads: int, others: int) -> None:
     queue = Queue()
