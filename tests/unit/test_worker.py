@@ -175,3 +175,12 @@ def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pyt
     assert "is started again" in caplog.text
     time.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
+
+
+def test_ended_thread_is_replaced_once() -> None:
+    queue = Queue(SystemExit(1))
+    with running(queue) as worker:
+        time.sleep(0.5)
+        queue.error = None
+        time.sleep(5)
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
