@@ -42,7 +42,8 @@ from bench.chaos.storage import storage
 from bench.chaos.vendor import ChaosVendor
 from bench.vendor import API_KEY
 
-MOST_SHOWN = 20
+MOST_SHOWN, MOST_ALIKE = 1000, 5
+"""How many violations are printed, and of those that begin alike."""
 
 
 def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[str, str]:
@@ -60,6 +61,7 @@ def settings(database: Database, vendor: ChaosVendor, signing: Secrets) -> dict[
         "VIDEOCONF_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "VIDEOCONF_DEVELOPMENT": "true",  # which allows storage on this machine
         "VIDEOCONF_ROSTER_SECONDS": "5",  # so that it has its part in a minute
+        "VIDEOCONF_RATE_LIMIT_ADDRESS": "",  # all clients have one address, and forge webhooks
     }
 
 
@@ -135,8 +137,11 @@ def main() -> None:
     print(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())))
     print(f"{sum(map(len, load.meetings.values()))} meetings, each read at both nodes in the end")
     print(f"{called} calls, {len(faults)} faults, {len(wrong)} violations")
-    for line in wrong[:MOST_SHOWN]:
-        print(f"VIOLATION {line[:2000]}")
+    alike: Counter[str] = Counter()
+    for line in wrong:
+        alike[line[:24]] += 1
+        if alike[line[:24]] <= MOST_ALIKE and alike.total() <= MOST_SHOWN:
+            print(f"VIOLATION {line[:2000]}")
     sys.exit(1 if wrong else 0)
 
 

@@ -7,6 +7,7 @@ a receipt. A provider or a target that is down only delays the deletion.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
@@ -25,10 +26,17 @@ from videoconf.audit import record
 from videoconf.db.batches import run_until
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
-from videoconf.errors import ArchiveNotDeletable, ArchiveOnHold, ProviderConflict, ProviderResourceNotFound
+from videoconf.errors import (
+    ArchiveNotDeletable,
+    ArchiveOnHold,
+    ProviderConflict,
+    ProviderError,
+    ProviderResourceNotFound,
+    StorageError,
+)
 from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
-from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
+from videoconf.jobs.queue import ClaimedJob, Jobs, enqueue, enqueue_claimed
 from videoconf.providers import ArchiveStatus, Capability
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
 from videoconf.settings import Settings
@@ -59,7 +67,9 @@ class Deletion:
         self._targets = targets
 
     def delete(self, caller: Caller, archive_id: str) -> None:
-        """Delete an archive everywhere. Of several calls one does the work; the others find it done or under way.
+        """Delete an archive everywhere. A call that finds the deletion under way has nothing to do.
+
+        It tries too while the provider may still refuse, since a proxy may have repeated a call whose node is gone.
 
         :raises ArchiveNotFound: the archive does not exist, or is deleted.
         :raises ArchiveOnHold: it has a legal hold; :class:`ArchiveNotDeletable`: it is still being recorded.
@@ -69,21 +79,31 @@ class Deletion:
         """
         with write() as session:
             archive = get_archive(session, caller, archive_id, lock=True)
-            if archive.deleting_since is not None:
+            if archive.deleting_since is None:
+                job = self._begin(session, archive, caller)
+            elif archive.status in UNSETTLED:
+                job = None
+            else:
                 return
-            if archive.legal_hold:
-                raise ArchiveOnHold
-            self._providers.get_archiving(archive.provider, archive.account)
-            self._mark(session, archive.id, caller)
-            link = archive.meeting.meeting_link
-            record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive_id)
-            job = enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
         with storage_deadline(REQUEST_SECONDS):
-            self._jobs.attempt(job)
+            if job is not None:
+                self._jobs.attempt(job)
+            else:
+                with contextlib.suppress(ProviderError, StorageError):  # the job of the first call goes on
+                    self.resume(archive.id)
         with read() as session:
-            erased = session.execute(select(Archive.deleted_on).where(Archive.id == archive.id)).scalar_one_or_none()
-        if erased is None:
-            raise ArchiveNotDeletable
+            state = select(Archive.deleting_since, Archive.deleted_on).where(Archive.id == archive.id)
+            if session.execute(state).one_or_none() == (None, None):
+                raise ArchiveNotDeletable
+
+    def _begin(self, session: Session, archive: Archive, caller: Caller) -> ClaimedJob:
+        if archive.legal_hold:
+            raise ArchiveOnHold
+        self._providers.get_archiving(archive.provider, archive.account)
+        self._mark(session, archive.id, caller)
+        link = archive.meeting.meeting_link
+        record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive.archive_id)
+        return enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
 
     def expire(self) -> None:
         """Begin the deletion of archives beyond their age, in small transactions. The recurring job.

@@ -133,6 +133,16 @@ def test_job_finishes_a_deletion_after_a_provider_outage(service, api, link, app
     assert len(audited(app, "archive.deleted")) == 1
 
 
+def test_repeated_deletion_is_refused_while_recording(service, api, link, app):
+    """The node of the first request was killed, and the proxy sent the request to another."""
+    archive_id = start(api, link)["id"]
+    service.provider.script("delete_archive", ProviderTimeout())
+    assert api("DELETE", f"/archives/{archive_id}").status == 504
+    assert api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_not_deletable")
+    sweep(app)
+    assert get(api, archive_id)["status"] == "started"
+
+
 def test_archive_stays_deleting_while_its_target_is_down(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
     stored.fail(StorageUnavailable())
