@@ -126,6 +126,17 @@ def test_attendees_come_once_while_others_join(service, api):
     assert seen == [None, "ann", "bob", "cyd", "dee", "zoe"]
 
 
+@ON_SQLITE
+def test_walk_goes_on_behind_anonymous_attendees(service, api):
+    link = api.create()
+    anonymous = {service.join(link) for _ in range(3)}
+    service.join(link, attendee="ann")
+    service.deliver()
+    found = whole(api, f"/session/{link}/attendees", limit=1)
+    assert [one["attendee"] for one in found] == [None, None, None, "ann"]
+    assert {one["connections"][0]["id"] for one in found[:3]} == anonymous
+
+
 def test_audit_and_archives_are_walked_in_their_order(app, service, api):
     for _ in range(5):
         api.create()

@@ -131,6 +131,16 @@ def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
 
+def test_state_counts_threads_that_run() -> None:
+    worker = Worker(Queue(), nullcontext)
+    at_rest = "0 of 3 threads run; 0 ended and were started again"
+    assert worker.state == at_rest
+    worker.start()
+    assert worker.state == "ok"
+    worker.stop(5)
+    assert worker.state == at_rest
+
+
 @pytest.mark.parametrize(("threads", "others"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
 def test_each_four_threads_bring_one_for_each_other_lane(threads: int, others: int) -> None:
     queue = Queue()
@@ -196,3 +206,12 @@ def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pyt
     assert "is started again" in caplog.text
     time.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
+
+
+def test_ended_thread_is_replaced_once() -> None:
+    queue = Queue(SystemExit(1))
+    with running(queue) as worker:
+        time.sleep(0.5)
+        queue.error = None
+        time.sleep(5)
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
