@@ -4,10 +4,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Any
 
@@ -21,6 +21,8 @@ from videoconf.jobs.worker import IDLE_SECONDS, Worker
 ONE_WAIT_AT_LEAST = 0.9
 """Seconds, a bit less than the shortest wait of a worker."""
 SHORT_IDLE_SECONDS = 0.4
+THREADS = {Lane.ORDINARY: 1, Lane.LONG: 2, Lane.ERASURES: 1}
+"""Of a worker with one thread."""
 
 
 @pytest.fixture
@@ -30,22 +32,22 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Queue:
-    """Notes when each lane looks for work, and answers as the test says."""
+    """Notes when each lane and each thread looks for work, and answers as the test says."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.looked: Counter[Lane] = Counter()
-        self.times: dict[Lane, list[float]] = {lane: [] for lane in Lane}
+        self.times: defaultdict[tuple[Lane, int], list[float]] = defaultdict(list)
         self.error = error
 
     def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
-        self.times[lane].append(time.monotonic())
+        self.times[lane, threading.get_ident()].append(time.monotonic())
         self.looked[lane] += 1
         if self.error is not None:
             raise self.error
         return 0
 
     def have_all_looked(self, times: int) -> bool:
-        return all(self.looked[lane] >= times for lane in Lane)
+        return all(self.looked[lane] >= times * threads for lane, threads in THREADS.items())
 
 
 class OnceBroken(Queue):
@@ -83,7 +85,7 @@ def test_idle_lane_looks_once_and_waits(error: Exception | None) -> None:
     with running(queue) as worker:
         time.sleep(ONE_WAIT_AT_LEAST)
         assert worker.state == "ok"
-    assert queue.looked == dict.fromkeys(Lane, 1)
+    assert queue.looked == THREADS
 
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
@@ -93,7 +95,7 @@ def test_idle_lane_looks_again_within_three_seconds(error: Exception | None) -> 
     with running(queue):
         wait_until(lambda: queue.have_all_looked(3))
     gaps = [after - before for times in queue.times.values() for before, after in pairwise(times)]
-    assert len(gaps) >= 2 * len(Lane)
+    assert len(gaps) >= 2 * sum(THREADS.values())
     assert min(gaps) > SHORT_IDLE_SECONDS * 0.4, "a half, less what a clock may be off"
     assert median(gaps) < SHORT_IDLE_SECONDS * 1.5
     assert IDLE_SECONDS * 1.5 <= 3
@@ -133,7 +135,7 @@ def test_worker_that_was_not_started_stops() -> None:
 
 def test_state_counts_threads_that_run() -> None:
     worker = Worker(Queue(), nullcontext)
-    at_rest = "0 of 3 threads run; 0 ended and were started again"
+    at_rest = "0 of 4 threads run; 0 ended and were started again"
     assert worker.state == at_rest
     worker.start()
     assert worker.state == "ok"
@@ -174,8 +176,8 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
         queue.error = DatabaseBusy()
         queue.looked.clear()
         wait_until(lambda: queue.have_all_looked(3))
-    assert first == 3, "once by each lane"
-    assert len(caplog.records) == 6, "another error is reported too"
+    assert first == 4, "once by each thread"
+    assert len(caplog.records) == 8, "another error is reported too"
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -190,9 +192,9 @@ def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pyte
 
     with running(queue) as worker:
         monkeypatch.setattr(threading.Thread, "start", start_unless_exhausted)
-        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("3 of 3 threads run; 3"))
+        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("4 of 4 threads run; 3"))
         assert next(refused, None) is None, "each lane was refused a thread"
-        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+        assert worker.state == "4 of 4 threads run; 3 ended and were started again"
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -200,9 +202,10 @@ def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pyte
 def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     queue = OnceBroken(error)
     with running(queue) as worker:
-        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("3 of 3 threads run; 3"))
-        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
-    assert all(times[1] - times[0] >= SHORT_IDLE_SECONDS for times in queue.times.values()), "no CPU is kept busy"
+        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("4 of 4 threads run; 3"))
+        assert worker.state == "4 of 4 threads run; 3 ended and were started again"
+    [first, second, *_] = sorted(chain(*(times for (lane, _), times in queue.times.items() if lane is Lane.ORDINARY)))
+    assert second - first >= SHORT_IDLE_SECONDS, "no CPU is kept busy"
     assert "is started again" in caplog.text
     time.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
@@ -214,4 +217,4 @@ def test_ended_thread_is_replaced_once() -> None:
         time.sleep(0.5)
         queue.error = None
         time.sleep(5)
-        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+        assert worker.state == "4 of 4 threads run; 4 ended and were started again"

@@ -115,7 +115,7 @@ def test_key_that_leads_elsewhere_is_not_stored(key):
 
 
 @pytest.mark.parametrize("archive_id", ["", ".", "..", "a/b", "a b", "a\n", "é", "x" * 256])
-def test_id_that_is_no_part_of_a_path_is_refused(archive_id):
+def test_id_unfit_for_a_path_is_refused(archive_id):
     with pytest.raises(ValueError, match="part of a path"):
         cleaned_archive(said(archive_id=archive_id))
     assert cleaned_archive(said(archive_id="...")).archive_id == "..."
