@@ -168,9 +168,9 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
 def test_head_counts_as_the_read_that_it_is(service, slow_list):
     """Flask answers it by the view of GET, so that it costs as much."""
     slow_list.set()
-    assert service.api("HEAD", "/session", X_Slow="cpu").status == 200
+    assert service.api("HEAD", "/session", X_Slow="rows").status == 200
     slow_list.clear()
-    slow = {"X_Slow": "cpu"}
+    slow = {"X_Slow": "rows"}
     running = [threading.Thread(target=service.api, args=("HEAD", "/session"), kwargs=slow) for _ in range(2)]
     for one in running:
         one.start()
