@@ -5,7 +5,6 @@ Each is made when it is first used, and imported with it: see :mod:`videoconf.ap
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -57,14 +56,14 @@ class Foundation:
         from videoconf.providers import ProviderContext
         from videoconf.providers.clients import Clients
 
-        settings, observe = self.settings, self._observe_calls()
+        settings = self.settings
         downloads = self.guard.allowing(("*:*",))  # any public host; a private one where the operator names it
 
         def open_destination(destination: StorageDestination) -> StoragePort:
             return self.targets.open_destination(destination)
 
         def context_of(provider: str) -> ProviderContext:
-            clients = Clients(provider, settings.provider_call_slots, observe, downloads, settings.proxy)
+            clients = Clients(provider, settings.provider_call_slots, self._observe, downloads, settings.proxy)
             self.clients[provider] = clients
             return ProviderContext(self.clock, clients, settings.development, open_destination)
 
@@ -73,17 +72,13 @@ class Foundation:
             self.closing.callback(provider.close)
         return providers
 
-    def _observe_calls(self) -> Callable[[CallOutcome], None]:
-        from videoconf.observability.metrics import observe_call
+    def _observe(self, call: CallOutcome) -> None:
+        """Count an HTTP call to a provider, and trace it."""
+        from videoconf.observability.metrics import observe_call  # which most commands do without
 
-        if (tracing := self.tracing) is None:
-            return observe_call
-
-        def observe(call: CallOutcome) -> None:
-            observe_call(call)
-            tracing.call(call)
-
-        return observe
+        observe_call(call)
+        if self.tracing is not None:
+            self.tracing.call(call)
 
     @cached_property
     def faults(self) -> tuple[str, ...]:
