@@ -13,8 +13,6 @@ from tests.support.service import ON_SQLITE
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 from videoconf.cli.main import commands
 
-pytestmark = ON_SQLITE
-
 NEEDLESS = {
     "alembic",
     "azure",
@@ -201,6 +199,7 @@ def test_every_command_has_an_example():
     assert sorted(leaves(commands)) == sorted({*EXAMPLES, *NOT_MEASURED} - {"--help"})
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_command_starts_lightly(run, reference, command):
     example = EXAMPLES[command]
@@ -222,6 +221,7 @@ def test_command_starts_lightly(run, reference, command):
     assert min(ratios) <= example.bound, ratios
 
 
+@ON_SQLITE
 def test_flask_runs_a_command_named_run_without_serving(run):
     code = RUN.replace("from videoconf.cli.main import commands", "from flask.cli import cli as commands")
     errors, _ = run(code, "--app", "videoconf.app", "videoconf", "jobs", "run", "prune_jobs")

@@ -36,7 +36,8 @@ from videoconf.errors import (
 from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
 from videoconf.jobs.kinds import ERASE_ARCHIVE
-from videoconf.jobs.queue import ClaimedJob, Jobs, enqueue, enqueue_claimed
+from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
+from videoconf.jobs.work import ClaimedJob
 from videoconf.providers import ArchiveStatus, Capability
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS
 from videoconf.settings import Settings
