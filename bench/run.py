@@ -326,13 +326,13 @@ def main() -> None:
         insert = Request("POST", "/insert", "", (limit.authorization,))
         seed_archives(url)
         at = args.concurrency
-        webhook = Operation("POST webhook, new attendee, signed", None, insert, at, bare_goal=0.4, peer_goal=1)
-        attendees = Operation("GET attendees, 50", attendee_requests, select, at, bare_goal=0.5, peer_goal=1.5)
+        webhook = Operation("POST webhook, new attendee, signed", None, insert, at, peer_goal=1.2)
+        attendees = Operation("GET attendees, 50", attendee_requests, select, at, bare_goal=0.5, peer_goal=2.5)
         operations = {
-            "token": Operation("POST token", token_requests, select, at, bare_goal=0.55, peer_goal=1.8),
+            "token": Operation("POST token", token_requests, select, at, bare_goal=0.5, peer_goal=3),
             "webhook": webhook,
             "attendees": attendees,
-            "archives": Operation("GET archives, 25", archive_requests, select, at, bare_goal=0.5, peer_goal=1.3),
+            "archives": Operation("GET archives, 25", archive_requests, select, at, bare_goal=0.5, peer_goal=2),
             "create": Operation(
                 "POST session, vendor at 150 ms", create_requests, None, (64,), 64, peer_goal=1,
                 p99_goal_ms=2.5 * VENDOR_SECONDS * 1000, latency_seconds=VENDOR_SECONDS,
