@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from videoconf.attendance.roster_periods import shortest_period
 from videoconf.jobs.kinds import (
     DELETE_PULLED,
     END_SESSION,
@@ -48,4 +49,5 @@ def works(parts: Services) -> Iterator[Work]:
     yield recurring("prune_events", 3600, lambda: parts.event_retention.run())
     yield recurring("prune_deliveries", 3600, lambda: parts.delivery_retention.run())
     if parts.settings.roster_seconds:
-        yield recurring("reconcile_rosters", parts.rosters.period_seconds, lambda: parts.rosters.run())
+        period = shortest_period(parts.providers, parts.settings)
+        yield recurring("reconcile_rosters", period, lambda: parts.rosters.run())
