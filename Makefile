@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
+# Containers often set this. Without compiled files each of the hundreds of processes that tests start compiles all of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help vonage azurite clients receivers axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints requirements clean
 
 help: ## List what can be made

@@ -152,6 +152,7 @@ def make_app(
     """
     # Not at the top, so that unit tests load neither Flask nor the database.
     from tests.support.change_guard import watch
+    from tests.support.routes import shared_routes
     from videoconf.api.services import services
     from videoconf.app import create_app
     from videoconf.db.types import db
@@ -170,7 +171,8 @@ def make_app(
         wiring: dict[str, Any] = {"plugins": plugins or installed_plugins, "serving": serving}
         if clock is not None:
             wiring["clock"] = clock
-        app = create_app(Settings(**values | settings), **wiring)
+        with shared_routes():
+            app = create_app(Settings(**values | settings), **wiring)
         app.testing = True
         check_errors(app)
         with app.app_context():

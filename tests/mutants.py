@@ -19,6 +19,9 @@ SECOND_ROW = "tests/integration/test_second_row.py"
 RECOVERY = "tests/integration/test_recovery.py"
 LOAD = "tests/integration/test_load_and_time.py"
 DOOR = "tests/integration/door"
+ARCHIVES = "tests/integration/archives"
+DELIVERY = "tests/integration/storage_delivery"
+PLUGINS = "tests/plugins"
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,13 @@ MUTANTS = [
         f"{ATTENDANCE}/test_providers_that_are_down.py::test_provider_that_is_down_is_asked_once_a_run",
     ),
     Mutant(
+        "a patient provider asked in every run for a hasty one",
+        "videoconf/attendance/roster.py",
+        "latest = utc_in(-(self._periods[key] - self.period_seconds / 2))",
+        "latest = utc_in(0)",
+        f"{ATTENDANCE}/test_roster_periods.py::test_each_provider_is_asked_at_its_own_period[sqlite]",
+    ),
+    Mutant(
         "an end that passes no connections",
         "videoconf/meetings/end.py",
         "connections = open_connections(session, meeting.id)",
@@ -233,6 +243,13 @@ MUTANTS = [
         "        raise IdempotencyInProgress(retry_after_seconds=1)\n",
         "",
         f"{RECOVERY}::test_key_released_between_two_statements_is_in_progress",
+    ),
+    Mutant(
+        "a job that takes its workers along tried for days",
+        "videoconf/jobs/queue.py",
+        "self._failed(job, str(error), retryable=False)",
+        "self._failed(job, str(error), retryable=True)",
+        "tests/integration/test_jobs.py::test_job_that_takes_its_workers_along_dies_however_young",
     ),
     Mutant(
         "workers that wait for each other's rows",
@@ -327,6 +344,71 @@ MUTANTS = [
         'hashlib.sha256(secret.encode(errors="surrogatepass")).digest()',
         'secret.encode(errors="surrogatepass")',
         f"{DOOR}/test_secrecy.py::test_secrets_are_neither_stored_nor_logged",
+    ),
+    # Archives.
+    Mutant(
+        "a copy that ends while its archive is being deleted left behind",
+        "videoconf/archives/copy.py",
+        "            if row is None:\n                return False\n",
+        "            if row is None:\n                return True\n",
+        f"{DELIVERY}/test_copying.py::test_copy_that_ends_during_a_deletion_is_removed",
+    ),
+    Mutant(
+        "the target of any meeting taken for an archive's",
+        "videoconf/archives/merge.py",
+        "select(Meeting.storage_target_id).where(Meeting.id == archive.meeting_id)",
+        "select(Meeting.storage_target_id)",
+        f"{DELIVERY}/test_destinations.py::test_upload_is_in_the_newest_target_of_its_time",
+    ),
+    Mutant(
+        "a deletion with a dead job not taken up again",
+        "videoconf/archives/delete.py",
+        "                check_due_at=utc_in(RESUME_SECONDS),\n",
+        "",
+        f"{ARCHIVES}/test_deleting_archives.py::test_deletion_with_a_dead_job_is_resumed[sqlite]",
+    ),
+    Mutant(
+        "each refusal of a deletion by age noted",
+        "videoconf/archives/delete.py",
+        "if taken_back is not None and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):",
+        "if taken_back is not None:",
+        f"{ARCHIVES}/test_retention.py::test_refusal_of_retention_leaves_no_audit_entry",
+    ),
+    # Storage servers.
+    Mutant(
+        "any certificate of an S3 server accepted",
+        "plugins/videoconf_s3/client.py",
+        "verify=ca_file() or True, timeout",
+        "verify=False, timeout",
+        f"{PLUGINS}/test_storage_proxy.py::test_server_with_wrong_certificate_gets_no_request",
+    ),
+    Mutant(
+        "any certificate of an Azure server accepted",
+        "plugins/videoconf_azure/client.py",
+        "connection_verify=ca_file() or True",
+        "connection_verify=False",
+        f"{PLUGINS}/test_storage_proxy.py::test_server_with_wrong_certificate_gets_no_request",
+    ),
+    Mutant(
+        "a redirect of an S3 server taken for success",
+        "plugins/videoconf_s3/client.py",
+        "        if 300 <= response.status_code < 400 and response.status_code != 304:\n",
+        "        if False:\n",
+        f"{PLUGINS}/test_storage_servers.py::test_a_redirect_is_not_followed",
+    ),
+    Mutant(
+        "objects sent to S3 without their digest",
+        "plugins/videoconf_s3/client.py",
+        '"payload_signing_enabled": True',
+        '"payload_signing_enabled": False',
+        f"{PLUGINS}/test_storage_configuration.py::test_each_object_is_sent_with_its_digest",
+    ),
+    Mutant(
+        "objects sent to Azure without their digest",
+        "plugins/videoconf_azure/target.py",
+        "validate_content=True",
+        "validate_content=False",
+        f"{PLUGINS}/test_storage_configuration.py::test_each_object_is_sent_with_its_digest",
     ),
 ]
 

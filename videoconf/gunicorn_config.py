@@ -13,7 +13,7 @@ from typing import Any
 from videoconf.observability.shared import SharedMetrics
 
 # A request may wait for a provider, so threads share a worker. There are more of them than calls to one provider may
-# be under way (VIDEOCONF_PROVIDER_CALL_SLOTS, 32), so that a provider that hangs leaves threads for everything else.
+# be under way (VIDEOCONF_PROVIDER_CALL_SLOTS, 36), so that a provider that hangs leaves threads for everything else.
 # Database connections are fewer (VIDEOCONF_DATABASE_POOL_SIZE, 8): no thread keeps one while it waits for a provider.
 worker_class = "videoconf.serving.BalancedWorker"
 threads = 48

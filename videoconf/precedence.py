@@ -38,7 +38,7 @@ class Precedence:
     def begin(self, on_block: Callable[[], object] = int) -> None:
         """Note that this thread serves a request.
 
-        :param on_block: called in this thread before each block of rows, once the request is no longer quick.
+        :param on_block: called in this thread before each block of rows.
         """
         with self._changed:
             self._requests[threading.get_ident()] = _Request(time.monotonic(), on_block)
@@ -52,9 +52,11 @@ class Precedence:
     def give_way(self) -> None:
         """Wait while quick requests run, unless this thread serves one, for :data:`PAUSE_SECONDS` at most."""
         mine = self._requests.get(threading.get_ident())
-        if mine is None or mine.is_quick():
+        if mine is None:
             return
         mine.on_block()
+        if mine.is_quick():
+            return
         with self._changed:
             self._changed.wait_for(lambda: not self._is_quick_running(), PAUSE_SECONDS)
 

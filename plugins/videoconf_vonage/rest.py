@@ -160,5 +160,5 @@ def seconds_ahead(date: str | None, now: datetime) -> float | None:
     """Return how far our clock is ahead of an answer's; None if the answer does not tell."""
     try:
         return (now - parsedate_to_datetime(date or "")).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # a year of twenty digits
         return None

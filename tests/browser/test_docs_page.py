@@ -57,8 +57,8 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory) -> Iterator[DevServer]:
-    with dev_server_in(tmp_path_factory.mktemp("dev")) as server:
+def dev(make_memory_folder) -> Iterator[DevServer]:
+    with dev_server_in(make_memory_folder()) as server:
         yield server
 
 

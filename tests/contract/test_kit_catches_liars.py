@@ -1,6 +1,7 @@
 """The kits are worth as much as what they catch: each liar fails exactly its scenario, and an honest one none."""
 
 import re
+import tempfile
 import warnings
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
 from tests.support.chromium import needs_chromium
 from tests.third_party import folder, liars_about_webhooks, liars_over_http
-from videoconf.testing import ProviderConformance, StorageConformance
+from videoconf.testing import ProviderConformance, StorageConformance, storage_conformance, trust_scenarios
 
 pytest_plugins = ["pytester"]
 
+PLUGINS = ("pytest_timeout", "videoconf.pytest_plugin")
+"""All that a kit needs of pytest's plugins. To find and load those of the environment takes half of a run."""
 SCENARIO = re.compile(r"test_([PWS]\d\d)_")
 
 
@@ -20,13 +23,20 @@ def scenarios_of(kit):
 
 
 @pytest.fixture
-def failing(pytester):
+def failing(pytester, monkeypatch, memory_folder):
     """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(tempfile, "tempdir", str(memory_folder))  # where the kit has its database
+    monkeypatch.setattr(trust_scenarios, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(storage_conformance, "EXPIRY_SECONDS", 2.5)
+    plugins = [word for plugin in PLUGINS for word in ("-p", plugin)]
 
     def run(module, name, chosen="not browser"):
         pytester.makepyfile(test_liar=f"from {module} import {name}\nclass TestLiar({name}): pass\n")
         with warnings.catch_warnings():
-            found = pytester.inline_run("-m", chosen, "-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60")
+            found = pytester.inline_run(
+                *plugins, "-m", chosen, "-p", "no:cacheprovider", "-p", "no:logging", "--timeout=60"
+            )
         _, _, failed = found.listoutcomes()
         assert found.ret in (0, 1), found.ret
         return {SCENARIO.search(report.nodeid)[1]: str(report.longrepr) for report in failed}

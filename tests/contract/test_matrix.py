@@ -132,14 +132,8 @@ def filled(operation: Operation, things: Things, **replaced: str) -> str:
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def service(request, headers, tmp_path_factory) -> Iterator[Service]:
-    if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        copy = tmp_path_factory.mktemp("matrix") / "videoconf.sqlite"
-        copy.write_bytes(template.read_bytes())
-        url = f"sqlite:///{copy}"
-    else:
-        url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
+def service(request, headers, create_database) -> Iterator[Service]:
+    url = create_database(request.param)
     with pytest.MonkeyPatch.context() as patch:
         # Downloads from the provider are by URLs that these tests never open.
         for name, value in {**FAKE_SETTINGS, "VIDEOCONF_FAKE_MEDIA_URL": "http://127.0.0.1:1"}.items():

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,29 +60,58 @@ def test_readme_has_known_blocks():
 
 @pytest.fixture
 def port() -> int:
+    return free_port()
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
+class Newcomer:
+    """What `make run` serves in an empty folder, and who runs commands beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        port = free_port()
+        self._urls = {8000: f"http://127.0.0.1:{port}", 8001: f"http://127.0.0.1:{port + 1}"}
+        self.server = start(f"videoconf dev --port {port}", folder, self._urls[8000])
+
+    def at_this_server(self, text: str) -> str:
+        """Replace the addresses that the pages name by this server's own."""
+        for documented, url in self._urls.items():
+            text = text.replace(f"http://127.0.0.1:{documented}", url)
+        return text
+
+    def run(self, script: str) -> str:
+        return bash(self.at_this_server(script.replace(".venv/bin", str(PROGRAMS))), self.folder)
+
+    def save_files(self, page: Path) -> None:
+        """Save the files that a page shows."""
+        for mark, _, text in blocks(page):
+            if mark and mark.startswith("file: "):
+                (self.folder / mark.removeprefix("file: ")).write_text(self.at_this_server(text))
+
+
+@pytest.fixture(scope="module")
+def newcomer(make_memory_folder):
+    """Give one server, on which a reader follows one page after another."""
+    newcomer = Newcomer(make_memory_folder())
+    yield newcomer
+    newcomer.server.close()
+
+
 @pytest.fixture
-def dev_server(tmp_path, port):
-    """What `make run` serves, in an empty folder; gives a function that runs commands beside it."""
-    url = f"http://127.0.0.1:{port}"
-    service, people = ("http://127.0.0.1:8000", url), ("http://127.0.0.1:8001", f"http://127.0.0.1:{port + 1}")
-    server = start(f"videoconf dev --port {port}", tmp_path, url)
-
-    def run(script: str) -> str:
-        return bash(script.replace(".venv/bin", str(PROGRAMS)).replace(*service).replace(*people), tmp_path)
-
-    yield run
-    server.close()
+def another_newcomer(memory_folder):
+    newcomer = Newcomer(memory_folder)
+    yield newcomer
+    newcomer.server.close()
 
 
-def start(command: str, folder: Path, url: str, **environment: str) -> GunicornServer:
-    log = folder / "server.log"
+def launch(command: str, folder: Path, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             cwd=folder,
             env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **environment},
@@ -89,7 +119,11 @@ def start(command: str, folder: Path, url: str, **environment: str) -> GunicornS
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = GunicornServer(url, process, log)
+
+
+def start(command: str, folder: Path, url: str, **environment: str) -> GunicornServer:
+    log = folder / "server.log"
+    server = GunicornServer(url, launch(command, folder, log, **environment), log)
     try:
         server.wait_until_up()
     except BaseException:
@@ -118,21 +152,21 @@ def readme_block(heading: str) -> str:
     return section.split("```sh\n", 1)[1].split("```", 1)[0]
 
 
-def test_readme_meeting_ends_with_an_attendance_list(dev_server):
-    output = dev_server(readme_block("A meeting in ten lines"))
+def test_readme_meeting_ends_with_an_attendance_list(newcomer):
+    output = newcomer.run(readme_block("A meeting in ten lines"))
     assert output.index("joined") < output.index('"attendee":"u-7"')
     assert '"name":"Ada"' in output
     assert output.rstrip().endswith("204")
 
 
-def test_first_meeting_tutorial_runs(dev_server):
-    output = dev_server("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
+def test_first_meeting_tutorial_runs(newcomer):
+    output = newcomer.run("\n".join(run_blocks(ROOT / "docs/tutorial/first-meeting.md")))
     assert '"extId":"lesson-7"' in output.replace(" ", "")
     assert "Bob" in output.rstrip().splitlines()[-1], "the CSV report names the last attendee"
 
 
-def test_invitation_guide_runs(dev_server):
-    output = dev_server("\n".join(run_blocks(ROOT / "docs/how-to/invite-people.md")))
+def test_invitation_guide_runs(newcomer):
+    output = newcomer.run("\n".join(run_blocks(ROOT / "docs/how-to/invite-people.md")))
     assert "/join#" in output
     assert output.count('"attendee":"u-7"') >= 2, "a reload is the same attendee"
     assert '"name":"Bob"' in output
@@ -142,47 +176,45 @@ def test_invitation_guide_runs(dev_server):
 BACK_END = ROOT / "docs/how-to/call-from-your-back-end.md"
 
 
-def write_files(page: Path, folder: Path, port: int) -> None:
-    """Write the files that a page shows, with the addresses of a test's own server."""
-    for mark, _, text in blocks(page):
-        if mark and mark.startswith("file: "):
-            text = text.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace(
-                "127.0.0.1:8001", f"127.0.0.1:{port + 1}"
-            )
-            (folder / mark.removeprefix("file: ")).write_text(text)
-
-
-def test_back_end_guide_runs_in_python(dev_server, tmp_path, port):
-    write_files(BACK_END, tmp_path, port)
-    output = dev_server("\n".join(text for text in run_blocks(BACK_END) if "node" not in text))
+def test_back_end_guide_runs_in_python(newcomer):
+    newcomer.save_files(BACK_END)
+    output = newcomer.run("\n".join(text for text in run_blocks(BACK_END) if "node" not in text))
     assert output.startswith("Ada is there\nmeeting_ended: The meeting ended at ")
     assert output.splitlines()[-1].startswith("meeting_ended The meeting ended at ")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_back_end_guide_runs_in_node(dev_server, tmp_path, port):
-    write_files(BACK_END, tmp_path, port)
-    output = dev_server("\n".join(text for text in run_blocks(BACK_END) if "node" in text))
+def test_back_end_guide_runs_in_node(another_newcomer):
+    another_newcomer.save_files(BACK_END)
+    output = another_newcomer.run("\n".join(text for text in run_blocks(BACK_END) if "node" in text))
     assert output.startswith("Bob is there\nmeeting_ended: The meeting ended at ")
 
 
-def test_deploy_commands_run(tmp_path, port):
+def test_deploy_commands_run(tmp_path, memory_folder, port):
     upgrade, doctor, serve, worker = (line.partition("#")[0] for line in readme_block("Deploy it").strip().splitlines())
-    settings = deployed(tmp_path)
+    settings = deployed(memory_folder)
     bash(f"{upgrade}\n{doctor}", tmp_path, **settings)
     server = start(f"{serve.strip()} --bind=127.0.0.1:{port}", tmp_path, f"http://127.0.0.1:{port}", **settings)
     server.close()
-    bash(f"timeout --preserve-status --signal=TERM 10 {worker}", tmp_path, **settings)
+    log = tmp_path / "worker.log"
+    process = launch(worker, tmp_path, log, **settings)
+    try:
+        while "videoconf started" not in log.read_text():  # until the test's time is up
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+    finally:
+        process.terminate()
+    assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize("page", ["deploy.md", "poolers.md"])
-def test_how_to_commands_run(page, tmp_path):
+def test_how_to_commands_run(page, tmp_path, memory_folder):
     for block in run_blocks(ROOT / "docs/how-to" / page):
-        bash(block, tmp_path, **deployed(tmp_path))
+        bash(block, tmp_path, **deployed(memory_folder))
 
 
 def deployed(folder: Path) -> dict[str, str]:
-    """Settings of a deployment with the fake provider, which needs no account."""
+    """Settings of a deployment with the fake provider, which needs no account; its database is in this folder."""
     return {
         **FAKE_SETTINGS,
         "VIDEOCONF_PROVIDERS": "fake",

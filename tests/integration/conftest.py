@@ -1,6 +1,5 @@
 """Real server processes for the tests."""
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,17 +69,24 @@ def gunicorn_server(
         yield start
 
 
+@pytest.fixture(scope="module")
+def start_for_module(
+    tmp_path_factory: pytest.TempPathFactory, create_database: Callable[[str], str]
+) -> Iterator[Callable[..., GunicornServer]]:
+    """Give what :func:`gunicorn_server` gives, on one SQLite database for all tests of a module."""
+    with nodes(create_database("sqlite"), tmp_path_factory.mktemp("servers"), FAKE_SETTINGS) as start:
+        yield start
+
+
 @pytest.fixture(scope="module", params=DATABASES)
 def module_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, headers: Callable[..., dict[str, str]]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    create_database: Callable[[str], str],
+    headers: Callable[..., dict[str, str]],
 ) -> Iterator[tuple[Service, GunicornServer]]:
     folder = tmp_path_factory.mktemp("two-workers")
-    if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        url = f"sqlite:///{shutil.copy(template, folder / 'videoconf.sqlite')}"
-    else:
-        url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
-    with nodes(url, folder, FAKE_SETTINGS) as start:
+    with nodes(create_database(request.param), folder, FAKE_SETTINGS) as start:
         server = start(workers=2)
         with service_at(server.url, folder / "fake.sqlite", headers) as service:
             yield service, server

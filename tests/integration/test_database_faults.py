@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
+from videoconf.api import health
 from videoconf.api.health import CACHE_SECONDS
 from videoconf.db.types import db
 from videoconf.settings import Secret
@@ -177,3 +178,30 @@ def test_full_disk_answers_503_and_still_reads(app, client, headers, link):
     assert client.post("/session", headers=headers(), json=big).status_code == 200
     time.sleep(CACHE_SECONDS)
     assert client.get("/readyz").status_code == 200
+
+
+@on_sqlite
+def test_probe_answers_while_another_hangs_in_the_database(app, client, monkeypatch):
+    """Each would hold a thread, and with enough of them no thread is left for the liveness probe."""
+    from sqlalchemy import event
+
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0)
+    assert client.get("/readyz").status_code == 200
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(*statement):
+        asked.set()
+        assert over.wait(20)
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", hang)
+    first = threading.Thread(target=lambda: app.test_client().get("/readyz"))
+    first.start()
+    try:
+        assert asked.wait(10)
+        began = time.monotonic()
+        assert [app.test_client().get("/readyz").status_code for _ in range(5)] == [200] * 5
+        assert time.monotonic() - began < 5
+    finally:
+        over.set()
+        first.join()

@@ -55,9 +55,9 @@ def servers_in(folder: Path) -> Iterator[Callable[..., GunicornServer]]:
 
 
 @pytest.fixture
-def dev_server(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
+def dev_server(memory_folder: Path) -> Iterator[Callable[..., GunicornServer]]:
     """Give a function that runs the command in an empty folder of this test's own."""
-    with servers_in(tmp_path) as start:
+    with servers_in(memory_folder) as start:
         yield start
 
 
@@ -74,8 +74,8 @@ class Shared:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    folder = tmp_path_factory.mktemp("dev")
+def shared(make_memory_folder: Callable[[], Path]) -> Iterator[Shared]:
+    folder = make_memory_folder()
     with servers_in(folder) as start:
         yield Shared(start(), folder)
 
@@ -101,22 +101,26 @@ def test_files_with_secrets_are_private(shared: Shared) -> None:
     assert set(modes.values()) == {0}
 
 
-def test_second_run_continues_with_data_of_the_first(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
+def test_second_run_continues_with_data_of_the_first(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     first = dev_server()
-    authorization = f"Authorization: Bearer {(tmp_path / 'instance' / 'dev-token').read_text()}"
+    authorization = f"Authorization: Bearer {(memory_folder / 'instance' / 'dev-token').read_text()}"
     meeting = run_shell(f"curl -sS -X POST {first.url}/session -H '{authorization}'").strip().strip('"')
     first.terminate()
     second = dev_server()
     assert meeting in run_shell(f"curl -sS {second.url}/session/{meeting} -H '{authorization}'")
 
 
-def test_variables_of_the_environment_win(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
-    dev_server(VIDEOCONF_DATABASE_URL=f"sqlite:///{tmp_path / 'mine.sqlite'}")
-    assert (tmp_path / "mine.sqlite").exists()
-    assert not (tmp_path / "instance" / "videoconf.sqlite").exists()
+def test_variables_of_the_environment_win(dev_server: Callable[..., GunicornServer], memory_folder: Path) -> None:
+    dev_server(VIDEOCONF_DATABASE_URL=f"sqlite:///{memory_folder / 'mine.sqlite'}")
+    assert (memory_folder / "mine.sqlite").exists()
+    assert not (memory_folder / "instance" / "videoconf.sqlite").exists()
 
 
-def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
+def test_another_shell_has_the_settings_in_force(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     """As with ``make vonage``: what the environment says goes before what the command chooses."""
     secret = "one line\nanother 'line' with a \\ in it"
     server = dev_server(
@@ -125,7 +129,7 @@ def test_another_shell_has_the_settings_in_force(dev_server: Callable[..., Gunic
         VIDEOCONF_VONAGE_API_SECRET=secret,
         VIDEOCONF_VONAGE_SIGNATURE_SECRETS="s" * 32,
     )
-    written = dotenv_values(tmp_path / "instance" / "dev.env")
+    written = dotenv_values(memory_folder / "instance" / "dev.env")
     assert written["VIDEOCONF_PROVIDERS"] == "vonage"
     assert written["VIDEOCONF_VONAGE_API_SECRET"] == secret
     assert " fake" not in server.log, "its people are not those of this provider"
@@ -236,9 +240,11 @@ def test_port_in_use_is_reported_before_any_change(shared: Shared) -> None:
     assert (shared.folder / "instance" / "dev.env").read_text() == made
 
 
-def test_the_fake_reaches_a_service_below_a_path(dev_server: Callable[..., GunicornServer], tmp_path: Path) -> None:
+def test_the_fake_reaches_a_service_below_a_path(
+    dev_server: Callable[..., GunicornServer], memory_folder: Path
+) -> None:
     server = dev_server(VIDEOCONF_PATH_PREFIX="/video")
-    authorization = f"Authorization: Bearer {(tmp_path / 'instance' / 'dev-token').read_text()}"
+    authorization = f"Authorization: Bearer {(memory_folder / 'instance' / 'dev-token').read_text()}"
     meeting = run_shell(f"curl -sS -X POST {server.url}/session -H '{authorization}'").strip().strip('"')
     given = run_shell(f"curl -sS -X POST {server.url}/session/{meeting}/token -H '{authorization}'")
     (act,) = re.findall(r"^ +(\S+ --env-file .* fake) --help$", server.log, re.MULTILINE)

@@ -301,6 +301,20 @@ def test_a_job_whose_worker_died_a_few_times_goes_on(app):
 
 
 @ON_SQLITE
+def test_job_that_takes_its_workers_along_dies_however_young(app):
+    jobs, runs = services(app).jobs, []
+    jobs.declare(Work("deadly", runs.append))
+    with app.app_context():
+        with write() as session:
+            deadly, _ = [enqueue(session, "deadly", {"number": number}) for number in range(2)]
+            killed = {"lease_owner": "killed", "lease_until": utc_in(-1), "last_error": queue.UNENDED}
+            session.execute(update(Job).where(Job.id == deadly).values(attempts=MAX_ATTEMPTS, **killed))
+        assert jobs.run_due() == 2
+    assert runs == [{"number": 1}], "the other job runs"
+    assert [(job.state, job.last_error) for job in jobs_of(app)] == [("dead", queue.UNENDED_AGAIN), ("done", None)]
+
+
+@ON_SQLITE
 def test_job_that_keeps_failing_dies_and_can_be_revived(service, app):
     link = service.api.create()
     service.join(link)

@@ -1,6 +1,7 @@
 """A long job renews its lease while it runs."""
 
 import threading
+from queue import Empty, SimpleQueue
 
 import pytest
 from sqlalchemy import event, text, update
@@ -12,6 +13,7 @@ from videoconf.db.transactions import read, write
 from videoconf.db.types import db
 from videoconf.jobs import queue
 from videoconf.jobs.models import Job
+from videoconf.jobs.worker import Worker
 
 
 @pytest.mark.parametrize("stumbles", [False, True])
@@ -74,6 +76,31 @@ def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
             queue.enqueue(session, "long", {})
         jobs.run(jobs.claim())
     assert kept == [True]
+
+
+def test_tenant_copies_one_at_a_time_beside_another_tenant(app):
+    """A tenant whose storage target takes hours for each archive keeps no other tenant waiting."""
+    jobs, began, over = services(app).jobs, SimpleQueue(), threading.Event()
+
+    def copy(payload):
+        began.put(payload["tenant"])
+        assert payload["tenant"] == "other" or over.wait(20)
+
+    jobs.declare(queue.Work("long", copy, takes_long=True))
+    with app.app_context(), write() as session:
+        for tenant in ("acme", "acme", "acme", "other"):
+            queue.enqueue(session, "long", {"id": 1, "tenant": tenant})
+    worker = Worker(jobs, app.app_context)
+    worker.start()
+    try:
+        assert {began.get(timeout=15), began.get(timeout=15)} == {"acme", "other"}
+        with pytest.raises(Empty):
+            began.get(timeout=1)
+        over.set()
+        assert [began.get(timeout=15) for _ in range(2)] == ["acme", "acme"]
+    finally:
+        over.set()
+        worker.stop(20)
 
 
 def lease(app):

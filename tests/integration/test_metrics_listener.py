@@ -16,7 +16,7 @@ from tests.support.metrics import free_address, scrape
 from tests.support.service import ON_SQLITE
 from tests.support.settings import JWT_SECRET
 from videoconf.cli.process import serve_metrics
-from videoconf.observability.listener import MetricsListener
+from videoconf.observability.listener import MOST_CLIENTS, SAMPLE_SECONDS, MetricsListener
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_address_in_use_is_logged_once_and_stops_nothing(gunicorn_server):
         other.listen()
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         server = gunicorn_server(workers=2, VIDEOCONF_METRICS_BIND=taken)
-        threading.Event().wait(5)
+        threading.Event().wait(SAMPLE_SECONDS + 1)  # each worker has tried twice
         assert server.log.count(f"metrics are not served on {taken}") == 1
         assert server.is_up()
     assert scrape(taken), "served once the address is free"
@@ -174,4 +174,27 @@ def test_ipv6_addresses_are_served():
     try:
         assert scrape(f"[::1]:{port}") == "one 1\n"
     finally:
+        listener.stop()
+
+
+def test_clients_that_send_no_request_take_few_threads(address):
+    listener = MetricsListener(address, sample=lambda: None, collect=lambda: b"videoconf 1\n")
+    listener.start()
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + 10
+    idle = []
+    try:
+        while len(idle) < 40:
+            try:
+                idle.append(socket.create_connection((host, int(port)), 5))
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert scrape(address) == "videoconf 1\n"
+        while (serving := sum("process_request" in one.name for one in threading.enumerate())) > MOST_CLIENTS:
+            assert time.monotonic() < deadline, f"{serving} threads"
+            time.sleep(0.05)
+    finally:
+        for one in idle:
+            one.close()
         listener.stop()

@@ -98,7 +98,9 @@ def test_slow_reads_of_one_tenant_leave_the_others_their_speed(gunicorn_server, 
         ratios.append(p99(beside[-SAMPLES:]) / p99(alone[-SAMPLES:]))
         heavy.update(found)
     print(f"p99 alone {p99(alone):.4f} s, beside {p99(beside):.4f} s, the other tenant's answers {dict(heavy)}")
-    print(f"ratio of each round {[round(one, 1) for one in ratios]}, median {statistics.median(ratios):.1f}", flush=True)
+    print(
+        f"ratio of each round {[round(one, 1) for one in ratios]}, median {statistics.median(ratios):.1f}", flush=True
+    )
     assert answers == {200}
     assert heavy[200] >= ROUNDS, "slow reads are answered, too"
     assert heavy.keys() <= {200, 429, 503}
@@ -110,16 +112,9 @@ def app_options():
     return {"tenant_slow_reads": 2}
 
 
-def compute(seconds):
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
-
-
 @pytest.fixture
 def slow_list(app, monkeypatch):
     """Let the list of meetings take as long as the test wants; give the control."""
-    monkeypatch.setattr(slow_reads, "SLOW_CPU_SECONDS", 0.05)
     monkeypatch.setattr(slow_reads, "WAIT_SECONDS", 0.2)
     control = threading.Event()
     control.inside = 0
@@ -129,12 +124,11 @@ def slow_list(app, monkeypatch):
         from flask import request
 
         if request.path == "/session" and (cost := request.headers.get("X-Slow")):
-            if cost == "blocks":
-                compute(0.1)
-                assert list(precedence.giving_way([1]))
+            rows = range(slow_reads.SLOW_BLOCKS * precedence.ROWS_AT_ONCE + 1) if cost == "rows" else ()
+            assert len(list(precedence.giving_way(rows))) == len(rows)
             control.inside += 1
             control.wait(5)
-            compute(0.1) if cost == "cpu" else time.sleep(0.3)
+            time.sleep(0.3)
             control.inside -= 1
 
     return control
@@ -144,9 +138,9 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     usual_seconds = sys.getswitchinterval()
     slow_list.set()
     for _ in range(2):
-        assert service.api("GET", "/session", X_Slow="cpu").status == 200
+        assert service.api("GET", "/session", X_Slow="rows").status == 200
     slow_list.clear()
-    slow = {"X_Slow": "cpu"}
+    slow = {"X_Slow": "rows"}
     threads = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=slow) for _ in range(2)]
     for one in threads:
         one.start()
@@ -171,6 +165,25 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     assert sys.getswitchinterval() == pytest.approx(usual_seconds)
 
 
+def test_head_counts_as_the_read_that_it_is(service, slow_list):
+    """Flask answers it by the view of GET, so that it costs as much."""
+    slow_list.set()
+    assert service.api("HEAD", "/session", X_Slow="cpu").status == 200
+    slow_list.clear()
+    slow = {"X_Slow": "cpu"}
+    running = [threading.Thread(target=service.api, args=("HEAD", "/session"), kwargs=slow) for _ in range(2)]
+    for one in running:
+        one.start()
+    deadline = time.monotonic() + 5
+    while slow_list.inside < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [service.api(method, "/session").status for method in ("HEAD", "GET")] == [429, 429]
+    slow_list.set()
+    for one in running:
+        one.join()
+
+
 def test_busy_machine_makes_no_read_slow(service, slow_list):
     """All processes wait for a processor for a while, and all reads at that time are late."""
     slow_list.set()
@@ -179,10 +192,9 @@ def test_busy_machine_makes_no_read_slow(service, slow_list):
         assert {one.status for one in answers} == {200}
 
 
-def test_long_read_counts_as_slow_before_it_ends(service, slow_list, monkeypatch):
-    monkeypatch.setattr(precedence, "QUICK_SECONDS", 0.0)
-    blocks = {"X_Slow": "blocks"}
-    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=blocks) for _ in range(3)]
+def test_long_read_counts_as_slow_before_it_ends(service, slow_list):
+    rows = {"X_Slow": "rows"}
+    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=rows) for _ in range(3)]
     for number, one in enumerate(running, 1):
         one.start()
         deadline = time.monotonic() + 5

@@ -179,3 +179,11 @@ def test_idle_worker_reports_that_it_works(app: Flask, lines: Lines, monkeypatch
         running.stop()
     assert found[0]["jobs"].keys() >= {"due", "waiting", "dead"}
     assert found[0]["jobs_tried"] == 0
+
+
+def test_path_of_a_stranger_writes_no_members_of_a_line(make_app: MakeApp, lines: Lines) -> None:
+    client = make_app().test_client()
+    assert client.get("/session/x%20status=200%20tenant=acme").status_code == 401
+    assert client.get("/session/x%C2%9B2J").status_code == 401
+    found = [line["meeting_link"] for line in lines() if line["message"] == "request"]
+    assert found == ["'x status=200 tenant=acme'", "'x\\x9b2J'"]

@@ -83,12 +83,12 @@ WRONG = {
 
 @ON_SQLITE
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("name", WRONG)
-def test_a_setting_that_cannot_be_used_is_named(run, server, name):
-    refused = run(*SERVERS[server], **{name: WRONG[name]})
+def test_settings_that_cannot_be_used_are_named(run, server):
+    refused = run(*SERVERS[server], **WRONG)
     assert refused.returncode == 3
     said = refused.stdout + refused.stderr
-    assert name in said
+    for name in WRONG:
+        assert name in said
     assert "VIDEOCONF_VONAGE_API_KEY" in said, "with all else that is wrong"
     assert "tops3cret" not in said
     assert "Traceback" not in said

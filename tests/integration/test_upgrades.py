@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,24 @@ def reflected() -> sa.MetaData:
     return metadata
 
 
-@pytest.fixture
-def migrating(empty_database_url: str) -> Any:
-    app = create_app(Settings(database_url=Secret(empty_database_url), providers=("none",)), serving=False)
+@contextmanager
+def application_on(url: str) -> Iterator[Flask]:
+    app = create_app(Settings(database_url=Secret(url), providers=("none",)), serving=False)
     with app.app_context():
         yield app
         db.engine.dispose()
+
+
+@pytest.fixture
+def migrating(empty_database_url: str) -> Iterator[Flask]:
+    with application_on(empty_database_url) as app:
+        yield app
+
+
+@pytest.fixture
+def migrated(database_url: str) -> Iterator[Flask]:
+    with application_on(database_url) as app:
+        yield app
 
 
 def test_each_revision_keeps_the_schema_of_older_code(migrating: Flask) -> None:
@@ -108,7 +121,7 @@ TABLE = 'op.create_table("thing", sa.Column("id", sa.Integer, primary_key=True),
     ],
 )
 def test_change_that_breaks_older_code_is_found(
-    migrating: Flask, tmp_path: Path, change: str, demand: list[str]
+    migrated: Flask, tmp_path: Path, change: str, demand: list[str]
 ) -> None:
     folder = with_revision(tmp_path, TABLE)
     upgrade(directory=folder)

@@ -49,19 +49,13 @@ CHANGES = st.lists(
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def walked(request, tmp_path_factory, installed_plugins, headers):
+def walked(request, create_database, installed_plugins, headers):
     """Give a service on each database that the examples of one property share, each with a tenant of its own."""
-    import shutil
-
     from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
     from videoconf.app import create_app
     from videoconf.settings import Secret, Settings
 
-    if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        url = f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('walked') / 'videoconf.sqlite')}"
-    else:
-        url = request.getfixturevalue("create_postgresql")(request.getfixturevalue("postgresql_template"))
+    url = create_database(request.param)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in FAKE_SETTINGS.items():
             patch.setenv(name, value)
@@ -130,6 +124,17 @@ def test_attendees_come_once_while_others_join(service, api):
         service.join(link, attendee="zoe")
         service.deliver()
     assert seen == [None, "ann", "bob", "cyd", "dee", "zoe"]
+
+
+@ON_SQLITE
+def test_walk_goes_on_behind_anonymous_attendees(service, api):
+    link = api.create()
+    anonymous = {service.join(link) for _ in range(3)}
+    service.join(link, attendee="ann")
+    service.deliver()
+    found = whole(api, f"/session/{link}/attendees", limit=1)
+    assert [one["attendee"] for one in found] == [None, None, None, "ann"]
+    assert {one["connections"][0]["id"] for one in found[:3]} == anonymous
 
 
 def test_audit_and_archives_are_walked_in_their_order(app, service, api):

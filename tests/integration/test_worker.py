@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,8 +24,8 @@ LAST = b"Connection: close\r\n\r\n"
 UPLOAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
 
 
-@pytest.fixture
-def start(tmp_path):
+@contextmanager
+def servers(folder):
     """Give a function that starts a server; keywords are the worker's times and gunicorn's options."""
     with ExitStack() as stack:
 
@@ -33,7 +33,7 @@ def start(tmp_path):
             gunicorn = [sys.executable, "-m", "gunicorn", "--config=gunicorn.conf.py", "tests.support.worker_app:app"]
             server = start_gunicorn(
                 [*gunicorn, f"--threads={threads}", *options],
-                tmp_path / "gunicorn.log",
+                folder / "gunicorn.log",
                 Path(__file__).parents[2],
                 {name: str(value) for name, value in times.items()},
             )
@@ -43,6 +43,26 @@ def start(tmp_path):
             return server
 
         yield start
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Give a function that starts a server for this test."""
+    with servers(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def server_of_module(tmp_path_factory):
+    with servers(tmp_path_factory.mktemp("worker")) as start:
+        yield start()
+
+
+@pytest.fixture
+def server(server_of_module):
+    """Give a server with the worker's own times, which the tests share that leave it as it was."""
+    yield server_of_module
+    print(server_of_module.log)
 
 
 @pytest.fixture
@@ -90,8 +110,7 @@ def assert_serves(connect, server, seconds=0.7):
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_serves_one_request_after_another(start):
-    server = start()
+def test_a_connection_serves_one_request_after_another(server):
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
     connection.connect()
     before = connection.sock
@@ -102,16 +121,16 @@ def test_a_connection_serves_one_request_after_another(start):
     connection.close()
 
 
-def test_pipelined_requests_are_all_answered(start, connect):
+def test_pipelined_requests_are_all_answered(server, connect):
     post = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
-    answer, took = ask(connect, start(), post + b"one.." + GET + b"\r\n" + post + b"two.." + GET + LAST)
+    answer, took = ask(connect, server, post + b"one.." + GET + b"\r\n" + post + b"two.." + GET + LAST)
     assert answer.count(b"HTTP/1.1 200") == 4
     assert answer.index(b"one..") < answer.index(b"two..")
     assert took < 1
 
 
-def test_a_request_in_parts_is_answered(start, connect):
-    connection = connect(start())
+def test_a_request_in_parts_is_answered(server, connect):
+    connection = connect(server)
     for part in (
         b"POST /echo HTT",
         b"P/1.1\r\nHost: x\r\nContent-Length: 6\r\nConnection: close\r\n\r",
@@ -125,9 +144,9 @@ def test_a_request_in_parts_is_answered(start, connect):
 
 @pytest.mark.parametrize("length", [100, 40_000, 3_000_000])
 @pytest.mark.parametrize("framing", ["length", "chunks", "expectation"])
-def test_a_body_of_any_length_arrives(start, connect, length, framing):
+def test_a_body_of_any_length_arrives(server, connect, length, framing):
     head = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    connection = connect(start())
+    connection = connect(server)
     if framing == "chunks":
         connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % length)
         connection.sendall(b"b" * length + b"\r\n0\r\n\r\n")
@@ -142,20 +161,20 @@ def test_a_body_of_any_length_arrives(start, connect, length, framing):
     assert answer.count(b"b", answer.index(b"\r\n\r\n")) == length
 
 
-def test_file_is_sent_from_its_read_position(start, connect):
-    answer, _ = ask(connect, start(), b"GET /file HTTP/1.0\r\n\r\n")
+def test_file_is_sent_from_its_read_position(server, connect):
+    answer, _ = ask(connect, server, b"GET /file HTTP/1.0\r\n\r\n")
     assert answer.partition(b"\r\n\r\n")[2] == Path(worker_app.__file__).read_bytes()[8:]
 
 
-def test_a_client_that_half_closes_is_answered(start, connect):
-    connection = connect(start(), GET + b"\r\n")
+def test_a_client_that_half_closes_is_answered(server, connect):
+    connection = connect(server, GET + b"\r\n")
     connection.shutdown(socket.SHUT_WR)
     assert read(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_a_client_that_reads_steadily_gets_a_long_answer(start, connect):
+def test_a_client_that_reads_steadily_gets_a_long_answer(server, connect):
     length = 3_000_000
-    connection = connect(start(), b"GET /bytes/%d HTTP/1.0\r\n\r\n" % length, receive_buffer=4096)
+    connection = connect(server, b"GET /bytes/%d HTTP/1.0\r\n\r\n" % length, receive_buffer=4096)
     data = b""
     while part := connection.recv(50_000):
         data += part
@@ -193,8 +212,7 @@ def test_tls_is_served_too(start, connect, tmp_path):
 @pytest.mark.parametrize(
     "request_", [b"GET / HTTP/1.0\r\n\r\n", GET + LAST, b"garbage\r\n\r\n"], ids=["1.0", "1.1", "400"]
 )
-def test_clients_that_keep_their_end_open_block_no_loop(start, connect, request_):
-    server = start()
+def test_clients_that_keep_their_end_open_block_no_loop(server, connect, request_):
     kept = [connect(server, request_) for _ in range(5)]
     assert_serves(connect, server)
     assert all(read(one) for one in kept)

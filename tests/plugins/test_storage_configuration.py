@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import socket
 from datetime import UTC, datetime
 from io import BytesIO
@@ -120,6 +123,30 @@ def test_each_object_is_written_with_the_encryption_asked_for(httpserver: HTTPSe
         [sent] = [request.headers for request, _ in httpserver.log if request.method == "PUT"][-1:]
         prefix = "x-amz-server-side-encryption"
         assert (sent.get(prefix), sent.get(f"{prefix}-aws-kms-key-id")) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "digest"),
+    [
+        (S3Target, "x-amz-content-sha256", hashlib.sha256(b"abc").hexdigest()),
+        (AzureTarget, "Content-MD5", base64.b64encode(hashlib.md5(b"abc").digest()).decode()),
+    ],
+    ids=["s3", "azure"],
+)
+def test_each_object_is_sent_with_its_digest(
+    httpserver: HTTPServer, kind: type[StorageTarget], header: str, digest: str
+) -> None:
+    """The server refuses what was changed on the way."""
+    httpserver.expect_request(re.compile("/.*/x"), method="PUT").respond_with_data("", 201)
+    httpserver.expect_request(re.compile("/.*/x"), method="HEAD").respond_with_data("", headers={"Content-Length": "3"})
+    httpserver.expect_request("/recordings", method="GET").respond_with_data("", 403)
+    url = httpserver.url_for("").rstrip("/")
+    is_s3 = kind is S3Target
+    document = loaded(kind, S3, endpoint=url) if is_s3 else loaded(kind, AZURE, domain=url.removeprefix("http://"))
+    target = opened(kind, document, development=True)
+    target.put("x", BytesIO(b"abc"))
+    target.close()
+    assert [request.headers.get(header) for request, _ in httpserver.log if request.method == "PUT"] == [digest]
 
 
 def test_encryption_key_needs_its_method() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
@@ -21,6 +22,14 @@ from videoconf_azure.target import AzureTarget
 from videoconf_s3.target import S3Target
 
 AZURE = {"container": "recordings", "accountName": "acme", "accountKey": "a2V5"}
+AZURE_HOST = "acme.blob.core.windows.net"
+S3 = {
+    "bucket": "recordings",
+    "region": "eu-west-1",
+    "endpoint": "https://s3.test",
+    "accessKey": "AKIAEXAMPLE",
+    "secretKey": "s" * 40,
+}
 
 
 def opened(kind: type[StorageTarget], document: dict[str, Any], proxy: str, hosts: tuple[str, ...] = ()) -> Any:
@@ -73,17 +82,46 @@ def test_container_is_reached_through_the_proxy(
     httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     httpserver.expect_request("/recordings/x").respond_with_data("", 403)
-    file, tls = authority(tmp_path, "acme.blob.core.windows.net")
+    file, tls = authority(tmp_path, AZURE_HOST)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    targets = {"acme.blob.core.windows.net:443": httpserver.port}
+    targets = {f"{AZURE_HOST}:443": httpserver.port}
     with running_proxy(targets, tls=tls) as proxy:
         target = opened(AzureTarget, AZURE, proxy.url)
         with pytest.raises(StorageDenied):
             target.stat("x")
         target.close()
         assert set(proxy.asked) == set(targets)
-        del proxy.targets["acme.blob.core.windows.net:443"]
+        del proxy.targets[f"{AZURE_HOST}:443"]
         target = opened(AzureTarget, AZURE, proxy.url)
         with pytest.raises(StorageUnavailable):
             target.stat("x")
         target.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "host"), [(S3Target, S3, "s3.test"), (AzureTarget, AZURE, AZURE_HOST)], ids=["s3", "azure"]
+)
+@pytest.mark.parametrize("certificate", ["of_an_unknown_authority", "for_another_name"])
+def test_server_with_wrong_certificate_gets_no_request(
+    httpserver: HTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[StorageTarget],
+    document: dict[str, Any],
+    host: str,
+    certificate: str,
+) -> None:
+    httpserver.expect_request(re.compile("/.*")).respond_with_data("", 403)
+    is_known = certificate == "for_another_name"
+    file, tls = authority(tmp_path, "other.test" if is_known else host)
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    else:
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with running_proxy({f"{host}:443": httpserver.port}, tls=tls) as proxy:
+        target = opened(kind, document, proxy.url, (host,))
+        with pytest.raises(StorageUnavailable):
+            target.stat("x")
+        target.close()
+        assert set(proxy.asked) == {f"{host}:443"}
+    assert httpserver.log == [], "signed requests went to a server that did not prove its name"

@@ -197,14 +197,19 @@ def test_absent_and_silent_servers_have_different_errors(storage_server, monkeyp
             made.close()
 
 
-def test_a_redirect_is_not_followed(storage_server, httpserver):
+@pytest.mark.parametrize("status", [300, 301, 307])
+def test_a_redirect_is_not_followed(storage_server, httpserver, status):
     httpserver.expect_request(re.compile("/.*")).respond_with_data(
-        b"", status=307, headers={"Location": f"{storage_server.url}/archives/a", "x-amz-bucket-region": "eu-west-1"}
+        b"", status=status, headers={"Location": f"{storage_server.url}/archives/a", "x-amz-bucket-region": "eu-west-1"}
     )
     made = open_target(storage_server.target, **moved_to(storage_server, httpserver.port))
-    with pytest.raises(StorageError):
-        made.stat("a")
-    assert len(httpserver.log) == 1, "neither followed nor repeated in another region"
+    for ask in (lambda: made.stat("a"), lambda: made.open("a"), lambda: made.delete("a")):
+        httpserver.clear_log()
+        with pytest.raises(StorageError, match="redirects"):
+            ask()
+        assert len(httpserver.log) == 1, "neither followed nor repeated in another region"
+    with pytest.raises(StorageError, match="redirects"):
+        made.put("a", io.BytesIO(b"x"))
     made.close()
 
 

@@ -11,6 +11,8 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -19,6 +21,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+MEMORY = Path("/dev/shm")  # a folder in memory, on Linux
+MEMORY_NEEDED_BYTES = 1 << 30
 SQLITE_ONLY = os.environ.get("TEST_SQLITE_ONLY") == "1"
 DATABASES = ("sqlite",) if SQLITE_ONLY else ("sqlite", "postgresql")
 
@@ -144,8 +148,8 @@ class Postgresql:
             connection.execute(_DISCONNECT)
             if connection.execute(_CATALOG).fetchone() != self._catalog:
                 return False
-            for table in reversed(db.metadata.sorted_tables):
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+            deletions = [_DELETE.format(sql.Identifier(table.name)) for table in reversed(db.metadata.sorted_tables)]
+            connection.execute(sql.SQL(";").join(deletions))
             connection.execute("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
             [size_bytes] = connection.execute(_SIZE).fetchone() or (0,)
             return bool(size_bytes < REUSED_BYTES)
@@ -167,6 +171,7 @@ class Postgresql:
 REUSED_BYTES = 2**22
 """Deleted rows and their index entries take room until a vacuum; plans would be other ones in large tables."""
 _SIZE = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i') AND oid >= 16384"
+_DELETE = sql.SQL("DELETE FROM {}")
 _DISCONNECT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -209,16 +214,46 @@ def postgresql_template(create_postgresql: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "videoconf.sqlite"
+def make_memory_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """Give a function that makes a folder for databases: in memory where there is room.
+
+    SQLite waits for the disk at each commit, which no test is about. Programs need not run from there.
+    """
+    with ExitStack() as stack:
+        if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED_BYTES:
+            made_here = tempfile.TemporaryDirectory(prefix="videoconf-tests-", dir=MEMORY, ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made_here))
+        else:
+            folder = tmp_path_factory.mktemp("databases")
+        numbers = count()
+
+        def make() -> Path:
+            made = folder / str(next(numbers))
+            made.mkdir(0o700)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def memory_folder(make_memory_folder: Callable[[], Path]) -> Iterator[Path]:
+    """Give a folder for this test's own databases, in memory where there is room."""
+    folder = make_memory_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)  # a process that the test killed may still remove its files
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(make_memory_folder: Callable[[], Path]) -> Path:
+    path = make_memory_folder() / "videoconf.sqlite"
     migrate(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture
-def sqlite_database(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_database(sqlite_template: Path, memory_folder: Path) -> str:
     """Give the URL of a migrated SQLite database of this test's own."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'videoconf.sqlite')}"
+    return f"sqlite:///{shutil.copy(sqlite_template, memory_folder / 'videoconf.sqlite')}"
 
 
 @pytest.fixture
@@ -227,6 +262,19 @@ def postgresql_database(postgresql: Postgresql, postgresql_template: str) -> Ite
     name = postgresql.take(postgresql_template)
     yield postgresql.url(name)
     postgresql.give_back(name)
+
+
+@pytest.fixture(scope="session")
+def create_database(make_memory_folder: Callable[[], Path], request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Give a function that makes a migrated database and returns its URL, for fixtures that several tests share."""
+
+    def create(kind: str) -> str:
+        template = request.getfixturevalue(f"{kind}_template")
+        if kind == "postgresql":
+            return str(request.getfixturevalue("create_postgresql")(template))
+        return f"sqlite:///{shutil.copy(template, make_memory_folder() / 'videoconf.sqlite')}"
+
+    return create
 
 
 @pytest.fixture(params=DATABASES)
@@ -239,8 +287,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=DATABASES)
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(request: pytest.FixtureRequest, memory_folder: Path) -> str:
     """Give a database of this test's own that holds nothing yet, once of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return f"sqlite:///{memory_folder / 'empty.sqlite'}"
     return str(request.getfixturevalue("create_postgresql")())

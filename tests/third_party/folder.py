@@ -227,15 +227,24 @@ class TellsAnotherError(FolderTarget):
             raise StorageUnavailable from None
 
 
+@liar("S09")
+class RemovesTheFormer(FolderTarget):
+    def put(self, key, stream, *, content_type=None):
+        try:
+            return super().put(key, stream, content_type=content_type)
+        except ConnectionAbortedError:
+            self.delete(key)
+            raise
+
+
 @liar("S10")
 class SignsForEver(FolderTarget):
     def signed_url(self, key, *, expires_in_seconds):
         return super().signed_url(key, expires_in_seconds=10**8)
 
 
-@liar("S10")
-class SaysThatItExpires(FolderTarget):
-    """Its URLs are read by HTTP, and go on being so."""
+class ServedTarget(FolderTarget):
+    """Its URLs are read by HTTP, in ranges too."""
 
     server = None
 
@@ -256,6 +265,25 @@ class SaysThatItExpires(FolderTarget):
         if self.server is not None:
             self.server.close()
             self.server = None
+
+
+@liar("S10")
+class SaysThatItExpires(ServedTarget):
+    """Its URLs go on being read."""
+
+
+@liar("S11")
+class LetsBearersDelete(ServedTarget):
+    """Its URLs expire, and are good for every method until then."""
+
+    def answer(self, exchange):
+        expires_at = float(exchange.request.query.partition("&")[0])
+        if self.context.clock().timestamp() >= expires_at:
+            return reply(403)(exchange)
+        if exchange.request.method == "DELETE":
+            self.delete(exchange.request.path[1:])
+            return reply(204)(exchange)
+        return super().answer(exchange)
 
 
 @liar("S11")

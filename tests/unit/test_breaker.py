@@ -49,6 +49,10 @@ def half_opened(breaker, stopwatch):
     assert state(breaker) is BreakerState.HALF_OPEN
 
 
+def test_states_have_the_words_that_the_api_shows():
+    assert [state.value for state in BreakerState] == ["closed", "open", "half_open", "misconfigured"]
+
+
 def test_breaker_opens_at_the_fifth_failure(breaker):
     call(breaker, Verdict.FAILED, 4)
     assert state(breaker) is BreakerState.CLOSED
@@ -118,8 +122,9 @@ def test_retry_after_is_the_rest_of_a_spread_open_time(stopwatch):
 def test_half_open_lets_one_probe_through_at_a_time(breaker, stopwatch):
     half_opened(breaker, stopwatch)
     ticket = breaker.enter()
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailable) as refusal:
         breaker.enter()
+    assert refusal.value.retry_after_seconds == 1
     breaker.leave(ticket, Verdict.SUCCEEDED)
     assert state(breaker) is BreakerState.CLOSED
     breaker.enter()
@@ -215,6 +220,30 @@ def test_since_is_when_the_state_began(breaker, stopwatch):
     opened(breaker, stopwatch)
     assert breaker.read()[1] > closed_since
     assert breaker.read() == breaker.read()
+
+
+def test_reading_waits_while_another_thread_changes_the_state(stopwatch):
+    """Otherwise a reader could see the state of one moment with the time of another."""
+    changing, go_on, read = threading.Event(), threading.Event(), []
+    changer = threading.Thread(target=lambda: breaker.check())
+
+    def clock():
+        if threading.current_thread() is changer:
+            changing.set()
+            assert go_on.wait(10)
+        return stopwatch()
+
+    breaker = Breaker(clock)
+    reader = threading.Thread(target=lambda: read.append(breaker.read()))
+    changer.start()
+    assert changing.wait(10)
+    reader.start()
+    reader.join(0.2)
+    assert read == []
+    go_on.set()
+    for thread in (changer, reader):
+        thread.join(10)
+    assert [seen for seen, _ in read] == [BreakerState.CLOSED]
 
 
 def test_threads_share_one_probe(breaker, stopwatch):

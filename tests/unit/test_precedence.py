@@ -88,12 +88,8 @@ def test_long_read_alone_does_not_pause(precedence):
     assert seconds_of_one_block() < 1
 
 
-def test_long_read_is_looked_at_before_each_block(precedence):
-    looks = []
-    precedence.begin(on_block=lambda: looks.append(1))
-    seconds_of_one_block()
-    assert not looks, "it is quick so far"
-    time.sleep(module.QUICK_SECONDS)
-    seconds_of_one_block()
-    seconds_of_one_block()
-    assert len(looks) == 2
+def test_request_hears_of_each_block(precedence):
+    blocks = []
+    precedence.begin(on_block=lambda: blocks.append(1))
+    assert len(list(giving_way(range(2 * module.ROWS_AT_ONCE + 1)))) == 2 * module.ROWS_AT_ONCE + 1
+    assert len(blocks) == 3

@@ -7,30 +7,57 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
+from videoconf.jobs import worker as module
 from videoconf.jobs.work import Lane
-from videoconf.jobs.worker import Worker
+from videoconf.jobs.worker import IDLE_SECONDS, Worker
 
 ONE_WAIT_AT_LEAST = 0.9
 """Seconds, a bit less than the shortest wait of a worker."""
+SHORT_IDLE_SECONDS = 0.4
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers wait a fifth of their time."""
+    monkeypatch.setattr(module, "IDLE_SECONDS", SHORT_IDLE_SECONDS)
 
 
 class Queue:
-    """Counts how often each lane looks for work, and answers as the test says."""
+    """Notes when each lane looks for work, and answers as the test says."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.looked: Counter[Lane] = Counter()
+        self.times: dict[Lane, list[float]] = {lane: [] for lane in Lane}
         self.error = error
 
     def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+        self.times[lane].append(time.monotonic())
         self.looked[lane] += 1
         if self.error is not None:
             raise self.error
         return 0
+
+    def have_all_looked(self, times: int) -> bool:
+        return all(self.looked[lane] >= times for lane in Lane)
+
+
+class OnceBroken(Queue):
+    """Raises the error when a lane looks first."""
+
+    def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+        try:
+            return super().run_due(stopping, lane=lane)
+        except BaseException:
+            if self.looked[lane] == 1:
+                raise
+            return 0
 
 
 @contextmanager
@@ -43,20 +70,33 @@ def running(queue: Any, threads: int = 1, context: Callable[[], Any] = nullconte
         worker.stop(5)
 
 
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that threads bring about, however slow the machine is."""
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
 def test_idle_lane_looks_once_and_waits(error: Exception | None) -> None:
     queue = Queue(error)
-    with running(queue):
+    with running(queue) as worker:
         time.sleep(ONE_WAIT_AT_LEAST)
+        assert worker.state == "ok"
     assert queue.looked == dict.fromkeys(Lane, 1)
 
 
 @pytest.mark.parametrize("error", [None, DatabaseUnavailable(), RuntimeError("a bug")], ids=["idle", "away", "bug"])
+@pytest.mark.usefixtures("short_waits")
 def test_idle_lane_looks_again_within_three_seconds(error: Exception | None) -> None:
     queue = Queue(error)
     with running(queue):
-        time.sleep(3.5)
-    assert all(2 <= queue.looked[lane] <= 4 for lane in Lane)
+        wait_until(lambda: queue.have_all_looked(3))
+    gaps = [after - before for times in queue.times.values() for before, after in pairwise(times)]
+    assert len(gaps) >= 2 * len(Lane)
+    assert min(gaps) > SHORT_IDLE_SECONDS * 0.4, "a half, less what a clock may be off"
+    assert median(gaps) < SHORT_IDLE_SECONDS * 1.5
+    assert IDLE_SECONDS * 1.5 <= 3
 
 
 def test_stop_does_not_wait_for_the_idle_time() -> None:
@@ -91,14 +131,25 @@ def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
 
+def test_state_counts_threads_that_run() -> None:
+    worker = Worker(Queue(), nullcontext)
+    at_rest = "0 of 3 threads run; 0 ended and were started again"
+    assert worker.state == at_rest
+    worker.start()
+    assert worker.state == "ok"
+    worker.stop(5)
+    assert worker.state == at_rest
+
+
 @pytest.mark.parametrize(("threads", "others"), [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2)])
 def test_each_four_threads_bring_one_for_each_other_lane(threads: int, others: int) -> None:
     queue = Queue()
     with running(queue, threads):
         time.sleep(0.3)
-    assert queue.looked == {Lane.ORDINARY: threads, Lane.LONG: others, Lane.ERASURES: others}
+    assert queue.looked == {Lane.ORDINARY: threads, Lane.LONG: max(2, others), Lane.ERASURES: others}
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_waits_of_several_workers_differ() -> None:
     """Workers that start together do not ask the database together for ever."""
     seen: list[float] = []
@@ -109,59 +160,58 @@ def test_waits_of_several_workers_differ() -> None:
             return 0
 
     with running(Noting(), threads=12):
-        time.sleep(3.3)
+        wait_until(lambda: len(seen) >= 36)
     second = sorted(seen)[18:36]  # twelve threads, and three of each other lane
-    assert second[-1] - second[0] > 0.5
+    assert second[-1] - second[0] > SHORT_IDLE_SECONDS / 4
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     queue = Queue(DatabaseUnavailable())
     with caplog.at_level(logging.WARNING), running(queue):
-        time.sleep(3.5)
+        wait_until(lambda: queue.have_all_looked(3))
         first = len(caplog.records)
         queue.error = DatabaseBusy()
-        time.sleep(3.2)
+        queue.looked.clear()
+        wait_until(lambda: queue.have_all_looked(3))
     assert first == 3, "once by each lane"
     assert len(caplog.records) == 6, "another error is reported too"
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that threads bring about, however slow the machine is."""
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
+@pytest.mark.usefixtures("short_waits")
 def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = OnceBroken(SystemExit(1))
+    start, refused = threading.Thread.start, iter(range(3))
+
+    def start_unless_exhausted(thread: threading.Thread) -> None:
+        if thread.name == "videoconf-worker" and next(refused, None) is not None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with running(queue) as worker:
+        monkeypatch.setattr(threading.Thread, "start", start_unless_exhausted)
+        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("3 of 3 threads run; 3"))
+        assert next(refused, None) is None, "each lane was refused a thread"
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+
+
+@pytest.mark.usefixtures("short_waits")
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])
+def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    queue = OnceBroken(error)
+    with running(queue) as worker:
+        wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("3 of 3 threads run; 3"))
+        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
+    assert all(times[1] - times[0] >= SHORT_IDLE_SECONDS for times in queue.times.values()), "no CPU is kept busy"
+    assert "is started again" in caplog.text
+    time.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
+
+
+def test_ended_thread_is_replaced_once() -> None:
     queue = Queue(SystemExit(1))
     with running(queue) as worker:
         time.sleep(0.5)
         queue.error = None
-        start, refused = threading.Thread.start, iter(range(3))
-
-        def start_unless_exhausted(thread: threading.Thread) -> None:
-            if thread.name == "videoconf-worker" and next(refused, None) is not None:
-                raise RuntimeError("can't start new thread")
-            start(thread)
-
-        monkeypatch.setattr(threading.Thread, "start", start_unless_exhausted)
-        wait_until(lambda: worker.state == "3 of 3 threads run; 3 ended and were started again")
-        wait_until(lambda: queue.looked == dict.fromkeys(Lane, 2))
+        time.sleep(5)
         assert worker.state == "3 of 3 threads run; 3 ended and were started again"
-        assert queue.looked == dict.fromkeys(Lane, 2)
-
-
-@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])
-def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    queue = Queue(error)
-    with running(queue) as worker:
-        assert worker.state == "ok"
-        time.sleep(0.5)
-        queue.error = None
-        wait_until(lambda: worker.state == "3 of 3 threads run; 3 ended and were started again")
-        wait_until(lambda: queue.looked == dict.fromkeys(Lane, 2))
-        assert worker.state == "3 of 3 threads run; 3 ended and were started again"
-        assert queue.looked == dict.fromkeys(Lane, 2)
-    assert "is started again" in caplog.text
-    time.sleep(0.1)
-    assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]

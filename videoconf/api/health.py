@@ -23,6 +23,8 @@ from videoconf.api.smorest import Blueprint
 from videoconf.db.types import db
 
 CACHE_SECONDS = 2
+KNOWN_SECONDS = 30.0
+"""For how long the previous result is answered while another request asks the database, which may hang."""
 
 blueprint = Blueprint("health", __name__, tag=Tag.OPERATIONS)
 
@@ -114,10 +116,15 @@ def readiness() -> tuple[dict[str, Any], int]:
 
 def _database_checks() -> dict[str, str]:
     checked = _checked.setdefault(db.engine, _Checked())
-    with checked.lock:
+    is_known = bool(checked.checks) and time.monotonic() < checked.until + KNOWN_SECONDS
+    if not checked.lock.acquire(blocking=not is_known):
+        return checked.checks  # a flood of probes would hold all threads while the database hangs
+    try:
         if time.monotonic() >= checked.until:
-            checked.checks = ask_database()
-            if checked.checks["schema"] in ("ok", NEWER):
-                checked.checks["writes"] = ask_to_write()
-            checked.until = time.monotonic() + CACHE_SECONDS
+            checks = ask_database()
+            if checks["schema"] in ("ok", NEWER):
+                checks["writes"] = ask_to_write()
+            checked.checks, checked.until = checks, time.monotonic() + CACHE_SECONDS
         return checked.checks
+    finally:
+        checked.lock.release()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_list_header, parse_options_header
+from werkzeug.http import parse_date, parse_list_header, parse_options_header
 from werkzeug.routing import UnicodeConverter
 
 from videoconf.api.answers import JsonAnswers
@@ -41,7 +41,26 @@ def init_requests(app: Flask) -> None:
     app.url_map.strict_slashes = False
     app.url_map.converters["default"] = app.url_map.converters["string"] = PathPart
     app.json = JsonAnswers(app)
+    app.before_request(_drop_unreadable_dates)
     app.after_request(_finish)
+
+
+def _drop_unreadable_dates() -> None:
+    """Ignore conditions that are not dates (RFC 9110, section 13.1): Werkzeug raises an error where one overflows."""
+    environ = request.environ
+    for name in _DATES:
+        if (value := environ.get(name)) is not None and not _is_readable(value):
+            del environ[name]
+            if name == "HTTP_IF_RANGE":  # the condition is false, and the whole is sent
+                environ.pop("HTTP_RANGE", None)
+
+
+def _is_readable(value: str) -> bool:
+    try:
+        parse_date(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def request_id() -> str:
@@ -124,6 +143,7 @@ def preferences() -> dict[str, str]:
     return found
 
 
+_DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE")
 _UNLESS_SET = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),

@@ -91,7 +91,7 @@ class ListRequest:
         if found.next is None:
             return {}
         cursor = write_cursor(self._digest, found.next)
-        link = f'<{_url_with(cursor=cursor, limit=self.part.limit)}>; rel="next"'
+        link = f'<{_url_up_to_part()}{urlencode({"cursor": cursor, "limit": self.part.limit})}>; rel="next"'
         return {"X-Next-Cursor": cursor, "Link": link}
 
 
@@ -150,16 +150,17 @@ def page_headers(page: int, page_size: int, total: int, *, is_capped: bool = Fal
         links["last"] = last
     headers = {"X-Pagination": json.dumps(found)}
     if links:
+        url = _url_up_to_part()
         headers["Link"] = ", ".join(
-            f'<{_url_with(page=number, pageSize=page_size)}>; rel="{rel}"' for rel, number in links.items()
+            f'<{url}page={number}&pageSize={page_size}>; rel="{rel}"' for rel, number in links.items()
         )
     return headers
 
 
-def _url_with(**parameters: int | str) -> str:
-    """Return the current request's URL for another part of the list."""
+def _url_up_to_part() -> str:
+    """Return the current request's URL, to which the parameters of another part of the list are to be added."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name not in _PART]
-    return f"{quote(request.root_path + request.path)}?{urlencode([*kept, *parameters.items()])}"
+    return f"{quote(request.root_path + request.path)}?{urlencode(kept)}{'&' if kept else ''}"
 
 
 _PART = ("limit", "cursor", "page", "pageSize")

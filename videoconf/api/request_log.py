@@ -62,7 +62,16 @@ def init_access(app: Flask, *, development: bool, log_actor: bool = False) -> No
             response.headers["Server-Timing"] = f"app;dur={seconds * 1000:.1f}"
         return response
 
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        start_log_context()  # what the server logs between two requests, of another client, belongs to neither
+
 
 def _ids_of_path() -> dict[str, str]:
     found = request.view_args or {}
-    return {name: found[part] for part, name in _IDS.items() if part in found}
+    return {name: _on_one_line(found[part]) for part, name in _IDS.items() if part in found}
+
+
+def _on_one_line(text: str) -> str:
+    """Return a part of a path for the log. A client without a token chooses it, and must not write a line itself."""
+    return text if text.isprintable() and " " not in text else ascii(text)

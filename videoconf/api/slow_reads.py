@@ -4,9 +4,8 @@ Which reads are slow is measured, for each tenant and route: after one that cost
 until one is quick again. Quick reads are never held up. Meanwhile long reads give way to them: see
 :mod:`videoconf.precedence`.
 
-The measure is processor time, because time on the clock says as much about the machine: where all processes wait for a
-processor for a second, every read takes a second. A read that waits for the database longer than any machine lets it
-counts as slow too.
+The measure is rows and not time, which says as much about the machine: where all processes wait for a processor for a
+second, every read takes a second. A read that takes longer than that on any machine counts as slow too.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from videoconf.precedence import precedence
 from videoconf.settings import Settings
 from videoconf.shares import Share
 
-SLOW_CPU_SECONDS = 0.1
+SLOW_BLOCKS = 50
+"""Blocks of rows of :mod:`videoconf.precedence`; these take about 0.1 s of processor time."""
 SLOW_SECONDS = 2.0
 SLOW_FOR_SECONDS = 30.0
 """For how long a read counts as slow without being tried."""
@@ -36,16 +36,13 @@ SWITCH_SECONDS = 0.0005
 it waits as long for each slow read, each time. It is set for as long as they run, because each switch costs time."""
 REMEMBERED = 4096
 """Slow reads by tenant and route, the latest."""
+READING = ("GET", "HEAD")
+"""Flask answers HEAD by the view of GET, at the same cost."""
 
 
 def init_slow_reads(app: Flask, settings: Settings) -> None:
     """Bound slow reads where the settings do. To be called after authentication, so that the tenant is known."""
-    if settings.tenant_slow_reads:
-        reads = _Reads(settings.tenant_slow_reads)
-        app.before_request(lambda: precedence.begin(on_block=reads.look))
-        app.before_request(reads.begin)
-    else:
-        app.before_request(precedence.begin)
+    app.before_request(_Reads(settings.tenant_slow_reads).begin if settings.tenant_slow_reads else precedence.begin)
 
     @app.teardown_request
     def end(error: BaseException | None) -> None:
@@ -63,18 +60,19 @@ def stop_reading() -> None:
         reads.end(read)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Read:
-    """A read that runs, in the thread that made this."""
+    """A read that runs."""
 
     key: tuple[str, str]
     """Tenant and route."""
     is_bounded: bool
     began: float = field(default_factory=time.monotonic)
-    cpu_began: float = field(default_factory=time.thread_time)
+    blocks: int = 0
+    """How many blocks of rows it has gone through."""
 
     def is_slow(self) -> bool:
-        return time.thread_time() - self.cpu_began > SLOW_CPU_SECONDS or self.takes_long()
+        return self.blocks > SLOW_BLOCKS or self.takes_long()
 
     def takes_long(self) -> bool:
         return time.monotonic() - self.began > SLOW_SECONDS
@@ -95,8 +93,9 @@ class _Reads:
 
         :raises TooManySlowReads: too many of the tenant's wait.
         """
+        precedence.begin(self.count)
         caller, rule = g.get("caller"), request.url_rule
-        if caller is None or rule is None or request.method != "GET":
+        if caller is None or rule is None or request.method not in READING:
             return
         key = caller.tenant, rule.endpoint
         is_bounded = self._are_slow(key)
@@ -109,10 +108,14 @@ class _Reads:
             self._running.setdefault(key, []).append(read)
         g.reading = self, read
 
-    def look(self) -> None:
-        """Note it if the read of this thread has become slow."""
-        if (reading := g.get("reading")) is not None and reading[1].is_slow():
-            self._note_slow(reading[1].key)
+    def count(self) -> None:
+        """Count a block of rows of this thread's read; note it once it is slow."""
+        if (reading := g.get("reading")) is None:
+            return
+        _, read = reading
+        read.blocks += 1
+        if read.is_slow():
+            self._note_slow(read.key)
 
     def end(self, read: _Read) -> None:
         """Note how slow a read was, and give its place to the next."""
@@ -137,8 +140,8 @@ class _Reads:
 
     def _note_slow(self, key: tuple[str, str]) -> None:
         with self._lock:
+            self._slow_until.pop(key, None)  # and put at the end
             self._slow_until[key] = time.monotonic() + SLOW_FOR_SECONDS
-            self._slow_until.move_to_end(key)
             if len(self._slow_until) > REMEMBERED:
                 self._slow_until.popitem(last=False)
 

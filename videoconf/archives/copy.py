@@ -22,6 +22,7 @@ from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
+from videoconf.archives.merge import pull_payload
 from videoconf.archives.models import UNCOPIED, Archive
 from videoconf.audit import record
 from videoconf.db.functions import utc_now
@@ -129,7 +130,7 @@ class Pulling:
         in_force = (StorageTargetRow.tenant == Archive.tenant, StorageTargetRow.state == TargetState.ACTIVE)
         queued = (Job.kind == PULL_ARCHIVE, Job.state == JobState.PENDING)
         statement = (
-            select(Archive.id)
+            select(Archive.id, Archive.tenant)
             .join(StorageTargetRow, and_(*in_force, StorageTargetRow.kind == kind))
             .where(
                 UNCOPIED,
@@ -141,8 +142,8 @@ class Pulling:
             .limit(RESUMED_AT_ONCE)
         )
         with write() as session:
-            for id in session.execute(statement).scalars().all():
-                enqueue(session, PULL_ARCHIVE, {"id": id})
+            for id, tenant in session.execute(statement).all():
+                enqueue(session, PULL_ARCHIVE, pull_payload(id, tenant))
 
     def _find(self, id: int) -> _Pull | None:
         with read() as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +21,11 @@ from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage_targets.models import StorageTargetRow, user_of
+
+
+def pull_payload(archive_id: int, tenant: str) -> dict[str, Any]:
+    """Return the payload of a job that copies an archive. A worker copies one archive of a tenant at a time."""
+    return {"id": archive_id, "tenant": tenant}
 
 
 def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Archive:
@@ -89,7 +95,7 @@ def _update(session: Session, archive: Archive, said: ArchiveState, now: datetim
         setattr(archive, name, getattr(merged, name))
     archive.modified_on = utc_now()
     if merged.status == ArchiveStatus.AVAILABLE != known.status:
-        enqueue(session, PULL_ARCHIVE, {"id": archive.id})
+        enqueue(session, PULL_ARCHIVE, pull_payload(archive.id, archive.tenant))
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
     session.flush()

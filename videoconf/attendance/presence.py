@@ -288,4 +288,4 @@ def _attendee(rows: list[Evidence], bounds: Bounds) -> Attendee:
         if row.last_evidence > modified_on:
             modified_on = row.last_evidence
     connections.sort()
-    return Attendee(rows[0].attendee, name, created_on, modified_on, tuple([one for *_, one in connections]))
+    return Attendee(rows[0].attendee, name, created_on, modified_on, tuple([one for _, _, one in connections]))

@@ -68,6 +68,8 @@ class Invitations:
                 claim = idempotency.claim(session, caller.tenant, key, fingerprint)
             if isinstance(claim, idempotency.Done):
                 invitation = _find(session, caller, link, claim.answer["invitation"])
+                target = invitation.public_id
+                record(session, caller, "invitation.url_issued", meeting_link=link, target=target)
             else:
                 invitation = self._insert(session, caller, link, new)
                 if claim is not None:

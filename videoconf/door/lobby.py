@@ -11,7 +11,7 @@ from videoconf.audit import record
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.pages import listed
-from videoconf.db.transactions import lock, read, statements, write
+from videoconf.db.transactions import Transaction, lock, read, statements, write
 from videoconf.door import codes
 from videoconf.door.models import Invitation, LobbyEntry, LobbyState
 from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull, MeetingEnded
@@ -23,6 +23,10 @@ from videoconf.tenancy import Caller
 
 MOST_WAITING = 50
 """People who wait at one invitation."""
+MOST_UNANSWERED = 300
+"""People who asked at one invitation within :data:`RECENT_SECONDS` and were not answered, those who are gone included:
+each is a row and an event, and whoever has the link can make :data:`MOST_WAITING` a minute."""
+RECENT_SECONDS = 3600.0
 GONE_SECONDS = 60.0
 """How long a person who waits may be silent."""
 
@@ -58,11 +62,13 @@ def ask(found: Any, attendee: str, name: str | None) -> str:
     :raises LobbyFull: too many wait at the invitation.
     """
     ticket = codes.new_secret()
-    waiting = (_ENTRY.c.invitation_id == found.invitation_id, _ENTRY.c.state == LobbyState.WAITING.value, is_there())
+    unanswered = (_ENTRY.c.invitation_id == found.invitation_id, _ENTRY.c.state == LobbyState.WAITING.value)
     with statements(atomic=True) as transaction:
         lock(transaction, f"lobby:{found.invitation_id}")  # nodes that count at once would exceed the bound together
-        if transaction.execute(select(func.count()).select_from(_ENTRY).where(*waiting)).scalar_one() >= MOST_WAITING:
+        if _count(transaction, *unanswered, is_there()) >= MOST_WAITING:
             raise LobbyFull(retry_after_seconds=5)
+        if _count(transaction, *unanswered, _ENTRY.c.waiting_since > utc_in(-RECENT_SECONDS)) >= MOST_UNANSWERED:
+            raise LobbyFull(retry_after_seconds=60)
         row = {
             "public_id": secrets.token_urlsafe(12),
             "meeting_id": found.meeting_id,
@@ -76,6 +82,10 @@ def ask(found: Any, attendee: str, name: str | None) -> str:
         waits = json_values(entry_values(entry, found.public_id, found.role))
         announce(transaction, found.meeting_id, EventType.LOBBY_WAITING, waits)
     return ticket
+
+
+def _count(transaction: Transaction, *conditions: ColumnElement[bool]) -> int:
+    return transaction.execute(select(func.count()).select_from(_ENTRY).where(*conditions)).scalar_one()
 
 
 _ANSWERED = {LobbyState.ADMITTED: EventType.LOBBY_ADMITTED, LobbyState.REFUSED: EventType.LOBBY_REFUSED}

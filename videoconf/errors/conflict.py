@@ -130,7 +130,7 @@ class StorageConflict(Conflict):
 
 
 class LobbyFull(Conflict):
-    """As many people wait at the invitation as may; asking again helps once a moderator has admitted some."""
+    """As many people wait at the invitation, or have asked within the hour, as may; asking again helps later."""
 
     code = "lobby_full"
     title = "Too many people wait at this invitation"

@@ -29,6 +29,8 @@ KEPT_BYTES = 1024
 """How much of an answer is stored."""
 READ_BYTES = 65_536
 """How much of an answer is read, so that its connection can be used again; the connection is closed beyond."""
+LARGEST_ANSWER_BYTES = 256 << 10
+"""With its head, and the interim answers (``100 Continue``) before it, which a receiver could send without end."""
 GONE = 410
 
 HEADERS = {
@@ -70,6 +72,7 @@ class Sender:
             between_bytes_seconds=ATTEMPT_SECONDS,
             guard=guard,
             proxy=guard.proxy,
+            largest_answer_bytes=LARGEST_ANSWER_BYTES,
         )
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Generic, TypeVar
 
@@ -79,9 +80,7 @@ def build_registry(plugins: Plugins) -> Registry:
     commands: list[click.Command] = []
     for name, origin in plugins.origins.items():
         try:
-            new_providers = _collect(plugins, name, "videoconf_providers", _check_provider)
-            new_targets = _collect(plugins, name, "videoconf_storage_targets", _check_storage_target)
-            new_commands = _collect(plugins, name, "videoconf_cli", _check_command)
+            new_providers, new_targets, new_commands = within(plugins.load_seconds, partial(_ask, plugins, name))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, and its hook may import what calls sys.exit
@@ -103,18 +102,23 @@ def build_registry(plugins: Plugins) -> Registry:
     )
 
 
+def _ask(plugins: Plugins, name: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return the providers, the storage targets and the commands of one plugin."""
+    return (
+        _collect(plugins, name, "videoconf_providers", _check_provider),
+        _collect(plugins, name, "videoconf_storage_targets", _check_storage_target),
+        _collect(plugins, name, "videoconf_cli", _check_command),
+    )
+
+
 def _collect(plugins: Plugins, name: str, hook: str, check: Callable[[Any], None]) -> list[Any]:
     """Call one hook of one plugin only, so that what comes back, and what goes wrong, has a name."""
     others = [plugin for other, plugin in plugins.manager.list_name_plugin() if other != name]
     caller = plugins.manager.subset_hook_caller(hook, remove_plugins=others)
-
-    def collect() -> list[Any]:
-        found = [item for items in caller() for item in items]
-        for item in found:
-            check(item)  # makes the plugin's schemas, which is code of the plugin's
-        return found
-
-    return within(plugins.load_seconds, collect)
+    found = [item for items in caller() for item in items]
+    for item in found:
+        check(item)  # makes the plugin's schemas, which is code of the plugin's
+    return found
 
 
 def _add(registered: dict[str, Registered[T]], classes: Iterable[Any], origin: Origin, *unique: str) -> None:

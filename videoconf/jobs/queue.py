@@ -60,6 +60,9 @@ class Jobs:
         self.works: dict[str, Work] = {}
         """What is declared, by kind."""
         self._planted = False
+        self._choosing = threading.Lock()
+        self._served: set[str] = set()
+        """Tenants that a job of the long lane runs for in this process."""
         self.threads_state: Callable[[], str] = lambda: "ok"
         """Says how the job threads of this process are: :attr:`videoconf.jobs.worker.Worker.state`."""
 
@@ -76,6 +79,28 @@ class Jobs:
         :param lane: only kinds of this lane; None: any kind.
         """
         return self._claim(Job.due_at <= utc_now(), *self._of_lane(lane))
+
+    @contextmanager
+    def _turn(self, lane: Lane | None) -> Iterator[ClaimedJob | None]:
+        """Claim a job for the time of a block.
+
+        A process runs one long job of a tenant at a time. Otherwise a tenant whose storage target is slow, or that has
+        very many archives, would keep those of other tenants waiting for hours.
+        """
+        if lane is not Lane.LONG:
+            yield self.claim(lane=lane)
+            return
+        with self._choosing:
+            tenant = Job.payload["tenant"].as_string()  # absent in jobs of earlier releases
+            of_others = [or_(tenant.is_(None), tenant.not_in(sorted(self._served)))] if self._served else []
+            job = self._claim(Job.due_at <= utc_now(), *self._of_lane(lane), *of_others)
+            served = None if job is None else job.payload.get("tenant")
+            if served is not None:
+                self._served.add(served)
+        try:
+            yield job
+        finally:
+            self._served.discard(served)
 
     def _claim(self, *wanted: ColumnElement[bool]) -> ClaimedJob | None:
         owner = _new_owner()
@@ -257,9 +282,12 @@ class Jobs:
         """
         self._plant()
         tried = 0
-        while not stopping() and (job := self.claim(lane=lane)) is not None:
-            self.run(job)
-            tried += 1
+        while not stopping():
+            with self._turn(lane) as job:
+                if job is None:
+                    break
+                self.run(job)
+                tried += 1
         return tried
 
     def _plant(self) -> None:

@@ -12,8 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
 
 from videoconf.observability.metrics import CONTENT_TYPE
 
@@ -25,6 +27,8 @@ TICK_SECONDS = 0.1
 """How often a process looks whether another one asks for its numbers."""
 CLIENT_SECONDS = 10.0
 """How long a client may take to send its request, or to read a block of the answer."""
+MOST_CLIENTS = 8
+"""How many connections stay open. Each takes a thread and an open file of a process that serves the API."""
 
 
 class _Server(ThreadingMixIn, TCPServer):
@@ -33,11 +37,26 @@ class _Server(ThreadingMixIn, TCPServer):
     block_on_close = False
 
     def __init__(self, address: str, collect: Callable[[], bytes]) -> None:
+        self._clients: list[Any] = []
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.collect = collect
         super().__init__((host, int(port)), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a client in a thread. Of too many, the one that has been there longest ends: a scrape takes no time."""
+        self._clients.append(request)
+        if len(self._clients) > MOST_CLIENTS:
+            with suppress(OSError, IndexError):  # its own thread has ended it
+                self._clients.pop(0).shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a client's connection."""
+        with suppress(ValueError):  # it made room for another
+            self._clients.remove(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that went away."""

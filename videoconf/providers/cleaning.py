@@ -24,14 +24,14 @@ from videoconf.providers.types import (
     WebhookReply,
 )
 from videoconf.storage import SignedUrl
-from videoconf.storage.base import KEY
+from videoconf.storage.base import is_key
 from videoconf.storage.urls import is_absolute_url, is_web_url
 
 LONGEST_TEXT = 255
 LONGEST_ATTENDEE = 1000
 LONGEST_DEDUPE_KEY = 200
-ARCHIVE_ID = re.compile(r"[A-Za-z0-9._~:=+@-]{1,255}")
-"""An archive's id is part of our paths."""
+ARCHIVE_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~:=+@-]{1,255}")
+"""An archive's id is part of our paths, which clients shorten where a part is `.` or `..`."""
 LARGEST_NUMBER = {"duration_seconds": 2**31 - 1, "size_bytes": 2**63 - 1}
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 8
@@ -161,7 +161,7 @@ def cleaned_archive(said: ArchiveState) -> ArchiveState:
         provider_status=_clean(said.provider_status),
         name=_optional(said.name),
         reason=_optional(said.reason),
-        object_key=said.object_key if said.object_key is not None and KEY.fullmatch(said.object_key) else None,
+        object_key=said.object_key if said.object_key is not None and is_key(said.object_key) else None,
         created_at=_utc(said.created_at),
         updated_at=_utc(said.updated_at),
         duration_seconds=_bounded(said.duration_seconds, "duration_seconds"),

@@ -6,10 +6,10 @@ This works on urllib3's connections rather than on its pools, because the pools 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import ssl
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,6 +28,9 @@ logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 IDLE_SECONDS = 30.0
 """An idle connection is not used again after this: load balancers drop theirs after 60 s, some without a word."""
+MOST_IDLE = 64
+"""How many idle connections are kept for all origins together. Tenants name the receivers of events, and could
+otherwise use up the open files of the process, with one origin after another."""
 
 
 class NotSent(HTTPError):
@@ -42,7 +45,39 @@ class Origin(NamedTuple):
     port: int | None
 
 
+class _Idle(NamedTuple):
+    """A connection that no request uses, and since when (monotonic seconds)."""
+
+    origin: Origin
+    connection: _Connection
+    since: float
+
+
+class _AnswerBounds(Bounds):
+    """Also bounds how much is read of one answer, with its head: a peer can send interim answers without end."""
+
+    def __init__(self, largest_answer_bytes: float) -> None:
+        super().__init__()
+        self._largest_answer_bytes = largest_answer_bytes
+        self._received_bytes = 0
+
+    def begin(self, deadline: float) -> None:
+        """Begin a request."""
+        self.deadline = deadline
+        self._received_bytes = 0
+
+    def received(self, count: int) -> None:
+        """Count the bytes of one read.
+
+        :raises ConnectionError: the answer is too long.
+        """
+        self._received_bytes += count
+        if self._received_bytes > self._largest_answer_bytes:
+            raise ConnectionError("the answer is too long")
+
+
 class _Connection(BoundedConnection):
+    bounds: _AnswerBounds
     between_bytes_seconds: float
     guard: EndpointGuard | None = None
     sock: BoundedSocket | None
@@ -50,7 +85,7 @@ class _Connection(BoundedConnection):
     """http.client clears ``sock`` when it hands the socket over to a response."""
 
     def arm(self, deadline: float) -> None:
-        self.bounds.deadline = deadline
+        self.bounds.begin(deadline)
 
     def addresses(self, seconds: float) -> Sequence[str]:
         if self.guard is None:
@@ -89,9 +124,11 @@ class Connections:
     Neither proxies from the environment nor ``.netrc`` are read: the settings name a proxy. Certificates
     are verified against the system's, or against what the standard ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
 
-    :param size: how many idle connections are kept for one origin.
+    :param size: how many idle connections are kept for one origin; for all together this many, or :data:`MOST_IDLE`
+        where that is more.
     :param guard: decides on each address that is connected to; None if the operator alone names the hosts.
     :param proxy: carries connections; the guard then decides by names alone.
+    :param largest_answer_bytes: how much is read of one answer, with its head; infinity where its reader bounds it.
     """
 
     def __init__(
@@ -102,14 +139,16 @@ class Connections:
         between_bytes_seconds: float,
         guard: EndpointGuard | None = None,
         proxy: ForwardProxy | None = None,
+        largest_answer_bytes: float = math.inf,
     ) -> None:
+        self._largest_answer_bytes = largest_answer_bytes
         self._guard = guard
         self._proxy = proxy
         self._size = size
         self._connect_seconds = connect_seconds
         self._between_bytes_seconds = between_bytes_seconds
         self._lock = Lock()
-        self._idle: defaultdict[Origin, list[tuple[_Connection, float]]] = defaultdict(list)
+        self._idle: list[_Idle] = []  # the latest last
         self._closed = False
 
     @property
@@ -138,10 +177,9 @@ class Connections:
         """Close what is idle, and from now on whatever comes back. May be called twice."""
         with self._lock:
             self._closed = True
-            idle = [connection for kept in self._idle.values() for connection, _ in kept]
-            self._idle.clear()
-        for connection in idle:
-            connection.close()
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.connection.close()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -154,7 +192,7 @@ class Connections:
             )
         else:
             connection = _Connection(origin.host, origin.port, timeout=self._connect_seconds)
-        connection.bounds = Bounds()
+        connection.bounds = _AnswerBounds(self._largest_answer_bytes)
         connection.guard = self._guard
         connection.forward_proxy = self._proxy
         connection.between_bytes_seconds = self._between_bytes_seconds
@@ -163,19 +201,25 @@ class Connections:
     def _find_idle(self, origin: Origin) -> _Connection | None:
         while True:
             with self._lock:
-                kept = self._idle[origin]
-                if not kept:
+                place = next((at for at in range(len(self._idle) - 1, -1, -1) if self._idle[at].origin == origin), None)
+                if place is None:
                     return None
-                connection, since = kept.pop()
+                _, connection, since = self._idle.pop(place)
             # Readable though nothing was asked: the peer has closed it, or talks out of turn.
             if time.monotonic() - since < IDLE_SECONDS and connection.is_connected:
                 return connection
             connection.close()
 
     def _keep(self, origin: Origin, connection: _Connection) -> None:
+        now = time.monotonic()
         with self._lock:
-            kept = self._idle[origin]
-            if connection.sock is not None and not self._closed and len(kept) < self._size:
-                kept.append((connection, time.monotonic()))
-                return
-        connection.close()
+            is_wanted = connection.sock is not None and not self._closed
+            if is_wanted and sum(one.origin == origin for one in self._idle) < self._size:
+                self._idle.append(_Idle(origin, connection, now))
+                old = [one for one in self._idle if now - one.since >= IDLE_SECONDS]
+                surplus = max(len(old), len(self._idle) - max(self._size, MOST_IDLE))  # in order of their age
+                dropped, self._idle = self._idle[:surplus], self._idle[surplus:]
+            else:
+                dropped = [_Idle(origin, connection, now)]
+        for one in dropped:
+            one.connection.close()

@@ -137,7 +137,7 @@ class GuardedClient:
         self._attempt_seconds = attempt_seconds
         self._answer_cap_bytes = answer_cap_bytes
         self._slots = BoundedSemaphore(slots)
-        self._share = Share(max(1, slots - max(1, slots // 4)))  # the share of one tenant
+        self._share = Share(max(1, slots - max(1, slots // 8)))  # the share of one tenant
         self._breaker = Breaker(clock)
         self._retries = _RetryBudget()
         self._last_error_code: str | None = None

@@ -91,8 +91,8 @@ class StorageTarget(ABC):
         Of several puts under one key at once, one object is there in the end and it is whole; not all are refused.
 
         What arrives is what was read: the target checks a digest of every part. A put that is interrupted, by an error
-        of the stream too, leaves neither an object nor an unfinished upload; what a process that was killed left
-        unfinished, the next put under the same key removes.
+        of the stream too, leaves no unfinished upload, and under the key what was there before, an object or nothing;
+        what a process that was killed left unfinished, the next put under the same key removes.
         """
 
     @abstractmethod
@@ -109,7 +109,10 @@ class StorageTarget(ABC):
 
     @abstractmethod
     def signed_url(self, key: str, *, expires_in_seconds: int) -> SignedUrl:
-        """Make a URL that reads one object, in ranges too, and expires. Does not check that the object exists."""
+        """Make a URL that reads one object, in ranges too, and does nothing else, and that expires.
+
+        Does not check that the object exists.
+        """
 
     def close(self) -> None:
         """Release what the instance holds. May be called twice."""
@@ -137,11 +140,16 @@ def masked(text: str) -> str:
     return "****" + shown
 
 
+def is_key(text: str) -> bool:
+    """Return whether a string may be the key of an object: not absolute, and not leading out of its target."""
+    return KEY.fullmatch(text) is not None and not any(part in ("", ".", "..") for part in text.split("/"))
+
+
 def checked_key(key: str) -> str:
     """Return a key of an object if it is one.
 
     :raises StorageError: it is empty, absolute, leaves the target, or has characters that not every target takes.
     """
-    if not KEY.fullmatch(key) or any(part in ("", ".", "..") for part in key.split("/")):
+    if not is_key(key):
         raise StorageError("The key of an object has parts of A-Z a-z 0-9 _ . - between slashes.")
     return key

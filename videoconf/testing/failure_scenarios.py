@@ -27,7 +27,7 @@ from videoconf.testing.operations import MEETING, Operation, issue, operations, 
 
 DEADLINE_SECONDS = 1.0
 """Short enough that nothing is repeated, long enough for one request over the loopback."""
-HANG_SECONDS = 0.4
+HANG_SECONDS = 0.2
 SLACK_SECONDS = 1.5
 
 

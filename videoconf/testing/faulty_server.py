@@ -9,7 +9,8 @@
 
 A path has a script of behaviours; each request takes the next one, and the last one stays. A behaviour is any callable
 that takes an :class:`Exchange` and says with its return value whether the connection may be used again. It needs
-nothing but the standard library, knows no test framework, and listens on 127.0.0.1 alone.
+nothing but the standard library, knows no test framework, and listens on 127.0.0.1 alone. A client that sends
+``Expect: 100-continue`` is answered before its body is read, as by any server.
 """
 
 from __future__ import annotations
@@ -272,7 +273,7 @@ class FaultyServer:
                 return
             with connection, connection.makefile("rb") as stream:
                 while not self._stopping.is_set():
-                    request = _read_request(stream)
+                    request = _read_request(stream, connection)
                     if request is None or not self._behaviour(request)(Exchange(request, connection, self._stopping)):
                         return
         except OSError:
@@ -290,7 +291,7 @@ class FaultyServer:
             return script.pop(0) if len(script) > 1 else script[0]
 
 
-def _read_request(stream: BinaryIO) -> Received | None:
+def _read_request(stream: BinaryIO, connection: socket.socket) -> Received | None:
     first = stream.readline().decode("latin-1").split()
     if len(first) != 3:
         return None
@@ -300,6 +301,8 @@ def _read_request(stream: BinaryIO) -> Received | None:
         key, value = name.lower(), value.strip()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     path, _, query = first[1].partition("?")
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     return Received(first[0], path, query, headers, stream.read(int(headers.get("content-length", 0))))
 
 

@@ -124,9 +124,11 @@ def _refusals(wanted: Wanted) -> Select[Any]:
 _SECRET_NAME = re.compile(
     r"token|secret|passw|authori[sz]ation|signature|credential|jwt|api_?key|access_?key|private", re.I
 )
-_URL_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']+", re.I)
-_NAMED = re.compile(rf"((?:{_SECRET_NAME.pattern})\w*[\\\"']*\s*[:=]\s*[\\\"']*)[^\s\"'&,}}\\]+", re.I)
-_JWT = re.compile(r"\b[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}\b", re.ASCII)
+# Each character is looked at a few times at most, because participants write a part of a body: no search that fails
+# begins again within what it has read.
+_WORD = re.compile(r"[^\s\"']+")
+_NAMED = re.compile(rf"((?:{_SECRET_NAME.pattern})\w{{0,64}}[\\\"']*\s*[:=]\s*[\\\"']*)[^\s\"'&,}}\\]+", re.I)
+_JWT = re.compile(r"(?<![\w-])[\w-]{10,}+\.[\w-]{10,}+\.[\w-]{10,}", re.ASCII)
 REDACTED = "***"
 
 
@@ -139,9 +141,15 @@ def redacted(body: bytes) -> str:
     text = body.decode("utf-8", errors="backslashreplace")
     with suppress(ValueError, RecursionError):
         text = json.dumps(_without_secrets(json.loads(text)), indent=2, ensure_ascii=False)
-    text = _URL_QUERY.sub(rf"\1?{REDACTED}", text)
+    text = _WORD.sub(_without_query, text)
     text = _NAMED.sub(rf"\1{REDACTED}", text)  # also in what is not JSON, and in JSON within a string
     return _JWT.sub(REDACTED, text)
+
+
+def _without_query(word: re.Match[str]) -> str:
+    scheme, _, rest = word[0].partition("://")
+    path, _, query = rest.partition("?")
+    return f"{scheme}://{path}?{REDACTED}" if query else word[0]
 
 
 def _without_secrets(value: Any) -> Any:

@@ -202,7 +202,11 @@ steps = st.lists(
 numbers = itertools.count()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=max(20, settings().max_examples // 3),
+)
 @given(steps=steps)
 def test_status_never_goes_back_and_deletion_is_final(service, app, link, steps):
     """Events in any order with deletions in between. The one way back is a deletion that the provider refuses."""

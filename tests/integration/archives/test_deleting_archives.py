@@ -18,6 +18,7 @@ from tests.integration.archives.steps import (
     told,
 )
 from tests.support.service import ON_SQLITE, at_once
+from videoconf.archives.models import Archive
 from videoconf.db.transactions import write
 from videoconf.errors import (
     ProviderConflict,
@@ -158,6 +159,8 @@ def test_archive_stays_deleting_while_its_target_is_down(service, api, link, app
 
 def test_deletion_with_a_dead_job_is_resumed(service, api, link, app, stored):
     archive_id = stored.add(finished(service, link))
+    with app.app_context(), write() as session:
+        session.execute(update(Archive).values(check_due_at=None))  # a settled archive is asked about no more
     stored.fail(StorageUnavailable())
     assert api("DELETE", f"/archives/{archive_id}").status == 503
     with app.app_context(), write() as session:
@@ -246,3 +249,18 @@ def test_held_archive_deleted_at_the_provider_stays_visible(service, api, link, 
     assert api("GET", f"/archives/{archive_id}").status == 404
     sweep(app)
     assert stored.deleted == [archive_id]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("actor", "type"), [("retention", "system"), ("tester", "caller")])
+def test_deletion_begun_by_earlier_release_keeps_its_actor(service, api, link, app, actor, type):
+    """That release stored the name of the actor alone, and called its job of retention by this name."""
+    archive_id = finished(service, link)
+    service.provider.script("delete_archive", ProviderUnavailable(), always=True)
+    assert api("DELETE", f"/archives/{archive_id}").problem == (503, "provider_unavailable")
+    with app.app_context(), write() as session:
+        session.execute(update(Archive).values(deleted_by=actor, deleted_by_type=None))
+    service.provider.script("delete_archive")
+    sweep(app)
+    [receipt] = audited(app, "archive.deleted")
+    assert (receipt.actor, receipt.actor_type, receipt.target) == (actor, type, archive_id)

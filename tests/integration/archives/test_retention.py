@@ -13,6 +13,7 @@ from videoconf.archives.models import Archive
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.db.types import db
+from videoconf.errors import ProviderConflict
 from videoconf.jobs.models import Job
 
 pytestmark = pytest.mark.needs("archiving", long=True)
@@ -104,3 +105,22 @@ def test_archives_stay_without_a_retention_setting(service, api, link, app):
     age(app, 36500, archive_id)
     sweep(app)
     assert get(api, archive_id)["status"] == "available"
+
+
+@ON_SQLITE
+def test_refusal_of_retention_leaves_no_audit_entry(make_app, headers):
+    """Retention asks again every hour, so its refusals would bury those of callers."""
+    app = make_app(archive_retention_days=30)
+    service = service_of(app, headers)
+    link = service.api.create()
+    service.join(link)
+    archive_id = finished(service, link)
+    age(app, 31, archive_id)
+    service.provider.script("delete_archive", ProviderConflict(), always=True)
+    with app.app_context():
+        services(app).deletion.expire()
+        services(app).jobs.run_now("erase_archive")
+    assert get(service.api, archive_id)["status"] == "available"
+    assert audited(app, "archive.deletion_refused") == []
+    assert service.api("DELETE", f"/archives/{archive_id}").problem == (409, "archive_not_deletable")
+    assert [entry.actor for entry in audited(app, "archive.deletion_refused")] == ["tester"]

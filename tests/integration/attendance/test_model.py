@@ -40,7 +40,7 @@ def play(service, clock, begin, history):
     return link, script, model.attendees(received.values(), begin, end_time, clock.now)
 
 
-@few_and_many(200, 3000)
+@few_and_many(100, 3000)
 def test_the_api_answers_as_the_model(service, clock, count):
     begin = clock.now
 
@@ -72,7 +72,7 @@ def test_the_api_answers_as_the_model(service, clock, count):
     check()
 
 
-@few_and_many(25, 400)
+@few_and_many(15, 400)
 def test_order_and_repetition_of_events_change_no_byte(service, clock, count):
     begin = clock.now
 

@@ -212,7 +212,7 @@ def test_rosters_are_reconciled_every_minute(app):
     assert services(app).jobs.works["reconcile_rosters"].every_seconds == 60
 
 
-@few_and_many(25, 400)
+@few_and_many(15, 400)
 def test_lists_and_webhooks_in_any_order_give_the_true_presence(service, clock, look, count):
     """Whatever was inferred meanwhile: once all webhooks are there, the answer is what they say."""
 

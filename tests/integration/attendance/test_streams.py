@@ -108,7 +108,7 @@ told = st.builds(
 )
 
 
-@few_and_many(40, 600)
+@few_and_many(20, 600)
 def test_order_repetition_and_a_late_create_change_nothing(make_script, count):
     @settings(max_examples=count, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
     @given(st.lists(told, min_size=1, max_size=7, unique=True), st.data())

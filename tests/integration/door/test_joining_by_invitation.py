@@ -187,6 +187,9 @@ def test_repeated_invitation_is_one_with_a_further_url(service):
     assert first.json["id"] == second.json["id"]
     assert first.json["url"] != second.json["url"]
     assert len(service.api("GET", f"/session/{link}/invitations").json) == 1
+    entries = service.api("GET", f"/audit?meetingLink={link}").json
+    assert [one["action"] for one in entries][:2] == ["invitation.url_issued", "invitation.created"]
+    assert entries[0]["target"] == first.json["id"]
     come_in(service, second.json["url"].partition("#")[2])
     spent = knock(service, first.json["url"].partition("#")[2])
     assert spent.problem == (404, "invitation_not_found"), "both share the uses"

@@ -4,7 +4,8 @@ import pytest
 
 from tests.integration.door.steps import come_in, fall_silent, invite, knock, moderator, poll, wait, waiting
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
-from videoconf.door.lobby import MOST_WAITING
+from videoconf.door import lobby
+from videoconf.door.lobby import MOST_WAITING, RECENT_SECONDS
 
 UNKNOWN = (404, "ticket_not_found")
 
@@ -112,6 +113,25 @@ def test_fifty_wait_at_one_invitation(service, app):
     fall_silent(app, seconds=61)
     assert poll(service, tickets[0]).problem == UNKNOWN
     wait(service, first)
+
+
+def test_people_who_ask_and_leave_fill_no_database(service, app, monkeypatch):
+    monkeypatch.setattr(lobby, "MOST_UNANSWERED", 6)
+    link = service.api.create()
+    code, other = (invite(service.api, link, admission="ask")["code"] for _ in range(2))
+    for _ in range(2):
+        wait(service, code)
+    for entry in waiting(service, link):
+        answer(service.api, link, entry["id"])
+    for _ in range(3):
+        for _ in range(2):
+            wait(service, code)
+        fall_silent(app, seconds=61)
+    assert waiting(service, link) == []
+    assert knock(service, code).problem == (409, "lobby_full")
+    wait(service, other)
+    fall_silent(app, seconds=RECENT_SECONDS)
+    wait(service, code)
 
 
 @ON_POSTGRESQL

@@ -158,7 +158,7 @@ class Played(Script):
         assert believed(self.folded) == answered(self.service.api, self.link)
 
 
-@few_and_many(60, 2000)
+@few_and_many(30, 2000)
 def test_folding_the_log_gives_the_answers_of_get(service, clock, count):
     begin = clock.now
 

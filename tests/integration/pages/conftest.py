@@ -6,6 +6,6 @@ from tests.support.dev_server import dev_server_in
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory):
-    with dev_server_in(tmp_path_factory.mktemp("dev")) as server:
+def dev(make_memory_folder):
+    with dev_server_in(make_memory_folder()) as server:
         yield server

@@ -12,10 +12,11 @@ from tests.support.service import ON_SQLITE, Caller, in_process
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
-from videoconf.db.functions import utc_in
+from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
 from videoconf.jobs.kinds import DELETE_PULLED, PULL_ARCHIVE
+from videoconf.jobs.models import Job
 from videoconf.jobs.work import Lane
 from videoconf.providers import ArchiveStatus
 from videoconf_fake.memory import AREAS, MemoryTarget
@@ -54,9 +55,17 @@ def test_setting_deletes_the_providers_copy_and_keeps_ours(make_world):
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("fault", ["provider", "short", "storage", "kept in part"])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("provider", "provider_timeout"),
+        ("short", "provider_bad_response"),
+        ("storage", "storage_timeout"),
+        ("kept in part", "storage_error"),
+    ],
+)
 @pytest.mark.needs("archiving", "archive_downloads")
-def test_failed_copy_is_retried(make_world, fault):
+def test_failed_copy_is_retried(make_world, fault, code):
     world, archive_id = pulled_world(make_world)
     target, provider = world.target(), world.service.provider
 
@@ -73,6 +82,9 @@ def test_failed_copy_is_retried(make_world, fault):
     world.run_jobs()
     assert AREAS.objects["bucket"] == {}
     assert world.api("GET", f"/archives/{archive_id}").json["status"] == "available"
+    with world.app.app_context(), read() as session:
+        failed = session.execute(select(Job.last_error).where(Job.kind == PULL_ARCHIVE)).scalar_one()
+    assert failed.startswith(f"{code}: ")
     world.run_jobs()
     assert world.api("GET", f"/archives/{archive_id}").json["status"] == "uploaded"
     assert len(AREAS.objects["bucket"]) == 1
@@ -114,6 +126,32 @@ def test_archive_deleted_during_its_copy_leaves_nothing(make_world):
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
     assert "archive.delivered" not in {entry["action"] for entry in world.api("GET", "/audit").json}
     assert world.row(archive_id).object_key is None
+
+
+@ON_SQLITE
+@pytest.mark.needs("archiving", "archive_downloads")
+def test_copy_that_ends_during_a_deletion_is_removed(make_world):
+    """The deletion has looked at the target and has not ended: it sees no copy any more."""
+    world, other = pulled_world(make_world)
+    world.run_jobs()
+    kept = dict(AREAS.objects["bucket"])
+    archive_id = world.record()
+    world.become(archive_id, ArchiveStatus.AVAILABLE)
+    target = world.target()
+
+    def put(key, stream, **kw):
+        stored = target.real.put(key, stream, **kw)
+        with write() as session:
+            begun = update(Archive).where(Archive.archive_id == archive_id).values(deleting_since=utc_now())
+            session.execute(begun)
+        return stored
+
+    target.script("put", put)
+    with world.app.app_context():
+        assert services(world.app).jobs.run_now(PULL_ARCHIVE) == 1
+    assert AREAS.objects["bucket"] == kept
+    assert world.row(archive_id).object_key is None
+    assert world.row(other).object_key in kept
 
 
 @ON_SQLITE

@@ -108,6 +108,7 @@ def test_account_wide_target_has_the_archives_of_every_tenant(make_world):
 def said_of(world: World, *keys: str | None, **members) -> Archive:
     """Let the provider say of an archive, one after the other, that it has put it under these keys."""
     link = world.api.create()
+    world.api.create()  # another meeting, which must not be asked for its target
     with world.app.app_context(), write() as session:
         meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
         state = ArchiveState("a-1", "s", "uploaded", ArchiveStatus.UPLOADED)

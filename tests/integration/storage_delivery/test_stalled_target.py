@@ -20,7 +20,7 @@ from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import enqueue
 from videoconf.providers import ArchiveStatus
 
-DELETIONS = 100
+DELETIONS = 50
 THREADS = 32
 
 

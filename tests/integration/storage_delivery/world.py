@@ -97,9 +97,14 @@ def database_dump(world: World) -> str:
 
 
 def uploaded(world: World, tenant: str) -> Caller:
-    """Let the provider say of an archive of a tenant that it has put it under a key; return the tenant's caller."""
+    """Let the provider say of an archive of a tenant that it has put it under a key; return the tenant's caller.
+
+    The tenant has another meeting, and so has another tenant.
+    """
     api = world.service.caller_with(tenant=tenant)
     link = api.create()
+    for other in (api, world.service.caller_with(tenant="third")):
+        other.create()
     with world.app.app_context(), write() as session:
         meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
         state = ArchiveState("a-1", "s", "uploaded", ArchiveStatus.UPLOADED, object_key="account/a-1/archive.mp4")

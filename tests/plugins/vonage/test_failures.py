@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -24,6 +25,7 @@ from videoconf.errors import (
 )
 from videoconf.providers import SessionRequest, provider_deadline
 from videoconf.testing.faulty_server import reply
+from videoconf_vonage.rest import seconds_ahead
 
 BUDGET_SECONDS = 3.0
 CLIENT = {"connect_seconds": 0.2, "between_bytes_seconds": 0.3, "attempt_seconds": 0.4}
@@ -172,3 +174,10 @@ def test_every_attempt_is_signed_again(vonage_standin, provider):
     provider.check()
     names = ("authorization", "x-opentok-auth")
     assert len({one.headers.get(name) for one in vonage_standin.received for name in names} - {None}) == 3
+
+
+@pytest.mark.parametrize(
+    "date", [None, "", "no date", "Mon, 01 Jan 2030 00:00:00 -0000", "Mon, 01 Jan 99999999999999 00:00:00 GMT"]
+)
+def test_unreadable_date_says_nothing_of_the_clocks(date):
+    assert seconds_ahead(date, datetime(2030, 1, 1, tzinfo=UTC)) is None

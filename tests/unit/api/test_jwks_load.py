@@ -31,7 +31,7 @@ class Issuer:
     def __init__(self, server: HTTPServer) -> None:
         self.asked, self.is_up, self.seconds = 0, True, 0.0
         self.keys = {"known": self.make()}
-        server.expect_request("/keys").respond_with_handler(self.answer)
+        server.expect_request("/keys", method="GET").respond_with_handler(self.answer)
         self.url = server.url_for("/keys")
 
     def make(self, **members: str) -> dict[str, str]:

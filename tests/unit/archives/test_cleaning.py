@@ -106,3 +106,16 @@ def test_times_are_aware_and_in_utc():
         cleaned_archive(said(updated_at=datetime(2026, 1, 1)))
     at = datetime.fromisoformat("2026-01-01T02:00:00+02:00")
     assert cleaned_archive(said(created_at=at)).created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("key", ["account/../a.mp4", "../a.mp4", "/a.mp4", "account//a.mp4", "a b", ".."])
+def test_key_that_leads_elsewhere_is_not_stored(key):
+    assert cleaned_archive(said(object_key=key)).object_key is None
+    assert cleaned_archive(said(object_key="account/a..1/archive.mp4")).object_key == "account/a..1/archive.mp4"
+
+
+@pytest.mark.parametrize("archive_id", ["", ".", "..", "a/b", "a b", "a\n", "é", "x" * 256])
+def test_id_that_is_no_part_of_a_path_is_refused(archive_id):
+    with pytest.raises(ValueError, match="part of a path"):
+        cleaned_archive(said(archive_id=archive_id))
+    assert cleaned_archive(said(archive_id="...")).archive_id == "..."

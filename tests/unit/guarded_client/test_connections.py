@@ -15,7 +15,10 @@ from videoconf.errors import (
     ProviderRejected,
     ProviderTimeout,
 )
+from videoconf.providers import connection
+from videoconf.providers.connection import Connections, Origin
 from videoconf.testing.faulty_server import (
+    FaultyServer,
     drip_body,
     endless,
     raw,
@@ -114,3 +117,51 @@ def test_closing_twice_is_a_no_op(client, server):
     get(client, server.url("/x"))  # nothing is kept any more
     get(client, server.url("/x"))
     assert server.connection_count == 3
+
+
+@pytest.fixture
+def origins():
+    """Eight servers that answer."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(FaultyServer()) for _ in range(8)]
+        for one in servers:
+            one.on("/x", reply(200, b"1"), reply(200, b"1"))
+        yield servers
+
+
+def test_connections_of_all_origins_together_are_few(origins, monkeypatch):
+    """A tenant that names one receiver after another takes no open file for each."""
+    monkeypatch.setattr(connection, "MOST_IDLE", 3)
+    connections = Connections(size=2, connect_seconds=2, between_bytes_seconds=2)
+    for one in origins:
+        ask(connections, one)
+    wait_for_open(origins, [0, 0, 0, 0, 0, 1, 1, 1])
+    ask(connections, origins[-1])
+    assert origins[-1].connection_count == 1, "it is kept alive"
+    connections.close()
+
+
+def test_connections_of_other_origins_end_when_they_are_old(origins, monkeypatch):
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
+    connections = Connections(size=2, connect_seconds=2, between_bytes_seconds=2)
+    for one in origins[:3]:
+        ask(connections, one)
+    time.sleep(0.15)
+    ask(connections, origins[3])
+    wait_for_open(origins[:4], [0, 0, 0, 1])
+    connections.close()
+
+
+def ask(connections, server):
+    origin = Origin("http", "127.0.0.1", server.port)
+    with connections.use(origin, time.monotonic() + 5) as used:
+        used.request("GET", "/x", preload_content=False)
+        with contextlib.closing(used.getresponse()) as response:
+            assert response.read() == b"1"
+
+
+def wait_for_open(servers, wanted):
+    give_up = time.monotonic() + 5
+    while (found := [one.open_connection_count for one in servers]) != wanted and time.monotonic() < give_up:
+        time.sleep(0.001)
+    assert found == wanted

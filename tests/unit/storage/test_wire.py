@@ -41,7 +41,7 @@ from videoconf_azure.target import AzureTarget
 from videoconf_s3 import client as s3_client
 from videoconf_s3.target import S3Target
 
-DEADLINE_SECONDS = 0.5
+DEADLINE_SECONDS = 0.3
 MARGIN_SECONDS = 3.0
 """For what an SDK waits before it tries again."""
 MIB = 1 << 20
@@ -96,7 +96,7 @@ def test_deadline_ends_every_kind_of_waiting(server, target, call, behaviour):
 def test_minimum_speed_ends_a_slow_answer_without_a_deadline(server, kind, call, monkeypatch):
     for client in (s3_client, azure_client):
         for silence in ("CONNECT_SECONDS", "READ_SECONDS"):
-            monkeypatch.setattr(client, silence, DEADLINE_SECONDS)
+            monkeypatch.setattr(client, silence, 2 * DEADLINE_SECONDS)  # each byte comes sooner
     monkeypatch.setattr(module, "PATIENCE_SECONDS", DEADLINE_SECONDS)
     asked, dripping = [], drip_head(0.05)
 

@@ -97,6 +97,7 @@ export const operations = {
       "attendee.banned": "Banned a person",
       "ban.lifted": "Lifted a ban",
       "invitation.created": "Made an invitation",
+      "invitation.url_issued": "Got a further link of an invitation",
       "invitation.revoked": "Revoked an invitation",
       "lobby.admitted": "Let a person in",
       "lobby.refused": "Turned a person away",
