@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 from tests.support.service import ON_SQLITE, plugins_with, service_of
 from tests.third_party import bad
 from videoconf.api.services import services
-from videoconf.archives.reconcile import RECONCILE_MEETING
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ConfigurationError
 from videoconf.hooks import load_plugins
+from videoconf.jobs.kinds import RECONCILE_MEETING
 from videoconf.jobs.models import Job
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting

@@ -11,8 +11,6 @@ from sqlalchemy import make_url
 from videoconf.db.engine import DIRECT_BIND, engine_options, folder_faults, prepare
 from videoconf.db.types import db
 from videoconf.db.urls import DIRECT, driver_url, url_faults
-from videoconf.errors import ConfigurationError
-from videoconf.observability.logging import configure_logging
 from videoconf.settings import Settings
 
 INSTANCE = os.path.abspath("instance")
@@ -52,16 +50,3 @@ def init_migrations(app: Flask) -> None:
     from videoconf_migrations import FOLDER
 
     Migrate(app, db, directory=FOLDER)
-
-
-def database_only(settings: Settings) -> Flask:
-    """Make an application that has the database and nothing else, for a command that needs no more.
-
-    :raises ConfigurationError: the database's URL cannot be used.
-    """
-    if faults := database_faults(settings):
-        raise ConfigurationError(faults)
-    configure_logging(settings.log_level, settings.log_format, at_once=False)
-    app = Flask("videoconf", static_folder=None, instance_path=INSTANCE)
-    init_database(app, settings)
-    return app

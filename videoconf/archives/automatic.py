@@ -28,6 +28,7 @@ from videoconf.errors import (
     VideoconfError,
 )
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import RECORD_MEETING
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveRequest, Clock, ProviderPort
@@ -36,8 +37,6 @@ from videoconf.tenancy import Caller
 
 logger = logging.getLogger(__name__)
 
-RECORD_MEETING = "record_meeting"
-"""The job that starts the recording of one meeting."""
 ACTOR = "automatic-archiving"
 SWEEP_BATCH = 50
 PAUSE_SECONDS = 600.0

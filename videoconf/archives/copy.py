@@ -22,7 +22,7 @@ from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
-from videoconf.archives.merge import PULL_ARCHIVE, pull_payload
+from videoconf.archives.merge import pull_payload
 from videoconf.archives.models import UNCOPIED, Archive
 from videoconf.audit import record
 from videoconf.db.functions import utc_now
@@ -30,6 +30,7 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
 from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import DELETE_PULLED, PULL_ARCHIVE
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import enqueue
 from videoconf.providers import ArchiveStatus, Capability, ProviderPort
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DELETE_PULLED = "delete_pulled_archive"
-"""The job that deletes the provider's copy of what was copied."""
 RESUMED_AT_ONCE = 100
 CONTENT_TYPE = "video/mp4"
 BUFFER_BYTES = 1 << 20

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.copies import delete_copies
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
-from videoconf.archives.merge import ERASE_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
 from videoconf.audit import record
@@ -36,6 +35,7 @@ from videoconf.errors import (
 )
 from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import ERASE_ARCHIVE
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
 from videoconf.jobs.work import ClaimedJob
 from videoconf.providers import ArchiveStatus, Capability

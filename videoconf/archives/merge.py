@@ -16,16 +16,11 @@ from videoconf.archives.plausible import AHEAD_TOLERANCE, believed
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import dialect_of
 from videoconf.events.changes import note_change, of_archive
+from videoconf.jobs.kinds import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage_targets.models import StorageTargetRow, user_of
-
-ERASE_ARCHIVE = "erase_archive"
-"""The job that deletes all copies of an archive."""
-
-PULL_ARCHIVE = "pull_archive"
-"""The job that copies an archive into the storage target, where the provider does not do that by itself."""
 
 
 def pull_payload(archive_id: int, tenant: str) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from videoconf.providers import ArchiveState, ArchiveStatus, Capability, Session
 
 logger = logging.getLogger(__name__)
 
-RECONCILE_MEETING = "reconcile_archives_of_meeting"
 BATCH = 50
 """Archives that one run takes on at most."""
 RUN_SECONDS = 30.0

@@ -15,7 +15,7 @@ from videoconf.archives.lifecycle import RUNNING
 from videoconf.archives.merge import bury, merge_evidence
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive, list_archives
-from videoconf.archives.reconcile import RECONCILE_MEETING, gone_at_provider
+from videoconf.archives.reconcile import gone_at_provider
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
@@ -36,6 +36,7 @@ from videoconf.errors import (
 )
 from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import RECONCILE_MEETING
 from videoconf.jobs.queue import enqueue
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, SessionRef

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from videoconf.attendance.merge import see
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.presence import NO_LEAVE_STANDS, c, has_left
+from videoconf.attendance.roster_periods import roster_periods, shortest_period
 from videoconf.db.functions import greatest, utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.db.types import UTCDateTime
@@ -44,32 +45,18 @@ MEETINGS_PER_RUN = 500
 RUN_SECONDS = 15.0
 """How long one run may take, less than a server that stops waits for its jobs; the next run continues."""
 
-LEAST_PERIOD_SECONDS = 30.0
-"""The shortest interval between two questions to a provider, even if it soon stops retrying webhooks."""
-
 _ROWS: Any = AttendeeConnection.__table__
 _MEETINGS: Any = Meeting.__table__
 _CLOSED_AT = type_coerce(greatest(Meeting.closed_at, Meeting.end_time), UTCDateTime())
 
 
 class RosterReconciler:
-    """The recurring job. Idempotent, but a second run at once would count one list as two.
-
-    A provider is asked as often as the setting says, and more often where it soon gives up repeating a webhook: what it
-    gave up is found by its list alone.
-    """
+    """The recurring job. Idempotent, but a second run at once would count one list as two."""
 
     def __init__(self, providers: Providers, settings: Settings, clock: Clock) -> None:
         self._providers = providers
-        self._periods = {
-            provider.key: min(
-                float(settings.roster_seconds),
-                max(provider.capabilities.retry_horizon.total_seconds(), LEAST_PERIOD_SECONDS),
-            )
-            for provider in providers.with_capability(Capability.ROSTER)
-        }
-        self.period_seconds = min(self._periods.values(), default=float(settings.roster_seconds))
-        """How often this is to be run."""
+        self._periods = roster_periods(providers, settings)
+        self._period = shortest_period(providers, settings)
         self._cap = timedelta(hours=settings.connection_cap_hours)
         self._clock = clock
 
@@ -114,9 +101,9 @@ class RosterReconciler:
     def _is_due(self, key: str) -> ColumnElement[bool]:
         """Return the condition for meetings of a provider whose turn it is in this run."""
         of_provider = Meeting.provider == key
-        if self._periods[key] <= self.period_seconds:
+        if self._periods[key] <= self._period:
             return of_provider
-        latest = utc_in(-(self._periods[key] - self.period_seconds / 2))  # runs are not exactly on time
+        latest = utc_in(-(self._periods[key] - self._period / 2))  # runs are not exactly on time
         return and_(of_provider, or_(Meeting.roster_on.is_(None), Meeting.roster_on <= latest))
 
     def _reconcile(self, meeting: Any) -> None:

@@ -8,7 +8,6 @@ from videoconf.cli.application import (
     application,
     by_operator,
     in_application,
-    in_database,
     of_tenant,
     operator,
     reader,
@@ -29,16 +28,14 @@ def deliveries() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
 @of_tenant
 @as_json
-@in_database
+@in_application
 def list_(subscription: str, status: str | None, limit: int, tenant: str | None, as_json: bool) -> None:
     """List what was sent to a subscription, newest first."""
-    from datetime import UTC, datetime
-
+    from videoconf.api.services import services
     from videoconf.db.keyset import Part
-    from videoconf.events.deliveries import Deliveries
     from videoconf.events.wire import delivery_values
 
-    operations = Deliveries(lambda: datetime.now(UTC))
+    operations = services(application()).deliveries
     found = operations.list_part(reader(tenant), subscription, status, Part(limit)).items
     described = [delivery_values(one) for one in found]
     if as_json:

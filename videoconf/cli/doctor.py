@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from videoconf.cli.application import script, without_collection
+from videoconf.cli.application import script
 from videoconf.cli.printing import as_json, print_json
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def doctor(as_json: bool) -> None:
 
     Works when nothing is configured. Calls the database, and something harmless of each enabled provider.
     """
-    with without_collection():
-        from videoconf.cli.findings import Level, find
+    from videoconf.cli.findings import Level, find
 
     findings = []
     for finding in find(script()):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from videoconf.cli.application import in_database, of_tenant, reader
+from videoconf.cli.application import in_application, of_tenant, reader
 
 POLL_SECONDS = 0.3
 AT_ONCE = 100
@@ -26,7 +26,7 @@ def events() -> None:
 @click.option("--meeting", help="Only events of this meeting, by its link.")
 @click.option("--until-idle", is_flag=True, help="Stop where the log ends now.")
 @of_tenant
-@in_database
+@in_application
 def tail(after: int | None, type_: str | None, meeting: str | None, until_idle: bool, tenant: str | None) -> None:
     """Print events as lines of JSON, as they are written to the log."""
     for event in _follow(tenant, after, type_, meeting, until_idle=until_idle):
@@ -39,7 +39,7 @@ def tail(after: int | None, type_: str | None, meeting: str | None, until_idle: 
 @click.option("--after", type=click.IntRange(0), help="Begin behind this position; by default with the next event.")
 @click.option("--until-idle", is_flag=True, help="Stop where the log ends now.")
 @of_tenant
-@in_database
+@in_application
 def listen(forward_to: str, secret: str | None, after: int | None, until_idle: bool, tenant: str | None) -> None:
     """Forward events to a URL, signed as deliveries are. Nothing is stored, and nothing is sent again.
 

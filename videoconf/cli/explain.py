@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from videoconf.cli.application import attendance, in_database, of_tenant, reader
+from videoconf.cli.application import application, in_application, of_tenant, reader
 from videoconf.cli.printing import as_json, print_json
 
 
@@ -14,16 +14,17 @@ from videoconf.cli.printing import as_json, print_json
 @click.argument("attendee")
 @of_tenant
 @as_json
-@in_database
+@in_application
 def explain(link: str, attendee: str, tenant: str | None, as_json: bool) -> None:
     """Explain why an attendee of a meeting shows as present or gone.
 
     LINK is the meeting link id. ATTENDEE is a person's id, or the connection id of an anonymous participant. Prints the
     evidence of each connection, the law of attendance that decided, and the result.
     """
+    from videoconf.api.services import services
     from videoconf.attendance.explain import lines_of
 
-    explanation = attendance().explain(reader(tenant), link, attendee)
+    explanation = services(application()).attendance.explain(reader(tenant), link, attendee)
     if as_json:
         from videoconf.api.explanation import explanation_values
 

@@ -63,12 +63,13 @@ def find(script: ScriptInfo) -> Iterator[Finding]:
     """Check everything, one part after the other."""
     try:
         app = script.load_app()
+        about_settings = list(_settings(services(app)))
     except ConfigurationError as error:  # a value that cannot be read, or plugins that contradict each other
         yield from (Finding(Level.ERROR, "settings", fault) for fault in error.faults)
         return
     with app.app_context():
         parts = services(app)
-        yield from _settings(parts)
+        yield from about_settings
         yield from _tokens(parts)
         yield from _public_url(parts)
         yield from _rate_limits(parts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoconf.cli.application import application, by_operator, in_application, in_database, operator
+from videoconf.cli.application import application, by_operator, in_application, operator
 from videoconf.cli.printing import as_json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice(STATES), help="Only these; else all.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
 @as_json
-@in_database
+@in_application
 def list_(state: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first."""
     from videoconf.db.keyset import Part

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoconf.cli.application import application, by_operator, in_application, in_database, operator
+from videoconf.cli.application import application, by_operator, in_application, operator
 from videoconf.cli.printing import as_json, print_json, print_table
 from videoconf.formats import utc_text
 
@@ -32,7 +32,7 @@ def webhooks() -> None:
 @click.option("--meeting", metavar="LINK", help="Of this meeting.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="The newest so many.")
 @as_json
-@in_database
+@in_application
 def list_(status: str | None, since: datetime | None, meeting: str | None, limit: int, as_json: bool) -> None:
     """List stored webhook events of every tenant, or with --status rejected the refused webhooks, newest first.
 
@@ -52,7 +52,7 @@ def list_(status: str | None, since: datetime | None, meeting: str | None, limit
 
 @webhooks.command()
 @click.argument("id", type=int)
-@in_database
+@in_application
 def show(id: int) -> None:
     """Print a webhook event, and its raw body while that is kept. Secrets in the body are blanked."""
     from videoconf.webhooks.queries import get_event, redacted

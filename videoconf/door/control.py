@@ -10,8 +10,7 @@ from sqlalchemy import bindparam, exists, not_, select
 from videoconf.db.transactions import statements
 from videoconf.door import codes
 from videoconf.door.models import Invitation, Seat
-from videoconf.meetings.bans import Ban
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Ban, Meeting
 
 _BAN: Any = Ban.__table__
 _SEAT: Any = Seat.__table__

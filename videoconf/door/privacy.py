@@ -11,8 +11,7 @@ from videoconf.db.functions import utc_now
 from videoconf.door.models import Invitation, LobbyEntry, Seat
 from videoconf.events.erasure import forget_waiting_facts
 from videoconf.formats import camel_case, json_values
-from videoconf.meetings.bans import Ban, key_of
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Ban, Meeting, key_of
 from videoconf.tenancy import Caller, visible_to
 
 _INVITATION: Any = Invitation.__table__

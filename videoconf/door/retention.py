@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
 from videoconf.db.functions import utc_in
 from videoconf.door.models import Invitation, LobbyEntry
-from videoconf.meetings.bans import Ban
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Ban, Meeting
 from videoconf.settings import Settings
 
 LOBBY_SECONDS = 86_400.0

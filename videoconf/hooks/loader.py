@@ -6,7 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TypeVar
 
 import pluggy
@@ -132,4 +133,10 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    return _name_and_version(point.dist) if point.dist else point.value
+
+
+@cache  # one distribution brings several plugins, and its metadata are parsed each time that they are asked for
+def _name_and_version(distribution: Distribution) -> str:
+    metadata = distribution.metadata
+    return f"{metadata['Name']} {metadata['Version']}"

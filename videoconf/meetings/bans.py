@@ -6,22 +6,15 @@ be there, each join that a webhook reports is checked, and a recurring job looks
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    ForeignKey,
-    Identity,
-    Index,
     Select,
-    String,
-    UniqueConstraint,
     and_,
     delete,
     exists,
@@ -29,16 +22,14 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.presence import NO_LEAVE_STANDS, has_left
 from videoconf.audit import person_digest, record
-from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import Transaction, dialect_of, read, write
-from videoconf.db.types import BigId, Model
 from videoconf.db.upsert import upserts
 from videoconf.errors import (
     AttendeeBanned,
@@ -52,51 +43,23 @@ from videoconf.events.changes import announce
 from videoconf.events.types import EventType
 from videoconf.formats import json_values
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import HOLD_BANS
 from videoconf.jobs.queue import Jobs, enqueue_claimed, enqueue_once
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Ban, Meeting, key_of
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
 from videoconf.settings import Settings
 from videoconf.tenancy import ActorType, Caller
 
-HOLD_BANS = "hold_bans"
-"""The kind of job that disconnects the banned attendees of a meeting, by its ``meeting_id``."""
 SUSPECTS_PER_RUN = 1000
 BAN_ATTEMPT_SECONDS = 2.0
 """How long the request that bans waits for the provider. A job does the rest."""
-
-
-class Ban(Model):
-    """An attendee who may not be at a meeting. Lifting it deletes the row."""
-
-    __tablename__ = "ban"
-    __table_args__ = (
-        UniqueConstraint("public_id"),
-        UniqueConstraint("meeting_id", "attendee_key"),
-        Index(None, "meeting_id", "id"),
-        Index(None, "attendee_key"),
-    )
-
-    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
-    public_id: Mapped[str]
-    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
-    attendee: Mapped[str] = mapped_column(String(1000))
-    attendee_key: Mapped[str] = mapped_column(String(64))
-    """:func:`key_of` the attendee, whose id may be longer than an index takes."""
-    reason: Mapped[str | None]
-    created_on: Mapped[datetime] = mapped_column(default=utc_now())
-    created_by: Mapped[str]
 
 
 _BANS: Any = Ban.__table__
 _ROWS: Any = AttendeeConnection.__table__
 _MEETINGS: Any = Meeting.__table__
 BY_ID = by_id(Ban.id)
-
-
-def key_of(attendee: str) -> str:
-    """Return what stands for an attendee in indexes."""
-    return hashlib.sha256(attendee.encode()).hexdigest()
 
 
 def is_banned(meeting_id: Any, attendee_key: Any) -> ColumnElement[bool]:

@@ -18,9 +18,10 @@ from videoconf.db.transactions import read, write
 from videoconf.errors import MeetingEnded, MeetingNotFound
 from videoconf.events.changes import EVERYTHING, MEETING, note_change
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import END_SESSION
 from videoconf.jobs.queue import Jobs, enqueue_claimed
 from videoconf.jobs.work import ClaimedJob
-from videoconf.meetings.models import END_SESSION, Meeting
+from videoconf.meetings.models import Meeting
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import SessionRef, provider_deadline
 from videoconf.tenancy import Caller

@@ -23,8 +23,8 @@ from videoconf.errors import (
 from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
-from videoconf.meetings.bans import is_banned, key_of
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.bans import is_banned
+from videoconf.meetings.models import Meeting, key_of
 from videoconf.meetings.session import Sessions
 from videoconf.providers import (
     Capability,

@@ -1,20 +1,18 @@
-"""The meeting's row."""
+"""The rows of meetings, and of those who are banned from one."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import Model
-
-END_SESSION = "end_session"
-"""The kind of job that disconnects everybody of an ended meeting, by its ``meeting_id``."""
+from videoconf.db.types import BigId, Model
 
 
 class MeetingStatus(StrEnum):
@@ -131,3 +129,30 @@ def status_of(meeting: Any) -> MeetingStatus:
     if meeting.is_scheduled and meeting.start_time is None:
         return MeetingStatus.SCHEDULED
     return MeetingStatus.OPEN
+
+
+class Ban(Model):
+    """An attendee who may not be at a meeting. Lifting it deletes the row."""
+
+    __tablename__ = "ban"
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("meeting_id", "attendee_key"),
+        Index(None, "meeting_id", "id"),
+        Index(None, "attendee_key"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
+    public_id: Mapped[str]
+    meeting_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("meeting.id", ondelete="CASCADE"))
+    attendee: Mapped[str] = mapped_column(String(1000))
+    attendee_key: Mapped[str] = mapped_column(String(64))
+    """:func:`key_of` the attendee, whose id may be longer than an index takes."""
+    reason: Mapped[str | None]
+    created_on: Mapped[datetime] = mapped_column(default=utc_now())
+    created_by: Mapped[str]
+
+
+def key_of(attendee: str) -> str:
+    """Return what stands for an attendee in indexes."""
+    return hashlib.sha256(attendee.encode()).hexdigest()

@@ -33,6 +33,7 @@ from videoconf.errors import (
     VideoconfError,
 )
 from videoconf.hooks import Providers, settings_prefix
+from videoconf.jobs.kinds import SYNC_STORAGE
 from videoconf.jobs.queue import Jobs, enqueue, enqueue_claimed
 from videoconf.providers import Capability, ProviderPort, StorageDestination, StorageScope, provider_deadline
 from videoconf.settings import Secret, Settings
@@ -42,8 +43,6 @@ from videoconf.storage_targets.in_force import StorageTargets, TargetState
 from videoconf.storage_targets.models import StorageTargetRow, user_of
 from videoconf.tenancy import Caller
 
-SYNC_STORAGE = "sync_storage"
-"""The job that makes a provider's setting be what is in force here."""
 CHANGE_SECONDS = 90.0
 """How long a change holds off others at most; longer than any takes, should its process have died."""
 REMOVAL_ATTEMPT_SECONDS = 2.0

@@ -6,7 +6,7 @@ archives are still in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -21,7 +21,6 @@ from videoconf.errors import StorageDenied, StorageEndpointRefused, StorageError
 from videoconf.hooks import Registry
 from videoconf.providers import ProviderPort, StorageDestination, StorageScope
 from videoconf.settings import Settings
-from videoconf.spelling import proposal
 from videoconf.storage import StorageContext, StoragePort, StorageTarget
 from videoconf.storage.port import Around, unobserved
 from videoconf.storage_targets.cipher import Cipher
@@ -170,18 +169,6 @@ def offered_kinds(registry: Registry, settings: Settings) -> dict[str, type[Stor
         for key, registered in registry.storage_targets.items()
         if key in settings.storage_kinds or registered.origin in origins
     }
-
-
-def storage_kind_faults(registry: Registry, kinds: Sequence[str]) -> Iterator[str]:
-    """Name the enabled storage kinds that are not installed. A broken one only warns: meetings work without."""
-    broken = {failure.origin.name for failure in registry.failures}
-    for key in kinds:
-        if key not in registry.storage_targets and key not in broken:
-            installed = ", ".join(sorted(registry.storage_targets)) or "none"
-            yield (
-                f"VIDEOCONF_STORAGE_KINDS names {key!r}, which no installed plugin brings (installed: {installed})."
-                f"{proposal(key, registry.storage_targets)} Install its distribution, or take it out of the list."
-            )
 
 
 @contextmanager

@@ -23,9 +23,10 @@ from videoconf.db.types import UTCDateTime
 from videoconf.db.upsert import upserts
 from videoconf.errors import WebhookRejected
 from videoconf.events.changes import EVERYTHING, note_change
+from videoconf.jobs.kinds import END_SESSION
 from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.bans import has_bans, hold_on_join
-from videoconf.meetings.models import END_SESSION, Meeting
+from videoconf.meetings.models import Meeting
 from videoconf.meetings.session import Bound, Replay, lock_session
 from videoconf.observability.log_context import bind_log_context
 from videoconf.observability.metrics import WEBHOOK_EVENTS

@@ -9,12 +9,13 @@ from tests.integration.archives.steps import finished, get, items, make_due, row
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
-from videoconf.archives.reconcile import BATCH, RECONCILE_MEETING
+from videoconf.archives.reconcile import BATCH
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import (
     ProviderUnavailable,
 )
+from videoconf.jobs.kinds import RECONCILE_MEETING
 from videoconf.jobs.queue import enqueue
 from videoconf.providers import ArchiveStatus
 from videoconf.providers.deadline import seconds_left

@@ -8,7 +8,7 @@ from tests.integration.door.steps import come_in, connect, invite, knock, modera
 from tests.support.service import ON_SQLITE, credential, service_of
 from videoconf.api.services import services
 from videoconf.errors import ProviderUnavailable
-from videoconf.meetings.bans import HOLD_BANS
+from videoconf.jobs.kinds import HOLD_BANS
 from videoconf.providers import SessionRef
 
 pytestmark = pytest.mark.needs("moderation", long=True)

@@ -21,8 +21,7 @@ from videoconf.api.services import services
 from videoconf.db.transactions import read, write
 from videoconf.door.models import Invitation, InvitationCode, LobbyEntry, Seat
 from videoconf.events.models import Change, Event
-from videoconf.meetings.bans import Ban
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Ban, Meeting
 
 TABLES = (Invitation, InvitationCode, Seat, LobbyEntry, Ban)
 

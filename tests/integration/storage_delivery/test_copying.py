@@ -10,13 +10,12 @@ from sqlalchemy import select, update
 from tests.integration.storage_delivery.world import pulled_world
 from tests.support.service import ON_SQLITE, Caller, in_process
 from videoconf.api.services import services
-from videoconf.archives.copy import DELETE_PULLED
-from videoconf.archives.merge import PULL_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderTimeout, StorageTimeout
+from videoconf.jobs.kinds import DELETE_PULLED, PULL_ARCHIVE
 from videoconf.jobs.models import Job
 from videoconf.jobs.work import Lane
 from videoconf.providers import ArchiveStatus

@@ -14,8 +14,8 @@ from tests.support.service import ON_POSTGRESQL
 from tests.support.stalling_proxy import StallingProxy
 from videoconf.archives.delete import REQUEST_SECONDS
 from videoconf.archives.models import Archive
-from videoconf.archives.reconcile import RECONCILE_MEETING
 from videoconf.db.transactions import read, write
+from videoconf.jobs.kinds import RECONCILE_MEETING
 from videoconf.jobs.models import Job, JobState
 from videoconf.jobs.queue import enqueue
 from videoconf.providers import ArchiveStatus

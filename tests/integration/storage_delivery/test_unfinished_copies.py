@@ -9,11 +9,11 @@ from tests.integration.storage_delivery.world import MEMORY, PATH, World, pulled
 from tests.support.service import ON_SQLITE, Caller, in_process
 from videoconf.api.services import services
 from videoconf.archives import copy as pulling
-from videoconf.archives.merge import PULL_ARCHIVE
 from videoconf.archives.models import Archive
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.db.types import db
+from videoconf.jobs.kinds import PULL_ARCHIVE
 from videoconf.jobs.models import Job, JobState
 from videoconf.providers import ArchiveStatus
 from videoconf.storage_targets.models import StorageTargetRow

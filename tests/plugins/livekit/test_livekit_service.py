@@ -11,10 +11,9 @@ from sqlalchemy import select
 from tests.support.service import ON_SQLITE, count_meetings
 from tools.vonage_standin.fixtures import make_vonage_standin  # noqa: F401  # a fixture
 from videoconf.api.services import services
-from videoconf.archives.automatic import RECORD_MEETING
 from videoconf.db.transactions import read
 from videoconf.errors import ProviderBusy
-from videoconf.meetings.models import END_SESSION
+from videoconf.jobs.kinds import END_SESSION, RECORD_MEETING
 from videoconf.providers import Secret
 from videoconf.testing.faulty_server import reply
 from videoconf.webhooks.models import EventStatus, WebhookEvent

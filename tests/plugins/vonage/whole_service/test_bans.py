@@ -7,7 +7,7 @@ import time
 import pytest
 
 from videoconf.api.services import services
-from videoconf.meetings.bans import HOLD_BANS
+from videoconf.jobs.kinds import HOLD_BANS
 
 BANNED = (403, "attendee_banned")
 
