@@ -78,10 +78,10 @@ class Sender:
             if isinstance(cause, VideoconfError):
                 raise cause from None  # what botocore wraps it in, it tries again
             raise
+        if not request.stream_output or response.status_code >= 300:
+            refuse_entities(response.content)  # reading it all frees the connection
         if 300 <= response.status_code < 400 and response.status_code != 304:
             raise StorageError("The bucket is in another region, or the endpoint redirects.")
-        if not request.stream_output or response.status_code >= 300:
-            refuse_entities(response.content)
         return response
 
 
