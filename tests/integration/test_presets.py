@@ -6,14 +6,16 @@ What they have is tried by the tests of the API that say so: see :mod:`tests.sup
 from functools import partial
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
+from videoconf.archives.merge import merge_evidence
 from videoconf.attendance.roster import RosterReconciler
-from videoconf.db.transactions import read
+from videoconf.db.transactions import read, write
 from videoconf.db.types import db
-from videoconf.providers import ArchiveStatus, Capability, Role, SessionCreation
+from videoconf.meetings.models import Meeting
+from videoconf.providers import ArchiveState, ArchiveStatus, Capability, Role, SessionCreation
 from videoconf_fake.presets import PRESETS
 
 ON_EVERY_PRESET = pytest.mark.needs()
@@ -39,7 +41,7 @@ def test_meeting_works_at_every_preset(service, can):
     ann = service.join(link, data="ann")
     service.join(link, data="bob")
     for delivery in 2 * service.waiting():
-        assert service.post(delivery, "/webhooks/fake/session").status == service.taken
+        assert service.post(delivery, service.webhook_path).status == service.taken
     service.fake.leave(ann)
     service.deliver()
     assert len(api.attendees(link)) == 2
@@ -78,16 +80,16 @@ OPERATIONS = {
 
 
 @pytest.fixture
-def known(service):
-    """A meeting with a participant, and two archives that webhooks reported."""
+def known(service, app):
+    """A meeting with a participant, and two archives that the provider once reported."""
     link = service.api.create()
     connection = service.join(link)
     service.deliver()
-    session, ids = service.room(link), {"recorded": "a-1", "ready": "a-2"}
-    for archive_id, status in ((ids["recorded"], ArchiveStatus.STARTED), (ids["ready"], ArchiveStatus.AVAILABLE)):
-        about = {"id": archive_id, "status": status, "created_at": "2026-01-05T10:00:00Z"}
-        told = service.made_up("archive.updated", session, archive=about | {"updated_at": about["created_at"]})
-        assert service.post(told).status == 204
+    session_id, ids = service.room(link), {"recorded": "a-1", "ready": "a-2"}
+    with app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id).where(Meeting.meeting_link == link)).scalar_one()
+        for archive_id, status in ((ids["recorded"], ArchiveStatus.STARTED), (ids["ready"], ArchiveStatus.AVAILABLE)):
+            merge_evidence(session, meeting_id, ArchiveState(archive_id, session_id, status, status))
     return {"link": link, "connection": connection, **ids}
 
 
@@ -138,7 +140,8 @@ def test_roster_finds_a_person_whose_webhook_was_lost(app, service, can):
         RosterReconciler(parts.providers, parts.settings, parts.clock).run()
     found = [(person["attendee"], person["active"]) for person in service.api.attendees(link)]
     if Capability.ROSTER in can:
-        assert found == [("ann", True)]
+        named_by_roster = service.provider.key != "janus"
+        assert found == [("ann" if named_by_roster else None, True)]
     else:
         assert found == []
         assert calls == []
@@ -167,6 +170,6 @@ def test_data_is_accepted_up_to_the_providers_limit(service, can):
 @ON_SQLITE
 @ON_EVERY_PRESET
 def test_provider_list_shows_the_capabilities(service, can):
-    [shown] = [item for item in service.api("GET", "/providers").json["items"] if item["key"] == "fake"]
+    [shown] = [item for item in service.api("GET", "/providers").json["items"] if item["key"] == service.provider.key]
     assert shown["capabilities"]["features"] == sorted(can.features)
     assert shown["capabilities"]["roles"] == sorted(can.roles)
