@@ -29,6 +29,7 @@ SUITE = (
     "test_audit_api",
     "test_audit_gaps",
     "test_audit_rows",
+    "test_documented_answers",
     "test_every_operation",
     "test_idempotency",
     "test_operations_api",

@@ -54,6 +54,11 @@ def told_name(service, name):
     return None if service.provider.key == "livekit" else name
 
 
+def metadata_of(archive):
+    """Give the metadata of an archive but for the vendor's own word for its status."""
+    return {name: value for name, value in archive["metaData"].items() if name != "providerStatus"}
+
+
 def make_due(app):
     """Let the time come at which archives are asked about, those that are to be."""
     with app.app_context(), write() as session:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from tests.integration.archives.steps import get, items, start, told, told_name
+from tests.integration.archives.steps import get, items, metadata_of, start, told, told_name
 from tests.support.service import at_once
 from videoconf.api.services import services
 from videoconf.archives.lifecycle import RANK
@@ -89,7 +89,7 @@ def test_unknown_status_is_kept(service, api, link):
 def test_urls_and_tokens_in_metadata_are_not_shown(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "available", metadata={"url": "https://x/y?sig=z", "layout": "grid"})
-    assert get(api, "a-1")["metaData"] == {"layout": "grid"}
+    assert metadata_of(get(api, "a-1")) == {"layout": "grid"}
 
 
 @pytest.mark.parametrize("archive_id", ["a/b", "", "x" * 256, "\x00"])
@@ -118,7 +118,7 @@ def test_archives_of_an_unknown_session_appear_with_its_meeting(service, api, ap
     link = api.create()
     archive = get(api, "a-1")
     assert (archive["status"], archive["durationSeconds"], archive["meetingLink"]) == ("stopped", 5, link)
-    assert archive["metaData"] == {"layout": "grid"}
+    assert metadata_of(archive) == {"layout": "grid"}
     with app.app_context(), read() as session:
         kept = session.execute(select(WebhookEvent.status, WebhookEvent.event)).all()
     assert kept == [("applied", None)] * 2, "what it told is merged, and is kept no longer"

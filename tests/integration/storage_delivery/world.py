@@ -1,6 +1,7 @@
 """A service with a storage target: create a meeting, record it, deliver the archive, download it."""
 
 import io
+import secrets
 from typing import Any
 
 import urllib3
@@ -49,19 +50,21 @@ class Buckets:
 
     def __init__(self, server: StorageServer) -> None:
         self._server = server
+        self._buckets: dict[str, str] = {}
 
     def body(self, area: str) -> dict[str, Any]:
-        """Give the body that sets a bucket as the storage target, and create the bucket."""
-        (self._server.folder / area).mkdir(exist_ok=True)
-        return {**self._server.target, "bucket": area}
+        """Give the body that sets a bucket as the storage target. The bucket is this test's own."""
+        if area not in self._buckets:
+            self._buckets[area] = f"{area}-{secrets.token_hex(6)}"
+            self._server.create_bucket(self._buckets[area])
+        return {**self._server.target, "bucket": self._buckets[area]}
 
     def keys(self, area: str) -> set[str]:
-        bucket = self._server.folder / area
-        return {str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file()}
+        return self._server.keys(self._buckets[area])
 
     def url(self, area: str) -> str:
         """Give what the URLs of a bucket's objects begin with."""
-        return f"{self._server.url}/{area}/"
+        return f"{self._server.url}/{self._buckets[area]}/"
 
 
 class World:

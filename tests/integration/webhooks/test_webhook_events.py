@@ -147,6 +147,15 @@ def test_replay_applies_an_event_that_an_upgrade_can_read(service, app):
     assert [(one["action"], one["target"]) for one in entries] == [("webhook.replayed", str(listed["id"]))] * 2
 
 
+def test_replay_of_a_body_without_its_secrets_is_quarantined(service, app):
+    service.provider.script("storable_body", b"no json: ***", always=True)
+    assert service.post(service.signed(b"no json: tops3cret")).status == 204
+    [listed] = run_json(app, "webhooks", "list")
+    for _ in range(2):
+        assert run(app, "webhooks", "replay", str(listed["id"])).stdout.startswith("quarantined: It cannot be read")
+    assert run_json(app, "webhooks", "list") == [listed]
+
+
 def test_replay_applies_an_orphan_whose_meeting_is_known(service, app):
     link = visited(service, "ann")
     [listed] = run_json(app, "webhooks", "list")
