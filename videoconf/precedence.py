@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -20,38 +20,47 @@ PAUSE_SECONDS = 0.01
 ROWS_AT_ONCE = 100
 
 
+class _Request(NamedTuple):
+    began: float
+    on_block: Callable[[], object]
+
+    def is_quick(self) -> bool:
+        return time.monotonic() - self.began < QUICK_SECONDS
+
+
 class Precedence:
-    """When the requests of this process began, by their thread. Thread-safe."""
+    """The requests of this process, by their thread. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
-        self._began: dict[int, float] = {}
+        self._requests: dict[int, _Request] = {}
 
-    def begin(self) -> None:
-        """Note that this thread serves a request."""
+    def begin(self, on_block: Callable[[], object] = int) -> None:
+        """Note that this thread serves a request.
+
+        :param on_block: called in this thread before each block of rows, once the request is no longer quick.
+        """
         with self._changed:
-            self._began[threading.get_ident()] = time.monotonic()
+            self._requests[threading.get_ident()] = _Request(time.monotonic(), on_block)
 
     def end(self) -> None:
         """Note that the request of this thread has ended."""
         with self._changed:
-            self._began.pop(threading.get_ident(), None)
+            self._requests.pop(threading.get_ident(), None)
             self._changed.notify_all()
 
     def give_way(self) -> None:
         """Wait while quick requests run, unless this thread serves one, for :data:`PAUSE_SECONDS` at most."""
-        began = self._began.get(threading.get_ident())
-        if began is None or _is_quick(began):
+        mine = self._requests.get(threading.get_ident())
+        if mine is None or mine.is_quick():
             return
+        mine.on_block()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_quick_running(), PAUSE_SECONDS)
 
     def _is_quick_running(self) -> bool:
-        return _is_quick(next(reversed(self._began.values()), 0.0))  # the newest
-
-
-def _is_quick(began: float) -> bool:
-    return time.monotonic() - began < QUICK_SECONDS
+        newest = next(reversed(self._requests.values()), None)
+        return newest is not None and newest.is_quick()
 
 
 precedence = Precedence()

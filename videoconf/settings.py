@@ -263,8 +263,8 @@ class Settings:
         "Provider calls that may be under way at once in one process, for each provider.", default=32, minimum=1
     )
     tenant_slow_reads: int = setting(
-        "Reads of one tenant that may run at once in one process once they took longer than 0.5 s (large lists and"
-        " reports); a few more wait, others are answered with 429. 0: any number.",
+        "Reads of one tenant that may run at once in one process once they took 0.1 s of processor time or 2 s (large"
+        " lists and reports); a few more wait, others are answered with 429. 0: any number.",
         default=1,
         minimum=0,
         maximum=1000,

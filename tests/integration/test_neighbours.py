@@ -1,6 +1,7 @@
 """A tenant at full load on its slowest reads: the others are served, and soon."""
 
 import json
+import statistics
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from videoconf.db.transactions import statements
 
 CLIENTS = 24
 CONNECTIONS = 30_000
-ROUNDS, SAMPLES, SETTLE_SECONDS = 3, 150, 8
+ROUNDS, SAMPLES, SETTLE_SECONDS = 9, 150, 8
 
 
 def measure(url, headers, count):
@@ -75,31 +76,30 @@ def p99(times):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @ON_POSTGRESQL
 @pytest.mark.parametrize("slow", ["/session/{link}/attendance", "/session/{link}/attendees"])
 def test_slow_reads_of_one_tenant_leave_the_others_their_speed(gunicorn_server, headers, database_url, slow):
-    """In one run of alternating rounds. The aim is a p99 of at most three times its own alone, which needs idle cores.
-
-    On two cores that other programs were using, too, it was 2.8 times (23 ms beside 8 ms), and 4.3 times without
-    :mod:`videoconf.precedence` (62 ms beside 14 ms).
-    """
+    """In alternating rounds. The aim, a p99 of at most three times its own alone, needs idle cores."""
     server = gunicorn_server(workers=2, threads=48)
     acme, other = headers(tenant="acme"), headers(tenant="other")
     link, small = (urllib3.request("POST", f"{server.url}/session", headers=who).json() for who in (acme, other))
     fill_meeting(database_url, link, CONNECTIONS)
     measure(f"{server.url}/session/{small}", other, 50)
-    alone, beside, statuses, heavy = [], [], set(), Counter()
+    alone, beside, ratios, answers, heavy = [], [], [], set(), Counter()
     for _ in range(ROUNDS):
         answered, times = measure(f"{server.url}/session/{small}", other, SAMPLES)
-        statuses |= answered
+        answers |= answered
         alone += times
         with full_load(server.url + slow.format(link=link), acme) as found:
             answered, times = measure(f"{server.url}/session/{small}", other, SAMPLES)
-            statuses |= answered
+            answers |= answered
             beside += times
+        ratios.append(p99(beside[-SAMPLES:]) / p99(alone[-SAMPLES:]))
         heavy.update(found)
     print(f"p99 alone {p99(alone):.4f} s, beside {p99(beside):.4f} s, the other tenant's answers {dict(heavy)}")
-    assert statuses == {200}
+    print(f"ratio of each round {[round(one, 1) for one in ratios]}, median {statistics.median(ratios):.1f}", flush=True)
+    assert answers == {200}
     assert heavy[200] >= ROUNDS, "slow reads are answered, too"
     assert heavy.keys() <= {200, 429, 503}
     assert p99(beside) < 0.5
@@ -110,10 +110,16 @@ def app_options():
     return {"tenant_slow_reads": 2}
 
 
+def compute(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
 @pytest.fixture
 def slow_list(app, monkeypatch):
     """Let the list of meetings take as long as the test wants; give the control."""
-    monkeypatch.setattr(slow_reads, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(slow_reads, "SLOW_CPU_SECONDS", 0.05)
     monkeypatch.setattr(slow_reads, "WAIT_SECONDS", 0.2)
     control = threading.Event()
     control.inside = 0
@@ -122,10 +128,13 @@ def slow_list(app, monkeypatch):
     def delay():
         from flask import request
 
-        if request.path == "/session" and request.headers.get("X-Slow"):
+        if request.path == "/session" and (cost := request.headers.get("X-Slow")):
+            if cost == "blocks":
+                compute(0.1)
+                assert list(precedence.giving_way([1]))
             control.inside += 1
-            control.wait(2)
-            time.sleep(0.15)
+            control.wait(5)
+            compute(0.1) if cost == "cpu" else time.sleep(0.3)
             control.inside -= 1
 
     return control
@@ -135,9 +144,10 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     usual_seconds = sys.getswitchinterval()
     slow_list.set()
     for _ in range(2):
-        assert service.api("GET", "/session", X_Slow="1").status == 200
+        assert service.api("GET", "/session", X_Slow="cpu").status == 200
     slow_list.clear()
-    threads = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs={"X_Slow": "1"}) for _ in range(2)]
+    slow = {"X_Slow": "cpu"}
+    threads = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=slow) for _ in range(2)]
     for one in threads:
         one.start()
     deadline = time.monotonic() + 5
@@ -161,8 +171,34 @@ def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers)
     assert sys.getswitchinterval() == pytest.approx(usual_seconds)
 
 
-def test_read_that_still_runs_counts_as_slow(service, slow_list):
-    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs={"X_Slow": "1"}) for _ in range(2)]
+def test_busy_machine_makes_no_read_slow(service, slow_list):
+    """All processes wait for a processor for a while, and all reads at that time are late."""
+    slow_list.set()
+    for _ in range(2):
+        answers = at_once([lambda: service.api("GET", "/session", X_Slow="wait")] * 12)
+        assert {one.status for one in answers} == {200}
+
+
+def test_long_read_counts_as_slow_before_it_ends(service, slow_list, monkeypatch):
+    monkeypatch.setattr(precedence, "QUICK_SECONDS", 0.0)
+    blocks = {"X_Slow": "blocks"}
+    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=blocks) for _ in range(3)]
+    for number, one in enumerate(running, 1):
+        one.start()
+        deadline = time.monotonic() + 5
+        while slow_list.inside < number:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert service.api("GET", "/session").problem == (429, "too_many_slow_reads"), "two run beside the first"
+    slow_list.set()
+    for one in running:
+        one.join()
+
+
+def test_read_that_still_runs_counts_as_slow(service, slow_list, monkeypatch):
+    monkeypatch.setattr(slow_reads, "SLOW_SECONDS", 0.1)
+    wait = {"X_Slow": "wait"}
+    running = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=wait) for _ in range(2)]
     for one in running:
         one.start()
     deadline = time.monotonic() + 5
@@ -170,7 +206,7 @@ def test_read_that_still_runs_counts_as_slow(service, slow_list):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.15)  # longer than what counts as slow; neither has ended
-    later = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs={"X_Slow": "1"}) for _ in range(4)]
+    later = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=wait) for _ in range(4)]
     for one in later:
         one.start()
     while slow_list.inside < 4:

@@ -86,3 +86,14 @@ def test_work_outside_a_request_does_not_pause(precedence):
 def test_long_read_alone_does_not_pause(precedence):
     become_long(precedence)
     assert seconds_of_one_block() < 1
+
+
+def test_long_read_is_looked_at_before_each_block(precedence):
+    looks = []
+    precedence.begin(on_block=lambda: looks.append(1))
+    seconds_of_one_block()
+    assert not looks, "it is quick so far"
+    time.sleep(module.QUICK_SECONDS)
+    seconds_of_one_block()
+    seconds_of_one_block()
+    assert len(looks) == 2
