@@ -98,7 +98,9 @@ def test_slow_reads_of_one_tenant_leave_the_others_their_speed(gunicorn_server, 
         ratios.append(p99(beside[-SAMPLES:]) / p99(alone[-SAMPLES:]))
         heavy.update(found)
     print(f"p99 alone {p99(alone):.4f} s, beside {p99(beside):.4f} s, the other tenant's answers {dict(heavy)}")
-    print(f"ratio of each round {[round(one, 1) for one in ratios]}, median {statistics.median(ratios):.1f}", flush=True)
+    print(
+        f"ratio of each round {[round(one, 1) for one in ratios]}, median {statistics.median(ratios):.1f}", flush=True
+    )
     assert answers == {200}
     assert heavy[200] >= ROUNDS, "slow reads are answered, too"
     assert heavy.keys() <= {200, 429, 503}

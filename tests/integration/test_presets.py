@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import inspect, select, text
 
+from tests.support.folding import Folded, answered, believed
 from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
 from videoconf.archives.merge import merge_evidence
@@ -51,6 +52,38 @@ def test_meeting_works_at_every_preset(service, can):
     service.deliver()
     assert api.attendees(link, active="true") == []
     assert api("POST", f"/session/{link}/token", {}).problem == (409, "meeting_ended")
+
+
+@ON_SQLITE
+@ON_EVERY_PRESET
+def test_log_of_events_tells_what_is_answered(service, can):
+    """Folding the log gives the answers of GET; here the webhooks come in the opposite order, and then once more."""
+    api, link = service.api, service.api.create()
+    ann, bob = (service.join(link, attendee=attendee, name=attendee.title()) for attendee in ("ann", "bob"))
+    service.fake.publish(ann)
+    if Capability.ARCHIVING in can:
+        archive = api("POST", f"/session/{link}/archives", {"name": "Visit"}).json["id"]
+        service.project()
+        for status in (ArchiveStatus.STOPPED, ArchiveStatus.AVAILABLE):
+            service.fake.change_archive(archive, status)
+    service.fake.leave(bob)
+    service.join(link, attendee="bob")
+    for delivery in [*reversed(service.waiting()), *service.waiting()]:
+        assert service.post(delivery, f"/webhooks/{service.provider.key}/{delivery.channel}").status == service.taken
+        service.project()
+    assert api("PATCH", f"/session/{link}/end").status == 204
+    service.deliver()
+    service.project()
+
+    folded = Folded()
+    events = api("GET", f"/events?meetingLink={link}&limit=100").json["items"]
+    for event in events:
+        folded.take(event)
+    assert believed(folded) == answered(api, link)
+    assert {one["attendee"]: len(one["connections"]) for one in folded.attendees} == {"ann": 1, "bob": 2}
+    told = {event["type"] for event in events}
+    assert {"meeting.started", "attendee.joined", "attendee.left", "meeting.ended"} <= told
+    assert ("archive.available" in told) == (Capability.ARCHIVING in can)
 
 
 # --- what is missing ------------------------------------------------------------------------------------------------
