@@ -45,7 +45,7 @@ class Writer(Protocol):
 class FakeWriter:
     """Writes the fake vendor's webhooks."""
 
-    unreadable = (
+    unreadable: tuple[bytes, ...] = (
         b"",
         b"no json",
         b"[]",
@@ -59,7 +59,7 @@ class FakeWriter:
 
     unknown_session = "fs_unknown"
     refusal = "No signature matches."
-    archive_statuses = tuple(ArchiveStatus)
+    archive_statuses: Sequence[ArchiveStatus] = tuple(ArchiveStatus)
 
     def __init__(self, provider: FakeVendor) -> None:
         self._provider = provider

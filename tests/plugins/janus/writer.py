@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from videoconf.providers import Role, TokenRequest
+from videoconf.providers import ArchiveStatus, Role, TokenRequest
 from videoconf_fake.control import Delivery
 from videoconf_janus.admin import PLUGIN
 from videoconf_janus.provider import JanusProvider
@@ -23,11 +23,10 @@ END_OF_TIMES = 1 << 40
 class JanusWriter:
     """Writes Janus's events, with the user and the password of its event handler."""
 
-    unreadable = (b"", b"no json", b"[" * 5000, b"\xff")
-
+    unreadable: tuple[bytes, ...] = (b"", b"no json", b"[" * 5000, b"\xff")
     unknown_session = "unknown"
     refusal = "The user or the password is wrong."
-    archive_statuses = ()
+    archive_statuses: Sequence[ArchiveStatus] = ()
 
     def __init__(self, provider: JanusProvider) -> None:
         self._provider = provider

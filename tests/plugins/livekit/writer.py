@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ OTHER_SECRET = "a-secret-of-another-livekit-0123456789"
 class LiveKitWriter:
     """Writes LiveKit's webhooks, signed with the stand-in's key."""
 
-    unreadable = (
+    unreadable: tuple[bytes, ...] = (
         b"",
         b"no json",
         b"[]",
@@ -48,10 +48,9 @@ class LiveKitWriter:
         json.dumps({"event": "participant_joined", "id": "e", "room": {"name": "videoconf-1"}}).encode(),
         json.dumps({"event": "egress_ended", "id": "e"}).encode(),
     )
-
     unknown_session = "videoconf-unknown"
     refusal = "The signature was made with another key."
-    archive_statuses = tuple(STATUSES)
+    archive_statuses: Sequence[ArchiveStatus] = tuple(STATUSES)
 
     def __init__(self, standin: LiveKitStandin) -> None:
         self._standin = standin
