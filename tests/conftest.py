@@ -168,6 +168,8 @@ def make_app(
             "embedded_workers": 0,
             "rate_limit_address": "",  # tests are refused often, and all by one address
         }
+        if preset in BACKENDS:
+            values["storage_kinds"] = ("s3", "azure", "memory")  # the fake brings the memory along itself
         wiring: dict[str, Any] = {"plugins": plugins or installed_plugins, "serving": serving}
         if clock is not None:
             wiring["clock"] = clock

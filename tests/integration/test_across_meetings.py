@@ -135,6 +135,6 @@ def test_webhook_of_this_release_places_an_older_row(app, service, api):
     service.deliver()
     with app.app_context(), write() as session:
         session.execute(update(AttendeeConnection).values(tenant=None, meeting_created_on=None))
-    service.fake.drop(connection)
+    service.fake.leave(connection)
     service.deliver()
     assert [one["meetingLink"] for one in api("GET", "/session?attendee=ann").json] == [link]

@@ -42,6 +42,7 @@ def recorded(service):
 
 
 @pytest.mark.parametrize("error", [ProviderTimeout(), ProviderUnavailable()])
+@pytest.mark.needs("archiving", long=True)
 def test_start_whose_outcome_is_unknown_is_in_the_trail(app, service, error):
     link = service.api.create()
     service.join(link)
@@ -59,7 +60,6 @@ def test_start_whose_outcome_is_unknown_is_in_the_trail(app, service, error):
         ("disconnect", "DELETE", "/session/{link}/attendees/{connection}", "attendee.disconnect_requested"),
         ("mute", "POST", "/session/{link}/attendees/{connection}/mute", "attendee.mute_requested"),
         ("mute", "POST", "/session/{link}/mute", "meeting.mute_requested"),
-        ("stop_archive", "POST", "/archives/{archive}/stop", "archive.stop_requested"),
     ],
 )
 def test_request_is_in_the_trail_before_the_provider_acts(app, service, call, method, path, requested):
@@ -67,7 +67,17 @@ def test_request_is_in_the_trail_before_the_provider_acts(app, service, call, me
     link = service.api.create()
     connection = service.join(link)
     service.deliver()
-    archive = service.api("POST", f"/session/{link}/archives", {}).json["id"]
+    check_trail(app, service, link, call, method, path.format(link=link, connection=connection), requested)
+
+
+@pytest.mark.needs("archiving")
+def test_stop_is_in_the_trail_before_the_provider_acts(app, service, recorded):
+    link, archive = recorded
+    check_trail(app, service, link, "stop_archive", "POST", f"/archives/{archive}/stop", "archive.stop_requested")
+
+
+def check_trail(app, service, link, call, method, path, requested):
+    """Check that a request about a meeting is in the trail when the provider is called, and once afterwards."""
     seen = []
 
     def note(*args):
@@ -75,13 +85,14 @@ def test_request_is_in_the_trail_before_the_provider_acts(app, service, call, me
         raise ProviderUnavailable
 
     service.provider.script(call, note)
-    answer = service.api(method, path.format(link=link, connection=connection, archive=archive))
+    answer = service.api(method, path)
     assert answer.problem == (503, "provider_unavailable")
     [entry] = seen
     assert (entry.meeting_link, entry.actor) == (link, "tester")
     assert [one.id for one in entries(app, requested)] == [entry.id]
 
 
+@pytest.mark.needs("moderator", "subscriber", long=True)
 def test_token_of_a_moderator_leaves_an_entry(app, service):
     link, other = service.api.create(), service.api.create()
     service.api.token(link, role="moderator", attendee="canary-person")
@@ -213,6 +224,7 @@ def test_protecting_needs_postgresql(app):
     assert "Only PostgreSQL" in run(app, "audit", "protect", "videoconf").output
 
 
+@pytest.mark.needs("archiving", "archive_downloads", long=True)
 def test_download_leaves_an_entry(app, service, recorded):
     link, archive = recorded
     service.fake.change_archive(archive, ArchiveStatus.STOPPED)

@@ -3,11 +3,10 @@
 import pytest
 from sqlalchemy import select
 
-from tests.support.service import at_once, credential, plugins_with, service_of
+from tests.support.service import at_once, credential
 from videoconf.audit import AuditEntry
 from videoconf.db.transactions import read
 from videoconf.errors import ProviderUnavailable
-from videoconf_fake.provider import FakeProvider
 
 
 @pytest.fixture
@@ -80,14 +79,10 @@ def test_calls_that_change_nothing_leave_no_entry(service, app, clock):
     assert [one.id for one in entries(app)] == before
 
 
-@pytest.mark.needs("the fake", long=True)
-def test_failed_create_leaves_no_entry(make_app, headers):
-    class Failing(FakeProvider):
-        def ensure_session(self, request):
-            raise ProviderUnavailable
-
-    app = make_app(plugins=plugins_with(Failing))
-    assert service_of(app, headers).api("POST", "/session").status == 503
+@pytest.mark.needs("eager", long=True)
+def test_failed_create_leaves_no_entry(service, app):
+    service.provider.script("ensure_session", ProviderUnavailable(), always=True)
+    assert service.api("POST", "/session").status == 503
     assert entries(app) == []
 
 

@@ -71,6 +71,7 @@ def test_person_is_exported_and_erased(service, api):
 
 
 @ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
 def test_export_has_the_members_that_are_documented(service, api):
     link = api.create()
     connection = service.join(link, attendee="ann")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from pluggy import PluginManager
 from sqlalchemy import func, select
 
 from tests.support.settings import FAKE_SETTINGS
+from tests.support.writers import FakeWriter, Writer
 from videoconf import hookimpl
 from videoconf.api.services import services
 from videoconf.db.transactions import read
@@ -28,7 +29,6 @@ from videoconf.providers import Provider, ProviderContext, Secret, SessionCreati
 from videoconf.testing import Scripted
 from videoconf_fake.control import Delivery, FakeControl
 from videoconf_fake.provider import FakeProvider, FakeVendor
-from videoconf_fake.webhooks import sign
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what no database has a part in."""
@@ -132,10 +132,13 @@ class Service:
     In this process the provider is scripted: ``service.provider.script("ensure_session", ProviderTimeout())``.
     """
 
-    def __init__(self, send: Send, fake: FakeControl, provider: FakeVendor, headers: Callable[..., Any]) -> None:
+    def __init__(
+        self, send: Send, fake: FakeControl, provider: FakeVendor, writer: Writer, headers: Callable[..., Any]
+    ) -> None:
         self.send = send
         self.fake = fake
         self.provider = provider
+        self.writer = writer
         self.api = Caller(send, headers())
         self._headers = headers
         self.app: Any = None
@@ -171,20 +174,33 @@ class Service:
         """Give the webhooks that wait, signed as of now, oldest first."""
         return [self.fake.signed(event) for event in self.fake.list_events(waiting=True)]
 
-    def made_up(self, type: str, session: str = "fs_unknown", *, id: str | None = None, **members: Any) -> Delivery:
-        """Sign a webhook of which the fake provider knows nothing; members replace the usual ones."""
+    def made_up(self, type: str, session: str | None = None, *, id: str | None = None, **members: Any) -> Delivery:
+        """Sign a webhook of which the provider knows nothing: see :mod:`tests.support.writers`.
+
+        :param session: where no meeting has a session, if none is given.
+        """
         event_id = id or f"evt_made_up_{time.monotonic_ns()}"
-        document = {"id": event_id, "type": type, "session": session, "at": now_text(), **members}
-        return self.signed(json.dumps(document).encode(), event_id)
+        members = {"at": now_text(), **members}
+        return self.signed(
+            self.writer.write(type, session or self.writer.unknown_session, event_id, **members), event_id
+        )
 
     def signed(self, body: bytes, event_id: str = "evt_made_up", *, at: datetime | None = None) -> Delivery:
         """Sign any bytes."""
-        url = self.provider.settings.webhook_url
-        headers = sign(self.provider.signers[0], event_id, body, at or self.provider.context.clock())
-        return Delivery(event_id, "session", f"{url}/webhooks/fake/session", headers, body)
+        return self.writer.signed(body, event_id, at)
+
+    def forged(self) -> Delivery:
+        """Give a webhook that another secret has signed."""
+        genuine = self.made_up("connection.created")
+        return replace(genuine, headers=genuine.headers | self.writer.forgeries(genuine)["another secret"])
+
+    @property
+    def webhook_path(self) -> str:
+        """The provider's own route for what happens in sessions."""
+        return f"/webhooks/{self.provider.key}/session"
 
     def post(self, delivery: Delivery, path: str = "/webhooks/session", **headers: str) -> Answer:
-        """Post a webhook as the vendor does, with no bearer token."""
+        """Post a webhook as the vendor does, with no bearer token. Headers replace those of the webhook."""
         sent = {**delivery.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.send("POST", path, delivery.body, sent)
 
@@ -192,6 +208,10 @@ class Service:
         """Turn every change that waits into events; the service must be one of this process."""
         with self.app.app_context():
             services(self.app).projector.run()
+
+    def lose(self) -> None:
+        """Let what waits get lost on its way."""
+        self.fake.deliver(lambda delivery: self.taken)
 
     def deliver(self) -> None:
         """Post what waits, each to its channel; all of it must be taken."""
@@ -214,12 +234,14 @@ def now_text(**later: float) -> str:
 
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
     """Give the service that an application of this process is, and the fake provider in its memory, or a backend."""
-    if (backend := app.extensions.get("tests.backend")) is not None:
-        provider = Scripted(services(app).providers.get(backend.provider))
-        return Service(in_process(app), backend.control(app, provider), provider, headers)
-    provider = Scripted(services(app).providers.get("fake"))
-    assert isinstance(provider, FakeVendor)
-    service = Service(in_process(app), FakeControl(provider.real), provider, headers)
+    backend = app.extensions.get("tests.backend")
+    provider = Scripted(services(app).providers.get("fake" if backend is None else backend.provider))
+    if backend is None:
+        assert isinstance(provider, FakeVendor)
+        control, writer = FakeControl(provider.real), FakeWriter(provider.real)
+    else:
+        control, writer = backend.control(app, provider.real), backend.writer(provider.real)
+    service = Service(in_process(app), control, provider, writer, headers)
     service.app = app
     return service
 
@@ -239,7 +261,7 @@ def service_at(url: str, state: Path, headers: Callable[..., Any]) -> Iterator[S
 
     provider = FakeProvider(settings, ProviderContext(lambda: datetime.now(UTC), no_client))
     with over_http(url) as send, closing(provider):
-        yield Service(send, FakeControl(provider), provider, headers)
+        yield Service(send, FakeControl(provider), provider, FakeWriter(provider), headers)
 
 
 def plugins_with(*classes: type[Provider]) -> Plugins:

@@ -62,6 +62,16 @@ class StorageServer:
             upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
             s3.upload_part(**upload, PartNumber=1, Body=b"x" * (5 << 20))
 
+    def create_bucket(self, name: str) -> None:
+        """Create a further bucket of an S3 server."""
+        with closing(self._s3()) as s3:
+            s3.create_bucket(Bucket=name)
+
+    def keys(self, bucket: str) -> set[str]:
+        """List what a bucket of an S3 server holds."""
+        with closing(self._s3()) as s3:
+            return {found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
+
     def create_container(self) -> None:
         """Make the container of an Azure server."""
         with self._container() as container:

@@ -75,6 +75,8 @@ class Egresses:
         self.found[info.egress_id] = info
         self.secrets[info.egress_id] = request
         self._tell("egress_started", info)
+        if self._switches.records_at_once:
+            self.activate(info.egress_id)
         return info
 
     def activate(self, egress_id: str) -> None:

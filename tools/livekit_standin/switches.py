@@ -19,6 +19,9 @@ class Switches:
     recorders: int = 4
     """Recorders that can work at once. With 0, starting an egress is 503."""
 
+    records_at_once: bool = False
+    """Recorders enter the room as soon as they are asked, not when a test says so."""
+
     has_redis: bool = True
     """Without Redis, egress methods fail: Start with 503, List and Stop with 500."""
 

@@ -103,7 +103,8 @@ class Capabilities:
     caller_brings_encryption_key: bool = False
     """With `end_to_end_encryption`: the vendor distributes no keys, and the caller must give each client the key."""
     storage_set_elsewhere: str | None = None
-    """Tells people where to set the storage target, where the vendor pushes archives and takes no target by API."""
+    """Tells people where the storage is set to which the vendor pushes archives that have no storage target of this
+    service. Where no provider has `stores_archives`, the request that sets a target is refused with this text."""
 
     def __contains__(self, capability: Capability) -> bool:
         return capability in self.features

@@ -231,8 +231,10 @@ class ProviderPort:
         if raised_by_signal(error):
             raise error
         logger.debug("a webhook of %s on %s cannot be read", self.key, request.channel, exc_info=error)
-        # Some signatures do not cover whitespace. From one signed body a client could derive any number of keys.
-        key = f"{UNREADABLE}{hashlib.sha256(b''.join(request.body.split())).hexdigest()}{place}"
+        # The key is that of the stored body, so that a replay gives the same key. Whitespace is left out, because some
+        # signatures do not cover it: from one signed body a client could derive any number of keys.
+        body = self.storable_body(request) or request.body
+        key = f"{UNREADABLE}{hashlib.sha256(b''.join(body.split())).hexdigest()}{place}"
         # The class alone: the error's text may repeat the body.
         return ProviderEvent(EventKind.IGNORED, key, reason=f"It cannot be read ({type(error).__name__}).")
 

@@ -71,7 +71,7 @@ class TargetChanges:
         """Put a target in force for the caller's tenant, once it has proved to work and every provider has taken it.
 
         :param configuration: as the kind's schema loaded it.
-        :raises CapabilityUnsupported: every enabled provider has its target set elsewhere.
+        :raises CapabilityUnsupported: no enabled provider takes a target by API, and each has its own set elsewhere.
         :raises StorageConflict: the tenant may not, or another change is under way.
         :raises EncryptionNotConfigured: no key is configured.
         :raises StorageEndpointRefused: the service does not connect to its host.
@@ -114,7 +114,10 @@ class TargetChanges:
         raise ValidationFailed(errors={"name": [f"Must be one of: {names}."]})
 
     def _check_can_be_set(self) -> None:
-        elsewhere = [provider.capabilities.storage_set_elsewhere for provider in self._providers]
+        elsewhere = [
+            None if provider.can(Capability.STORES_ARCHIVES) else provider.capabilities.storage_set_elsewhere
+            for provider in self._providers
+        ]
         if elsewhere and all(elsewhere):
             raise CapabilityUnsupported(" ".join(str(where) for where in elsewhere))
 

@@ -41,6 +41,24 @@ def finished(service, link, **wish):
     return archive_id
 
 
+def receipt(service, stored="none"):
+    """Give what the receipt of a deletion says. Some vendors delete no archive, and the service only its own copy."""
+    return {
+        "provider": "gone" if service.provider.capabilities.deletes_archives else "not deletable",
+        "storageTarget": stored,
+    }
+
+
+def told_name(service, name):
+    """Give what the service learns of a name by a webhook: LiveKit's recordings have none."""
+    return None if service.provider.key == "livekit" else name
+
+
+def metadata_of(archive):
+    """Give the metadata of an archive but for the vendor's own word for its status."""
+    return {name: value for name, value in archive["metaData"].items() if name != "providerStatus"}
+
+
 def make_due(app):
     """Let the time come at which archives are asked about, those that are to be."""
     with app.app_context(), write() as session:
@@ -69,7 +87,7 @@ def audited(app, action):
 
 
 def told(service, archive_id, session_id, status, **members):
-    """Post a webhook about an archive that the fake provider need not know."""
+    """Post a webhook about an archive that the provider need not know."""
     now = datetime.now(UTC).isoformat()
     archive = {"id": archive_id, "status": status, "created_at": now, "updated_at": now, **members}
     answer = service.post(service.made_up("archive.updated", session_id, archive=archive))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from tests.integration.archives.steps import get, items, start, told
+from tests.integration.archives.steps import get, items, metadata_of, start, told, told_name
 from tests.support.service import at_once
 from videoconf.api.services import services
 from videoconf.archives.lifecycle import RANK
@@ -43,7 +43,7 @@ FIELDS = {
 }
 
 
-@pytest.mark.needs("archiving")
+@pytest.mark.needs("archiving", "the fake")
 def test_webhooks_alone_take_an_archive_through_its_life(service, api, link):
     archive_id = start(api, link, name="Visit 7", layout="pip", output="composed")["id"]
     seen = [get(api, archive_id)]
@@ -72,7 +72,7 @@ def test_order_and_repetition_of_webhooks_do_not_matter(service, api, link):
     told(service, "a-1", session_id, "stopped", duration_seconds=3)
     archive = get(api, "a-1")
     assert (archive["status"], archive["sizeBytes"], archive["durationSeconds"]) == ("uploaded", 10, 3)
-    assert archive["name"] == "Late"
+    assert archive["name"] == told_name(service, "Late")
 
 
 def test_unknown_status_is_kept(service, api, link):
@@ -88,8 +88,8 @@ def test_unknown_status_is_kept(service, api, link):
 
 def test_urls_and_tokens_in_metadata_are_not_shown(service, api, link):
     session_id = api.read(link)["sessionId"]
-    told(service, "a-1", session_id, "available", metadata={"url": "https://x/y?sig=z", "codec": "vp8"})
-    assert get(api, "a-1")["metaData"] == {"codec": "vp8"}
+    told(service, "a-1", session_id, "available", metadata={"url": "https://x/y?sig=z", "layout": "grid"})
+    assert metadata_of(get(api, "a-1")) == {"layout": "grid"}
 
 
 @pytest.mark.parametrize("archive_id", ["a/b", "", "x" * 256, "\x00"])
@@ -101,17 +101,16 @@ def test_archive_with_an_unusable_id_is_quarantined(service, api, link, archive_
 def test_hostile_strings_are_stored(service, api, link):
     session_id = api.read(link)["sessionId"]
     told(service, "a-1", session_id, "x" * 999, name="\x00\ud800" * 500, reason="\u0000", metadata={"\x00": "\ud800"})
-    assert get(api, "a-1")["name"] == "\ufffd" * 255
+    assert get(api, "a-1")["name"] == told_name(service, "\ufffd" * 255)
 
 
 @pytest.mark.needs("archiving", "eager")
 def test_archives_of_an_unknown_session_appear_with_its_meeting(service, api, app):
     """A webhook may be here before the answer to the call that made the session."""
-    original = service.provider.ensure_session
 
     def ensure_session(request):
-        ref = original(request)
-        told(service, "a-1", ref.session_id, "stopped", duration_seconds=5, metadata={"codec": "vp8"})
+        ref = service.provider.real.ensure_session(request)
+        told(service, "a-1", ref.session_id, "stopped", duration_seconds=5, metadata={"layout": "grid"})
         told(service, "a-1", ref.session_id, "started")
         return ref
 
@@ -119,7 +118,7 @@ def test_archives_of_an_unknown_session_appear_with_its_meeting(service, api, ap
     link = api.create()
     archive = get(api, "a-1")
     assert (archive["status"], archive["durationSeconds"], archive["meetingLink"]) == ("stopped", 5, link)
-    assert archive["metaData"] == {"codec": "vp8"}
+    assert metadata_of(archive) == {"layout": "grid"}
     with app.app_context(), read() as session:
         kept = session.execute(select(WebhookEvent.status, WebhookEvent.event)).all()
     assert kept == [("applied", None)] * 2, "what it told is merged, and is kept no longer"
@@ -128,7 +127,8 @@ def test_archives_of_an_unknown_session_appear_with_its_meeting(service, api, ap
 def test_concurrent_first_webhooks_make_one_archive(service, api, link):
     session_id = api.read(link)["sessionId"]
     order = ["started", "paused", "stopped", "available", "uploaded", "started", "stopped"]
-    at_once([partial(told, service, "a-1", session_id, status) for status in order])
+    known = service.writer.archive_statuses
+    at_once([partial(told, service, "a-1", session_id, status) for status in order if status in known])
     assert [one["status"] for one in items(api)] == ["uploaded"]
 
 
@@ -166,8 +166,9 @@ def test_merge_uses_the_locked_row_instead_of_an_earlier_read(service, api, link
     assert get(api, "a-1")["status"] == "uploaded"
 
 
-@pytest.mark.needs("automatic_archiving")
+@pytest.mark.needs("automatic_archiving", "the fake")
 def test_automatic_archives_belong_to_their_meeting(service, api):
+    """The fake begins them itself. Those that the service begins: plugins/livekit/test_livekit_service.py."""
     link = api.create(enableArchiving=True)
     first = service.join(link)
     service.deliver()
@@ -190,7 +191,8 @@ def test_end_of_the_meeting_stops_its_archive(service, api, link):
     assert api("PATCH", f"/session/{link}/end").status == 204
     service.deliver()
     archive = get(api, archive_id)
-    assert (archive["status"], archive["reason"]) == ("stopped", "session_ended")
+    reason = "session_ended" if service.provider.key == "fake" else None
+    assert (archive["status"], archive["reason"]) == ("stopped", reason)
 
 
 steps = st.lists(
@@ -202,6 +204,7 @@ steps = st.lists(
 numbers = itertools.count()
 
 
+@pytest.mark.needs("archiving", "the fake", long=True)
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     deadline=None,

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from tests.integration.archives.steps import audited, finished, get, items, row_of, start, sweep, told
+from tests.integration.archives.steps import audited, finished, get, items, receipt, row_of, start, sweep, told
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
@@ -41,8 +41,8 @@ def test_retention_deletes_old_archives_except_held_and_running(make_app, header
     sweep(app)
     assert {one["id"] for one in items(service.api)} == {young, held, running}
     assert calls == [old]
-    [receipt] = audited(app, "archive.deleted")
-    assert (receipt.actor, receipt.target, receipt.after["provider"]) == ("retention", old, "gone")
+    [deleted] = audited(app, "archive.deleted")
+    assert (deleted.actor, deleted.target, deleted.after) == ("retention", old, receipt(service))
 
 
 def test_retention_run_begins_more_than_one_batch(make_app, headers, monkeypatch):

@@ -68,6 +68,7 @@ def test_old_creation_time_of_an_old_meeting_waits_for_our_clock(make_app: Any, 
     assert items(service.api) == []
 
 
+@pytest.mark.needs("archiving", "the fake")
 @pytest.mark.parametrize("time", WRONG.values(), ids=WRONG)
 def test_wrong_update_time_does_not_make_paused_stick(make_app: Any, headers: Any, time: str) -> None:
     app = make_app()
@@ -78,6 +79,7 @@ def test_wrong_update_time_does_not_make_paused_stick(make_app: Any, headers: An
     assert get(service.api, "a")["status"] == "started"
 
 
+@pytest.mark.needs("archiving", "the fake")
 def test_stored_wrong_update_time_does_not_stick(make_app: Any, headers: Any) -> None:
     app = make_app()
     service = service_of(app, headers)

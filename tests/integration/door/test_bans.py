@@ -105,7 +105,6 @@ def test_sweep_finds_a_banned_attendee_whose_webhook_was_lost(service):
     assert connected(service, link) == {other}
 
 
-@pytest.mark.needs("moderation", "the fake", long=True)
 def test_ban_holds_when_the_provider_is_down_at_first(service):
     link = service.api.create()
     service.join(link, attendee="eve")

@@ -168,7 +168,6 @@ def test_role_that_the_provider_lacks_is_refused_when_inviting(make_app, headers
     assert service.api("GET", f"/session/{link}/invitations").json == []
 
 
-@pytest.mark.needs("the fake", long=True)
 def test_provider_that_fails_spends_no_use(service):
     link = service.api.create()
     invitation = invite(service.api, link, maxUses=1)

@@ -5,16 +5,14 @@ import pytest
 from tests.support.service import ON_SQLITE
 
 
-@pytest.mark.needs("automatic_archiving", "the fake")
-def test_end_disconnects_every_participant(service, clock):
+def test_end_disconnects_every_participant(service):
     api = service.api
-    link = api.create(enableArchiving=True)
+    link = api.create()
     service.join(link, attendee="ann")
     service.join(link, attendee="bob")
     service.deliver()
     session_id = api.read(link)["sessionId"]
     assert len(service.fake.list_connections(session_id)) == 2
-    assert [archive.provider_status for archive in service.fake.list_archives(session_id)] == ["started"]
 
     host = service.caller_with(subject="host")
     answer = host("PATCH", f"/session/{link}/end")
@@ -25,17 +23,17 @@ def test_end_disconnects_every_participant(service, clock):
     assert (ended["status"], ended["modifiedBy"], ended["deleted"]) == ("ended", "host", False)
     assert ended["startTime"] < ended["endTime"] <= ended["modifiedOn"]
     assert service.fake.list_connections(session_id) == []
-    assert [archive.provider_status for archive in service.fake.list_archives(session_id)] != ["started"]
     people = api.attendees(link)
-    assert [(person["attendee"], person["active"]) for person in people] == [("ann", False), ("bob", False)]
+    assert sorted((person["attendee"], person["active"]) for person in people) == [("ann", False), ("bob", False)]
     for person in people:  # before any webhook says so
         [connection] = person["connections"]
         assert connection["left"] == ended["endTime"]
         assert connection["inferred"] is True
     service.deliver()
-    for person in api.attendees(link):
-        assert person["connections"][0]["inferred"] is False
-        assert person["connections"][0]["reason"] == "forced"
+    if service.provider.key == "fake":  # others report the end of the session alone, or give reasons of their own
+        for person in api.attendees(link):
+            assert person["connections"][0]["inferred"] is False
+            assert person["connections"][0]["reason"] == "forced"
 
     for method, path in (("PATCH", ""), ("PATCH", "/end"), ("POST", "/token")):
         assert api(method, f"/session/{link}{path}").problem == (409, "meeting_ended")

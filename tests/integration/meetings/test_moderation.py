@@ -150,7 +150,7 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
         assert answer.problem == (422, "capability_unsupported")
 
 
-@pytest.mark.needs("the fake", long=True)
+@pytest.mark.needs("moderation", long=True)
 @ON_SQLITE
 @pytest.mark.parametrize(
     ("error", "status", "told_as"),
@@ -160,14 +160,9 @@ def test_a_provider_that_cannot_moderate_is_not_asked(make_app, headers):
     ],
     ids=["not executed", "outcome unknown"],
 )
-def test_provider_failure_is_answered_and_audited(make_app, headers, error, status, told_as):
-    class Failing(FakeProvider):
-        def disconnect(self, session, connection_id, streams=None):
-            raise error
-
-        mute = disconnect
-
-    service = service_of(make_app(plugins=plugins_with(Failing)), headers)
+def test_provider_failure_is_answered_and_audited(service, error, status, told_as):
+    for name in ("disconnect", "mute"):
+        service.provider.script(name, error, always=True)
     link = service.api.create()
     connection = service.join(link)
     service.deliver()

@@ -241,13 +241,8 @@ def test_opening_time_follows_the_setting_and_edits(make_app, headers, clock):
     assert api("POST", f"/session/{link}/token").status == 200
 
 
-@pytest.mark.needs("the fake", long=True)
-def test_a_provider_that_fails_starts_no_meeting(make_app, headers):
-    class Failing(FakeProvider):
-        def issue_token(self, session, request):
-            raise ProviderUnavailable
-
-    api = service_of(make_app(plugins=plugins_with(Failing)), headers).api
+def test_a_provider_that_fails_starts_no_meeting(service, api):
+    service.provider.script("issue_token", ProviderUnavailable(), always=True)
     link = api.create()
     assert api("POST", f"/session/{link}/token").problem == (503, "provider_unavailable")
     assert api.read(link)["startTime"] is None

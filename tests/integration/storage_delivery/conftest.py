@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.storage_delivery.world import KEY, World
+from tests.integration.storage_delivery.world import KEY, Areas, Buckets, World
 from tests.support.clock import SteppedClock
 from videoconf_fake.memory import AREAS
 
@@ -17,10 +17,14 @@ def areas():
 
 
 @pytest.fixture
-def make_world(make_app, headers, fake_settings, monkeypatch):
+def make_world(make_app, headers, fake_settings, monkeypatch, preset, request):
+    """Give a function that makes a service. The scope is that of the fake's storage; LiveKit has one alone."""
+    storage = Buckets(request.getfixturevalue("s3_server")) if preset == "livekit-standin" else Areas()
+
     def make(scope="archive", **settings):
         monkeypatch.setenv("VIDEOCONF_FAKE_STORAGE_SCOPE", scope)
         clock = SteppedClock()
-        return World(make_app(encryption_keys=(KEY,), development=True, clock=clock, **settings), headers, clock)
+        app = make_app(encryption_keys=(KEY,), development=True, clock=clock, **settings)
+        return World(app, headers, clock, storage)
 
     return make

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text, update
 
+from tests.integration.archives.steps import receipt
 from tests.integration.storage_delivery.world import MEMORY, PATH, World, uploaded
 from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
@@ -33,11 +34,11 @@ def test_overtaken_request_does_not_decide_where_archives_go(make_world):
         if overtaking and overtaking.pop():
             with world.app.app_context(), write() as session:
                 session.execute(text("UPDATE idempotency_key SET lease_until = created_on"))
-            assert world.api("PUT", PATH, {**MEMORY, "area": "later"}).status == 200
+            world.set_target("later")
             assert create().status == 200
         return provider.real.ensure_session(request)
 
-    assert world.api("PUT", PATH, MEMORY).status == 200
+    world.set_target()
     provider.script("ensure_session", ensure_slowly, always=True)
     assert create().status == 409
     with world.app.app_context(), read() as session:
@@ -50,7 +51,7 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
     world = make_world()
     callers = {tenant: world.service.caller_with(tenant=tenant) for tenant in ("ours", "theirs")}
     for tenant, caller in callers.items():
-        assert caller("PUT", PATH, {**MEMORY, "area": tenant}).status == 200
+        world.set_target(tenant, caller)
     archives = {
         tenant: [world.record(api=caller), world.record(api=caller, automatic=True)]
         for tenant, caller in callers.items()
@@ -59,9 +60,9 @@ def test_each_tenants_archives_go_to_its_own_target(make_world):
         for archive_id in ids:
             world.become(archive_id, ArchiveStatus.UPLOADED)
     for tenant, ids in archives.items():
-        assert {key.split("/")[1] for key in AREAS.objects[tenant]} == set(ids)
+        assert world.storage.keys(tenant) == {world.row(archive_id).object_key for archive_id in ids}
         for archive_id in ids:
-            assert world.url(archive_id, callers[tenant]).startswith(f"memory://{tenant}/")
+            assert world.url(archive_id, callers[tenant]).startswith(world.storage.url(tenant))
     other = callers["theirs"]("GET", f"/archives/{archives['ours'][0]}/download")
     assert other.problem == (404, "archive_not_found")
 
@@ -82,8 +83,8 @@ def test_foreign_object_key_is_not_looked_up_in_other_targets(make_world, scope,
     assert api("GET", "/archives/a-1").json["status"] == "uploaded"
     assert api("GET", "/archives/a-1/download").problem == (409, "archive_not_downloadable")
     assert api("DELETE", "/archives/a-1").status == 200
-    (receipt,) = [entry for entry in api("GET", "/audit").json if entry["action"] == "archive.deleted"]
-    assert (asked, receipt["after"]) == ([], {"provider": "gone", "storageTarget": "unreachable"})
+    (deleted,) = [entry for entry in api("GET", "/audit").json if entry["action"] == "archive.deleted"]
+    assert (asked, deleted["after"]) == ([], receipt(world.service, "unreachable"))
 
 
 @ON_SQLITE
@@ -97,7 +98,7 @@ def test_unset_provider_storage_asks_no_target(make_world):
     assert world.row("a-1").object_key is None
 
 
-@pytest.mark.needs("stores_archives")
+@pytest.mark.needs("stores_archives", "the fake")
 def test_account_wide_target_has_the_archives_of_every_tenant(make_world):
     world = make_world("account")
     assert world.api("PUT", PATH, MEMORY).status == 200
@@ -120,7 +121,7 @@ def said_of(world: World, *keys: str | None, **members) -> Archive:
 def set_two(world: World) -> list[int]:
     """Set a target an hour ago, and another now; return the ids of their rows."""
     for area in ("old", "new"):
-        assert world.api("PUT", PATH, {**MEMORY, "area": area}).status == 200
+        world.set_target(area)
     with world.app.app_context(), write() as session:
         ids = list(session.execute(select(StorageTargetRow.id).order_by(StorageTargetRow.id)).scalars())
         session.execute(update(StorageTargetRow).where(StorageTargetRow.id == ids[0]).values(created_on=utc_in(-3600)))
@@ -172,46 +173,46 @@ def test_upload_to_an_unknown_place_is_not_in_a_later_target(make_world):
 @pytest.mark.needs("stores_archives")
 def test_former_target_still_serves_its_archives(make_world, scope):
     world = make_world(scope)
-    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    world.set_target("old")
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.UPLOADED)
-    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.set_target("new")
     world.api("DELETE", PATH)
-    assert world.url(archive_id).startswith("memory://old/")
-    assert len(AREAS.objects["old"]) == 1
+    assert world.url(archive_id).startswith(world.storage.url("old"))
+    assert len(world.storage.keys("old")) == 1
     assert world.api("DELETE", f"/archives/{archive_id}").status == 200
-    assert AREAS.objects["old"] == {}
+    assert world.storage.keys("old") == set()
 
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
 def test_target_sent_with_the_session_has_its_archives(make_world):
     world = make_world()
-    world.api("PUT", PATH, {**MEMORY, "area": "old"})
+    world.set_target("old")
     archive_id = world.record(automatic=True)
-    world.api("PUT", PATH, {**MEMORY, "area": "new"})
+    world.set_target("new")
     world.become(archive_id, ArchiveStatus.UPLOADED)
-    assert list(AREAS.objects["old"]) == [world.row(archive_id).object_key]
-    assert world.url(archive_id).startswith("memory://old/")
+    assert world.storage.keys("old") == {world.row(archive_id).object_key}
+    assert world.url(archive_id).startswith(world.storage.url("old"))
 
 
 @ON_SQLITE
 @pytest.mark.needs("stores_archives")
 def test_deletion_reaches_a_target_that_was_down_later(make_world):
     world = make_world()
-    world.api("PUT", PATH, MEMORY)
+    world.set_target()
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.UPLOADED)
     world.target().script("delete", StorageTimeout())
     assert world.api("DELETE", f"/archives/{archive_id}").problem == (504, "storage_timeout")
     assert world.api("GET", f"/archives/{archive_id}/download").problem == (409, "archive_deleting")
     world.run_jobs()
-    assert AREAS.objects["bucket"] == {}
+    assert world.storage.keys("bucket") == set()
     assert world.api("GET", f"/archives/{archive_id}").problem == (404, "archive_not_found")
 
 
 @ON_SQLITE
-@pytest.mark.needs("stores_archives")
+@pytest.mark.needs("stores_archives", "the fake")
 def test_credentials_refused_later_answer_502(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
@@ -226,7 +227,7 @@ def test_credentials_refused_later_answer_502(make_world):
 
 
 @ON_SQLITE
-@pytest.mark.needs("stores_archives")
+@pytest.mark.needs("stores_archives", "the fake")
 def test_failed_upload_marks_the_archive_failed(make_world):
     world = make_world()
     world.api("PUT", PATH, MEMORY)
@@ -247,14 +248,16 @@ def test_request_waits_seconds_for_a_target_and_a_job_longer(make_world):
         left.append(storage_seconds_left())
         raise StorageTimeout
 
-    class Silent(MemoryTarget):
+    kinds, kind = services(world.app).targets.kinds, world.storage.kind
+    real = kinds[kind]
+
+    class Silent(real):
         probe = noted
 
-    kinds = services(world.app).targets.kinds
-    kinds["memory"] = Silent
-    assert world.api("PUT", PATH, MEMORY).problem == (504, "storage_timeout")
-    kinds["memory"] = MemoryTarget
-    world.api("PUT", PATH, MEMORY)
+    kinds[kind] = Silent
+    assert world.api("PUT", PATH, world.storage.body("bucket")).problem == (504, "storage_timeout")
+    kinds[kind] = real
+    world.set_target()
     archive_id = world.record()
     world.become(archive_id, ArchiveStatus.UPLOADED)
     world.target().script("delete", noted, noted)

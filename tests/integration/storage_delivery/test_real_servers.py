@@ -33,16 +33,17 @@ def test_archive_is_stored_downloaded_and_deleted(make_world, storage_server: St
     whole = get(url)
     assert (whole.status, whole.data) == (200, content)
     assert get(url, Range="bytes=1000-1999").data == content[1000:2000]
-    for wrong in (url.replace(quote(archive_id), "other"), url.partition("?")[0], url[:-3] + "abc"):
+    target, key = world.target_of(archive_id), world.row(archive_id).object_key
+    for wrong in (url.replace(quote(key), "other"), url.partition("?")[0], url[:-3] + "abc"):
         assert get(wrong).status in (400, 401, 403, 404)
 
-    target, key = world.target_of(archive_id), world.row(archive_id).object_key
     assert target.stat(key).size_bytes == len(content)
     assert world.api("DELETE", f"/archives/{archive_id}").status == 200
     with pytest.raises(Exception, match="The target holds no object of this key"):
         target.stat(key)
     assert get(url).status in (403, 404)
-    assert world.service.fake.list_archives(listed["sessionId"]) == []
+    if world.service.provider.capabilities.deletes_archives:
+        assert world.service.fake.list_archives(listed["sessionId"]) == []
     for path in ("", "/download"):
         assert world.api("GET", f"/archives/{archive_id}{path}").problem == (404, "archive_not_found")
     world.service.deliver()

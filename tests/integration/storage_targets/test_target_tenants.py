@@ -1,5 +1,7 @@
 """Each tenant has a storage target of its own."""
 
+import pytest
+
 from tests.integration.storage_targets.steps import PATH, target
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
@@ -45,6 +47,7 @@ def test_each_operation_needs_its_permission(app, headers):
 
 
 @ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
 def test_kind_of_a_provider_is_accepted_for_that_provider_alone(make_app):
     assert "memory" in services(make_app()).targets.kinds
     assert "memory" not in services(make_app(providers=("vonage",), serving=False)).targets.kinds

@@ -14,6 +14,9 @@ from videoconf.errors import ProviderRejected, ProviderTimeout
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import MemoryTarget
 
+pytestmark = pytest.mark.needs("stores_archives", "the fake")
+"""LiveKit takes the target with each archive and has no setting of its own."""
+
 
 @pytest.fixture
 def account_wide(fake_settings, monkeypatch, make_app):
@@ -33,7 +36,6 @@ def run_jobs(app):
         return services(app).jobs.run_due()
 
 
-@pytest.mark.needs("stores_archives")
 def test_provider_learns_of_a_target_and_of_its_removal(account_wide, headers):
     api, provider = parts(account_wide, headers)
     assert api("PUT", PATH, target()).status == 200
@@ -49,7 +51,6 @@ def test_provider_learns_of_a_target_and_of_its_removal(account_wide, headers):
         (ProviderTimeout(), (504, "provider_timeout"), "unverified"),
     ],
 )
-@pytest.mark.needs("stores_archives")
 def test_failed_change_returns_the_provider_to_the_old_target(account_wide, headers, error, problem, state):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
@@ -69,7 +70,6 @@ def test_failed_change_returns_the_provider_to_the_old_target(account_wide, head
     assert provider.recorder.find_storage("any").configuration["area"] == "new", "repeating it converges"
 
 
-@pytest.mark.needs("stores_archives")
 def test_provider_that_is_down_learns_of_the_removal_later(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target())
@@ -82,7 +82,6 @@ def test_provider_that_is_down_learns_of_the_removal_later(account_wide, headers
     assert provider.recorder.find_storage("any") is None
 
 
-@pytest.mark.needs("stores_archives")
 def test_provider_forgets_the_change_of_a_process_that_died(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
@@ -98,7 +97,6 @@ def test_provider_forgets_the_change_of_a_process_that_died(account_wide, header
 
 
 @pytest.mark.parametrize("slow", ["probe", "apply_storage"])
-@pytest.mark.needs("stores_archives")
 def test_overdue_change_leaves_the_provider_at_the_old_target(account_wide, headers, slow):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target("old"))
@@ -138,7 +136,6 @@ def test_overdue_change_leaves_the_provider_at_the_old_target(account_wide, head
 
 
 @ON_SQLITE
-@pytest.mark.needs("stores_archives")
 def test_change_of_another_tenant_repeats_no_provider_call(account_wide, headers):
     api, provider = parts(account_wide, headers)
     api("PUT", PATH, target())
@@ -162,7 +159,6 @@ def test_change_of_another_tenant_repeats_no_provider_call(account_wide, headers
 
 
 @ON_SQLITE
-@pytest.mark.needs("stores_archives")
 def test_account_wide_target_is_set_by_the_default_tenant_alone(account_wide, headers):
     service = service_of(account_wide, headers)
     other = service.caller_with(tenant="other")

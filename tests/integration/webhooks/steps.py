@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from tests.support.service import Answer, now_text
+from tests.support.service import Answer, credential, now_text
 from videoconf.db.transactions import read
 from videoconf.webhooks.models import WebhookEvent
 
@@ -15,6 +15,17 @@ def stored(app):
 
 def connection(id="fc_1", **members):
     return {"id": id, "created_at": now_text(), "attendee": "ann", "name": "Ann", **members}
+
+
+def join(service, *, caller=None, **wish):
+    """Let a participant join a new meeting; return the meeting's link and the webhook that reports it."""
+    caller = caller or service.api
+    link = caller.create()
+    token = credential(caller.token(link, **wish))
+    service.lose()  # what is said of the session alone
+    service.fake.join(token)
+    [joined] = service.waiting()
+    return link, joined
 
 
 def assert_refused(answer: Answer):

@@ -20,8 +20,8 @@ from videoconf.webhooks.refusals import KEPT
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def refuse(service, **headers):
-    assert_refused(service.post(service.made_up("connection.created"), **{"webhook_signature": "v1,AAAA", **headers}))
+def refuse(service):
+    assert_refused(service.post(service.forged()))
 
 
 def count(app):
@@ -39,17 +39,17 @@ def test_refused_webhook_is_listed_with_its_reason(service, app, clock):
     [listed] = service.api("GET", "/webhook-events?status=rejected").json
     assert listed == {
         "id": None,
-        "provider": "fake",
+        "provider": service.provider.key,
         "channel": "session",
         "kind": None,
         "status": "rejected",
-        "reason": "No signature matches.",
+        "reason": service.writer.refusal,
         "sessionId": None,
         "receivedOn": clock.text(),
         "meetingLink": None,
     }
     assert run_json(app, "webhooks", "list", "--status", "rejected") == [listed]
-    assert "No signature matches." in run(app, "webhooks", "list", "--status", "rejected").stdout
+    assert service.writer.refusal in run(app, "webhooks", "list", "--status", "rejected").stdout
     assert stored(app) == [], "no event, and no body"
 
 
@@ -57,7 +57,8 @@ def test_refused_webhook_is_listed_with_its_reason(service, app, clock):
 def test_refused_webhook_leaves_one_line_in_the_log(service, caplog):
     refuse(service)
     lines = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
-    assert lines == ["webhook rejected: provider fake, channel session: No signature matches."]
+    provider, reason = service.provider.key, service.writer.refusal
+    assert lines == [f"webhook rejected: provider {provider}, channel session: {reason}"]
 
 
 def test_reason_fits_one_line():
@@ -71,14 +72,14 @@ def test_a_million_refusals_add_nothing_beyond_the_bound(service, app):
         event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     note = services(app).refusals.note
     for number in range(1_000_000):
-        note("fake", "session", f"reason {number}", NOW)
+        note(service.provider.key, "session", f"reason {number}", NOW)
     refuse(service)
     assert statements == [], "a refusal costs no statement"
     write(app)
     assert count(app) == KEPT
     assert len(statements) < 10
     newest = service.api("GET", "/webhook-events?status=rejected&pageSize=2").json
-    assert [one["reason"] for one in newest] == ["No signature matches.", "reason 999999"]
+    assert [one["reason"] for one in newest] == [service.writer.refusal, "reason 999999"]
     oldest = service.api("GET", f"/webhook-events?status=rejected&pageSize=1&page={KEPT}").json
     assert [one["reason"] for one in oldest] == ["reason 999001"]
 
@@ -131,8 +132,8 @@ def test_refusals_wait_while_the_database_cannot_store_them(service, app):
     refuse(service)
     with pytest.raises(SchemaNotReady):
         write(app)
-    refuse(service, webhook_timestamp="now")
+    refuse(service)
     rename("elsewhere", "webhook_refusal")
     write(app)
     reasons = [one["reason"] for one in service.api("GET", "/webhook-events?status=rejected").json]
-    assert reasons == ["The webhook's headers or body cannot be read.", "No signature matches."]
+    assert reasons == [service.writer.refusal] * 2

@@ -6,12 +6,11 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from tests.integration.webhooks.steps import connection
+from tests.integration.webhooks.steps import assert_refused, connection, join
 from tests.support.commands import run, run_json
-from tests.support.service import ON_SQLITE, credential, now_text, plugins_with, service_of
+from tests.support.service import ON_SQLITE, now_text
 from videoconf.db.transactions import write
 from videoconf.webhooks.models import WebhookEvent
-from videoconf_fake.provider import FakeProvider
 
 PATH = "/webhook-events"
 
@@ -28,20 +27,20 @@ def statuses(answer):
 
 
 def orphan(service):
-    return service.made_up("connection.created", "fs_nowhere", connection=connection())
+    return service.made_up("connection.created", connection=connection())
 
 
-def join(service, caller, link, attendee):
-    service.fake.join(credential(caller.token(link, attendee=attendee)))
-    service.deliver()
+def visited(service, attendee, caller=None):
+    """Hold a meeting with a participant; return its link."""
+    link, joined = join(service, caller=caller, attendee=attendee)
+    assert service.post(joined).status == 204
+    return link
 
 
 def test_tenant_sees_the_events_of_its_own_meetings_alone(service, tenant):
-    ours, theirs = service.api.create(), tenant.create()
-    join(service, service.api, ours, "ann")
-    join(service, tenant, theirs, "bob")
+    ours, theirs = visited(service, "ann"), visited(service, "bob", tenant)
     assert service.post(orphan(service)).status == 204
-    service.post(service.made_up("moon.risen"), webhook_signature="v1,AAAA")
+    assert_refused(service.post(service.forged()))
 
     [seen] = tenant("GET", PATH).json
     assert (seen["meetingLink"], seen["status"], seen["kind"]) == (theirs, "applied", "joined")
@@ -83,12 +82,12 @@ def test_events_are_filtered_and_paged(service, clock):
 def test_quarantined_webhook_leaves_one_line_in_the_log(service, caplog):
     assert service.post(service.signed(b"no json")).status == 204
     lines = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
-    assert lines == ["webhook quarantined: provider fake, channel session: It cannot be read (JSONDecodeError)."]
+    about = f"provider {service.provider.key}, channel session"
+    assert lines == [f"webhook quarantined: {about}: It cannot be read (JSONDecodeError)."]
 
 
 def test_command_lists_every_tenants_events(service, app, tenant):
-    theirs = tenant.create()
-    join(service, tenant, theirs, "bob")
+    theirs = visited(service, "bob", tenant)
     assert service.post(orphan(service)).status == 204
     listed = run_json(app, "webhooks", "list")
     assert [(one["status"], one["meetingLink"]) for one in listed] == [("orphan", None), ("applied", theirs)]
@@ -131,28 +130,15 @@ def test_command_says_that_a_body_was_deleted(service, app):
     assert "body was deleted" in refused.output
 
 
-class Forgetful(FakeProvider):
-    """Cannot read webhooks until it is upgraded."""
-
-    upgraded = False
-
-    def parse_webhook(self, request):
-        if not self.upgraded:
-            raise ValueError("not yet")
-        return super().parse_webhook(request)
-
-
-def test_replay_applies_an_event_that_an_upgrade_can_read(make_app, headers, monkeypatch):
-    app = make_app(plugins=plugins_with(Forgetful))
-    service = service_of(app, headers)
-    link = service.api.create()
-    join(service, service.api, link, "ann")
+def test_replay_applies_an_event_that_an_upgrade_can_read(service, app):
+    service.provider.script("parse_webhook", ValueError("not yet"), always=True)
+    link = visited(service, "ann")
     assert service.api.attendees(link) == []
     [listed] = run_json(app, "webhooks", "list")
     again = run(app, "webhooks", "replay", str(listed["id"]))
     assert again.stdout == "quarantined: It cannot be read (ValueError).\n"
 
-    monkeypatch.setattr(Forgetful, "upgraded", True)
+    service.provider.script("parse_webhook")
     for _ in range(2):
         assert run(app, "webhooks", "replay", str(listed["id"]), "--actor", "ops").stdout.startswith("ignored: ")
         assert [one["attendee"] for one in service.api.attendees(link)] == ["ann"]
@@ -161,9 +147,17 @@ def test_replay_applies_an_event_that_an_upgrade_can_read(make_app, headers, mon
     assert [(one["action"], one["target"]) for one in entries] == [("webhook.replayed", str(listed["id"]))] * 2
 
 
+def test_replay_of_a_body_without_its_secrets_is_quarantined(service, app):
+    service.provider.script("storable_body", b"no json: ***", always=True)
+    assert service.post(service.signed(b"no json: tops3cret")).status == 204
+    [listed] = run_json(app, "webhooks", "list")
+    for _ in range(2):
+        assert run(app, "webhooks", "replay", str(listed["id"])).stdout.startswith("quarantined: It cannot be read")
+    assert run_json(app, "webhooks", "list") == [listed]
+
+
 def test_replay_applies_an_orphan_whose_meeting_is_known(service, app):
-    link = service.api.create()
-    join(service, service.api, link, "ann")
+    link = visited(service, "ann")
     [listed] = run_json(app, "webhooks", "list")
     with app.app_context(), write() as session:  # as if its meeting had not been known
         session.execute(update(WebhookEvent).values(status="orphan"))

@@ -32,8 +32,9 @@ def test_list_without_a_page_is_complete(service):
     link = api.create()
     session = service.room(link)
     for number in range(60):
-        one = connection(f"fc_{number}", attendee=f"u-{number:02}", created_at=now_text(minutes=-number))
-        assert service.post(service.made_up("connection.created", session, connection=one)).status == 204
+        at = now_text(minutes=-number)
+        one = connection(f"fc_{number}", attendee=f"u-{number:02}", created_at=at)
+        assert service.post(service.made_up("connection.created", session, at=at, connection=one)).status == 204
 
     everybody = [f"u-{number:02}" for number in reversed(range(60))]
     whole = api("GET", f"/session/{link}/attendees")
@@ -55,6 +56,7 @@ def test_similar_ids_stay_different(service):
     attendees = ["Ann", "ann", "ann ", " ann", "änn", "a\u0308nn", str(uuid.UUID(int=7)), str(uuid.UUID(int=7)).upper()]
     attendees[-1] = "URN:" + attendees[-1]
     for number, attendee in enumerate(attendees):
-        one = connection(f"fc_{number}", attendee=attendee, created_at=now_text(seconds=number - 60))
-        assert service.post(service.made_up("connection.created", session, connection=one)).status == 204
+        at = now_text(seconds=number - 60)
+        one = connection(f"fc_{number}", attendee=attendee, created_at=at)
+        assert service.post(service.made_up("connection.created", session, at=at, connection=one)).status == 204
     assert [person["attendee"] for person in api.attendees(link)] == attendees

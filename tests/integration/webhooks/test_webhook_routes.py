@@ -13,26 +13,29 @@ from videoconf_fake.provider import CAPABILITIES, FakeProvider
 @ON_SQLITE
 @pytest.mark.needs
 def test_both_webhook_routes_accept_the_same(service, app):
-    for path in ("/webhooks/session", "/webhooks/fake/session", "/webhooks/fake/archive"):
+    channels = service.provider.capabilities.webhook_channels
+    for path in ("/webhooks/session", *(f"/webhooks/{service.provider.key}/{channel}" for channel in channels)):
         answer = service.post(service.made_up("connection.created", connection=connection()), path)
         assert (answer.status, answer.body) == (204 if path == "/webhooks/session" else service.taken, b"")
-    assert len(stored(app)) == 3
+    assert len(stored(app)) == 1 + len(channels)
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("path", ["/webhooks/unknown/session", "/webhooks/fake/nothing", "/webhooks/FAKE/session"])
+@pytest.mark.parametrize("path", ["/webhooks/unknown/session", "/webhooks/{key}/nothing", "/webhooks/{KEY}/session"])
 def test_unknown_provider_or_channel_answers_404(service, app, path):
-    assert service.post(service.made_up("connection.created"), path).problem[0] == 404
+    key = service.provider.key
+    assert service.post(service.made_up("connection.created"), path.format(key=key, KEY=key.upper())).problem[0] == 404
     assert stored(app) == []
 
 
 @ON_SQLITE
 def test_webhook_route_accepts_post_alone(service):
-    for path in ("/webhooks/session", "/webhooks/fake/session"):
+    for path in ("/webhooks/session", service.webhook_path):
         assert service.stranger("GET", path).problem == (405, "method_not_allowed")
 
 
 @ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
 def test_own_route_answers_the_providers_success_status(make_app, headers):
     class Picky(FakeProvider):
         capabilities = replace(CAPABILITIES, webhook_success_status=200)
@@ -43,33 +46,30 @@ def test_own_route_answers_the_providers_success_status(make_app, headers):
 
 
 @ON_SQLITE
-def test_handshake_is_answered_after_verification(make_app, headers):
-    class Shaking(FakeProvider):
-        def answer_handshake(self, request):
-            return WebhookReply(201, request.body[::-1], "text/x-echo") if b"challenge" in request.body else None
+def test_handshake_is_answered_after_verification(service, app):
+    def answer(request):
+        return WebhookReply(201, request.body[::-1], "text/x-echo")
 
-    app = make_app(plugins=plugins_with(Shaking))
-    service = service_of(app, headers)
+    service.provider.script("answer_handshake", answer, always=True)
     shake = service.signed(b"challenge")
     answer = service.post(shake)
     assert (answer.status, answer.body) == (201, b"egnellahc")
     assert answer.headers["Content-Type"].startswith("text/x-echo")
-    assert_refused(service.post(shake, webhook_signature="v1,AAAA"))
+    assert_refused(service.post(shake, **service.writer.forgeries(shake)["another secret"]))
     assert stored(app) == []
 
 
 @ON_SQLITE
 def test_verification_uses_the_configured_url(make_app, headers):
-    seen = []
+    service, seen = service_of(make_app(public_url="https://meet.example"), headers), []
 
-    class Looking(FakeProvider):
-        def verify_webhook(self, request):
-            super().verify_webhook(request)
-            seen.append(request)
+    def look(request):
+        seen.append(request)
+        return service.provider.real.verify_webhook(request)
 
-    service = service_of(make_app(plugins=plugins_with(Looking), public_url="https://meet.example"), headers)
-    path = "/webhooks/fake/session?a=1&b=%20"
-    assert service.post(service.made_up("a"), path, Host="evil.example", X_Forwarded_Host="evil.example").status == 204
+    service.provider.script("verify_webhook", look)
+    path, forged = f"{service.webhook_path}?a=1&b=%20", {"Host": "evil.example", "X_Forwarded_Host": "evil.example"}
+    assert service.post(service.made_up("a"), path, **forged).status == service.taken
     [request] = seen
     assert (request.url, request.method, request.channel) == (f"https://meet.example{path}", "POST", "session")
     assert set(request.headers) == {name.lower() for name in request.headers}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from tests.plugins.janus.client import JanusClient
 from tests.plugins.janus.events import EventSink, Posted
 from tests.plugins.janus.server import JanusServer
+from tests.plugins.janus.writer import JanusWriter
 from videoconf.providers import RosterConnection, SessionRef
 from videoconf_fake.control import Delivered, Delivery, Post
 from videoconf_janus.provider import JanusProvider
@@ -34,6 +35,9 @@ class JanusBackend:
         control = JanusControl(provider, self)
         self._controls.setdefault(id(app), []).append(control)
         return control
+
+    def writer(self, provider: JanusProvider) -> JanusWriter:
+        return JanusWriter(provider)
 
     def close(self, app: object) -> None:
         """Let the participants of an application's test leave, and remove its rooms."""

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
+from io import BufferedReader
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+
 from tests.plugins.livekit.service import WEBHOOKS, environment_of
+from tests.plugins.livekit.writer import LiveKitWriter
 from tools.livekit_standin import LiveKitStandin
 from tools.livekit_standin.egresses import Outcome
 from tools.livekit_standin.webhooks import Webhook
 from tools.vonage_standin.clock import Clock
 from videoconf.providers import ArchiveState, ArchiveStatus, RosterConnection, SessionRef
 from videoconf_fake.control import Delivered, Delivery, Post
+from videoconf_fake.media import Media
 from videoconf_livekit.recording import RecordingLiveKitProvider
+
+SIZE_BYTES = 400_000
+"""The size of each recording."""
 
 
 class ServiceTime(Clock):
@@ -35,7 +44,7 @@ class LiveKitBackend:
 
     def __init__(self) -> None:
         self._time = ServiceTime()
-        self.standin = LiveKitStandin(clock=self._time)
+        self.standin = LiveKitStandin(clock=self._time, records_at_once=True)
 
     def __enter__(self) -> LiveKitBackend:
         self.standin.__enter__()
@@ -52,6 +61,9 @@ class LiveKitBackend:
         """Give the participants of an application's test."""
         self._time.read = provider.context.clock
         return LiveKitControl(provider, self.standin)
+
+    def writer(self, provider: RecordingLiveKitProvider) -> LiveKitWriter:
+        return LiveKitWriter(self.standin)
 
     def close(self, app: object) -> None:
         """Forget what an application's test has left behind."""
@@ -92,17 +104,32 @@ class LiveKitControl:
         return list(self.provider.list_archives(SessionRef(self.provider.account, session_id)))
 
     def change_archive(self, archive_id: str, status: ArchiveStatus, reason: str | None = None) -> None:
-        """Let the recorder bring a recording into a state. LiveKit has no others, and gives reasons of its own."""
+        """Let the recorder bring a recording into a state. LiveKit has no others, and gives reasons of its own.
+
+        LiveKit deletes the record of a recording after a day, and no webhook tells of it.
+        """
         egresses = self._standin.egresses
-        if status is ArchiveStatus.STOPPED:
+        if status is ArchiveStatus.DELETED:
+            del egresses.found[archive_id]
+        elif status is ArchiveStatus.STOPPED:
             egresses.stop(archive_id)
         else:
+            if status is ArchiveStatus.UPLOADED:
+                self._upload(archive_id)
             outcomes: dict[ArchiveStatus, Outcome] = {
                 ArchiveStatus.AVAILABLE: "complete",
                 ArchiveStatus.UPLOADED: "complete",
                 ArchiveStatus.FAILED: "failed",
             }
-            egresses.finish(archive_id, outcomes[status])
+            egresses.finish(archive_id, outcomes[status], SIZE_BYTES)
+
+    def _upload(self, archive_id: str) -> None:
+        """Upload a recording as the recorder does: with the credentials of the request, and to the key in it."""
+        [output] = self._standin.egresses.secrets[archive_id].file_outputs
+        s3, media = output.s3, Media(archive_id, SIZE_BYTES)
+        keys = {"aws_access_key_id": s3.access_key, "aws_secret_access_key": s3.secret}
+        with closing(boto3.client("s3", endpoint_url=s3.endpoint, region_name=s3.region, **keys)) as client:
+            client.put_object(Bucket=s3.bucket, Key=output.filepath, Body=BufferedReader(media).read())
 
     def list_events(self, *, waiting: bool = False) -> Sequence[Webhook]:
         return self._standin.webhooks.waiting() if waiting else self._standin.webhooks.sent

@@ -95,6 +95,26 @@ def test_an_archive_lives_and_is_deleted(service, standin):
     assert entry["after"] == {"provider": "not deletable", "storageTarget": "none"}
 
 
+def test_storage_target_is_set_and_has_the_next_recording(make_service, standin, s3_server):
+    """LiveKit is the only provider, and it has a storage of its own for recordings without a target."""
+    key = Secret(Fernet.generate_key().decode())
+    service = make_service(standin, encryption_keys=(key,), development=True)
+    api, target = service.api, "/archives/storage-target"
+    refused = api("PUT", target, {**s3_server.target, "fallback": "provider"})
+    assert (*refused.problem, list(refused.json["errors"])) == (422, "storage_target_rejected", ["fallback"])
+    assert api("GET", target).problem == (404, "storage_target_not_found")
+    assert api("PUT", target, s3_server.target).status == 200
+    link = api.create()
+    service.join(link, attendee="ann")
+    started = api("POST", f"/session/{link}/archives", {}).json
+    assert started["uploadTarget"] == "AWSS3"
+    [output] = standin.egresses.secrets[started["id"]].file_outputs
+    assert (output.s3.endpoint, output.s3.bucket, output.s3.secret) == (s3_server.url, "archives", s3_server.secret)
+    standin.finish(started["id"])
+    service.deliver()
+    assert api("GET", f"/archives/{started['id']}").json["status"] == "uploaded"
+
+
 def archives_of(service, link):
     return service.api("GET", f"/archives?meetingLink={link}").json["items"]
 

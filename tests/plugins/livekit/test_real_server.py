@@ -55,6 +55,12 @@ class TestRealServer(LiveKitKit):
     def join(self, provider, session, join):
         return self.server.people.join(join.token)
 
+    def attendee_of(self, provider, session, join):
+        """Join, and return whom the server's list of participants names."""
+        sid = self.server.people.join(join.token)
+        [found] = [one for one in provider.list_connections(session).connections if one.connection_id == sid]
+        return found.attendee
+
     def role_of(self, provider, session, join):
         sid = self.server.people.join(join.token)
         [found] = [one for one in provider.participants(session) if one["sid"] == sid]
