@@ -22,7 +22,7 @@ ONE_WAIT_AT_LEAST = 0.9
 """Seconds, a bit less than the shortest wait of a worker."""
 SHORT_IDLE_SECONDS = 0.4
 THREADS = {Lane.ORDINARY: 1, Lane.LONG: 2, Lane.ERASURES: 1}
-"""Of a worker with one thread."""
+"""A worker with one ordinary thread has these."""
 
 
 @pytest.fixture

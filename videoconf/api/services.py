@@ -6,7 +6,7 @@ while a process that serves makes every part at its start: no request waits for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from videoconf.events.waiting import Waiting
     from videoconf.hooks import Plugins
     from videoconf.jobs.queue import Jobs
+    from videoconf.jobs.work import Work
     from videoconf.meetings.bans import Bans
     from videoconf.meetings.create import Creation
     from videoconf.meetings.edit import Editing
@@ -65,6 +66,7 @@ class Services(Foundation):
     """The parts of one application. Once all are made, thread-safe.
 
     :param in_context: opens a context of the application.
+    :param works: declares what is left to jobs.
     :param make_answers: makes what events hold, which the views know.
     """
 
@@ -76,10 +78,12 @@ class Services(Foundation):
         *,
         from_environment: bool,
         in_context: Callable[[], AbstractContextManager[object]],
+        works: Callable[[Services], Iterable[Work]],
         make_answers: Callable[[Attendance], Answers],
     ) -> None:
         super().__init__(settings, clock, plugins, from_environment=from_environment)
         self._in_context = in_context
+        self._works = works
         self._make_answers = make_answers
 
     def make_all(self) -> None:
@@ -108,11 +112,10 @@ class Services(Foundation):
 
     @cached_property
     def jobs(self) -> Jobs:
-        from videoconf.api.handlers import works
         from videoconf.jobs.queue import Jobs
 
         jobs = Jobs(self.tracing.job) if self.tracing is not None else Jobs()
-        jobs.declare(*works(self))
+        jobs.declare(*self._works(self))
         return jobs
 
     # --- meetings ---------------------------------------------------------------------------------------------------

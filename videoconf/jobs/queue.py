@@ -5,7 +5,7 @@ jobs; a worker that dies loses its lease and another takes over, so a handler ru
 A job that keeps failing for days is kept as ``dead`` where an operator sees it and can retry it; one that is done is
 forgotten after a while.
 
-``videoconf/api/handlers.py`` declares every kind of work, recurring work included, which needs no clock of its own.
+``videoconf/app.py`` declares every kind of work, recurring work included, which needs no clock of its own.
 """
 
 from __future__ import annotations
