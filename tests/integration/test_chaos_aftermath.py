@@ -111,7 +111,7 @@ def test_settling_hastens_a_delivery_that_failed_twice(app, url, monkeypatch):
         subscription = session.execute(behind.returning(EventSubscription.id)).scalar_one()
         session.execute(insert(EventDelivery).values(**waits, subscription_id=subscription))
         session.execute(delete(Change))
-    assert events.settle_events(url) == ["(0, 0, 1) changes, subscriptions and deliveries still wait"]
+    assert events.settle_events(url) == ["(0, 0, 1) changes, positions of subscriptions and deliveries still wait"]
     with psycopg.connect(url) as connection:
         due = connection.execute(
             "SELECT next_attempt_at <= now(), retry_at <= now() FROM event_delivery, event_subscription"

@@ -102,6 +102,7 @@ def test_container_is_reached_through_the_proxy(
     ("kind", "document", "host"), [(S3Target, S3, "s3.test"), (AzureTarget, AZURE, AZURE_HOST)], ids=["s3", "azure"]
 )
 @pytest.mark.parametrize("certificate", ["of_an_unknown_authority", "for_another_name"])
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")  # is what must not happen
 def test_server_with_wrong_certificate_gets_no_request(
     httpserver: HTTPServer,
     tmp_path: Path,
