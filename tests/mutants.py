@@ -210,7 +210,7 @@ MUTANTS = [
     Mutant(
         "a patient provider asked in every run for a hasty one",
         "videoconf/attendance/roster.py",
-        "latest = utc_in(-(self._periods[key] - self.period_seconds / 2))",
+        "latest = utc_in(-(self._periods[key] - self._period / 2))",
         "latest = utc_in(0)",
         f"{ATTENDANCE}/test_roster_periods.py::test_each_provider_is_asked_at_its_own_period[sqlite]",
     ),

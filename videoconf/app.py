@@ -46,7 +46,7 @@ def create_app(
     :param serving: whether requests will be served, which needs a working provider and keys. By default everything
         serves but a command of the command line, so that ``flask db upgrade`` works before anything is configured.
     :param edge: whether there are routes, and every part from the start. Commands do without: they import the parts
-        that they use when they use them, and start in half the time.
+        that they use when they use them.
     :raises ConfigurationError: with every fault at once.
     """
     # 1. Settings.

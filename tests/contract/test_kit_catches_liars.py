@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
+import videoconf.app  # loaded before the runs inside, each of which forgets what it loads
+import videoconf.webhooks.receive  # noqa: F401  # and with it the models, which an application loads when it serves
 from tests.support.chromium import needs_chromium
 from tests.third_party import folder, liars_about_webhooks, liars_over_http
 from videoconf.testing import ProviderConformance, StorageConformance, storage_conformance, trust_scenarios

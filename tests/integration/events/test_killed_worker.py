@@ -44,8 +44,8 @@ def start_worker(app, database_url, tmp_path):
     started = []
 
     def start():
-        log = (tmp_path / f"worker-{len(started)}.log").open("wb")
-        started.append(subprocess.Popen([COMMAND, "worker"], env=environment, stdout=log, stderr=log))
+        with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
+            started.append(subprocess.Popen([COMMAND, "worker"], env=environment, stdout=log, stderr=log))
         return started[-1]
 
     yield start
