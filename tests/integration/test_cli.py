@@ -319,7 +319,15 @@ def test_a_token_without_permissions_is_not_made(make_app, args):
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    "command", ["worker --once", "jobs retry --all-dead", "person erase ada", "person export ada", "rotate-keys"]
+    "command",
+    [
+        "worker --once",
+        "jobs retry --all-dead",
+        "person erase ada",
+        "person export ada",
+        "person erase ada --tenant acme",
+        "rotate-keys",
+    ],
 )
 def test_a_command_that_acts_refuses_a_wrong_configuration(make_app, command):
     app = make_app(jwt_secrets=(), serving=False)

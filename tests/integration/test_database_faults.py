@@ -11,7 +11,9 @@ from sqlalchemy import make_url, text
 
 from videoconf.api import health
 from videoconf.api.health import CACHE_SECONDS
+from videoconf.api.services import services
 from videoconf.db.types import db
+from videoconf.errors import DatabaseBusy
 from videoconf.settings import Secret
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -205,3 +207,19 @@ def test_probe_answers_while_another_hangs_in_the_database(app, client, monkeypa
     finally:
         over.set()
         first.join()
+
+
+@on_sqlite
+def test_readiness_names_a_database_that_fails_on_the_way(app, client, monkeypatch):
+    """An error in place of a result was never kept, so that each probe of a flood asked again and held its thread."""
+    asked = []
+
+    def fail():
+        asked.append(1)
+        raise DatabaseBusy
+
+    monkeypatch.setattr(services(app).credentials, "unknown_key_ids", fail)
+    for _ in range(3):
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json.get("checks", {}).get("database")) == (503, "database_busy")
+    assert asked == [1]

@@ -78,15 +78,16 @@ def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
     assert kept == [True]
 
 
-def test_tenant_copies_one_at_a_time_beside_another_tenant(app):
-    """A tenant whose storage target takes hours for each archive keeps no other tenant waiting."""
+@pytest.mark.parametrize("lane", ["takes_long", "erases"])
+def test_tenant_has_one_job_of_a_lane_beside_another_tenant(app, lane):
+    """A tenant whose storage target is slow keeps the copies and deletions of no other tenant waiting."""
     jobs, began, over = services(app).jobs, SimpleQueue(), threading.Event()
 
     def copy(payload):
         began.put(payload["tenant"])
         assert payload["tenant"] == "other" or over.wait(20)
 
-    jobs.declare(queue.Work("long", copy, takes_long=True))
+    jobs.declare(queue.Work("long", copy, **{lane: True}))
     with app.app_context(), write() as session:
         for tenant in ("acme", "acme", "acme", "other"):
             queue.enqueue(session, "long", {"id": 1, "tenant": tenant})

@@ -37,13 +37,13 @@ def ask_database() -> dict[str, str]:
     """Check whether the database answers, within the engine's bounds, and has this release's schema or a newer one."""
     try:
         revision = _find_revision()
+        needed, *older = code_revisions()
+        if revision is None or revision in older:
+            found = f"revision {revision}" if revision else "none"
+            return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
+        return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
     except DatabaseUnavailable as error:
         return {"database": error.code, "schema": "unknown"}
-    needed, *older = code_revisions()
-    if revision is None or revision in older:
-        found = f"revision {revision}" if revision else "none"
-        return {"database": "ok", "schema": f"{found}; this release needs revision {needed}"}
-    return {"database": "ok", "schema": "ok" if revision == needed else NEWER, "encryption": _ask_for_keys()}
 
 
 def ask_to_write() -> str:

@@ -247,7 +247,7 @@ class Services(Foundation):
     def reconciler(self) -> Reconciler:
         from videoconf.archives.reconcile import Reconciler
 
-        return Reconciler(self.providers, self.deletion)
+        return Reconciler(self.providers)
 
     @cached_property
     def downloads(self) -> Downloads:

@@ -22,7 +22,7 @@ from sqlalchemy import and_, exists, select, update
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
-from videoconf.archives.merge import pull_payload
+from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import UNCOPIED, Archive
 from videoconf.audit import record
 from videoconf.db.functions import utc_now
@@ -143,7 +143,7 @@ class Pulling:
         )
         with write() as session:
             for id, tenant in session.execute(statement).all():
-                enqueue(session, PULL_ARCHIVE, pull_payload(id, tenant))
+                enqueue(session, PULL_ARCHIVE, archive_payload(id, tenant))
 
     def _find(self, id: int) -> _Pull | None:
         with read() as session:
@@ -201,7 +201,7 @@ class Pulling:
                 return False
             note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             if self._deletes_original:
-                enqueue(session, DELETE_PULLED, {"id": archive.id})
+                enqueue(session, DELETE_PULLED, archive_payload(archive.id, archive.tenant))
             record(
                 session,
                 Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM),

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.copies import delete_copies
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
+from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
 from videoconf.audit import record
@@ -104,7 +105,7 @@ class Deletion:
         self._mark(session, archive.id, caller)
         link = archive.meeting.meeting_link
         record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive.archive_id)
-        return enqueue_claimed(session, ERASE_ARCHIVE, {"id": archive.id})
+        return enqueue_claimed(session, ERASE_ARCHIVE, archive_payload(archive.id, archive.tenant))
 
     def expire(self) -> None:
         """Begin the deletion of archives beyond their age, in small transactions. The recurring job.
@@ -115,7 +116,7 @@ class Deletion:
             return
         keys = [provider.key for provider in self._providers.with_capability(Capability.ARCHIVING)]
         oldest = (
-            select(Archive.id)
+            select(Archive.id, Archive.tenant)
             .where(
                 Archive.created_on < utc_in(-86400.0 * self._retention_days),
                 # Our own clock has the last word: a vendor's wrong one must not delete a recording.
@@ -134,13 +135,13 @@ class Deletion:
         until, marked = run_until(), RETENTION_BATCH
         while marked == RETENTION_BATCH and time.monotonic() < until:
             with write() as session:
-                ids = session.execute(oldest).scalars().all()
-                for archive_id in ids:
+                found = session.execute(oldest).all()
+                for archive_id, tenant in found:
                     self._mark(session, archive_id, RETENTION)
                     # Each asks the provider and the target. All at once, they would keep other jobs waiting.
                     delay_seconds = random.uniform(0, SPREAD_SECONDS)  # noqa: S311  # hides nothing
-                    enqueue(session, ERASE_ARCHIVE, {"id": archive_id}, delay_seconds=delay_seconds)
-            marked = len(ids)
+                    enqueue(session, ERASE_ARCHIVE, archive_payload(archive_id, tenant), delay_seconds=delay_seconds)
+            marked = len(found)
 
     def _mark(self, session: Session, id: int, by: Caller) -> None:
         marked = session.execute(

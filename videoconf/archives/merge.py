@@ -23,8 +23,8 @@ from videoconf.providers import ArchiveState, ArchiveStatus, StorageScope
 from videoconf.storage_targets.models import StorageTargetRow, user_of
 
 
-def pull_payload(archive_id: int, tenant: str) -> dict[str, Any]:
-    """Return the payload of a job that copies an archive. A worker copies one archive of a tenant at a time."""
+def archive_payload(archive_id: int, tenant: str) -> dict[str, Any]:
+    """Return the payload of a job that copies or deletes an archive: a process runs one of a tenant at a time."""
     return {"id": archive_id, "tenant": tenant}
 
 
@@ -70,7 +70,7 @@ def bury(session: Session, archive: Archive) -> None:
     """Take an archive that the provider has deleted out of sight, and leave the rest of its deletion to a job."""
     archive.deleted_on = utc_now()
     archive.deleting_since = utc_now()
-    enqueue(session, ERASE_ARCHIVE, {"id": archive.id})
+    enqueue(session, ERASE_ARCHIVE, archive_payload(archive.id, archive.tenant))
 
 
 def _update(session: Session, archive: Archive, said: ArchiveState, now: datetime, *, is_automatic: bool) -> None:
@@ -95,7 +95,7 @@ def _update(session: Session, archive: Archive, said: ArchiveState, now: datetim
         setattr(archive, name, getattr(merged, name))
     archive.modified_on = utc_now()
     if merged.status == ArchiveStatus.AVAILABLE != known.status:
-        enqueue(session, PULL_ARCHIVE, pull_payload(archive.id, archive.tenant))
+        enqueue(session, PULL_ARCHIVE, archive_payload(archive.id, archive.tenant))
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
     session.flush()

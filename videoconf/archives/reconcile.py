@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from videoconf.archives.delete import Deletion
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
@@ -23,6 +22,8 @@ from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderResourceNotFound, VideoconfError
 from videoconf.hooks import Providers
+from videoconf.jobs.kinds import ERASE_ARCHIVE
+from videoconf.jobs.queue import enqueue_once
 from videoconf.meetings.models import Meeting
 from videoconf.providers import ArchiveState, ArchiveStatus, Capability, SessionRef, provider_deadline
 
@@ -40,15 +41,15 @@ class DueArchive:
 
     id: int
     meeting_id: int
+    tenant: str
     is_being_deleted: bool
 
 
 class Reconciler:
     """Asks providers about archives. One instance serves all threads."""
 
-    def __init__(self, providers: Providers, deletion: Deletion) -> None:
+    def __init__(self, providers: Providers) -> None:
         self._providers = providers
-        self._deletion = deletion
 
     def sweep(self) -> None:
         """Ask about a batch of what is due. The recurring job."""
@@ -59,7 +60,7 @@ class Reconciler:
                     return
                 try:
                     if due.is_being_deleted:
-                        self._deletion.resume(due.id)
+                        self._resume_deletion(due)
                     else:
                         self.reconcile(due.meeting_id)
                 except VideoconfError as error:
@@ -67,6 +68,11 @@ class Reconciler:
                     logger.warning(
                         "the archives of meeting %s could not be read from the provider: %s", due.meeting_id, error.code
                     )
+
+    def _resume_deletion(self, due: DueArchive) -> None:
+        """Leave a deletion to its job, should that be dead: it waits for a storage target, and no sweep does."""
+        with write() as session:
+            enqueue_once(session, ERASE_ARCHIVE, "id", due.id, delay_seconds=0, tenant=due.tenant)
 
     def reconcile_meeting(self, payload: Mapping[str, Any]) -> None:
         self.reconcile(payload["meeting_id"])
@@ -84,12 +90,12 @@ class Reconciler:
             update(Archive)
             .where(Archive.id == due.scalar_subquery())
             .values(check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
-            .returning(Archive.id, Archive.meeting_id, Archive.deleting_since)
+            .returning(Archive.id, Archive.meeting_id, Archive.tenant, Archive.deleting_since)
             .execution_options(synchronize_session=False)
         )
         with write() as session:
             row = session.execute(claimed).one_or_none()
-        return None if row is None else DueArchive(row.id, row.meeting_id, row.deleting_since is not None)
+        return None if row is None else DueArchive(row.id, row.meeting_id, row.tenant, row.deleting_since is not None)
 
     def reconcile(self, meeting_id: int) -> None:
         """Ask the provider for all archives of a meeting, and merge what it says. Idempotent.

@@ -101,8 +101,8 @@ def operator(actor: str = "operator", tenant: str | None = None) -> Caller:
     from videoconf.api.services import configured
     from videoconf.tenancy import ActorType, Caller
 
-    tenant = tenant or configured(application()).settings.default_tenant
-    return Caller(actor, tenant, type=ActorType.OPERATOR)
+    settings = configured(application()).settings  # also where the tenant is named
+    return Caller(actor, tenant or settings.default_tenant, type=ActorType.OPERATOR)
 
 
 def reader(tenant: str | None = None) -> Caller:

@@ -62,6 +62,8 @@ class Turns:
             if row is not None:
                 with self._lock:
                     self._busy[lane, row.tenant] -= 1
+                    if not self._busy[lane, row.tenant]:
+                        del self._busy[lane, row.tenant]  # a tenant that is not served takes no memory
 
     def ask_now(self) -> None:
         """Let the next claim ask the database, also right after one that found nothing due."""

@@ -46,6 +46,8 @@ class Waiting:
         finally:
             with self._changed:
                 self._waiting[tenant] -= 1
+                if not self._waiting[tenant]:
+                    del self._waiting[tenant]  # a tenant that does not wait takes no memory
 
     def wait(self, position: int, until: float) -> bool:
         """Wait until the log is beyond a position; return whether it is.

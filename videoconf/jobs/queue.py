@@ -61,8 +61,8 @@ class Jobs:
         """What is declared, by kind."""
         self._planted = False
         self._choosing = threading.Lock()
-        self._served: set[str] = set()
-        """Tenants that a job of the long lane runs for in this process."""
+        self._served: dict[Lane, set[str]] = {lane: set() for lane in Lane if lane is not Lane.ORDINARY}
+        """Tenants that a job of a lane runs for in this process."""
         self.threads_state: Callable[[], str] = lambda: "ok"
         """Says how the job threads of this process are: :attr:`videoconf.jobs.worker.Worker.state`."""
 
@@ -84,23 +84,24 @@ class Jobs:
     def _turn(self, lane: Lane | None) -> Iterator[ClaimedJob | None]:
         """Claim a job for the time of a block.
 
-        A process runs one long job of a tenant at a time. Otherwise a tenant whose storage target is slow, or that has
-        very many archives, would keep those of other tenants waiting for hours.
+        A process runs one long job of a tenant at a time, and one erasure. Otherwise a tenant whose storage target is
+        slow, or that has very many archives, would keep those of other tenants waiting for hours.
         """
-        if lane is not Lane.LONG:
+        if lane is None or lane is Lane.ORDINARY:
             yield self.claim(lane=lane)
             return
+        running = self._served[lane]
         with self._choosing:
             tenant = Job.payload["tenant"].as_string()  # absent in jobs of earlier releases
-            of_others = [or_(tenant.is_(None), tenant.not_in(sorted(self._served)))] if self._served else []
+            of_others = [or_(tenant.is_(None), tenant.not_in(sorted(running)))] if running else []
             job = self._claim(Job.due_at <= utc_now(), *self._of_lane(lane), *of_others)
             served = None if job is None else job.payload.get("tenant")
             if served is not None:
-                self._served.add(served)
+                running.add(served)
         try:
             yield job
         finally:
-            self._served.discard(served)
+            running.discard(served)
 
     def _claim(self, *wanted: ColumnElement[bool]) -> ClaimedJob | None:
         owner = _new_owner()
@@ -330,10 +331,14 @@ def enqueue(transaction: Transaction, kind: str, payload: dict[str, Any], *, del
     return _insert(transaction, kind, payload, due_at=utc_in(delay_seconds))
 
 
-def enqueue_once(transaction: Transaction, kind: str, name: str, number: int, *, delay_seconds: float) -> None:
-    """Add a job whose payload is one number, unless one waits that no worker has begun: that one does this one's work.
+def enqueue_once(
+    transaction: Transaction, kind: str, name: str, number: int, *, delay_seconds: float, **others: Any
+) -> None:
+    """Add a job about one number, unless one waits that no worker has begun: that one does this one's work.
 
     Transactions that run at the same moment may add one each.
+
+    :param others: what the payload also has, which follows from the number.
     """
     waits = (
         select(Job.id)
@@ -346,7 +351,7 @@ def enqueue_once(transaction: Transaction, kind: str, name: str, number: int, *,
         .limit(1)
     )
     if transaction.execute(waits).one_or_none() is None:
-        enqueue(transaction, kind, {name: number}, delay_seconds=delay_seconds)
+        enqueue(transaction, kind, {name: number, **others}, delay_seconds=delay_seconds)
 
 
 def enqueue_claimed(transaction: Transaction, kind: str, payload: dict[str, Any]) -> ClaimedJob:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0
 THREADS_PER_OTHER_ONE = 4
-LEAST_LONG = 2
+LEAST_OF_OTHERS = 2
 REPORT_SECONDS = 300.0
 
 
@@ -30,16 +30,16 @@ class Worker:
     Each lane has threads of its own: neither an hour of copying nor a storage target that stalls keeps an end of a
     meeting waiting.
 
-    :param threads: of the ordinary lane. Each other lane has one for each four of them, and at least one; the long lane
-        has at least two, because a tenant has one long job at a time (:meth:`Jobs.run_due`).
+    :param threads: of the ordinary lane. Each other lane has one for each four of them, and at least two, because it
+        runs one job of a tenant at a time (:meth:`Jobs.run_due`).
     """
 
     def __init__(self, jobs: Jobs, context: Callable[[], AbstractContextManager[Any]], *, threads: int = 1) -> None:
         self._jobs = jobs
         self._context = context
         self._stopping = threading.Event()
-        few = max(1, threads // THREADS_PER_OTHER_ONE)
-        lanes = [Lane.ORDINARY] * threads + [Lane.LONG] * max(LEAST_LONG, few) + [Lane.ERASURES] * few
+        few = max(LEAST_OF_OTHERS, threads // THREADS_PER_OTHER_ONE)
+        lanes = [Lane.ORDINARY] * threads + [Lane.LONG] * few + [Lane.ERASURES] * few
         self._lock = threading.Lock()
         self._threads = [self._thread(place, lane) for place, lane in enumerate(lanes)]
         self._ended = 0

@@ -19,6 +19,7 @@ from tests.integration.archives.steps import (
     told,
 )
 from tests.support.service import ON_SQLITE, at_once
+from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.db.transactions import write
 from videoconf.errors import (
@@ -30,6 +31,7 @@ from videoconf.errors import (
     StorageUnavailable,
 )
 from videoconf.jobs.models import Job, JobState
+from videoconf.jobs.work import Lane
 from videoconf.providers import ArchiveStatus
 
 pytestmark = pytest.mark.needs("archiving", long=True)
@@ -172,6 +174,23 @@ def test_deletion_with_a_dead_job_is_resumed(service, api, link, app, stored):
     sweep(app)
     assert api("GET", f"/archives/{archive_id}").status == 404
     assert len(audited(app, "archive.deleted")) == 1
+
+
+@ON_SQLITE
+def test_sweep_leaves_a_deletion_to_the_lane_of_erasures(service, api, link, app, stored):
+    """A storage target that answers late kept the ordinary lane, and with it the ends of all tenants' meetings."""
+    archive_id = stored.add(finished(service, link))
+    stored.fail(StorageUnavailable())
+    assert api("DELETE", f"/archives/{archive_id}").status == 503
+    with app.app_context(), write() as session:
+        session.execute(update(Job).where(Job.kind == "erase_archive").values(state=JobState.DEAD))
+    stored.work()
+    make_due(app)
+    with app.app_context():
+        jobs = services(app).jobs
+        jobs.run_now("reconcile_archives")
+        assert stored.deleted == []
+        assert jobs.claim(lane=Lane.ERASURES).payload["tenant"] == row_of(app, archive_id)["tenant"]
 
 
 def test_concurrent_deletions_delete_once(service, api, link, app, stored):
