@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Imports create objects that stay. By default Python searches them for garbage every 700 objects, which takes a tenth
 # of a command's time, and all of them at its exit, which takes a fifth. Frozen objects are not searched.
-gc.set_threshold(50_000)
+gc.set_threshold(200_000)
 atexit.register(gc.freeze)
 
 COMMANDS = {
