@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from videoconf import errors
@@ -22,6 +24,13 @@ def all_errors(cls=errors.VideoconfError):
 def test_committed_openapi_document_matches_the_served_one():
     served = openapi_json(create_app(Settings(), serving=False))
     assert json.loads(served) == json.loads((ROOT / "docs/reference/openapi.json").read_text()), "run `make docs`"
+
+
+def test_error_of_a_plugin_is_not_documented():
+    """A plugin is loaded before the operations are declared."""
+    declared = "class Odd(ProviderError): code = 'odd'\nfrom videoconf.api.failures import PROVIDER, every_error\n"
+    script = f"from videoconf.errors import ProviderError\n{declared}assert Odd not in {{*PROVIDER, *every_error()}}"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_error_tree_lists_every_error_with_status_and_code():

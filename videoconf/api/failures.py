@@ -52,11 +52,17 @@ PROBLEM_TYPE = "application/problem+json"
 Error = type[VideoconfError]
 View = TypeVar("View", bound=Callable[..., Any])
 
-PROVIDER: tuple[Error, ...] = (ProviderError, *ProviderError.__subclasses__())
+
+def _derived(root: Error) -> list[Error]:
+    """Return the errors of our own that are derived from one; a plugin may derive its own."""
+    return [error for error in root.__subclasses__() if error.__module__.startswith("videoconf.errors.")]
+
+
+PROVIDER: tuple[Error, ...] = (ProviderError, *_derived(ProviderError))
 """What a call of the meeting's provider can end with."""
 STORAGE: tuple[Error, ...] = (
     StorageError,
-    *StorageError.__subclasses__(),
+    *_derived(StorageError),
     EncryptionNotConfigured,
     EncryptionKeyUnknown,
 )
@@ -155,7 +161,6 @@ def further_members() -> dict[str, Any]:
 def every_error(root: Error = VideoconfError) -> list[Error]:
     """Return the errors that can reach a caller, in the order of their tree."""
     found = []
-    for error in root.__subclasses__():
-        if error.__module__.startswith("videoconf.errors."):  # a plugin may derive its own
-            found += [error, *every_error(error)]
+    for error in _derived(root):
+        found += [error, *every_error(error)]
     return found
