@@ -19,7 +19,9 @@ from flask import Flask
 from flask_migrate import check, downgrade, upgrade
 from videoconf_migrations import FOLDER
 
+from tests.support.service import ON_SQLITE
 from videoconf.app import create_app
+from videoconf.cli.migrations import MODELS
 from videoconf.db.types import db
 from videoconf.settings import Secret, Settings
 
@@ -232,3 +234,10 @@ def test_ids_go_on_beyond_32_bits(migrating: Flask, table: str) -> None:
         assert connection.scalar(sa.text(f"SELECT nextval('{table}_id_seq')")) == 2**31
     [column] = [column for column in sa.inspect(db.engine).get_columns(table) if column["name"] == "id"]
     assert isinstance(column["type"], sa.BIGINT)
+
+
+@ON_SQLITE
+def test_comparisons_load_every_model(app):
+    """A model that is not loaded would be a table to drop."""
+    declared = {mapper.class_.__module__ for mapper in db.Model.registry.mappers}
+    assert {name for name in declared if name.startswith("videoconf.")} == set(MODELS)

@@ -134,20 +134,26 @@ def slow_list(app, monkeypatch):
     return control
 
 
-def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers):
-    usual_seconds = sys.getswitchinterval()
-    slow_list.set()
-    for _ in range(2):
-        assert service.api("GET", "/session", X_Slow="rows").status == 200
-    slow_list.clear()
+def begin_two(method, service, slow_list):
+    """Begin two slow reads, each in a thread; return once both run."""
     slow = {"X_Slow": "rows"}
-    threads = [threading.Thread(target=service.api, args=("GET", "/session"), kwargs=slow) for _ in range(2)]
+    threads = [threading.Thread(target=service.api, args=(method, "/session"), kwargs=slow) for _ in range(2)]
     for one in threads:
         one.start()
     deadline = time.monotonic() + 5
     while slow_list.inside < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    return threads
+
+
+def test_reads_that_became_slow_run_a_few_at_a_time(service, slow_list, headers):
+    usual_seconds = sys.getswitchinterval()
+    slow_list.set()
+    for _ in range(2):
+        assert service.api("GET", "/session", X_Slow="rows").status == 200
+    slow_list.clear()
+    threads = begin_two("GET", service, slow_list)
     assert sys.getswitchinterval() == pytest.approx(slow_reads.SWITCH_SECONDS), (
         "small reads wait a shorter time for the GIL"
     )
@@ -170,14 +176,7 @@ def test_head_counts_as_the_read_that_it_is(service, slow_list):
     slow_list.set()
     assert service.api("HEAD", "/session", X_Slow="rows").status == 200
     slow_list.clear()
-    slow = {"X_Slow": "rows"}
-    running = [threading.Thread(target=service.api, args=("HEAD", "/session"), kwargs=slow) for _ in range(2)]
-    for one in running:
-        one.start()
-    deadline = time.monotonic() + 5
-    while slow_list.inside < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    running = begin_two("HEAD", service, slow_list)
     assert [service.api(method, "/session").status for method in ("HEAD", "GET")] == [429, 429]
     slow_list.set()
     for one in running:

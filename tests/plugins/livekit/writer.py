@@ -88,7 +88,7 @@ class LiveKitWriter:
 
 
 def _participant(id: str, created_at: str, attendee: str | None = None, name: str | None = None) -> dict[str, Any]:
-    """Give a participant. The attendee stands in an attribute, as one does that the identity is too short for."""
+    """Give a participant with the attendee in an attribute, as for an id that is too long for the identity."""
     return {
         "sid": id,
         "identity": "#0123456789abcdef",
