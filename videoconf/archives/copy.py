@@ -18,13 +18,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import and_, exists, select, update
+from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
 from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import UNCOPIED, Archive
 from videoconf.audit import record
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
@@ -184,8 +185,8 @@ class Pulling:
         """Note where the copy is; return whether the archive is still wanted."""
         archive = pull.archive
         with write() as session:
-            row = session.execute(
-                update(Archive)
+            delivered = (
+                update_rows(Archive)
                 .where(Archive.id == archive.id, *_WANTED)
                 .values(
                     status=ArchiveStatus.UPLOADED,
@@ -194,10 +195,8 @@ class Pulling:
                     size_bytes=counted.size_bytes,
                     modified_on=utc_now(),
                 )
-                .returning(Archive.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if row is None:
+            )
+            if not changes_row(session, delivered):
                 return False
             note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             if self._deletes_original:

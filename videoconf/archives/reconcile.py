@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderResourceNotFound, VideoconfError
@@ -87,11 +88,10 @@ class Reconciler:
             .with_for_update(skip_locked=True)
         )
         claimed = (
-            update(Archive)
+            update_rows(Archive)
             .where(Archive.id == due.scalar_subquery())
             .values(check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
             .returning(Archive.id, Archive.meeting_id, Archive.tenant, Archive.deleting_since)
-            .execution_options(synchronize_session=False)
         )
         with write() as session:
             row = session.execute(claimed).one_or_none()
@@ -120,12 +120,8 @@ class Reconciler:
         with write() as session:
             for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other
                 merge_evidence(session, meeting_id, said[archive_id])
-            session.execute(
-                update(Archive)
-                .where(*mine, Archive.status.not_in(UNSETTLED))
-                .values(check_due_at=None)
-                .execution_options(synchronize_session=False)
-            )
+            settled = update_rows(Archive).where(*mine, Archive.status.not_in(UNSETTLED))
+            session.execute(settled.values(check_due_at=None))
 
 
 def gone_at_provider(archive: Archive) -> ArchiveState:

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from videoconf import idempotency
 from videoconf.audit import plain, record
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
@@ -115,14 +116,8 @@ class Invitations:
         """
         with write() as session:
             invitation = _find(session, caller, link, invitation_id)
-            revoked = session.execute(
-                update(Invitation)
-                .where(Invitation.id == invitation.id, Invitation.revoked_on.is_(None))
-                .values(revoked_on=utc_now(), revoked_by=caller.subject)
-                .returning(Invitation.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if revoked is not None:
+            unrevoked = update_rows(Invitation).where(Invitation.id == invitation.id, Invitation.revoked_on.is_(None))
+            if changes_row(session, unrevoked.values(revoked_on=utc_now(), revoked_by=caller.subject)):
                 record(session, caller, "invitation.revoked", meeting_link=link, target=invitation_id)
 
 

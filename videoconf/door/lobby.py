@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select
 
 from videoconf.audit import record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.pages import listed
@@ -124,11 +125,10 @@ class Lobby:
                 raise MeetingEnded.at(meeting.end_time)
             of_person = (LobbyEntry.meeting_id == meeting.id, LobbyEntry.public_id == entry_id)
             answered = session.execute(
-                update(LobbyEntry)
+                update_rows(LobbyEntry)
                 .where(*of_person, LobbyEntry.state == LobbyState.WAITING, is_there())
                 .values(state=state, answered_on=utc_now(), answered_by=caller.subject)
                 .returning(LobbyEntry)
-                .execution_options(synchronize_session=False)
             ).scalar_one_or_none()
             if answered is None:
                 known = session.execute(select(LobbyEntry.state).where(*of_person)).scalar_one_or_none()

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import update
-
 from videoconf.audit import plain, record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import write
 from videoconf.errors import MeetingEnded, ReadOnly, ValidationFailed
@@ -60,10 +59,9 @@ class Editing:
                 return differing
             before = {name: getattr(meeting, name) for name in changed}
             session.execute(
-                update(Meeting)
+                update_rows(Meeting)
                 .where(Meeting.id == meeting.id)
                 .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
-                .execution_options(synchronize_session=False)
             )
             note_change(session, meeting.id, MEETING)
             record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))
