@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, exists, select, text
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
@@ -134,7 +134,7 @@ class Pulling:
             select(Archive.id, Archive.tenant)
             .join(StorageTargetRow, and_(*in_force, StorageTargetRow.kind == kind))
             .where(
-                UNCOPIED,
+                text(UNCOPIED),
                 Archive.provider == provider,
                 Archive.account == account,
                 ~exists().where(*queued, Job.payload["id"].as_integer() == Archive.id),
