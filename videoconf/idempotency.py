@@ -17,7 +17,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, Update, delete, or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
@@ -25,6 +24,7 @@ from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, write
 from videoconf.db.types import Model
+from videoconf.db.upsert import inserts_once
 from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
 
 LEASE_SECONDS = 30.0
@@ -88,11 +88,9 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
     :raises IdempotencyInProgress: another request works on it.
     """
     owner = secrets.token_hex(8)
-    insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     lease = {"owner": owner, "lease_until": utc_in(LEASE_SECONDS)}
-    row = insert_once(IdempotencyKey).values(tenant=tenant, key=key, fingerprint=request, **lease)
-    statement = row.on_conflict_do_nothing().returning(IdempotencyKey.key)
-    if session.execute(statement).scalar_one_or_none() is not None:
+    row = {"tenant": tenant, "key": key, "fingerprint": request, **lease}
+    if session.execute(_INSERT_ONCE[dialect_of(session)].values(row)).scalar_one_or_none() is not None:
         return Claim(tenant, key, owner, None)
     known = session.execute(select(IdempotencyKey).where(*_is(tenant, key)).with_for_update()).scalar_one_or_none()
     if known is None:  # given up between the two statements
@@ -164,6 +162,9 @@ def reap() -> None:
 
 def _is(tenant: str, key: str) -> tuple[Any, ...]:
     return IdempotencyKey.tenant == tenant, IdempotencyKey.key == key
+
+
+_INSERT_ONCE = inserts_once(IdempotencyKey, "tenant", "key", returning=IdempotencyKey.key)
 
 
 def _own(claim: Claim) -> Update:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, Insert, String
+from sqlalchemy import BigInteger, Identity, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
@@ -92,10 +92,8 @@ class Event(Model):
     data: Mapped[dict[str, Any]]
 
 
-def _plant(statement: Any) -> Insert:
-    once: Insert = statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"])
-    return once
-
-
-PLANT = upserts(EventLog.__table__, _plant)
+PLANT = upserts(
+    EventLog.__table__,
+    lambda statement: statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"]),
+)
 """Inserts the row of the log, unless it is there."""

@@ -30,7 +30,7 @@ from videoconf.audit import person_digest, record
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import Transaction, dialect_of, read, write
-from videoconf.db.upsert import upserts
+from videoconf.db.upsert import inserts_once
 from videoconf.errors import (
     AttendeeBanned,
     BanNotFound,
@@ -252,9 +252,4 @@ def _attendee_of(session: Session, meeting_id: int, connection_id: str) -> str:
     return found.attendee
 
 
-_BAN_ONCE = upserts(
-    _BANS,
-    lambda statement: statement.on_conflict_do_nothing(index_elements=["meeting_id", "attendee_key"]).returning(
-        _BANS.c.id
-    ),
-)
+_BAN_ONCE = inserts_once(_BANS, "meeting_id", "attendee_key", returning=_BANS.c.id)
