@@ -19,9 +19,10 @@ from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import read, write
 from videoconf.door import codes
 from videoconf.door.models import Admission, Invitation, InvitationCode
-from videoconf.errors import InvitationNotFound, MeetingEnded, ValidationFailed
+from videoconf.errors import InvitationNotFound, ValidationFailed
 from videoconf.hooks import Providers
 from videoconf.meetings.join import check_role, check_role_given, token_role
+from videoconf.meetings.models import refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Clock, Role
 from videoconf.settings import Settings
@@ -80,8 +81,7 @@ class Invitations:
 
     def _insert(self, session: Session, caller: Caller, link: str, new: NewInvitation) -> Invitation:
         meeting = get_meeting(session, caller, link)
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         provider = self._providers.get(meeting.provider)
         check_role(provider, token_role(provider, new.role))
         if new.expires_on is not None and new.expires_on <= self._clock():

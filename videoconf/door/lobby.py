@@ -15,10 +15,11 @@ from videoconf.db.pages import listed
 from videoconf.db.transactions import Transaction, lock, read, statements, write
 from videoconf.door import codes
 from videoconf.door.models import Invitation, LobbyEntry, LobbyState
-from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull, MeetingEnded
+from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull
 from videoconf.events.changes import announce
 from videoconf.events.types import EventType
 from videoconf.formats import json_values
+from videoconf.meetings.models import refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.tenancy import Caller
 
@@ -121,8 +122,7 @@ class Lobby:
         state = LobbyState.ADMITTED if admit else LobbyState.REFUSED
         with write() as session:
             meeting = get_meeting(session, caller, link)
-            if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded.at(meeting.end_time)
+            refuse_ended(meeting)
             of_person = (LobbyEntry.meeting_id == meeting.id, LobbyEntry.public_id == entry_id)
             answered = session.execute(
                 update_rows(LobbyEntry)

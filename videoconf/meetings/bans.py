@@ -35,7 +35,6 @@ from videoconf.errors import (
     AttendeeBanned,
     BanNotFound,
     ConnectionNotFound,
-    MeetingEnded,
     ProviderError,
     ValidationFailed,
 )
@@ -45,7 +44,7 @@ from videoconf.formats import json_values
 from videoconf.hooks import Providers
 from videoconf.jobs.kinds import HOLD_BANS
 from videoconf.jobs.queue import Jobs, enqueue_claimed, enqueue_once
-from videoconf.meetings.models import Ban, Meeting, key_of
+from videoconf.meetings.models import Ban, Meeting, key_of, refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
 from videoconf.settings import Settings
@@ -108,8 +107,7 @@ class Bans:
         """
         with write() as session:
             meeting = get_meeting(session, caller, link)
-            if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded.at(meeting.end_time)
+            refuse_ended(meeting)
             self._providers.get(meeting.provider).require(Capability.MODERATION)
             attendee = new.attendee or _attendee_of(session, meeting.id, new.connection_id or "")
             row = {

@@ -25,7 +25,7 @@ from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
 from videoconf.meetings.bans import is_banned
-from videoconf.meetings.models import Meeting, key_of
+from videoconf.meetings.models import Meeting, key_of, refuse_ended
 from videoconf.meetings.session import Sessions
 from videoconf.providers import (
     Capability,
@@ -167,8 +167,7 @@ class Joining:
 
         :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
         """
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         if (opens := self.opens_on(meeting)) is not None:
             raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
 from videoconf.db.functions import utc_now
 from videoconf.db.types import BigId, Model, only
+from videoconf.errors import MeetingEnded
 
 
 class MeetingStatus(StrEnum):
@@ -123,6 +124,12 @@ def status_of(meeting: Any) -> MeetingStatus:
     if meeting.is_scheduled and meeting.start_time is None:
         return MeetingStatus.SCHEDULED
     return MeetingStatus.OPEN
+
+
+def refuse_ended(meeting: Any) -> None:
+    """Raise MeetingEnded for a meeting that has ended or is deleted."""
+    if meeting.end_time is not None or meeting.deleted:
+        raise MeetingEnded.at(meeting.end_time)
 
 
 class Ban(Model):
