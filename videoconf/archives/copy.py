@@ -24,7 +24,7 @@ from sqlalchemy.orm import joinedload
 from videoconf.archives.copies import delete_unfinished
 from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import UNCOPIED, Archive
-from videoconf.audit import record
+from videoconf.archives.trail import record_archive
 from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
@@ -201,14 +201,9 @@ class Pulling:
             note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             if self._deletes_original:
                 enqueue(session, DELETE_PULLED, archive_payload(archive.id, archive.tenant))
-            record(
-                session,
-                Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM),
-                "archive.delivered",
-                meeting_link=archive.meeting.meeting_link,
-                target=archive.archive_id,
-                after={"sizeBytes": counted.size_bytes, "sha256": counted.sha256},
-            )
+            actor = Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM)
+            after = {"sizeBytes": counted.size_bytes, "sha256": counted.sha256}
+            record_archive(session, actor, "archive.delivered", archive, after=after)
         return True
 
     def delete_original(self, payload: Mapping[str, Any]) -> None:

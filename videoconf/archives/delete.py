@@ -11,8 +11,6 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
@@ -22,7 +20,7 @@ from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
-from videoconf.audit import record
+from videoconf.archives.trail import record_archive
 from videoconf.db.batches import run_until
 from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_in, utc_now
@@ -104,8 +102,7 @@ class Deletion:
             raise ArchiveOnHold
         self._providers.get_archiving(archive.provider, archive.account)
         self._mark(session, archive.id, caller)
-        link = archive.meeting.meeting_link
-        record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive.archive_id)
+        record_archive(session, caller, "archive.deletion_requested", archive)
         return enqueue_claimed(session, ERASE_ARCHIVE, archive_payload(archive.id, archive.tenant))
 
     def expire(self) -> None:
@@ -158,9 +155,6 @@ class Deletion:
         ).one()
         note_change(session, marked.meeting_id, of_archive(marked.archive_id))
 
-    def erase(self, payload: Mapping[str, Any]) -> None:
-        self.resume(payload["id"])
-
     def resume(self, id: int) -> None:
         """Go on with a deletion to its end. Idempotent, also beside another that does the same.
 
@@ -188,9 +182,7 @@ class Deletion:
                 copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
                 at_provider = "gone" if provider.capabilities.deletes_archives else "not deletable"
                 gone = {"provider": at_provider, "storageTarget": copy}
-                actor = _deleted_by(archive)
-                link = archive.meeting.meeting_link
-                record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
+                record_archive(session, _deleted_by(archive), "archive.deleted", archive, after=gone)
 
     def _is_elsewhere(self, archive: Archive) -> bool:
         """Return whether the provider may have put a copy where no storage target of ours reaches."""
@@ -217,8 +209,7 @@ class Deletion:
             # Retention asks again every hour; one entry for each attempt would bury the others.
             actor = _deleted_by(archive)
             if is_taken_back and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):
-                link = archive.meeting.meeting_link
-                record(session, actor, "archive.deletion_refused", meeting_link=link, target=archive.archive_id)
+                record_archive(session, actor, "archive.deletion_refused", archive)
         return archive.deleted_on is None
 
 
