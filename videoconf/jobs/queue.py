@@ -192,14 +192,13 @@ class Jobs:
             with self._lease_kept(job) if work.takes_long else nullcontext():
                 work.handler(job.payload)
         except VideoconfError as error:
-            cause = f" ({cause})" if (cause := cause_of(error)) else ""
             logger.warning(
                 "job %s (%s) failed at attempt %s: %s%s",
                 job.id,
                 job.kind,
                 job.attempts,
                 error.code,
-                cause,
+                cause_of(error),
                 extra=_ids(job.payload),
             )
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
