@@ -32,8 +32,7 @@ def read_meeting(caller: Caller, link: str) -> Meeting:
         found = session.execute(_of_link(caller, link).options(_WITH_ARCHIVE)).scalar_one_or_none()
     if found is None:
         raise MeetingNotFound
-    meeting: Meeting = found
-    return meeting
+    return found
 
 
 def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = False) -> Meeting:
@@ -49,8 +48,7 @@ def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = Fal
     found = session.execute(statement).scalar_one_or_none()
     if found is None:
         raise MeetingNotFound
-    meeting: Meeting = found
-    return meeting
+    return found
 
 
 def find_ready(session: Session, meeting_id: int) -> Meeting | None:
@@ -62,7 +60,7 @@ def find_ready(session: Session, meeting_id: int) -> Meeting | None:
 _WITH_ARCHIVE = with_expression(Meeting.archive_id, newest_archive())
 
 
-def _of_link(caller: Caller, link: str) -> Select[Any]:
+def _of_link(caller: Caller, link: str) -> Select[Meeting]:
     return select(Meeting).where(Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant))
 
 
