@@ -16,6 +16,7 @@ from videoconf.db import keyset
 from videoconf.db.functions import digest
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.offered import Offered
+from videoconf.db.pages import list_counted
 from videoconf.db.transactions import read
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import MeetingNotFound
@@ -113,18 +114,9 @@ def list_meetings(caller: Caller, wanted: MeetingFilter, part: Part) -> Listed[M
     """
     given = {name: value for name, value in vars(wanted).items() if value is not None and name != "sort"}
     OFFERED.check(given, wanted.sort.lstrip("-"))
-    status, order = given.pop("status", None), ORDERS[wanted.sort]
+    status = given.pop("status", None)
     statement, count = _listing(frozenset(given), status, wanted.sort, part.shape)
-    values = {**given, **caller.scope, **part.values}
-    with read() as session:
-        rows = session.execute(statement, values).all()
-        counted = rows[0].total if rows else 0
-        if not rows and part.offset:
-            counted = session.execute(count, {**given, **caller.scope}).scalar_one()
-    meetings: list[Meeting] = [row[0] for row in rows]
-    keys = [column.key for column in order.columns]
-    positions = [tuple(getattr(meeting, key) for key in keys) for meeting in meetings]
-    return keyset.part_of(part, meetings, positions, counted if part.offset is not None else None)
+    return list_counted(statement, count, ORDERS[wanted.sort], part, {**given, **caller.scope})
 
 
 @cache
