@@ -109,16 +109,11 @@ class StrictParser(FlaskParser):
         return json_body()
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
-        proxy = super().load_querystring(req, schema)
-        repeated = {
-            name: ["Given more than once."]
-            for name, values in req.args.lists()
-            if len(values) > 1 and name not in proxy.multiple_keys
-        }
-        if repeated:
+        given = req.args.to_dict(flat=False)
+        if repeated := {name: ["Given more than once."] for name, values in given.items() if len(values) > 1}:
             raise marshmallow.ValidationError(repeated)
-        by_name = {field.data_key: field for field in schema.load_fields.values()}
-        return {name: _typed(proxy[name], by_name.get(name)) for name in proxy}
+        by_name = {field.data_key: field for field in schema.load_fields.values()} if given else {}
+        return {name: _typed(value, by_name.get(name)) for name, [value] in given.items()}
 
     def handle_error(self, error: marshmallow.ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
         [messages] = error.messages_dict.values()  # under the one location
