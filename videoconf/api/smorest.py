@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -76,6 +76,8 @@ CONTROL_SCHEME = "control"
 NULL_AS_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "null"}}
 """The other form of an answer that is ``null``."""
 
+CACHED_QUERY_LENGTH = 1000
+
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
@@ -104,6 +106,16 @@ class StrictParser(FlaskParser):
     """
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012  # as there
+
+    def parse(self, argmap: Any, req: Request | None = None, **kwargs: Any) -> Any:
+        # Clients send the same few queries, and to parse one takes a twentieth of a list's processor time.
+        if kwargs.get("location") == "query" and len(flask.request.query_string) <= CACHED_QUERY_LENGTH:
+            return dict(self._parse_once(argmap, flask.request.query_string, **kwargs))
+        return super().parse(argmap, req, **kwargs)
+
+    @lru_cache(maxsize=1024)  # noqa: B019  # one parser serves the whole process
+    def _parse_once(self, argmap: Any, query: bytes, **kwargs: Any) -> Any:
+        return super().parse(argmap, **kwargs)
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         return json_body()
