@@ -138,10 +138,7 @@ class Attendee(NamedTuple):
 
     @property
     def active(self) -> bool:
-        for connection in self.connections:
-            if connection.left is None:
-                return True
-        return False
+        return None in [connection.left for connection in self.connections]
 
     @property
     def last_leave(self) -> datetime | None:
