@@ -110,10 +110,10 @@ def works(parts: Services) -> Iterator[Work]:
     from videoconf.jobs.work import Work, recurring
 
     yield Work(kinds.END_SESSION, lambda payload: parts.ending.end_at_provider(payload))
-    yield Work(kinds.ERASE_ARCHIVE, lambda payload: parts.deletion.erase(payload), erases=True)
+    yield Work(kinds.ERASE_ARCHIVE, lambda payload: parts.deletion.resume(payload["id"]), erases=True)
     yield Work(kinds.PULL_ARCHIVE, lambda payload: parts.pulling.pull(payload), takes_long=True)
     yield Work(kinds.DELETE_PULLED, lambda payload: parts.pulling.delete_original(payload), erases=True)
-    yield Work(kinds.RECONCILE_MEETING, lambda payload: parts.reconciler.reconcile_meeting(payload))
+    yield Work(kinds.RECONCILE_MEETING, lambda payload: parts.reconciler.reconcile(payload["meeting_id"]))
     yield Work(kinds.RECORD_MEETING, lambda payload: parts.automatic_archiving.record(payload))
     yield Work(kinds.SYNC_STORAGE, lambda payload: parts.target_changes.sync(payload))
     yield Work(kinds.HOLD_BANS, lambda payload: parts.bans.hold(payload))

@@ -58,7 +58,7 @@ from videoconf.api import failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
 from videoconf.api.pagination import LIST_HEADERS, ListArgs, ListRequest
-from videoconf.api.problems import CONTENT_TYPE, ProblemSchema, validation_failed
+from videoconf.api.problems import ProblemSchema, validation_failed
 from videoconf.formats import camel_case
 
 __all__ = [
@@ -254,7 +254,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         }
         super().__init__(app, spec_kwargs=plugins)
         # These take the place of flask-smorest's, which document errors as application/json.
-        problem = {CONTENT_TYPE: {"schema": self.ERROR_SCHEMA}}
+        problem = {failures.PROBLEM_TYPE: {"schema": self.ERROR_SCHEMA}}
         for status in HTTPStatus:
             content = {"content": problem} if status >= HTTPStatus.BAD_REQUEST else {}
             self.spec.components.response(status.name, {"description": status.phrase, **content}, lazy=True)
