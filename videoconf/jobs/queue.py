@@ -129,14 +129,18 @@ class Jobs:
                 Job.kind,
                 Job.payload,
                 Job.attempts,
+                Job.key,
                 Job.last_error,
-                Job.key.is_not(None).label("recurs"),
                 (Job.created_on < utc_in(-GIVE_UP_SECONDS)).label("is_old"),
             )
         )
         with write() as session:
-            row = session.execute(taken).mappings().one_or_none()
-        return None if row is None else ClaimedJob(**row, owner=owner)
+            row = session.execute(taken).one_or_none()
+        if row is None:
+            return None
+        return ClaimedJob(
+            row.id, row.kind, row.payload, row.attempts, owner, row.key is not None, row.is_old, row.last_error
+        )
 
     def run_now(self, kind: str) -> int:
         """Run the waiting jobs of a kind now, due or not; return how many ran. A job that a worker holds is left alone.
