@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from videoconf.archives.lifecycle import DELETING
 from videoconf.db.functions import utc_now
 from videoconf.db.types import Model
 
 if TYPE_CHECKING:
     from videoconf.meetings.models import Meeting
+
+DELETING = "deleting"
+"""The status of an archive whose deletion a caller requested, while a copy may still exist."""
 
 _only_kept: dict[str, Any] = {
     f"{dialect}_where": text("deleted_on IS NULL AND deleting_since IS NULL") for dialect in ("postgresql", "sqlite")
