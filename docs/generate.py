@@ -1,4 +1,4 @@
-"""Write docs/reference, docs/index.md and videoconf/api/openapi.json from the code: ``make docs``. ``make check`` compares.
+"""Write docs/reference, docs/index.md and videoconf/api/openapi.json from the code: `make docs`; `make check` compares.
 
 ``python docs/generate.py`` writes what differs; with ``--check`` it only names what differs, and exits with 1.
 """
@@ -26,8 +26,8 @@ from videoconf import errors
 from videoconf.api.described import describe
 from videoconf.api.openapi import OPERATIONS, completed
 from videoconf.api.permissions import Permission
-from videoconf.api.smorest import CONTROL_SCHEME
 from videoconf.api.services import services
+from videoconf.api.smorest import CONTROL_SCHEME
 from videoconf.app import create_app
 from videoconf.cli.main import commands as command_group
 from videoconf.configuration import Declared, declared

@@ -48,7 +48,8 @@ def describe_kinds(schemas: dict[str, Any], kinds: Mapping[str, type[StorageTarg
             components.schema(component, schema=_whole_body(kind, component))
             added = [components.schemas[name] for name in components.schemas.keys() - before]
             describe_defaults(added)
-            orjson.dumps(added, option=orjson.OPT_NON_STR_KEYS)  # an example, say, may be anything, also of a schema inside
+            # An example, say, may be anything, also of a schema inside.
+            orjson.dumps(added, option=orjson.OPT_NON_STR_KEYS)
         except BaseException as error:  # the schema is a plugin's, and serving goes on without it
             if raised_by_signal(error):
                 raise

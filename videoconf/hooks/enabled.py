@@ -1,4 +1,4 @@
-"""The providers that are enabled, made once, from their settings, and shared by all threads; the storage kinds too."""
+"""What is enabled: providers, made once from their settings and shared by all threads, and storage kinds."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ class LineFormatter(logging.Formatter):
         self._render = render
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line: what the record says itself, the ids of the request or job, and what every line has."""
         line = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         for name, value in current_ids().items():
             line.setdefault(name, value)
