@@ -47,8 +47,8 @@ EVERY_PLUGIN = PROVIDERS | {"jwt"}
 MIGRATIONS = DATABASE | {"alembic", "flask_migrate"}
 
 BOUND = 1.35
-"""How much more CPU time than :data:`REFERENCE` a command may use. On the machine where the bound was set, the reference
-takes 0.37 s, and a command less than 0.5 s. Another machine, or other processes, change both alike."""
+"""How much more CPU time than :data:`REFERENCE` a command may use. On the machine where the bound was set, the
+reference takes 0.37 s, and a command less than 0.5 s. Another machine, or other processes, change both alike."""
 REFERENCE = "import flask, flask_sqlalchemy"
 
 
