@@ -179,7 +179,7 @@ def test_second_request_must_wait_while_the_first_runs(service, create):
         go_on.set()
         assert first.result().status_code == 200
     assert (waiting.status_code, waiting.json["code"]) == (409, "idempotency_in_progress")
-    assert waiting.headers["Retry-After"]
+    assert waiting.headers["Retry-After"] == "1"
     assert create("k").data == first.result().data
 
 
@@ -304,6 +304,24 @@ def test_finished_creations_do_not_delay_an_abandoned_one(app, create, crash_aft
             session.execute(update(Meeting).values(created_on=utc_in(-1e6)))
         services(app).creation.take_back_abandoned()
     assert [meeting.is_ready for meeting in meetings_of(app)] == [True]
+
+
+def test_released_key_can_be_abandoned_at_once(app):
+    """Another key of its tenant, and the same key of another tenant, are still leased."""
+    with app.app_context():
+        with write() as session:
+            claims = [
+                idempotency.claim(session, tenant, key, "request")
+                for tenant, key in (("t", "k"), ("t", "another"), ("u", "k"))
+            ]
+            for claim in claims:
+                idempotency.aim(session, claim, f"target of {claim.tenant}/{claim.key}")
+        idempotency.release(claims[0])
+        with write() as session:
+            abandoned = [idempotency.abandon(session, f"target of {claim.tenant}/{claim.key}") for claim in claims]
+            left = session.execute(select(IdempotencyKey.tenant, IdempotencyKey.key, IdempotencyKey.state)).all()
+    assert abandoned == [True, False, False]
+    assert sorted(left) == [("t", "another", "busy"), ("u", "k", "busy")]
 
 
 def test_key_of_a_finished_creation_is_not_released(app, create):

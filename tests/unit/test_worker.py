@@ -15,7 +15,7 @@ import pytest
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
 from videoconf.jobs import worker as module
-from videoconf.jobs.work import Lane
+from videoconf.jobs.work import Lane, Measured
 from videoconf.jobs.worker import IDLE_SECONDS, Worker
 
 ONE_WAIT_AT_LEAST = 0.9
@@ -129,6 +129,40 @@ def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
     release.set()
 
 
+@pytest.mark.usefixtures("short_waits")
+def test_stop_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the job of a thread that replaces another one would still run after :meth:`Worker.stop`."""
+    begun, started, release = threading.Event(), threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    class Ending(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+            if lane is Lane.ORDINARY:
+                if not started.is_set():
+                    raise SystemExit(1)
+                begun.set()
+                assert release.wait(10)
+            return 0
+
+    def start_slowly(thread: threading.Thread) -> None:
+        started.set()
+        start(thread)
+        if thread.name == "videoconf-worker":
+            assert begun.wait(10)
+            time.sleep(0.3)  # meanwhile the worker is stopped
+
+    with running(Ending()) as worker:
+        monkeypatch.setattr(threading.Thread, "start", start_slowly)
+        assert begun.wait(10)
+        stopping = threading.Thread(target=worker.stop, args=(20,))
+        stopping.start()
+        stopping.join(1)
+        assert stopping.is_alive(), "the job runs"
+        release.set()
+        stopping.join(10)
+        assert not stopping.is_alive()
+
+
 def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
@@ -178,6 +212,32 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
         wait_until(lambda: queue.have_all_looked(3))
     assert first == 5, "once by each thread"
     assert len(caplog.records) == 10, "another error is reported too"
+
+
+def test_one_thread_reports_the_jobs_of_each_period(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.4)
+    reports: list[tuple[int, int, float]] = []
+
+    class Busy(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+            return super().run_due(stopping, lane=lane) + 1
+
+        def measure(self) -> Measured:
+            reports.append((threading.get_ident(), self.looked[Lane.ORDINARY], time.monotonic()))
+            return Measured({"due": 2}, 1.6)
+
+    queue, begin = Busy(), time.monotonic()
+    with caplog.at_level(logging.INFO), running(queue):
+        wait_until(lambda: len(caplog.records) >= 3)
+    threads, looks, times = zip(*reports, strict=True)
+    assert set(threads) == {thread for lane, thread in queue.times if lane is Lane.ORDINARY}
+    assert all(after - before >= 0.4 for before, after in pairwise((begin, *times)))
+    told = [vars(record) for record in caplog.records]
+    found = [(one["jobs_tried"], one["jobs"], one["lag_seconds"]) for one in told]
+    assert found == [(after - before, {"due": 2}, 2) for before, after in pairwise((0, *looks))]
 
 
 @pytest.mark.usefixtures("short_waits")

@@ -141,6 +141,7 @@ def test_second_of_two_concurrent_changes_answers_409(api, app):
     services(app).targets.kinds["memory"] = Meddling
     assert api("PUT", PATH, target("outer")).status == 200
     assert [answer.problem for answer in answers] == [(409, "storage_conflict")] * 2
+    assert [answer.headers["Retry-After"] for answer in answers] == ["5"] * 2
     services(app).targets.kinds["memory"] = MemoryTarget
     assert api("GET", PATH).json["area"] == "outer"
     answers = at_once([lambda area=f"area-{n}": api("PUT", PATH, target(area)).status for n in range(4)])

@@ -279,6 +279,7 @@ def test_issuer_that_was_never_reached_answers_503(issuer, call):
     issuer.is_up = False
     away = call("k")
     assert (away.status_code, away.json["code"]) == (503, "issuer_unavailable")
+    assert away.headers["Retry-After"] == "5"
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
