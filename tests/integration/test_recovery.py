@@ -121,7 +121,7 @@ def test_key_released_between_two_statements_is_in_progress(app, headers):
             waiting = service.api("POST", "/session", body, **key)
         finally:
             event.remove(db.engine, "after_cursor_execute", after)
-    assert (waiting.problem, waiting.headers["Retry-After"]) == ((409, "idempotency_in_progress"), "1")
+    assert (waiting.problem, waiting.headers["Retry-After"]) == ((409, "idempotency_in_progress"), "2")
     assert service.api("POST", "/session", body, **key).status == 200
 
 
