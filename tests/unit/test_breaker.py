@@ -97,6 +97,16 @@ def test_successes_stop_counting_after_the_window(breaker, stopwatch):
     assert state(breaker) is BreakerState.OPEN
 
 
+def test_failures_are_counted_afresh_after_an_opening(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
+    call(breaker, Verdict.ANSWERED)
+    stopwatch.now += 20  # the failures before are over 30 s old by now
+    call(breaker, Verdict.FAILED, 4)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.FAILED)
+    assert state(breaker) is BreakerState.OPEN
+
+
 @pytest.mark.parametrize("verdict", [Verdict.ANSWERED, Verdict.SUCCEEDED, None])
 def test_only_failures_open_the_breaker(breaker, verdict):
     call(breaker, verdict, 50)

@@ -163,6 +163,16 @@ def test_stop_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Monke
         assert not stopping.is_alive()
 
 
+def test_stop_gives_jobs_thirty_seconds_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    with running(Queue()) as worker, monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "is_alive", lambda thread: True)
+        patch.setattr(threading.Thread, "join", lambda thread, timeout: waits.append(timeout) or time.sleep(0.01))
+        worker.stop()
+    assert waits == sorted(waits, reverse=True)
+    assert 29 < waits[-1] < waits[0] <= 30
+
+
 def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
@@ -173,6 +183,8 @@ def test_state_counts_threads_that_run() -> None:
     assert worker.state == at_rest
     worker.start()
     assert worker.state == "ok"
+    threads = [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
+    assert [thread.daemon for thread in threads] == [True] * 5, "a process can end without them"
     worker.stop(5)
     assert worker.state == at_rest
 
