@@ -52,6 +52,10 @@ def test_new_target_replaces_the_old_one_and_repeats_do_nothing(api, app):
         assert api("PUT", PATH, target(area)).status == 200
     assert states(app) == ["replaced", "replaced", "active"]
     assert api("GET", PATH).json["area"] == "two"
+    shown = {"name": "MEMORY", "fallback": "none"}
+    entries = [(one["before"], one["after"]) for one in api("GET", "/audit").json]
+    one, two = ({**shown, "area": area} for area in ("one", "two"))
+    assert entries == [(two, two), (one, two), (None, one)]
 
 
 @ON_SQLITE

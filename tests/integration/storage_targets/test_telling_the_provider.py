@@ -11,7 +11,7 @@ from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
-from videoconf.errors import ProviderRejected, ProviderTimeout
+from videoconf.errors import ProviderConflict, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from videoconf.providers.deadline import seconds_left
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import MemoryTarget
@@ -50,6 +50,8 @@ def test_provider_learns_of_a_target_and_of_its_removal(account_wide, headers):
     ("error", "problem", "state"),
     [
         (ProviderRejected("No."), (422, "storage_target_rejected"), "refused"),
+        (ProviderConflict("No."), (422, "storage_target_rejected"), "refused"),
+        (ProviderUnavailable(), (503, "provider_unavailable"), "refused"),
         (ProviderTimeout(), (504, "provider_timeout"), "unverified"),
     ],
 )
@@ -64,6 +66,9 @@ def test_failed_change_returns_the_provider_to_the_old_target(account_wide, head
     provider.script("apply_storage", apply)
     assert api("PUT", PATH, target("new")).problem == problem
     assert states(account_wide) == ["active", state]
+    [refused] = [one for one in api("GET", "/audit").json if one["action"] == "storage_target.refused"]
+    code = "storage_target_rejected" if problem[0] == 422 else problem[1]
+    assert refused["after"] == {"state": state, "code": code}
     assert api("GET", PATH).json["area"] == "old"
     assert provider.recorder.find_storage("any").configuration["area"] == "new"
     run_jobs(account_wide)

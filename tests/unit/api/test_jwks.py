@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from videoconf.api.jwks import COOLDOWN_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
+from videoconf.api.jwks import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
 from videoconf.api.keys import auth_faults
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
@@ -199,6 +199,7 @@ def test_encryption_and_other_algorithm_keys_are_left_out(issuer, keys):
 
 
 def test_slow_issuer_is_abandoned_in_time(monkeypatch):
+    assert FETCH_SECONDS == 5, "requests wait for it"
     monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 1.0)
     with FaultyServer() as server:
         server.on("/keys", drip_body(0.2))
