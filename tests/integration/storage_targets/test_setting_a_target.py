@@ -11,7 +11,7 @@ from tests.integration.storage_targets.steps import CANARY, PATH, rows, states, 
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
 from videoconf.api.services import services
 from videoconf.db.transactions import lock, write
-from videoconf.errors import StorageConflict, StorageTimeout, StorageUnavailable
+from videoconf.errors import StorageConflict, StorageEndpointRefused, StorageTimeout, StorageUnavailable
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
 
@@ -104,6 +104,7 @@ def test_broken_target_is_refused_with_the_reason(api, app, areas):
     [
         (StorageUnavailable, (504, "storage_timeout")),
         (StorageTimeout, (504, "storage_timeout")),
+        (StorageEndpointRefused, (422, "storage_endpoint_refused")),
         (ZeroDivisionError, (422, "storage_target_rejected")),
         (SystemExit, (422, "storage_target_rejected")),
     ],

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from videoconf.api.jwks import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
+from videoconf.api.jwks import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys, KeySetUnusable
 from videoconf.api.keys import auth_faults
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
@@ -196,6 +196,38 @@ def test_encryption_and_other_algorithm_keys_are_left_out(issuer, keys):
     assert not keys.find("encrypts", "RS256")
     assert not keys.find("other", "RS256")
     assert keys.find("k", "RS256")
+
+
+def test_each_key_that_is_left_out_has_its_reason(issuer, keys):
+    for name, members in {
+        "encrypts": {"use": "enc"},
+        "wraps": {"key_ops": ["wrapKey"]},
+        "damaged": {"n": ""},
+        "other": {"alg": "RS512"},
+        "k": {"key_ops": ["verify"]},
+    }.items():
+        issuer.add(name, **members)
+    weak = rsa.generate_private_key(65537, 1024).public_key()
+    issuer.keys["weak"] = ("RS256", None, RSAAlgorithm.to_jwk(weak, as_dict=True))
+    found = keys.fetch()
+    assert found.ids == ("k",)
+    assert found.left_out == (
+        "key 'encrypts' is not for signatures",
+        "key 'wraps' is not for signatures",
+        "key 'damaged' cannot be read (InvalidKeyError)",
+        "key 'other' verifies RS512, which VIDEOCONF_JWT_ALGORITHMS does not list",
+        "key 'weak' is RSA with 1024 bits. Let the issuer sign with 2048 or more.",
+    )
+
+
+def test_document_with_keys_is_the_key_set(httpserver):
+    """Whatever else it has: a URL of other keys, or one that is not a string."""
+    keys = JwksKeys(httpserver.url_for("/d"), Settings().jwt_algorithms, allow_http=True)
+    httpserver.expect_ordered_request("/d").respond_with_json({"keys": [], "jwks_uri": httpserver.url_for("/e")})
+    assert keys.fetch().keys == ()
+    httpserver.expect_ordered_request("/d").respond_with_json({"jwks_uri": 7})
+    with pytest.raises(KeySetUnusable, match="not a list of keys"):
+        keys.fetch()
 
 
 def test_slow_issuer_is_abandoned_in_time(monkeypatch):
