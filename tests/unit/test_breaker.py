@@ -225,6 +225,7 @@ def test_single_refusals_after_a_success_stop_no_call(breaker, stopwatch):
 def test_refusals_are_counted_afresh_after_an_opening(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED)
     call(breaker, Verdict.REFUSED, 2)
+    stopwatch.now += 31
     half_opened(breaker, stopwatch)
     call(breaker, Verdict.ANSWERED)
     call(breaker, Verdict.REFUSED, 2)

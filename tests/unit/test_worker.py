@@ -163,6 +163,26 @@ def test_stop_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Monke
         assert not stopping.is_alive()
 
 
+@pytest.mark.usefixtures("short_waits")
+def test_no_thread_is_started_again_after_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is stopped between the wait of a thread that ended and the start of the next one."""
+    wait = threading.Event.wait
+
+    def wait_and_stop(event: threading.Event, timeout: float | None = None) -> bool:
+        is_set = wait(event, timeout)
+        if threading.current_thread().name == "videoconf-worker" and not is_set:
+            stopping = threading.Thread(target=worker.stop, args=(0,))
+            stopping.start()
+            stopping.join()
+        return is_set
+
+    worker = Worker(Queue(SystemExit(1)), nullcontext)
+    monkeypatch.setattr(threading.Event, "wait", wait_and_stop)
+    worker.start()
+    wait_until(lambda: worker.state.startswith("0 of 5"))
+    assert worker.state == "0 of 5 threads run; 0 ended and were started again"
+
+
 def test_stop_gives_jobs_thirty_seconds_together(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     with running(Queue()) as worker, monkeypatch.context() as patch:

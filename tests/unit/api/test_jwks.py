@@ -14,7 +14,7 @@ from videoconf.api.jwks import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_BYTES, REFRE
 from videoconf.api.keys import auth_faults
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
-from videoconf.testing.faulty_server import FaultyServer, drip_body
+from videoconf.testing.faulty_server import FaultyServer, drip_body, hang
 
 KINDS = {
     "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
@@ -239,6 +239,17 @@ def test_slow_issuer_is_abandoned_in_time(monkeypatch):
         with pytest.raises(IssuerUnavailable):
             JwksKeys(server.url("/keys"), Settings().jwt_algorithms).find("k", "RS256")
         assert time.monotonic() - begin < 3
+
+
+def test_issuer_that_does_not_answer_has_its_reason(monkeypatch):
+    monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 0.3)
+    with FaultyServer() as server:
+        server.on("/keys", hang())
+        keys = JwksKeys(server.url("/keys"), Settings().jwt_algorithms)
+        with pytest.raises(KeySetUnusable, match="does not answer in time"):
+            keys.fetch()
+    with pytest.raises(KeySetUnusable, match="cannot be reached"):
+        keys.fetch()
 
 
 def test_a_key_that_cannot_be_read_spoils_no_other(issuer, keys):
