@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
 from videoconf.jobs import worker as module
@@ -70,6 +71,10 @@ def running(queue: Any, threads: int = 1, context: Callable[[], Any] = nullconte
         yield worker
     finally:
         worker.stop(5)
+
+
+def ended_threads() -> float:
+    return REGISTRY.get_sample_value("videoconf_job_threads_ended_total") or 0
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
@@ -292,13 +297,14 @@ def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pyte
 @pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])
 def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    queue = OnceBroken(error)
+    queue, counted = OnceBroken(error), ended_threads()
     with running(queue) as worker:
         wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("5 of 5 threads run; 3"))
         assert worker.state == "5 of 5 threads run; 3 ended and were started again"
     [first, second, *_] = sorted(chain(*(times for (lane, _), times in queue.times.items() if lane is Lane.ORDINARY)))
     assert second - first >= SHORT_IDLE_SECONDS, "no CPU is kept busy"
     assert "is started again" in caplog.text
+    assert ended_threads() - counted == 3
     time.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
 
