@@ -8,36 +8,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.mutations import services
+from tests.mutations.mutant import (
+    ARCHIVES,
+    ATTENDANCE,
+    DELIVERY,
+    DOOR,
+    LOAD,
+    MODEL,
+    PLUGINS,
+    RECOVERY,
+    SECOND_ROW,
+    Mutant,
+)
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "tools", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
-ATTENDANCE = "tests/integration/attendance"
-MODEL = f"{ATTENDANCE}/test_model.py"
-SECOND_ROW = "tests/integration/test_second_row.py"
-RECOVERY = "tests/integration/test_recovery.py"
-LOAD = "tests/integration/test_load_and_time.py"
-DOOR = "tests/integration/door"
-ARCHIVES = "tests/integration/archives"
-DELIVERY = "tests/integration/storage_delivery"
-PLUGINS = "tests/plugins"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change, and the test that must fail because of it."""
-
-    name: str
-    path: str
-    old: str
-    new: str
-    test: str
-    also: tuple[tuple[str, str, str], ...] = ()
-    """Further changes that belong to it, as path, old and new text."""
-
 
 MUTANTS = [
+    *services.MUTANTS,
     Mutant(
         "the unique constraint of the inbox dropped",
         "migrations/versions/20261121_first_schema_0001.py",
@@ -267,34 +258,6 @@ MUTANTS = [
         "                .values(\n                    deleting_since=None,\n                    deleted_by=None",
         f"{RECOVERY}::test_two_refusals_of_one_deletion_are_noted_once",
     ),
-    Mutant(
-        "the events of a webhook stored one by one",
-        "videoconf/webhooks/receive.py",
-        "statements(atomic=True)",
-        "statements()",
-        "tests/integration/webhooks/test_storing_webhooks.py::test_webhook_is_stored_with_all_its_events_or_none",
-    ),
-    Mutant(
-        "a lease renewed once before its end",
-        "videoconf/jobs/queue.py",
-        "done.wait(LEASE_SECONDS / 3)",
-        "done.wait(LEASE_SECONDS / 2)",
-        "tests/integration/test_long_jobs.py::test_long_job_keeps_its_lease_while_it_runs",
-    ),
-    Mutant(
-        "a worker that stops while a thread is being started",
-        "videoconf/jobs/worker.py",
-        "with self._lock:  # no thread",
-        "if True:  # no thread",
-        "tests/unit/test_worker.py::test_stop_waits_for_a_thread_that_is_being_started",
-    ),
-    Mutant(
-        "a released key that stays leased",
-        "videoconf/idempotency.py",
-        "values(owner=None, lease_until=None))",
-        "values(owner=None))",
-        "tests/integration/test_idempotency.py::test_released_key_can_be_abandoned_at_once",
-    ),
     # Load and time.
     Mutant(
         "workers without work that do not wait",
@@ -394,15 +357,6 @@ MUTANTS = [
         "if is_taken_back and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):",
         "if is_taken_back:",
         f"{ARCHIVES}/test_retention.py::test_refusal_of_retention_leaves_no_audit_entry",
-    ),
-    Mutant(
-        "an archive's end found by asking ends the asking",
-        "videoconf/archives/reconcile.py",
-        "merge_evidence(session, meeting_id, said[archive_id])\n",
-        "merge_evidence(session, meeting_id, said[archive_id])\n"
-        "            session.flush()\n"
-        "            session.execute(update_rows(Archive).where(*mine).values(check_due_at=None))\n",
-        f"{ARCHIVES}/test_reconciling.py::test_next_automatic_archive_is_found_after_a_lost_end",
     ),
     # Storage servers.
     Mutant(
