@@ -366,6 +366,21 @@ def test_job_of_a_kind_of_a_later_release_is_kept(app):
     assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
 
 
+@ON_SQLITE
+def test_failure_of_a_job_that_is_run_now_is_raised(app):
+    def fail(payload):
+        raise RuntimeError("a bug")
+
+    jobs = services(app).jobs
+    jobs.declare(Work("failing", fail))
+    with app.app_context():
+        with write() as session:
+            enqueue(session, "failing", {}, delay_seconds=60)
+        with pytest.raises(RuntimeError, match="a bug"):
+            jobs.run_now("failing")
+    assert (only_job(app).state, only_job(app).last_error) == ("pending", "RuntimeError")
+
+
 # --- workers --------------------------------------------------------------------------------------------------------
 
 

@@ -169,7 +169,7 @@ def test_stop_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("short_waits")
-def test_no_thread_is_started_again_after_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_worker_starts_no_further_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker is stopped between the wait of a thread that ended and the start of the next one."""
     wait = threading.Event.wait
 

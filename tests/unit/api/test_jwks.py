@@ -1,6 +1,7 @@
 """Bearer tokens of an identity provider: real keys, fetched from a key set on a loopback server."""
 
 import json
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -218,6 +219,18 @@ def test_each_key_that_is_left_out_has_its_reason(issuer, keys):
         "key 'other' verifies RS512, which VIDEOCONF_JWT_ALGORITHMS does not list",
         "key 'weak' is RSA with 1024 bits. Let the issuer sign with 2048 or more.",
     )
+
+
+def test_log_names_the_keys_that_were_fetched(httpserver, caplog):
+    make, kind = KINDS["EdDSA"]
+    first, second = (kind.to_jwk(make().public_key(), as_dict=True) for _ in range(2))
+    httpserver.expect_request("/keys").respond_with_json({"keys": [first, {**second, "kid": "k"}]})
+    keys = JwksKeys(httpserver.url_for("/keys"), Settings().jwt_algorithms)
+    with caplog.at_level(logging.INFO):
+        assert len(keys.find(None, "EdDSA")) == 2
+    assert [record.getMessage() for record in caplog.records if record.name == "videoconf.api.jwks"] == [
+        "keys of the identity provider: (without id), k"
+    ]
 
 
 def test_document_with_keys_is_the_key_set(httpserver):
