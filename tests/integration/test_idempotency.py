@@ -328,6 +328,7 @@ def test_key_of_a_finished_creation_is_not_released(app, create):
     first = create("k")
     with app.app_context(), write() as session:
         assert idempotency.abandon(session, json.loads(first.data))
+        assert session.execute(select(IdempotencyKey.state)).scalar_one() == "done"
     assert create("k").data == first.data
 
 

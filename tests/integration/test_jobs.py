@@ -363,7 +363,9 @@ def test_job_of_a_kind_of_a_later_release_is_kept(app):
         assert jobs.run(jobs.claim()) is False
         with pytest.raises(KeyError):
             jobs.run_now("from_the_future")
-    assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
+    job = only_job(app)
+    assert (job.state, job.attempts, job.lease_owner) == ("pending", 1, None)
+    assert job.last_error == "no handler for the kind 'from_the_future'"
 
 
 @ON_SQLITE

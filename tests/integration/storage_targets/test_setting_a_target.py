@@ -81,6 +81,12 @@ def test_invalid_body_answers_422_with_each_field(api, app, body, wrong):
 
 
 @ON_SQLITE
+def test_unknown_kind_is_answered_with_the_kinds(api):
+    answer = api("PUT", PATH, {"name": "TAPE"})
+    assert answer.json["errors"] == {"name": ["Must be one of: AWSS3, AZURE, MEMORY."]}
+
+
+@ON_SQLITE
 def test_body_other_than_json_answers_400(api):
     assert api("PUT", PATH, b"{", Content_Type="application/json").problem == (400, "malformed_request")
     assert api("PUT", PATH, b"{}", Content_Type="text/plain").problem == (415, "unsupported_media_type")
