@@ -12,7 +12,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderUnavailable
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import enqueue, enqueue_once
+from videoconf.jobs.queue import enqueue, enqueue_claimed, enqueue_once
 from videoconf.jobs.work import Work
 from videoconf.providers import ArchiveStatus, SessionCreation
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
@@ -61,6 +61,8 @@ def test_job_that_was_delayed_is_not_due_before(app):
         with write() as session:
             enqueue(session, "end_session", {"meeting_id": 0}, delay_seconds=30)
             at_once = enqueue(session, "end_session", {"meeting_id": 0})
+            held = enqueue_claimed(session, "end_session", {"meeting_id": 0})
+        assert held.attempts == 1
         assert services(app).jobs.claim().id == at_once
         assert services(app).jobs.claim() is None
 
