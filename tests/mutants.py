@@ -8,36 +8,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.mutations import services
+from tests.mutations.mutant import (
+    ARCHIVES,
+    ATTENDANCE,
+    DELIVERY,
+    DOOR,
+    LOAD,
+    MODEL,
+    PLUGINS,
+    RECOVERY,
+    SECOND_ROW,
+    Mutant,
+)
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("videoconf", "plugins", "migrations", "tests", "bench", "tools", "setup.cfg", "gunicorn.conf.py", "wsgi.py")
-ATTENDANCE = "tests/integration/attendance"
-MODEL = f"{ATTENDANCE}/test_model.py"
-SECOND_ROW = "tests/integration/test_second_row.py"
-RECOVERY = "tests/integration/test_recovery.py"
-LOAD = "tests/integration/test_load_and_time.py"
-DOOR = "tests/integration/door"
-ARCHIVES = "tests/integration/archives"
-DELIVERY = "tests/integration/storage_delivery"
-PLUGINS = "tests/plugins"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change, and the test that must fail because of it."""
-
-    name: str
-    path: str
-    old: str
-    new: str
-    test: str
-    also: tuple[tuple[str, str, str], ...] = ()
-    """Further changes that belong to it, as path, old and new text."""
-
 
 MUTANTS = [
+    *services.MUTANTS,
     Mutant(
         "the unique constraint of the inbox dropped",
         "migrations/versions/20261121_first_schema_0001.py",

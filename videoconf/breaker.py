@@ -71,11 +71,9 @@ class Breaker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._refusals_in_a_row = 0
         self._credentials_proven = False
         self._period = 0
         self._calls: deque[tuple[float, bool]] = deque()  # (when it ended, did it fail)
-        self._failures = 0
         self._move(BreakerState.CLOSED)
 
     def read(self) -> tuple[BreakerState, datetime]:

@@ -309,7 +309,7 @@ def test_job_that_takes_its_workers_along_dies_however_young(app):
             deadly, _ = [enqueue(session, "deadly", {"number": number}) for number in range(2)]
             killed = {"lease_owner": "killed", "lease_until": utc_in(-1), "last_error": queue.UNENDED}
             session.execute(update(Job).where(Job.id == deadly).values(attempts=MAX_ATTEMPTS, **killed))
-        assert jobs.run_due() == 2
+        assert [jobs.run(jobs.claim()) for _ in range(2)] == [False, True]
     assert runs == [{"number": 1}], "the other job runs"
     assert [(job.state, job.last_error) for job in jobs_of(app)] == [("dead", queue.UNENDED_AGAIN), ("done", None)]
 
@@ -359,8 +359,28 @@ def test_job_of_a_kind_of_a_later_release_is_kept(app):
     with app.app_context():
         with write() as session:
             enqueue(session, "from_the_future", {"a": 1})
-        assert services(app).jobs.run_due() == 1
-    assert (only_job(app).state, only_job(app).attempts) == ("pending", 1)
+        jobs = services(app).jobs
+        assert jobs.run(jobs.claim()) is False
+        with pytest.raises(KeyError):
+            jobs.run_now("from_the_future")
+    job = only_job(app)
+    assert (job.state, job.attempts, job.lease_owner) == ("pending", 1, None)
+    assert job.last_error == "no handler for the kind 'from_the_future'"
+
+
+@ON_SQLITE
+def test_failure_of_a_job_that_is_run_now_is_raised(app):
+    def fail(payload):
+        raise RuntimeError("a bug")
+
+    jobs = services(app).jobs
+    jobs.declare(Work("failing", fail))
+    with app.app_context():
+        with write() as session:
+            enqueue(session, "failing", {}, delay_seconds=60)
+        with pytest.raises(RuntimeError, match="a bug"):
+            jobs.run_now("failing")
+    assert (only_job(app).state, only_job(app).last_error) == ("pending", "RuntimeError")
 
 
 # --- workers --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderUnavailable
 from videoconf.jobs.models import Job
-from videoconf.jobs.queue import enqueue
+from videoconf.jobs.queue import enqueue, enqueue_claimed, enqueue_once
 from videoconf.jobs.work import Work
 from videoconf.providers import ArchiveStatus, SessionCreation
 from videoconf.providers.deadline import PROVIDER_BUDGET_SECONDS, seconds_left
@@ -61,8 +61,35 @@ def test_job_that_was_delayed_is_not_due_before(app):
         with write() as session:
             enqueue(session, "end_session", {"meeting_id": 0}, delay_seconds=30)
             at_once = enqueue(session, "end_session", {"meeting_id": 0})
+            held = enqueue_claimed(session, "end_session", {"meeting_id": 0})
+        assert held.attempts == 1
         assert services(app).jobs.claim().id == at_once
         assert services(app).jobs.claim() is None
+
+
+@ON_SQLITE
+def test_job_that_waits_does_the_work_of_a_second_one(app):
+    """One job of a kind and a number; one that a worker has begun, or that is done, may have missed the news."""
+
+    def add(kind, number):
+        with write() as session:
+            enqueue_once(session, kind, "meeting_id", number, delay_seconds=0, tenant="acme")
+            found = session.execute(select(Job.kind, Job.payload).where(Job.key.is_(None)).order_by(Job.id)).all()
+        return [(row.kind, row.payload["meeting_id"]) for row in found if row.payload["tenant"] == "acme"]
+
+    with app.app_context():
+        jobs = services(app).jobs
+        once = [("end_session", 1), ("end_session", 2), ("hold_bans", 1)]
+        for kind, number in once * 2:
+            found = add(kind, number)
+        assert found == once
+        begun = jobs.claim()
+        assert add(begun.kind, begun.payload["meeting_id"]) == [*once, once[0]]
+        jobs.run(begun)
+        assert add(begun.kind, begun.payload["meeting_id"]) == [*once, once[0]], "the one that waits is enough"
+        with write() as session:
+            session.execute(update(Job).where(Job.key.is_(None)).values(state="done"))
+        assert add(begun.kind, begun.payload["meeting_id"]) == [*once, once[0], once[0]]
 
 
 # --- deadlines ------------------------------------------------------------------------------------------------------

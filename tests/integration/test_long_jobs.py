@@ -1,6 +1,7 @@
 """A long job renews its lease while it runs."""
 
 import threading
+import time
 from queue import Empty, SimpleQueue
 
 import pytest
@@ -18,13 +19,20 @@ from videoconf.jobs.worker import Worker
 
 @pytest.mark.parametrize("stumbles", [False, True])
 def test_long_job_keeps_its_lease_while_it_runs(app, monkeypatch, stumbles):
-    jobs, renewed, taken = services(app).jobs, threading.Event(), []
+    jobs, renewed, taken, waits = services(app).jobs, threading.Event(), [], []
     failures = [OperationalError("", {}, Exception("away"))] if stumbles else []
 
     def stumble(*statement):
         if failures and threading.current_thread() is not threading.main_thread():
             raise failures.pop()
 
+    def note_wait(event, timeout=None):
+        if threading.current_thread().name == "videoconf-lease":
+            waits.append(timeout)
+        return wait(event, timeout)
+
+    wait = threading.Event.wait
+    monkeypatch.setattr(threading.Event, "wait", note_wait)
     monkeypatch.setattr(queue, "LEASE_SECONDS", 1.5 if stumbles else 0.6)
 
     def handler(payload):
@@ -46,6 +54,7 @@ def test_long_job_keeps_its_lease_while_it_runs(app, monkeypatch, stumbles):
         assert jobs.run(job)
     assert renewed.is_set()
     assert taken == [None]
+    assert 2 * max(waits) < queue.LEASE_SECONDS, "the second renewal is in time, should the first one fail"
 
 
 def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
@@ -54,6 +63,7 @@ def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
     def note(*statement):
         if threading.current_thread() is not threading.main_thread():
             renewals.release()
+            time.sleep(0.05)
 
     monkeypatch.setattr(queue, "LEASE_SECONDS", 0.3)
 
@@ -76,6 +86,7 @@ def test_lease_that_another_worker_took_is_not_renewed(app, monkeypatch):
             queue.enqueue(session, "long", {})
         jobs.run(jobs.claim())
     assert kept == [True]
+    assert "videoconf-lease" not in [thread.name for thread in threading.enumerate()], "it ends with the job"
 
 
 @pytest.mark.parametrize("lane", ["takes_long", "erases"])

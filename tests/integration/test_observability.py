@@ -199,13 +199,15 @@ def test_the_queue_is_measured(app, client):
     with app.app_context(), write() as session:
         enqueue(session, "later", {}, delay_seconds=3600)
         enqueue(session, "overdue", {}, delay_seconds=-90)
-        buried = enqueue(session, "buried", {})
-        session.execute(update(Job).where(Job.id == buried).values(state="dead"))
+        for state in ("dead", "done"):
+            over = enqueue(session, "over", {}, delay_seconds=-3600)
+            session.execute(update(Job).where(Job.id == over).values(state=state))
     found = samples(collect_metrics(app).decode())
-    assert {state: total(found, "videoconf_jobs", state=state) for state in ("due", "waiting", "dead")} == {
+    assert {state: total(found, "videoconf_jobs", state=state) for state in ("due", "waiting", "dead", "done")} == {
         "due": 1,
         "waiting": 1,
         "dead": 1,
+        "done": 0,
     }
     assert 89 < total(found, "videoconf_job_lag_seconds") < 200
 

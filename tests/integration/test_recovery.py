@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import event, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from tests.support.service import ON_POSTGRESQL, Caller, in_process, plugins_with, service_of
 from videoconf.api.services import services
@@ -118,10 +119,45 @@ def test_key_released_between_two_statements_is_in_progress(app, headers):
     with app.app_context():
         event.listen(db.engine, "after_cursor_execute", after)
         try:
+            waiting = service.api("POST", "/session", body, **key)
+        finally:
+            event.remove(db.engine, "after_cursor_execute", after)
+    assert (waiting.problem, waiting.headers["Retry-After"]) == ((409, "idempotency_in_progress"), "2")
+    assert service.api("POST", "/session", body, **key).status == 200
+
+
+@ON_POSTGRESQL
+def test_key_is_not_finished_between_two_statements(app, headers):
+    """The first statement reads that another request works on the key; before the second one, that request ends."""
+    service = service_of(app, headers)
+    body, key = {"extId": "x"}, {"Idempotency_Key": "k"}
+    assert service.api("POST", "/session", body, **key).status == 200
+    begun = "state = 'busy', owner = 'another', lease_until = now() + interval '1 hour'"
+    ended = "state = 'done', owner = NULL, lease_until = NULL"
+    waited = []
+
+    @once
+    def end():
+        with db.engine.connect() as other, other.begin():
+            other.execute(text("SET lock_timeout = '300ms'"))
+            try:
+                other.execute(text(f"UPDATE idempotency_key SET {ended}"))
+            except OperationalError:
+                waited.append(True)
+
+    def after(connection, cursor, statement, *others):
+        if statement.startswith("SELECT idempotency_key"):
+            end()
+
+    with app.app_context():
+        with write() as session:
+            session.execute(text(f"UPDATE idempotency_key SET {begun}"))
+        event.listen(db.engine, "after_cursor_execute", after)
+        try:
             assert service.api("POST", "/session", body, **key).problem == (409, "idempotency_in_progress")
         finally:
             event.remove(db.engine, "after_cursor_execute", after)
-    assert service.api("POST", "/session", body, **key).status == 200
+    assert waited == [True]
 
 
 # --- locked rows ----------------------------------------------------------------------------------------------------

@@ -70,6 +70,12 @@ def test_breaker_stays_closed_while_most_calls_are_answered(breaker):
     assert state(breaker) is BreakerState.OPEN
 
 
+def test_inconclusive_calls_do_not_count(breaker):
+    call(breaker, None, 50)
+    call(breaker, Verdict.FAILED, 5)
+    assert state(breaker) is BreakerState.OPEN
+
+
 def test_every_second_call_is_still_answered_if_half_fail(breaker, stopwatch):
     answered = 0
     for number in range(200):
@@ -83,17 +89,40 @@ def test_every_second_call_is_still_answered_if_half_fail(breaker, stopwatch):
     assert answered == 100
 
 
-def test_failures_stop_counting_after_the_window(breaker, stopwatch):
+@pytest.mark.parametrize(("seconds", "after"), [(30, BreakerState.OPEN), (30.1, BreakerState.CLOSED)])
+def test_failures_stop_counting_after_the_window(breaker, stopwatch, seconds, after):
     call(breaker, Verdict.FAILED, 4)
-    stopwatch.now += 31
-    call(breaker, Verdict.FAILED, 4)
-    assert state(breaker) is BreakerState.CLOSED
+    stopwatch.now += seconds
+    call(breaker, Verdict.FAILED)
+    assert state(breaker) is after
 
 
 def test_successes_stop_counting_after_the_window(breaker, stopwatch):
     call(breaker, Verdict.SUCCEEDED, 100)
     stopwatch.now += 31
     call(breaker, Verdict.FAILED, 5)
+    assert state(breaker) is BreakerState.OPEN
+
+
+def test_failures_are_counted_afresh_after_an_opening(breaker, stopwatch):
+    half_opened(breaker, stopwatch)
+    call(breaker, Verdict.ANSWERED)
+    stopwatch.now += 20  # the failures before are over 30 s old by now
+    call(breaker, Verdict.FAILED, 4)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.FAILED)
+    assert state(breaker) is BreakerState.OPEN
+
+
+def test_success_does_not_open_the_breaker(breaker, stopwatch):
+    """Even when earlier successes stop counting, so that most of the calls that count failed."""
+    call(breaker, Verdict.SUCCEEDED, 3)
+    stopwatch.now += 20
+    call(breaker, Verdict.FAILED, 7)
+    stopwatch.now += 11
+    call(breaker, Verdict.SUCCEEDED)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.FAILED)
     assert state(breaker) is BreakerState.OPEN
 
 
@@ -193,6 +222,18 @@ def test_single_refusals_after_a_success_stop_no_call(breaker, stopwatch):
     assert state(breaker) is BreakerState.MISCONFIGURED
 
 
+def test_refusals_are_counted_afresh_after_an_opening(breaker, stopwatch):
+    call(breaker, Verdict.SUCCEEDED)
+    call(breaker, Verdict.REFUSED, 2)
+    stopwatch.now += 31
+    half_opened(breaker, stopwatch)
+    call(breaker, Verdict.ANSWERED)
+    call(breaker, Verdict.REFUSED, 2)
+    assert state(breaker) is BreakerState.CLOSED
+    call(breaker, Verdict.REFUSED)
+    assert state(breaker) is BreakerState.MISCONFIGURED
+
+
 def test_a_success_under_way_clears_misconfigured(breaker):
     under_way = breaker.enter()
     call(breaker, Verdict.REFUSED)
@@ -222,9 +263,12 @@ def test_since_is_when_the_state_began(breaker, stopwatch):
     assert breaker.read() == breaker.read()
 
 
-def test_reading_waits_while_another_thread_changes_the_state(stopwatch):
-    """Otherwise a reader could see the state of one moment with the time of another."""
-    changing, go_on, read = threading.Event(), threading.Event(), []
+@pytest.mark.parametrize(
+    "operation", [Breaker.read, Breaker.check, Breaker.enter, lambda breaker: breaker.leave(1, Verdict.SUCCEEDED)]
+)
+def test_operation_waits_while_another_thread_changes_the_state(stopwatch, operation):
+    """Otherwise it could see, or change, the state of one moment with the time of another."""
+    changing, go_on, done = threading.Event(), threading.Event(), threading.Event()
     changer = threading.Thread(target=lambda: breaker.check())
 
     def clock():
@@ -234,16 +278,14 @@ def test_reading_waits_while_another_thread_changes_the_state(stopwatch):
         return stopwatch()
 
     breaker = Breaker(clock)
-    reader = threading.Thread(target=lambda: read.append(breaker.read()))
+    other = threading.Thread(target=lambda: (operation(breaker), done.set()))
     changer.start()
     assert changing.wait(10)
-    reader.start()
-    reader.join(0.2)
-    assert read == []
+    other.start()
+    assert not done.wait(0.2)
     go_on.set()
-    for thread in (changer, reader):
-        thread.join(10)
-    assert [seen for seen, _ in read] == [BreakerState.CLOSED]
+    assert done.wait(10)
+    assert state(breaker) is BreakerState.CLOSED
 
 
 def test_threads_share_one_probe(breaker, stopwatch):

@@ -12,10 +12,11 @@ from statistics import median
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from videoconf.errors import DatabaseBusy, DatabaseUnavailable
 from videoconf.jobs import worker as module
-from videoconf.jobs.work import Lane
+from videoconf.jobs.work import Lane, Measured
 from videoconf.jobs.worker import IDLE_SECONDS, Worker
 
 ONE_WAIT_AT_LEAST = 0.9
@@ -70,6 +71,10 @@ def running(queue: Any, threads: int = 1, context: Callable[[], Any] = nullconte
         yield worker
     finally:
         worker.stop(5)
+
+
+def ended_threads() -> float:
+    return REGISTRY.get_sample_value("videoconf_job_threads_ended_total") or 0
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
@@ -129,6 +134,70 @@ def test_stop_gives_up_on_a_job_that_does_not_end() -> None:
     release.set()
 
 
+@pytest.mark.usefixtures("short_waits")
+def test_stop_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the job of a thread that replaces another one would still run after :meth:`Worker.stop`."""
+    begun, started, release = threading.Event(), threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    class Ending(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+            if lane is Lane.ORDINARY:
+                if not started.is_set():
+                    raise SystemExit(1)
+                begun.set()
+                assert release.wait(10)
+            return 0
+
+    def start_slowly(thread: threading.Thread) -> None:
+        started.set()
+        start(thread)
+        if thread.name == "videoconf-worker":
+            assert begun.wait(10)
+            time.sleep(0.3)  # meanwhile the worker is stopped
+
+    with running(Ending()) as worker:
+        monkeypatch.setattr(threading.Thread, "start", start_slowly)
+        assert begun.wait(10)
+        stopping = threading.Thread(target=worker.stop, args=(20,))
+        stopping.start()
+        stopping.join(1)
+        assert stopping.is_alive(), "the job runs"
+        release.set()
+        stopping.join(10)
+        assert not stopping.is_alive()
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_stopped_worker_starts_no_further_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is stopped between the wait of a thread that ended and the start of the next one."""
+    wait = threading.Event.wait
+
+    def wait_and_stop(event: threading.Event, timeout: float | None = None) -> bool:
+        is_set = wait(event, timeout)
+        if threading.current_thread().name == "videoconf-worker" and not is_set:
+            stopping = threading.Thread(target=worker.stop, args=(0,))
+            stopping.start()
+            stopping.join()
+        return is_set
+
+    worker = Worker(Queue(SystemExit(1)), nullcontext)
+    monkeypatch.setattr(threading.Event, "wait", wait_and_stop)
+    worker.start()
+    wait_until(lambda: worker.state.startswith("0 of 5"))
+    assert worker.state == "0 of 5 threads run; 0 ended and were started again"
+
+
+def test_stop_gives_jobs_thirty_seconds_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    with running(Queue()) as worker, monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "is_alive", lambda thread: True)
+        patch.setattr(threading.Thread, "join", lambda thread, timeout: waits.append(timeout) or time.sleep(0.01))
+        worker.stop()
+    assert waits == sorted(waits, reverse=True)
+    assert 29 < waits[-1] < waits[0] <= 30
+
+
 def test_worker_that_was_not_started_stops() -> None:
     Worker(Queue(), nullcontext).stop()
 
@@ -139,6 +208,8 @@ def test_state_counts_threads_that_run() -> None:
     assert worker.state == at_rest
     worker.start()
     assert worker.state == "ok"
+    threads = [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
+    assert [thread.daemon for thread in threads] == [True] * 5, "a process can end without them"
     worker.stop(5)
     assert worker.state == at_rest
 
@@ -180,6 +251,32 @@ def test_database_that_stays_away_is_reported_once(caplog: pytest.LogCaptureFixt
     assert len(caplog.records) == 10, "another error is reported too"
 
 
+def test_one_thread_reports_the_jobs_of_each_period(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.4)
+    reports: list[tuple[int, int, float]] = []
+
+    class Busy(Queue):
+        def run_due(self, stopping: Callable[[], bool], *, lane: Lane) -> int:
+            return super().run_due(stopping, lane=lane) + 1
+
+        def measure(self) -> Measured:
+            reports.append((threading.get_ident(), self.looked[Lane.ORDINARY], time.monotonic()))
+            return Measured({"due": 2}, 1.6)
+
+    queue, begin = Busy(), time.monotonic()
+    with caplog.at_level(logging.INFO), running(queue):
+        wait_until(lambda: len(caplog.records) >= 3)
+    threads, looks, times = zip(*reports, strict=True)
+    assert set(threads) == {thread for lane, thread in queue.times if lane is Lane.ORDINARY}
+    assert all(after - before >= 0.4 for before, after in pairwise((begin, *times)))
+    told = [vars(record) for record in caplog.records]
+    found = [(one["jobs_tried"], one["jobs"], one["lag_seconds"]) for one in told]
+    assert found == [(after - before, {"due": 2}, 2) for before, after in pairwise((0, *looks))]
+
+
 @pytest.mark.usefixtures("short_waits")
 def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = OnceBroken(SystemExit(1))
@@ -200,13 +297,14 @@ def test_lane_goes_on_when_no_thread_could_be_started_at_first(monkeypatch: pyte
 @pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), asyncio.CancelledError(), KeyboardInterrupt()])
 def test_job_thread_that_ends_is_started_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    queue = OnceBroken(error)
+    queue, counted = OnceBroken(error), ended_threads()
     with running(queue) as worker:
         wait_until(lambda: queue.have_all_looked(2) and worker.state.startswith("5 of 5 threads run; 3"))
         assert worker.state == "5 of 5 threads run; 3 ended and were started again"
     [first, second, *_] = sorted(chain(*(times for (lane, _), times in queue.times.items() if lane is Lane.ORDINARY)))
     assert second - first >= SHORT_IDLE_SECONDS, "no CPU is kept busy"
     assert "is started again" in caplog.text
+    assert ended_threads() - counted == 3
     time.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "videoconf-worker"]
 

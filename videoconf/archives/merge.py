@@ -99,7 +99,6 @@ def _update(session: Session, archive: Archive, said: ArchiveState, now: datetim
         enqueue(session, PULL_ARCHIVE, archive_payload(archive.id, archive.tenant))
     if merged.status == ArchiveStatus.DELETED and archive.deleting_since is None and not archive.legal_hold:
         bury(session, archive)
-    session.flush()
 
 
 def _find_target(session: Session, archive: Archive, said: ArchiveState) -> int | None:

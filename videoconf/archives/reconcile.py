@@ -102,10 +102,11 @@ class Reconciler:
                 except ProviderResourceNotFound:
                     said[archive.archive_id] = gone_at_provider(archive)
         with write() as session:
-            for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other
-                merge_evidence(session, meeting_id, said[archive_id])
+            # First, since one that turns out to be settled may be due again: the next archive may start at its end.
             settled = update_rows(Archive).where(*mine, Archive.status.not_in(UNSETTLED))
             session.execute(settled.values(check_due_at=None))
+            for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other
+                merge_evidence(session, meeting_id, said[archive_id])
 
 
 def gone_at_provider(archive: Archive) -> ArchiveState:

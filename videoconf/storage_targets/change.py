@@ -196,8 +196,6 @@ class TargetChanges:
                     ) from error
 
     def _apply_at(self, provider: ProviderPort, destination: StorageDestination | None) -> None:
-        if not provider.can(Capability.STORES_ARCHIVES):
-            return
         if destination is not None and provider.pushes_to(destination.kind):
             provider.apply_storage(destination.kind, dict(destination.configuration))
         elif provider.capabilities.storage_scope is StorageScope.ACCOUNT:

@@ -9,14 +9,15 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from tests.integration.archives.steps import get, items, metadata_of, start, told, told_name
+from tests.integration.archives.steps import get, items, metadata_of, row_of, start, told, told_name
 from tests.support.service import at_once
 from videoconf.api.services import services
 from videoconf.archives.lifecycle import RANK
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
+from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import (
     ProviderConflict,
@@ -164,6 +165,23 @@ def test_merge_uses_the_locked_row_instead_of_an_earlier_read(service, api, link
         said = ArchiveState("a-1", session_id, provider_status="stopped", status=ArchiveStatus.STOPPED)
         merge_evidence(session, read_before.meeting_id, said)
     assert get(api, "a-1")["status"] == "uploaded"
+
+
+@pytest.mark.needs("archiving", "the fake")
+def test_report_changes_its_own_archive_once(service, api, link, app):
+    """Another archive of the meeting stays as it is."""
+    at = datetime.now(UTC).isoformat()
+    session_id = api.read(link)["sessionId"]
+    for archive_id in ("a-1", "a-2"):
+        told(service, archive_id, session_id, "started", created_at=at, updated_at=at)
+    with app.app_context(), write() as session:
+        session.execute(update(Archive).values(modified_on=utc_in(-60)))
+    before = {archive_id: row_of(app, archive_id) for archive_id in ("a-1", "a-2")}
+    told(service, "a-1", session_id, "started", created_at=at, updated_at=at)
+    assert row_of(app, "a-1") == before["a-1"], "nothing new was said"
+    told(service, "a-1", session_id, "stopped", created_at=at, updated_at=at)
+    assert row_of(app, "a-1")["modified_on"] > before["a-1"]["modified_on"]
+    assert row_of(app, "a-2") == before["a-2"]
 
 
 @pytest.mark.needs("automatic_archiving", "the fake")

@@ -85,6 +85,18 @@ def test_archive_without_a_stored_copy_gets_a_receipt(service, api, link, app):
     assert deleted.after == receipt(service)
 
 
+@ON_SQLITE
+@pytest.mark.needs("archiving", "the fake", long=True)
+def test_receipt_of_an_expired_archive_names_no_other_copy(service, api, link, app):
+    """A provider whose storage is set elsewhere may have left one there; this one has no such storage."""
+    archive_id = finished(service, link)
+    service.fake.change_archive(archive_id, ArchiveStatus.EXPIRED)
+    service.deliver()
+    assert get(api, archive_id)["status"] == "expired"
+    assert api("DELETE", f"/archives/{archive_id}").status == 200
+    assert [entry.after for entry in audited(app, "archive.deleted")] == [receipt(service)]
+
+
 def test_archive_gone_at_the_provider_is_deleted(service, api, link, stored):
     service.provider.script("delete_archive", ProviderResourceNotFound(), always=True)
     archive_id = stored.add(finished(service, link))

@@ -80,6 +80,30 @@ def test_next_automatic_archive_is_found_without_webhooks(service, api, app):
     assert row_of(app, oldest["id"])["check_due_at"] is None, "that was all there was to ask"
 
 
+@pytest.mark.needs("archiving", "automatic_archiving", "the fake")
+def test_next_automatic_archive_is_found_after_a_lost_end(service, api, link, app):
+    """The check that learns of an archive's end comes before the next archive starts."""
+    bystander = row_of(app, finished(service, link))
+    link = api.create(enableArchiving=True)
+    first = service.join(link)
+    service.deliver()
+    [ended] = items(api, f"?meetingLink={link}")
+    for status in (ArchiveStatus.STOPPED, ArchiveStatus.AVAILABLE):
+        service.fake.change_archive(ended["id"], status)
+    service.lose()
+    make_due(app)
+    sweep(app)
+    assert get(api, ended["id"])["status"] == "available"
+    service.fake.leave(first)
+    service.join(link)
+    service.lose()
+    make_due(app)
+    sweep(app)
+    assert [one["status"] for one in items(api, f"?meetingLink={link}")] == ["started", "available"]
+    assert row_of(app, ended["id"])["check_due_at"] is None, "that was all there was to ask"
+    assert row_of(app, bystander["archive_id"]) == bystander
+
+
 @ON_SQLITE
 @pytest.mark.needs("archiving")
 def test_one_failure_does_not_end_the_sweep(service, api, link, app):

@@ -72,6 +72,16 @@ def test_join_after_end_ends_meeting_again(script, service, app, clock, minutes,
     assert len(end_jobs(app)) == 1 + ends
 
 
+def test_joins_after_end_are_ended_together_a_second_later(script, service, app, clock):
+    service.api("PATCH", f"/session/{script.link}/end")
+    for who in ("ann", "bob"):
+        script.deliver([Event("joined", clock.now + timedelta(minutes=1), who, who)])
+    with app.app_context(), read() as session:
+        waiting = select(Job.due_at, Job.created_on).where(Job.kind == "end_session", Job.state == "pending")
+        [(due_at, created_on)] = session.execute(waiting)
+    assert 0.9 < (due_at - created_on).total_seconds() < 1.1
+
+
 @pytest.mark.parametrize("kind", ["left", "activity"])
 def test_other_event_after_end_ends_nothing(script, service, app, clock, kind):
     service.api("PATCH", f"/session/{script.link}/end")

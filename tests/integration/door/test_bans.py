@@ -80,6 +80,18 @@ def test_token_from_before_the_ban_leads_out_again(service):
         assert present(service, link) == []
 
 
+@ON_SQLITE
+def test_leave_of_a_banned_attendee_starts_no_job(service):
+    link = service.api.create()
+    service.join(link, attendee="eve")
+    service.deliver()
+    ban(service.api, link, attendee="eve")
+    service.deliver()
+    assert present(service, link) == []
+    with service.app.app_context():
+        assert services(service.app).jobs.run_now(HOLD_BANS) == 0
+
+
 def test_join_whose_webhook_is_late_is_found(service):
     link = service.api.create()
     service.fake.join(credential(service.api.token(link, attendee="eve")))

@@ -11,7 +11,7 @@ from tests.integration.storage_targets.steps import CANARY, PATH, rows, states, 
 from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
 from videoconf.api.services import services
 from videoconf.db.transactions import lock, write
-from videoconf.errors import StorageTimeout, StorageUnavailable
+from videoconf.errors import StorageConflict, StorageEndpointRefused, StorageTimeout, StorageUnavailable
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
 
@@ -52,6 +52,10 @@ def test_new_target_replaces_the_old_one_and_repeats_do_nothing(api, app):
         assert api("PUT", PATH, target(area)).status == 200
     assert states(app) == ["replaced", "replaced", "active"]
     assert api("GET", PATH).json["area"] == "two"
+    shown = {"name": "MEMORY", "fallback": "none"}
+    entries = [(one["before"], one["after"]) for one in api("GET", "/audit").json]
+    one, two = ({**shown, "area": area} for area in ("one", "two"))
+    assert entries == [(two, two), (one, two), (None, one)]
 
 
 @ON_SQLITE
@@ -74,6 +78,12 @@ def test_invalid_body_answers_422_with_each_field(api, app, body, wrong):
     assert answer.wrong == wrong
     assert CANARY not in answer.body.decode()
     assert states(app) == []
+
+
+@ON_SQLITE
+def test_unknown_kind_is_answered_with_the_kinds(api):
+    answer = api("PUT", PATH, {"name": "TAPE"})
+    assert answer.json["errors"] == {"name": ["Must be one of: AWSS3, AZURE, MEMORY."]}
 
 
 @ON_SQLITE
@@ -100,6 +110,7 @@ def test_broken_target_is_refused_with_the_reason(api, app, areas):
     [
         (StorageUnavailable, (504, "storage_timeout")),
         (StorageTimeout, (504, "storage_timeout")),
+        (StorageEndpointRefused, (422, "storage_endpoint_refused")),
         (ZeroDivisionError, (422, "storage_target_rejected")),
         (SystemExit, (422, "storage_target_rejected")),
     ],
@@ -131,16 +142,21 @@ def test_target_that_returns_other_bytes_is_refused(app, api):
 
 
 def test_second_of_two_concurrent_changes_answers_409(api, app):
-    answers = []
+    answers, conflicts = [], []
+    sync = services(app).jobs.works["sync_storage"].handler
 
     class Meddling(MemoryTarget):
         def probe(self):
             answers.append(api("PUT", PATH, target("inner")))
             answers.append(api("DELETE", PATH))
+            with app.app_context(), pytest.raises(StorageConflict) as conflict:
+                sync({"tenant": "default", "provider": services(app).providers.default.key})
+            conflicts.append(conflict.value.retry_after_seconds)
 
     services(app).targets.kinds["memory"] = Meddling
     assert api("PUT", PATH, target("outer")).status == 200
     assert [answer.problem for answer in answers] == [(409, "storage_conflict")] * 2
+    assert conflicts == [5], "the job leaves the provider alone meanwhile"
     services(app).targets.kinds["memory"] = MemoryTarget
     assert api("GET", PATH).json["area"] == "outer"
     answers = at_once([lambda area=f"area-{n}": api("PUT", PATH, target(area)).status for n in range(4)])

@@ -87,6 +87,22 @@ def test_rotation_without_the_old_key_loses_nothing(api, app, make_app):
     assert rows(app)[0].configuration == before
 
 
+@ON_SQLITE
+def test_own_credentials_complete_the_default_tenants_target(make_app, headers, monkeypatch):
+    """Those of the service, where both are set and the caller sends neither."""
+
+    def wrong(tenant, **members):
+        api = service_of(make_app(encryption_keys=KEYS[:1]), headers).caller_with(tenant=tenant)
+        return api("PUT", PATH, {"name": "AWSS3", "bucket": "recordings", **members}).wrong
+
+    monkeypatch.setenv("VIDEOCONF_S3_ACCESS_KEY", "AKIAOWN")
+    assert wrong("default") == ["accessKey", "region", "secretKey"]
+    monkeypatch.setenv("VIDEOCONF_S3_SECRET_KEY", CANARY)
+    assert wrong("default") == ["region"]
+    assert wrong("other") == ["accessKey", "region", "secretKey"]
+    assert wrong("default", accessKey="AKIAOTHER") == ["region", "secretKey"]
+
+
 def test_row_moved_to_another_tenant_is_not_decrypted(api, app):
     api("PUT", PATH, target())
     with app.app_context(), write() as session:

@@ -4,13 +4,15 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from tests.integration.storage_targets.steps import KEYS, PATH, states, target
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.api.services import services
+from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
-from videoconf.errors import ProviderRejected, ProviderTimeout
+from videoconf.errors import ProviderConflict, ProviderRejected, ProviderTimeout, ProviderUnavailable
+from videoconf.providers.deadline import seconds_left
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import MemoryTarget
 
@@ -48,6 +50,8 @@ def test_provider_learns_of_a_target_and_of_its_removal(account_wide, headers):
     ("error", "problem", "state"),
     [
         (ProviderRejected("No."), (422, "storage_target_rejected"), "refused"),
+        (ProviderConflict("No."), (422, "storage_target_rejected"), "refused"),
+        (ProviderUnavailable(), (503, "provider_unavailable"), "refused"),
         (ProviderTimeout(), (504, "provider_timeout"), "unverified"),
     ],
 )
@@ -62,6 +66,9 @@ def test_failed_change_returns_the_provider_to_the_old_target(account_wide, head
     provider.script("apply_storage", apply)
     assert api("PUT", PATH, target("new")).problem == problem
     assert states(account_wide) == ["active", state]
+    [refused] = [one for one in api("GET", "/audit").json if one["action"] == "storage_target.refused"]
+    code = "storage_target_rejected" if problem[0] == 422 else problem[1]
+    assert refused["after"] == {"state": state, "code": code}
     assert api("GET", PATH).json["area"] == "old"
     assert provider.recorder.find_storage("any").configuration["area"] == "new"
     run_jobs(account_wide)
@@ -80,6 +87,35 @@ def test_provider_that_is_down_learns_of_the_removal_later(account_wide, headers
         session.execute(text("UPDATE job SET due_at = created_on"))
     run_jobs(account_wide)
     assert provider.recorder.find_storage("any") is None
+
+
+@ON_SQLITE
+def test_removal_waits_two_seconds_for_the_provider(account_wide, headers):
+    api, provider = parts(account_wide, headers)
+    api("PUT", PATH, target())
+    left = []
+    provider.script("clear_storage", lambda: left.append(seconds_left()))
+    assert api("DELETE", PATH).status == 204
+    assert 0 < left[0] <= 2
+
+
+@ON_SQLITE
+def test_change_holds_off_others_for_ninety_seconds(account_wide, headers):
+    """Its process may have died; another tenant's change of that age stays pending."""
+    api, _ = parts(account_wide, headers)
+    api("PUT", PATH, target("old"))
+    for seconds, status in ((85, 409), (95, 204)):
+        with account_wide.app_context(), write() as session:
+            values = {"kind": "memory", "state": "pending", "configuration": b"", "description": {}, "created_by": "x"}
+            for tenant in ("default", "other"):
+                mine = (StorageTargetRow.created_by == "x", StorageTargetRow.tenant == tenant)
+                session.execute(delete(StorageTargetRow).where(*mine))
+                row = {**values, "tenant": tenant, "created_on": utc_in(-seconds)}
+                session.execute(insert(StorageTargetRow).values(row))
+        assert api("DELETE", PATH).status == status
+    with account_wide.app_context(), read() as session:
+        found = session.execute(select(StorageTargetRow.tenant, StorageTargetRow.state)).all()
+    assert sorted(found) == [("default", "removed"), ("default", "unverified"), ("other", "pending")]
 
 
 def test_provider_forgets_the_change_of_a_process_that_died(account_wide, headers):

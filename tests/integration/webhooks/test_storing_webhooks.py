@@ -195,6 +195,30 @@ def test_same_session_id_at_another_provider_is_another_session(service, app, na
     assert statuses(app) == ["orphan"]
 
 
+def test_webhook_is_stored_with_all_its_events_or_none(service, app):
+    """The sender repeats what was not accepted, so no event of it may have been applied."""
+    stores = []
+
+    def parse(request):
+        [one] = service.provider.real.parse_webhook(request)
+        return (one, replace(one, dedupe_key="second"))
+
+    def refuse_the_second(connection, cursor, statement, *others):
+        if statement.startswith("INSERT INTO webhook_event"):
+            stores.append(statement)
+            if len(stores) == 2:
+                raise DatabaseBusy
+
+    link, joined = join(service, attendee="ann")
+    service.provider.script("parse_webhook", parse, always=True)
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", refuse_the_second)
+    assert service.post(joined).problem == (503, "database_busy")
+    assert (service.api.attendees(link), stored(app)) == ([], [])
+    assert service.post(joined).status == 204
+    assert statuses(app) == ["applied", "applied"]
+
+
 @ON_SQLITE
 def test_uncommitted_webhook_is_not_counted(service, app):
     def counted():

@@ -71,6 +71,7 @@ def test_events_are_filtered_and_paged(service, clock):
 
     [quarantined] = service.api("GET", f"{PATH}?status=quarantined").json
     assert quarantined["reason"] == "Its time is too far from its arrival."
+    assert quarantined["receivedOn"] == clock.text()
     since = quote(quarantined["receivedOn"])
     assert statuses(service.api("GET", f"{PATH}?since={since}")) == ["quarantined"]
     assert statuses(service.api("GET", f"{PATH}?meetingLink={link}")) == ["quarantined", *["applied"] * 3]

@@ -1,6 +1,7 @@
 """Bearer tokens of an identity provider: real keys, fetched from a key set on a loopback server."""
 
 import json
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from videoconf.api.jwks import COOLDOWN_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys
+from videoconf.api.jwks import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_BYTES, REFRESH_SECONDS, JwksKeys, KeySetUnusable
 from videoconf.api.keys import auth_faults
 from videoconf.errors import IssuerUnavailable
 from videoconf.settings import Settings
-from videoconf.testing.faulty_server import FaultyServer, drip_body
+from videoconf.testing.faulty_server import FaultyServer, drip_body, hang
 
 KINDS = {
     "RS256": (lambda: rsa.generate_private_key(65537, 2048), RSAAlgorithm),
@@ -144,8 +145,9 @@ def test_last_keys_stay_while_the_issuer_is_down(issuer, keys, stopwatch):
 
 def test_an_issuer_that_was_never_reached_is_a_503(issuer, keys):
     issuer.is_up = False
-    with pytest.raises(IssuerUnavailable):
+    with pytest.raises(IssuerUnavailable) as refusal:
         keys.find("k", "RS256")
+    assert refusal.value.retry_after_seconds == 5
     assert issuer.fetches == 1, "requests wait for it: it is not repeated"
 
 
@@ -197,7 +199,52 @@ def test_encryption_and_other_algorithm_keys_are_left_out(issuer, keys):
     assert keys.find("k", "RS256")
 
 
+def test_each_key_that_is_left_out_has_its_reason(issuer, keys):
+    for name, members in {
+        "encrypts": {"use": "enc"},
+        "wraps": {"key_ops": ["wrapKey"]},
+        "damaged": {"n": ""},
+        "other": {"alg": "RS512"},
+        "k": {"key_ops": ["verify"]},
+    }.items():
+        issuer.add(name, **members)
+    weak = rsa.generate_private_key(65537, 1024).public_key()
+    issuer.keys["weak"] = ("RS256", None, RSAAlgorithm.to_jwk(weak, as_dict=True))
+    found = keys.fetch()
+    assert found.ids == ("k",)
+    assert found.left_out == (
+        "key 'encrypts' is not for signatures",
+        "key 'wraps' is not for signatures",
+        "key 'damaged' cannot be read (InvalidKeyError)",
+        "key 'other' verifies RS512, which VIDEOCONF_JWT_ALGORITHMS does not list",
+        "key 'weak' is RSA with 1024 bits. Let the issuer sign with 2048 or more.",
+    )
+
+
+def test_log_names_the_keys_that_were_fetched(httpserver, caplog):
+    make, kind = KINDS["EdDSA"]
+    first, second = (kind.to_jwk(make().public_key(), as_dict=True) for _ in range(2))
+    httpserver.expect_request("/keys").respond_with_json({"keys": [first, {**second, "kid": "k"}]})
+    keys = JwksKeys(httpserver.url_for("/keys"), Settings().jwt_algorithms)
+    with caplog.at_level(logging.INFO):
+        assert len(keys.find(None, "EdDSA")) == 2
+    assert [record.getMessage() for record in caplog.records if record.name == "videoconf.api.jwks"] == [
+        "keys of the identity provider: (without id), k"
+    ]
+
+
+def test_document_with_keys_is_the_key_set(httpserver):
+    """Whatever else it has: a URL of other keys, or one that is not a string."""
+    keys = JwksKeys(httpserver.url_for("/d"), Settings().jwt_algorithms, allow_http=True)
+    httpserver.expect_ordered_request("/d").respond_with_json({"keys": [], "jwks_uri": httpserver.url_for("/e")})
+    assert keys.fetch().keys == ()
+    httpserver.expect_ordered_request("/d").respond_with_json({"jwks_uri": 7})
+    with pytest.raises(KeySetUnusable, match="not a list of keys"):
+        keys.fetch()
+
+
 def test_slow_issuer_is_abandoned_in_time(monkeypatch):
+    assert FETCH_SECONDS == 5, "requests wait for it"
     monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 1.0)
     with FaultyServer() as server:
         server.on("/keys", drip_body(0.2))
@@ -205,6 +252,17 @@ def test_slow_issuer_is_abandoned_in_time(monkeypatch):
         with pytest.raises(IssuerUnavailable):
             JwksKeys(server.url("/keys"), Settings().jwt_algorithms).find("k", "RS256")
         assert time.monotonic() - begin < 3
+
+
+def test_issuer_that_does_not_answer_has_its_reason(monkeypatch):
+    monkeypatch.setattr("videoconf.api.jwks.FETCH_SECONDS", 0.3)
+    with FaultyServer() as server:
+        server.on("/keys", hang())
+        keys = JwksKeys(server.url("/keys"), Settings().jwt_algorithms)
+        with pytest.raises(KeySetUnusable, match="does not answer in time"):
+            keys.fetch()
+    with pytest.raises(KeySetUnusable, match="cannot be reached"):
+        keys.fetch()
 
 
 def test_a_key_that_cannot_be_read_spoils_no_other(issuer, keys):
