@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from videoconf.errors import ConfigurationError
 from videoconf.secret import Secret
-from videoconf.variables import UnreadableValue, find_value, is_quoted, items_of
+from videoconf.variables import InvalidValue, UnreadableValue, find_value, is_quoted, items_of
 
 PREFIX = "VIDEOCONF_"
 
@@ -37,7 +37,7 @@ def setting(
     Types: ``str``, ``int``, ``float``, ``bool``, :class:`Secret`, tuples of ``str`` or ``Secret`` (comma-separated in
     the environment), and any of these or None.
 
-    :param parse: makes of a ``str`` the value that is meant, or raises marshmallow's ``ValidationError``.
+    :param parse: makes of a ``str`` the value that is meant, or raises :class:`InvalidValue`.
     """
     bounds = (minimum, maximum)
     metadata = {"help": help, "bounds": bounds, "choices": tuple(choices or ()), "parse": parse}
@@ -102,25 +102,14 @@ def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str
         try:
             text = find_value(row.variable)
             if text is None and row.required:
-                raise invalid("Environment variable not set.")
+                raise InvalidValue("Environment variable not set.")
             values[row.field] = row.default if text is None else _parsed(row, text)
         except UnreadableValue as error:
             faults.append(str(error))
-        except Exception as error:
-            from marshmallow import ValidationError
-
-            if not isinstance(error, ValidationError):
-                raise
+        except InvalidValue as error:
             help = f" It is: {row.help}" if row.required else ""
-            faults.append(f"{row.variable}: {' '.join(map(str, error.messages))}{help}")
+            faults.append(f"{row.variable}: {error}{help}")
     return values, faults
-
-
-def invalid(sentence: str) -> Exception:
-    """Return marshmallow's ``ValidationError``, imported where a value is wrong: the import takes 30 ms."""
-    from marshmallow import ValidationError
-
-    return ValidationError(sentence)
 
 
 def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
@@ -135,7 +124,7 @@ _BOOLEANS = dict.fromkeys(("true", "t", "on", "yes", "y", "1"), True) | dict.fro
 
 def _boolean(text: str) -> bool:
     if text.lower() not in _BOOLEANS:
-        raise invalid("Not a valid boolean.")
+        raise InvalidValue("Not a valid boolean.")
     return _BOOLEANS[text.lower()]
 
 
@@ -143,16 +132,16 @@ def _integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise invalid("Not a valid integer.") from None
+        raise InvalidValue("Not a valid integer.") from None
 
 
 def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise invalid("Not a valid number.") from None
+        raise InvalidValue("Not a valid number.") from None
     if not isfinite(number):
-        raise invalid("Special numeric values (nan or infinity) are not permitted.")
+        raise InvalidValue("Special numeric values (nan or infinity) are not permitted.")
     return number
 
 
@@ -162,7 +151,7 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {bool: _boolean, int: _integer, floa
 def _parsed(row: Declared, text: str) -> Any:
     """Return the value of the setting's type.
 
-    :raises ValidationError: it does not parse, or is not allowed.
+    :raises InvalidValue: it does not parse, or is not allowed.
     """
     item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
     is_list = get_origin(row.type) is tuple
@@ -176,9 +165,9 @@ def _parsed(row: Declared, text: str) -> Any:
 def _check(row: Declared, value: Any) -> None:
     """Refuse a value beyond the bounds of its setting, or outside its choices."""
     if row.choices and value not in row.choices:
-        raise invalid(f"Must be one of: {', '.join(row.choices)}.")
+        raise InvalidValue(f"Must be one of: {', '.join(row.choices)}.")
     minimum, maximum = row.bounds
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         least = "" if minimum is None else f"greater than or equal to {minimum}"
         most = "" if maximum is None else f"less than or equal to {maximum}"
-        raise invalid(f"Must be {' and '.join(filter(None, (least, most)))}.")
+        raise InvalidValue(f"Must be {' and '.join(filter(None, (least, most)))}.")

@@ -9,9 +9,10 @@ import dataclasses
 import re
 from urllib.parse import urlsplit
 
-from videoconf.configuration import invalid, setting
+from videoconf.configuration import setting
 from videoconf.forward_proxy import ForwardProxy
 from videoconf.secret import Secret as Secret
+from videoconf.variables import InvalidValue
 
 
 def _http_url(text: str) -> str:
@@ -22,7 +23,7 @@ def _http_url(text: str) -> str:
     except ValueError:
         is_one = False
     if not is_one or "@" in text or not re.fullmatch(r"[^\s?#]+", text):
-        raise invalid("Must be a URL like https://video.example.com.")
+        raise InvalidValue("Must be a URL like https://video.example.com.")
     return text.rstrip("/")
 
 
@@ -30,7 +31,7 @@ def _path(text: str) -> str:
     """Read a path that is put before others."""
     path = text.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
-        raise invalid("Must be a path like /video.")
+        raise InvalidValue("Must be a path like /video.")
     return path
 
 
@@ -38,7 +39,7 @@ def _address(text: str) -> str:
     """Read an address to listen on."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
     if text and (found is None or not 1 <= int(found[2]) <= 65535):
-        raise invalid("Must be an address like 127.0.0.1:9464 or [::1]:9464, or empty.")
+        raise InvalidValue("Must be an address like 127.0.0.1:9464 or [::1]:9464, or empty.")
     return text
 
 
@@ -47,7 +48,7 @@ def _proxy_url(text: str) -> str:
     try:
         ForwardProxy.at(text)
     except ValueError as error:
-        raise invalid(str(error)) from None
+        raise InvalidValue(str(error)) from None
     return text
 
 

@@ -25,6 +25,10 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ITEM = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|((?:\\,|[^,\n])*?))\s*(?:[,\n]|\Z)""")
 
 
+class InvalidValue(ValueError):
+    """A value that its setting does not take. The message says what it must be, and never repeats the value."""
+
+
 class UnreadableValue(ValueError):
     """A value that cannot be read. The message names the variable and never repeats the value."""
 
