@@ -10,6 +10,7 @@ from sqlalchemy import select
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from videoconf.api.services import services
+from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.transactions import read
 from videoconf.jobs.models import Job
 from videoconf.providers import SessionRef
@@ -44,6 +45,38 @@ def test_smallest_of_persons_at_one_moment_stays(script, clock, order):
         script.deliver([events[place]])
     [person] = script.service.api.attendees(script.link)
     assert (person["attendee"], person["name"]) == ("ann", "ANN")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_order_of_events_changes_nothing_in_rows(script, app, clock, order):
+    """Nor what no answer shows: the time of a name that is not known would be that of whichever event came first."""
+    begin = clock.now
+    times = [begin + timedelta(minutes=minute) for minute in range(4)]
+    events = [
+        [Event("activity", times[0], "c"), Event("activity", times[0], "nameless")],
+        [Event("joined", times[1], "c", "ann"), Event("left", times[1], "nameless", reason="left")],
+        [Event("left", times[2], "c", None, "Ann", reason="left"), Event("activity", times[2], "nameless")],
+        [Event("joined", times[3], "c", "ann", "Later"), Event("joined", times[3], "nameless")],
+    ]
+    clock.step(minutes=10)
+    for place in order:
+        script.deliver(events[place])
+    with app.app_context(), read() as session:
+        found = session.execute(select(AttendeeConnection.__table__)).mappings()
+        rows = {row["connection_id"]: row for row in found}
+    same = {"last_leave": times[2], "leave_reason": "left", "first_activity": times[0], "last_evidence": times[3]}
+    named = {"attendee": "ann", "attendee_at": times[1], "name": "Ann", "name_at": times[2]}
+    known = {
+        "c": {**same, **named, "first_join": times[1], "last_join": times[3]},
+        "nameless": {
+            **same,
+            **dict.fromkeys(named),
+            "last_leave": times[1],
+            "first_join": times[3],
+            "last_join": times[3],
+        },
+    }
+    assert {id: {name: rows[id][name] for name in wanted} for id, wanted in known.items()} == known
 
 
 @pytest.mark.parametrize("lacking", ["connection_id", "at"])

@@ -188,3 +188,10 @@ def test_invalid_create_names_each_field_and_creates_nothing(service, app, body,
     assert answer.wrong == paths
     assert count_meetings(app) == 0
     assert service.fake.list_sessions() == []
+
+
+@ON_SQLITE
+def test_archived_encrypted_meeting_is_refused_in_words(api):
+    answer = api("POST", "/session", {"enableArchiving": True, "endToEndEncryption": True})
+    said = "An end-to-end encrypted meeting cannot be archived."
+    assert (answer.json["detail"], answer.json["errors"]) == (said, {"enableArchiving": [said]})
