@@ -1,12 +1,12 @@
 """A link is exchanged for a token, and its page may be loaded again."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.integration.door.steps import come_in, connect, invite, knock, poll, wait
-from tests.support.service import ON_SQLITE, now_text, plugins_with, service_of
+from tests.support.service import ON_SQLITE, moment, plugins_with, service_of
 from videoconf.errors import ProviderTimeout
 from videoconf.providers import Role
 from videoconf_fake.provider import CAPABILITIES, FakeProvider
@@ -231,4 +231,4 @@ def test_moderators_entry_is_in_the_audit_trail_as_theirs(service):
     [created] = service.api("GET", f"/audit?meetingLink={link}&action=invitation.created").json
     assert created["after"]["role"] == "moderator"
     assert "host" not in str(created["after"])
-    assert now_text() > created["at"]
+    assert datetime.now(UTC) > moment(created["at"])
