@@ -50,7 +50,7 @@ screenshots: $(VENV)/installed-for-work ## Show every state of the pages, small 
 	$(if $(SCENES),,$(BIN)/python -m tests.browser.console_screenshots)
 
 mutants: $(VENV)/installed-for-work ## Break the code that protects data and load, one line at a time: a test must fail each time
-	$(BIN)/python tests/mutants.py
+	$(BIN)/python -m tests.mutants
 
 bench: $(VENV)/installed-for-work ## Measure on PostgreSQL: growing tables, then each hot path next to bare limits; needs wrk, but for BENCH="--only lists"
 	$(if $(findstring lists,$(BENCH)),,$(BIN)/python -m bench.attendance)

@@ -10,10 +10,12 @@ from sqlalchemy import select
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from videoconf.api.services import services
+from videoconf.attendance.merge import merge
 from videoconf.attendance.models import AttendeeConnection
-from videoconf.db.transactions import read
+from videoconf.db.transactions import read, write
 from videoconf.jobs.models import Job
-from videoconf.providers import SessionRef
+from videoconf.meetings.models import Meeting
+from videoconf.providers import EventKind, ProviderEvent, SessionRef
 from videoconf.webhooks.models import WebhookEvent
 
 
@@ -89,6 +91,14 @@ def test_event_that_lacks_evidence_is_ignored(script, service, app, clock, kind,
     assert service.api.attendees(script.link) == []
     with app.app_context(), read() as session:
         assert list(session.execute(select(WebhookEvent.status)).scalars()) == ["ignored"]
+
+
+def test_event_without_time_is_not_merged(script, app):
+    with app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id)).scalar_one()
+        with pytest.raises(ValueError, match="time"):
+            merge(session, meeting_id, ProviderEvent(EventKind.JOINED, dedupe_key="k", connection_id="c"))
+    assert script.service.api.attendees(script.link) == []
 
 
 def test_event_that_lacks_its_archive_is_ignored(script, service, app, clock):

@@ -1,5 +1,6 @@
 """A provider that is down is asked once in a run, and each meeting has its turn."""
 
+import time
 from datetime import datetime
 
 import pytest
@@ -73,6 +74,24 @@ def test_each_meeting_has_its_turn_at_a_failing_provider(held, asked, run):
     for _ in held:
         run()
     assert sorted(asked) == sorted(script.session_id for script in held)
+
+
+def test_run_that_takes_long_is_continued_by_the_next(held, asked, run, monkeypatch):
+    """A run ends in time for a server that stops; the next one begins with the meeting that waits longest."""
+    monkeypatch.setattr("videoconf.attendance.roster.RUN_SECONDS", 0.01)
+
+    def answer(session_id):
+        time.sleep(0.02)
+        return Roster([], complete=True)
+
+    asked.answer = answer
+    numbers = []
+    for _ in (*held, held[0]):
+        run()
+        numbers.append(len(asked))
+    assert numbers == [1, 2, 3, 4]
+    assert sorted(asked[:3]) == sorted(script.session_id for script in held)
+    assert asked[3] == asked[0]
 
 
 def test_refusal_of_one_meeting_does_not_stop_the_others(held, asked, run):
