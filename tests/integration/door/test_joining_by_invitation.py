@@ -226,7 +226,7 @@ def test_moderators_entry_is_in_the_audit_trail_as_theirs(service):
     link = service.api.create()
     come_in(service, invite(service.api, link, role="moderator", attendee="host")["code"])
     [issued] = service.api("GET", f"/audit?meetingLink={link}&action=token.issued").json
-    assert (issued["actor"], issued["actorType"]) == ("host", "attendee")
+    assert (issued["actor"], issued["actorType"], issued["after"]) == ("host", "attendee", {"role": "moderator"})
     assert issued["serverRequestId"]
     [created] = service.api("GET", f"/audit?meetingLink={link}&action=invitation.created").json
     assert created["after"]["role"] == "moderator"
