@@ -37,7 +37,7 @@ def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> N
     say that the connection began after ``at``; it was there at ``at``, so it began then at the latest.
     """
     at = _required(sighting.at)
-    columns = _columns(replace(sighting, kind=EventKind.ACTIVITY, connected_at=None))
+    columns = _columns(replace(sighting, connected_at=None))
     _merge(transaction, meeting_id, sighting, {**columns, "first_activity": min(sighting.connected_at or at, at)})
 
 
