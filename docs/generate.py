@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference and docs/index.md from the code: ``make docs``. ``make check`` compares them.
+"""Write docs/reference, docs/index.md and videoconf/api/openapi.json from the code: `make docs`; `make check` compares.
 
 ``python docs/generate.py`` writes what differs; with ``--check`` it only names what differs, and exits with 1.
 """
@@ -23,12 +23,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from videoconf import errors
-from videoconf.api.openapi import openapi_document
+from videoconf.api.described import describe
+from videoconf.api.openapi import OPERATIONS, completed
 from videoconf.api.permissions import Permission
+from videoconf.api.services import services
 from videoconf.api.smorest import CONTROL_SCHEME
 from videoconf.app import create_app
 from videoconf.cli.main import commands as command_group
 from videoconf.configuration import Declared, declared
+from videoconf.edge import RESOURCES
 from videoconf.hooks import build_registry, load_plugins, settings_prefix, spec
 from videoconf.providers import Capabilities, Capability, GuardedClient, ProviderContext
 from videoconf.settings import Secret, Settings
@@ -56,7 +59,10 @@ def main() -> int:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each generated file with its text."""
-    document = openapi_document(create_app(Settings(), serving=False))
+    app = create_app(Settings(), serving=False)
+    described = describe(app, [resource.blueprint for resource in RESOURCES])
+    yield OPERATIONS, json.dumps(described, indent=1) + "\n"
+    document = completed(described, services(app).targets.kinds, prefix="")
     reference = {
         "api": api(document),
         "permissions": permissions(document),

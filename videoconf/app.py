@@ -63,7 +63,12 @@ def create_app(
         values, unreadable = read(Settings)
         settings = Settings(**values)
     serving = _is_serving() if serving is None else serving
-    _log(settings, for_long=edge)
+    count_lost = count_call = None
+    if edge:
+        from videoconf.observability.metrics import LOG_LINES_LOST, observe_call
+
+        count_lost, count_call = LOG_LINES_LOST.inc, observe_call
+    configure_logging(settings.log_level, settings.log_format, count_lost=count_lost, at_once=edge)
 
     # 2. The parts: videoconf/api/services.py says how they are wired. Every fault is reported before anything starts.
     app = Service("videoconf", static_folder=None, instance_path=INSTANCE)
@@ -73,6 +78,7 @@ def create_app(
         clock,
         plugins,
         from_environment=from_environment,
+        count_call=count_call,
         in_context=lambda: weak.app_context(),
         works=works,
         make_answers=_answers,
@@ -156,15 +162,6 @@ def _start_serving(app: Flask, parts: Services) -> None:
         pushing.start()
         parts.closing.callback(pushing.stop)
         parts.closing.callback(worker.stop)  # a server that stops lets the job under way finish
-
-
-def _log(settings: Settings, *, for_long: bool) -> None:
-    count_lost = None
-    if for_long:
-        from videoconf.observability.metrics import LOG_LINES_LOST
-
-        count_lost = LOG_LINES_LOST.inc
-    configure_logging(settings.log_level, settings.log_format, count_lost=count_lost, at_once=for_long)
 
 
 def _answers(attendance: Attendance) -> Answers:

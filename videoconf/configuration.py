@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-
-from marshmallow import ValidationError, fields
-from marshmallow.validate import OneOf, Range, Validator
 
 from videoconf.errors import ConfigurationError
 from videoconf.secret import Secret
@@ -41,12 +39,8 @@ def setting(
 
     :param parse: makes of a ``str`` the value that is meant, or raises marshmallow's ``ValidationError``.
     """
-    validators: tuple[Validator, ...] = ()
-    if minimum is not None or maximum is not None:
-        validators += (Range(min=minimum, max=maximum),)
-    if choices is not None:
-        validators += (OneOf(tuple(choices)),)
-    metadata = {"help": help, "validators": validators, "choices": choices, "parse": parse}
+    bounds = (minimum, maximum)
+    metadata = {"help": help, "bounds": bounds, "choices": tuple(choices or ()), "parse": parse}
     return dataclasses.field(default=default, kw_only=True, metadata=metadata)
 
 
@@ -62,7 +56,7 @@ class Declared:
     secret: bool
     help: str
     choices: tuple[str, ...]
-    validators: tuple[Validator, ...]
+    bounds: tuple[float | None, float | None]
     parse: Callable[[str], str]
 
 
@@ -81,8 +75,8 @@ def declared(cls: type[Any], prefix: str = PREFIX) -> list[Declared]:
                 required=required,
                 secret=Secret in (hints[field.name], *get_args(hints[field.name])),
                 help=field.metadata["help"],
-                choices=tuple(field.metadata["choices"] or ()),
-                validators=field.metadata["validators"],
+                choices=field.metadata["choices"],
+                bounds=field.metadata["bounds"],
                 parse=field.metadata["parse"],
             )
         )
@@ -108,14 +102,25 @@ def read(cls: type[Any], prefix: str = PREFIX) -> tuple[dict[str, Any], list[str
         try:
             text = find_value(row.variable)
             if text is None and row.required:
-                raise ValidationError("Environment variable not set.")
+                raise invalid("Environment variable not set.")
             values[row.field] = row.default if text is None else _parsed(row, text)
         except UnreadableValue as error:
             faults.append(str(error))
-        except ValidationError as error:
+        except Exception as error:
+            from marshmallow import ValidationError
+
+            if not isinstance(error, ValidationError):
+                raise
             help = f" It is: {row.help}" if row.required else ""
             faults.append(f"{row.variable}: {' '.join(map(str, error.messages))}{help}")
     return values, faults
+
+
+def invalid(sentence: str) -> Exception:
+    """Return marshmallow's ``ValidationError``, imported where a value is wrong: the import takes 30 ms."""
+    from marshmallow import ValidationError
+
+    return ValidationError(sentence)
 
 
 def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
@@ -123,22 +128,57 @@ def quoted_variables(known: Iterable[Declared]) -> Iterator[str]:
     return (row.variable for row in known if is_quoted(row.variable))
 
 
-_FIELDS: dict[Any, fields.Field[Any]] = {bool: fields.Boolean(), int: fields.Integer(), float: fields.Float()}
+_BOOLEANS = dict.fromkeys(("true", "t", "on", "yes", "y", "1"), True) | dict.fromkeys(
+    ("false", "f", "off", "no", "n", "0"), False
+)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise invalid("Not a valid boolean.")
+    return _BOOLEANS[text.lower()]
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise invalid("Not a valid integer.") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise invalid("Not a valid number.") from None
+    if not isfinite(number):
+        raise invalid("Special numeric values (nan or infinity) are not permitted.")
+    return number
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {bool: _boolean, int: _integer, float: _number}
 
 
 def _parsed(row: Declared, text: str) -> Any:
     """Return the value of the setting's type.
 
-    :raises ValidationError: it does not parse, or a validator refuses it.
+    :raises ValidationError: it does not parse, or is not allowed.
     """
     item = next((part for part in get_args(row.type) if part not in (type(None), Ellipsis)), row.type)
-    if get_origin(row.type) is tuple:
-        value: Any = tuple(item(row.parse(part)) for part in items_of(text))
-    elif item in _FIELDS:
-        value = _FIELDS[item].deserialize(text)
-    else:
-        value = item(row.parse(text))
-    for validator in row.validators:
-        for one in value if isinstance(value, tuple) else (value,):
-            validator(one)
-    return value
+    is_list = get_origin(row.type) is tuple
+    parts = items_of(text) if is_list else (text,)
+    values = tuple(_PARSERS[item](part) if item in _PARSERS else item(row.parse(part)) for part in parts)
+    for value in values:
+        _check(row, value)
+    return values if is_list else values[0]
+
+
+def _check(row: Declared, value: Any) -> None:
+    """Refuse a value beyond the bounds of its setting, or outside its choices."""
+    if row.choices and value not in row.choices:
+        raise invalid(f"Must be one of: {', '.join(row.choices)}.")
+    minimum, maximum = row.bounds
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        least = "" if minimum is None else f"greater than or equal to {minimum}"
+        most = "" if maximum is None else f"less than or equal to {maximum}"
+        raise invalid(f"Must be {' and '.join(filter(None, (least, most)))}.")

@@ -34,7 +34,7 @@ from videoconf.api import jobs as jobs_api
 from videoconf.api import providers as providers_api
 from videoconf.api.authentication import init_auth, undeclared_routes
 from videoconf.api.http import init_requests
-from videoconf.api.openapi import init_document
+from videoconf.api.openapi import complete_document, init_document
 from videoconf.api.paths import init_paths
 from videoconf.api.problems import register_problem_handlers
 from videoconf.api.proxies import init_proxies
@@ -89,8 +89,7 @@ def init_edge(app: Flask, settings: Settings, targets: StorageTargets, tracing: 
     prefix = settings.path_prefix or None
     for module in (*RESOURCES, *PAGES):
         app.register_blueprint(module.blueprint, url_prefix=prefix)
-    resources = [resource.blueprint for resource in RESOURCES]
-    init_document(app, resources, prefix, partial(storage_target.document_kinds, kinds=targets.kinds))
+    init_document(app, partial(complete_document, targets.kinds, settings.path_prefix))
     init_refusals(app, settings)
     if undeclared := undeclared_routes(app):
         raise AssertionError(f"routes that declare no permission: {', '.join(undeclared)}")

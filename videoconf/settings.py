@@ -9,9 +9,7 @@ import dataclasses
 import re
 from urllib.parse import urlsplit
 
-from marshmallow import ValidationError
-
-from videoconf.configuration import setting
+from videoconf.configuration import invalid, setting
 from videoconf.forward_proxy import ForwardProxy
 from videoconf.secret import Secret as Secret
 
@@ -24,7 +22,7 @@ def _http_url(text: str) -> str:
     except ValueError:
         is_one = False
     if not is_one or "@" in text or not re.fullmatch(r"[^\s?#]+", text):
-        raise ValidationError("Must be a URL like https://video.example.com.")
+        raise invalid("Must be a URL like https://video.example.com.")
     return text.rstrip("/")
 
 
@@ -32,7 +30,7 @@ def _path(text: str) -> str:
     """Read a path that is put before others."""
     path = text.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
-        raise ValidationError("Must be a path like /video.")
+        raise invalid("Must be a path like /video.")
     return path
 
 
@@ -40,7 +38,7 @@ def _address(text: str) -> str:
     """Read an address to listen on."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
     if text and (found is None or not 1 <= int(found[2]) <= 65535):
-        raise ValidationError("Must be an address like 127.0.0.1:9464 or [::1]:9464, or empty.")
+        raise invalid("Must be an address like 127.0.0.1:9464 or [::1]:9464, or empty.")
     return text
 
 
@@ -49,7 +47,7 @@ def _proxy_url(text: str) -> str:
     try:
         ForwardProxy.at(text)
     except ValueError as error:
-        raise ValidationError(str(error)) from None
+        raise invalid(str(error)) from None
     return text
 
 

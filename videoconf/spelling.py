@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import marshmallow
+if TYPE_CHECKING:
+    import marshmallow
 
 LONGEST = 64
 MOST = 10

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from videoconf import errors
-from videoconf.api.openapi import openapi_json
+from videoconf.api.described import describe
+from videoconf.api.openapi import OPERATIONS, openapi_document
 from videoconf.app import create_app
+from videoconf.edge import RESOURCES
 from videoconf.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +23,14 @@ def all_errors(cls=errors.VideoconfError):
             yield from all_errors(child)
 
 
+def test_shipped_operations_match_the_code():
+    described = describe(create_app(Settings(), serving=False), [resource.blueprint for resource in RESOURCES])
+    assert described == json.loads(OPERATIONS.read_text()), "run `make docs`"
+
+
 def test_committed_openapi_document_matches_the_served_one():
-    served = openapi_json(create_app(Settings(), serving=False))
-    assert json.loads(served) == json.loads((ROOT / "docs/reference/openapi.json").read_text()), "run `make docs`"
+    served = openapi_document(create_app(Settings(), serving=False))
+    assert served == json.loads((ROOT / "docs/reference/openapi.json").read_text()), "run `make docs`"
 
 
 def test_error_of_a_plugin_is_not_documented():

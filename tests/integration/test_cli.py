@@ -347,9 +347,13 @@ def test_worker_without_the_encryption_key_refuses_to_work(make_app, headers):
 
 
 @ON_SQLITE
-def test_printed_openapi_document_is_the_served_one(make_app):
-    app = make_app()
-    assert json.loads(run(app, "openapi").stdout) == app.test_client().get("/openapi.json").json
+@pytest.mark.parametrize("settings", [{}, {"path_prefix": "/video", "storage_kinds": ("s3",)}])
+def test_printed_openapi_document_is_the_served_one(make_app, settings):
+    app = make_app(**settings)
+    prefix = settings.get("path_prefix", "")
+    served = app.test_client().get(f"{prefix}/openapi.json").json
+    assert json.loads(run(app, "openapi").stdout) == served
+    assert f"{prefix}/session" in served["paths"]
 
 
 @ON_SQLITE

@@ -13,8 +13,7 @@ from bench.run import ROOT
 from tests.support.service import ON_SQLITE
 from tests.support.settings import FAKE_SETTINGS, JWT_SECRET
 
-NOT_FOR_SERVERS = {"alembic", "boto3", "azure", "flask_limiter", "flask_migrate", "opentok"}
-"""rich is not among them: structlog imports it where it is installed, and only examples/demo.py installs it."""
+NOT_FOR_SERVERS = {"alembic", "boto3", "azure", "flask_limiter", "flask_migrate", "opentok", "rich", "structlog"}
 
 REQUESTS = """
 import json, sys

@@ -136,16 +136,19 @@ def test_text_lines_have_the_fields_of_json_lines(make_app, headers, capsys):
 
 
 @sqlite_alone
-def test_an_exception_is_logged_without_the_values_of_its_frames(lines, app, client):
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_an_exception_is_logged_without_the_values_of_its_frames(capsys, make_app, style):
+    app = make_app(log_format=style)
+
     @app.before_request
     def broken():
-        secret = "canary-in-a-frame"  # noqa: F841  # a value in the frame of the exception
+        secret = "-".join(["canary", "in", "a", "frame"])  # noqa: F841  # a value in the frame of the exception
         raise RuntimeError("boom")
 
-    assert client.get("/healthz").status_code == 500
-    told = json.dumps(lines())
-    assert "boom" in told
-    assert "canary-in-a-frame" not in told.replace('secret = \\"canary-in-a-frame\\"', "")
+    assert app.test_client().get("/healthz").status_code == 500
+    told = capsys.readouterr().err
+    assert "RuntimeError: boom" in told
+    assert "canary-in-a-frame" not in told
 
 
 @sqlite_alone

@@ -17,7 +17,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import NotFound
 
 from videoconf.api.authentication import public
-from videoconf.api.openapi import openapi_json
+from videoconf.api.openapi import as_json, openapi_document
 
 MAX_AGE_SECONDS = 300
 
@@ -40,12 +40,12 @@ blueprint = Blueprint("docs", __name__)
 
 @blueprint.record
 def _serve_document(state: BlueprintSetupState) -> None:
-    """Serve the document of the application at hand, built when it is first asked for below this prefix."""
+    """Serve the document of the application at hand, completed when it is first asked for below this prefix."""
     app = cast("Flask", state.app)
 
     @lru_cache(maxsize=4)  # the prefixes that proxies remove are few; one that lies gains nothing
     def document(root: str) -> bytes:
-        return openapi_json(app, root)
+        return as_json(openapi_document(app, root))
 
     @public("documentation")
     def openapi() -> Response:

@@ -5,6 +5,7 @@ Each is made when it is first used, and imported with it: see :mod:`videoconf.ap
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,9 +27,18 @@ class Foundation:
 
     :param plugins: those of the environment when absent.
     :param from_environment: whether the settings were read from there, whose other variables are then checked too.
+    :param count_call: counts an HTTP call to a provider; None in a process whose metrics are not read.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, plugins: Plugins | None, *, from_environment: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        plugins: Plugins | None,
+        *,
+        from_environment: bool,
+        count_call: Callable[[CallOutcome], None] | None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.clients: dict[str, Clients] = {}
@@ -37,6 +47,7 @@ class Foundation:
         """Closes, at the end of the process, what was opened for the application, the last first."""
         self._plugins = plugins
         self._from_environment = from_environment
+        self._count_call = count_call
 
     @cached_property
     def registry(self) -> Registry:
@@ -74,9 +85,8 @@ class Foundation:
 
     def _observe(self, call: CallOutcome) -> None:
         """Count an HTTP call to a provider, and trace it."""
-        from videoconf.observability.metrics import observe_call  # which most commands do without
-
-        observe_call(call)
+        if self._count_call is not None:
+            self._count_call(call)
         if self.tracing is not None:
             self.tracing.call(call)
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from videoconf.meetings.moderate import Moderation
     from videoconf.meetings.session import Sessions
     from videoconf.providers import Clock
+    from videoconf.providers.http import CallOutcome
     from videoconf.settings import Settings
     from videoconf.storage_targets.change import TargetChanges
     from videoconf.storage_targets.credentials import StoredCredentials
@@ -77,11 +78,12 @@ class Services(Foundation):
         plugins: Plugins | None,
         *,
         from_environment: bool,
+        count_call: Callable[[CallOutcome], None] | None,
         in_context: Callable[[], AbstractContextManager[object]],
         works: Callable[[Services], Iterable[Work]],
         make_answers: Callable[[Attendance], Answers],
     ) -> None:
-        super().__init__(settings, clock, plugins, from_environment=from_environment)
+        super().__init__(settings, clock, plugins, from_environment=from_environment, count_call=count_call)
         self._in_context = in_context
         self._works = works
         self._make_answers = make_answers

@@ -47,14 +47,14 @@ import flask
 import flask_smorest
 import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import MODIFIERS, resolve_schema_instance
+from apispec.ext.marshmallow.common import resolve_schema_instance
 from flask import Flask, Request, Response, make_response
 from flask_smorest.pagination import PaginationMetadataSchema
 from flask_smorest.spec import FlaskPlugin
 from webargs.flaskparser import FlaskParser
 from werkzeug.routing import Rule
 
-from videoconf.api import failures
+from videoconf.api import described_kinds, failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
 from videoconf.api.pagination import LIST_HEADERS as LIST_HEADERS
@@ -258,9 +258,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
 
 
 def schema_name(schema: Any) -> str | None:
-    """Name a schema by its class without ``Schema``; one made with ``only=`` and the like is written in place."""
-    instance = resolve_schema_instance(schema)
     # flask-smorest documents a header of its own for pages, which no operation uses: ours is LIST_HEADERS.
-    if isinstance(instance, PaginationMetadataSchema) or any(getattr(instance, modifier) for modifier in MODIFIERS):
+    if isinstance(resolve_schema_instance(schema), PaginationMetadataSchema):
         return None
-    return type(instance).__name__.removesuffix("Schema")
+    return described_kinds.schema_name(schema)

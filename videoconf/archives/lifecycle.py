@@ -27,12 +27,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from videoconf.archives.models import DELETING
 from videoconf.providers import ArchiveState, ArchiveStatus
 
 UNKNOWN = "unknown"
 """The provider has reported only statuses that we do not know."""
-DELETING = "deleting"
-"""A caller requested its deletion, and a copy may still exist."""
 
 RANK: Mapping[str, float] = {
     UNKNOWN: 0,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from videoconf.archives.lifecycle import DELETING
 from videoconf.db.functions import utc_now
 from videoconf.db.types import Model, only
 
 if TYPE_CHECKING:
     from videoconf.meetings.models import Meeting
+
+DELETING = "deleting"
+"""The status of an archive whose deletion a caller requested, while a copy may still exist."""
 
 UNCOPIED = "status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL"
 """An archive that only the provider has a copy of. A string, as are the next, because an index uses the condition."""

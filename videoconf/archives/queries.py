@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, case, cast, literal_column, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from videoconf.archives.lifecycle import DELETING
-from videoconf.archives.models import LISTED, SHOWS_DELETING, SHOWS_STATUS, Archive
+from videoconf.archives.models import DELETING, LISTED, SHOWS_DELETING, SHOWS_STATUS, Archive
 from videoconf.db import keyset
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.offered import Offered

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.cli import ScriptInfo
 
+    from videoconf.hooks import Registry
     from videoconf.settings import Settings
     from videoconf.tenancy import Caller
 
@@ -71,6 +72,21 @@ def settings() -> Settings:
     from videoconf.settings import Settings
 
     return load(Settings)
+
+
+def registry() -> Registry:
+    """Return what the enabled plugins bring.
+
+    :raises ConfigurationError: two plugins claim one key, or the settings cannot be read.
+    """
+    if _exists():
+        from videoconf.api.services import services
+
+        return services(application()).registry
+    from videoconf.hooks import build_registry, load_plugins
+
+    enabled = settings()
+    return build_registry(load_plugins(keys=(*enabled.providers, *enabled.storage_kinds)))
 
 
 def _exists() -> bool:

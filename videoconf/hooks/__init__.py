@@ -2,6 +2,7 @@
 
 from videoconf.hooks.enabled import Providers as Providers
 from videoconf.hooks.enabled import enable_providers as enable_providers
+from videoconf.hooks.enabled import offered_kinds as offered_kinds
 from videoconf.hooks.loader import Failure as Failure
 from videoconf.hooks.loader import Origin as Origin
 from videoconf.hooks.loader import Plugins as Plugins

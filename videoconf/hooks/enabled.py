@@ -1,4 +1,4 @@
-"""The providers that are enabled: made once, from their settings, and shared by all threads."""
+"""What is enabled: providers, made once from their settings and shared by all threads, and storage kinds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from videoconf.errors import (
 from videoconf.hooks.loader import within
 from videoconf.hooks.registry import Registry, settings_prefix, undeclared_capabilities
 from videoconf.providers import Capability, Provider, ProviderContext, ProviderPort
+from videoconf.settings import Settings
 from videoconf.spelling import proposal
+from videoconf.storage import StorageTarget
 
 logger = logging.getLogger(__name__)
 
@@ -137,3 +139,16 @@ def _missing(registry: Registry, key: str) -> str:
         f"VIDEOCONF_PROVIDERS names {key!r}, which no installed plugin brings (installed: {installed})."
         f"{proposal(key, registry.providers)} Install its distribution, or take it out of the list."
     )
+
+
+def offered_kinds(registry: Registry, settings: Settings) -> dict[str, type[StorageTarget]]:
+    """Return the storage kinds that may be set, by key: the enabled ones, and those that come with enabled providers.
+
+    The fake's kind is one of the latter: a deployment that enables neither must not be able to put archives there.
+    """
+    origins = {one.origin for key, one in registry.providers.items() if key in settings.providers}
+    return {
+        key: registered.cls
+        for key, registered in registry.storage_targets.items()
+        if key in settings.storage_kinds or registered.origin in origins
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,21 +18,19 @@ def start_log_context(**ids: Any) -> None:
 
 def bind_log_context(**ids: Any) -> None:
     """Name these ids too in all further log lines of this request or job."""
-    _ids.set({**_ids.get(_NONE), **ids})
+    _ids.set({**current_ids(), **ids})
 
 
 @contextmanager
 def log_context(**ids: Any) -> Iterator[None]:
     """Name these ids too in the log lines of the block."""
-    token = _ids.set({**_ids.get(_NONE), **ids})
+    token = _ids.set({**current_ids(), **ids})
     try:
         yield
     finally:
         _ids.reset(token)
 
 
-def add_ids(logger: object, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the ids to a line, as a processor of structlog. What the line says itself comes first."""
-    for name, value in _ids.get(_NONE).items():
-        line.setdefault(name, value)
-    return line
+def current_ids() -> Mapping[str, Any]:
+    """Return the ids that the next log line of this request or job names."""
+    return _ids.get(_NONE)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from videoconf.db.transactions import read
 from videoconf.errors import StorageDenied, StorageEndpointRefused, StorageError, StorageTargetNotFound
-from videoconf.hooks import Registry
+from videoconf.hooks import Registry, offered_kinds
 from videoconf.providers import ProviderPort, StorageDestination, StorageScope
 from videoconf.settings import Settings
 from videoconf.storage import StorageContext, StoragePort, StorageTarget
@@ -156,19 +156,6 @@ class StorageTargets:
         target = self.open(row_id)
         with _not_the_callers():
             target.delete(key)
-
-
-def offered_kinds(registry: Registry, settings: Settings) -> dict[str, type[StorageTarget]]:
-    """Return the storage kinds that may be set, by key: the enabled ones, and those that come with enabled providers.
-
-    The fake's kind is one of the latter: a deployment that enables neither must not be able to put archives there.
-    """
-    origins = {one.origin for key, one in registry.providers.items() if key in settings.providers}
-    return {
-        key: registered.cls
-        for key, registered in registry.storage_targets.items()
-        if key in settings.storage_kinds or registered.origin in origins
-    }
 
 
 @contextmanager

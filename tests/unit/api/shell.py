@@ -10,6 +10,7 @@ from sqlalchemy import Integer, column
 
 from videoconf.api import docs
 from videoconf.api.authentication import caller, init_auth, public, requires
+from videoconf.api.described import describe
 from videoconf.api.fields import JsonObject, Schema, StrictBoolean, StrictInteger, Text, UtcTime
 from videoconf.api.http import init_requests
 from videoconf.api.json_body import raw_body
@@ -89,5 +90,5 @@ def shell_with(settings: Settings) -> Flask:
 
     app.register_blueprint(things)
     app.register_blueprint(docs.blueprint)
-    init_document(app, [things])
+    init_document(app, lambda: describe(app, [things]))
     return app
