@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from tests.support.service import ON_POSTGRESQL, Caller, in_process, plugins_with, service_of
+from tests.support.service import ON_POSTGRESQL, Caller, in_process, now_text, plugins_with, service_of
 from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
@@ -95,6 +95,37 @@ def test_loser_of_just_in_time_session_joins_winner(make_app, headers):
     assert loser["connect"] == {"url": "fake://room-2"}
     assert service.api.read(bystander)["sessionId"] is None
     assert service.api.token(bystander)["sessionId"] == "room-3"
+
+
+class Crash(BaseException):
+    """The process died here: nothing that was not committed is left."""
+
+
+def test_session_is_bound_together_with_its_waiting_webhooks(make_app, headers):
+    """A process dies between the two: the meeting has no session yet, and the next token gives it one."""
+    app = make_app(plugins=plugins_with(JustInTime))
+    service = service_of(app, headers)
+    link = service.api.create()
+    for room in ("room-1", "room-2"):  # each attempt gets a room of its own
+        connection = {"id": f"c-{room}", "created_at": now_text(), "attendee": "ann", "name": "Ann"}
+        assert service.post(service.made_up("connection.created", room, connection=connection)).status == 204
+
+    @once
+    def die():
+        raise Crash
+
+    def before(connection, cursor, statement, *_):
+        if "INSERT INTO attendee_connection" in statement:
+            die()
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", before)
+    with pytest.raises(Crash):
+        service.api.token(link)
+    assert service.api.read(link)["sessionId"] is None
+    assert service.api.token(link)["sessionId"] == service.api.read(link)["sessionId"] == "room-2"
+    [person] = service.api.attendees(link)
+    assert [one["id"] for one in person["connections"]] == ["c-room-2"]
 
 
 # --- idempotency keys -----------------------------------------------------------------------------------------------

@@ -54,6 +54,27 @@ def test_meeting_of_another_tenant_answers_as_unknown(service):
     assert ours.read(link) == before, "nothing of it was changed"
 
 
+@pytest.mark.needs("eager")
+def test_meeting_that_is_being_made_answers_as_unknown(service):
+    """Its link is a secret until its session is known; whoever has guessed it finds nothing."""
+    answers, api = {}, service.api
+    api.create()
+
+    def ensure(request):
+        for method, path, body in ON_A_MEETING:
+            answers[method, path] = api(method, f"/session/{request.meeting_id}{path}", body)
+        answers["the list"] = api("GET", "/session")
+        return service.provider.real.ensure_session(request)
+
+    service.provider.script("ensure_session", ensure)
+    link = api.create()
+    assert len(answers.pop("the list").json) == 1
+    assert {call for call, answer in answers.items() if answer.problem != (404, "meeting_not_found")} == set()
+    made = api.read(link)
+    assert (made["status"], made["startTime"]) == ("open", None)
+    assert api.token(link)["sessionId"] == made["sessionId"]
+
+
 @ON_SQLITE
 def test_every_operation_on_a_meeting_is_tried(app):
     base = "/session/<string:meeting_link_id>"

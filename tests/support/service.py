@@ -232,6 +232,11 @@ def now_text(**later: float) -> str:
     return (datetime.now(UTC) + timedelta(**later)).isoformat().replace("+00:00", "Z")
 
 
+def moment(text: str) -> datetime:
+    """Read a time of an answer. Texts do not sort as times do: the text of a whole second has no fraction."""
+    return datetime.fromisoformat(text)
+
+
 def service_of(app: Any, headers: Callable[..., Any]) -> Service:
     """Give the service that an application of this process is, and the fake provider in its memory, or a backend."""
     backend = app.extensions.get("tests.backend")

@@ -245,7 +245,7 @@ def reduce_connection(evidence: Evidence, bounds: Bounds) -> Connection:
     if leave_stands(evidence):
         left, reason, law = evidence.last_leave, evidence.leave_reason, Law.LEFT
     elif ends := inferred_ends(evidence, bounds):
-        (left, reason, law), inferred = min(ends, key=lambda end: (end[0], end[1] or "")), True
+        (left, reason, law), inferred = min(ends, key=itemgetter(0)), True
     join_inferred = is_join_inferred(evidence, left)
     joined = evidence.first_activity if join_inferred else evidence.first_join
     return Connection(evidence.connection_id, joined, left, reason, inferred, join_inferred, law)

@@ -10,9 +10,12 @@ from sqlalchemy import select
 from tests.integration.attendance.model import Event
 from tests.integration.attendance.scripted import Script
 from videoconf.api.services import services
-from videoconf.db.transactions import read
+from videoconf.attendance.merge import merge
+from videoconf.attendance.models import AttendeeConnection
+from videoconf.db.transactions import read, write
 from videoconf.jobs.models import Job
-from videoconf.providers import SessionRef
+from videoconf.meetings.models import Meeting
+from videoconf.providers import EventKind, ProviderEvent, SessionRef
 from videoconf.webhooks.models import WebhookEvent
 
 
@@ -46,6 +49,38 @@ def test_smallest_of_persons_at_one_moment_stays(script, clock, order):
     assert (person["attendee"], person["name"]) == ("ann", "ANN")
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_order_of_events_changes_nothing_in_rows(script, app, clock, order):
+    """Nor what no answer shows: the time of a name that is not known would be that of whichever event came first."""
+    begin = clock.now
+    times = [begin + timedelta(minutes=minute) for minute in range(4)]
+    events = [
+        [Event("activity", times[0], "c"), Event("activity", times[0], "nameless")],
+        [Event("joined", times[1], "c", "ann"), Event("left", times[1], "nameless", reason="left")],
+        [Event("left", times[2], "c", None, "Ann", reason="left"), Event("activity", times[2], "nameless")],
+        [Event("joined", times[3], "c", "ann", "Later"), Event("joined", times[3], "nameless")],
+    ]
+    clock.step(minutes=10)
+    for place in order:
+        script.deliver(events[place])
+    with app.app_context(), read() as session:
+        found = session.execute(select(AttendeeConnection.__table__)).mappings()
+        rows = {row["connection_id"]: row for row in found}
+    same = {"last_leave": times[2], "leave_reason": "left", "first_activity": times[0], "last_evidence": times[3]}
+    named = {"attendee": "ann", "attendee_at": times[1], "name": "Ann", "name_at": times[2]}
+    known = {
+        "c": {**same, **named, "first_join": times[1], "last_join": times[3]},
+        "nameless": {
+            **same,
+            **dict.fromkeys(named),
+            "last_leave": times[1],
+            "first_join": times[3],
+            "last_join": times[3],
+        },
+    }
+    assert {id: {name: rows[id][name] for name in wanted} for id, wanted in known.items()} == known
+
+
 @pytest.mark.parametrize("lacking", ["connection_id", "at"])
 @pytest.mark.parametrize("kind", ["joined", "left", "activity"])
 def test_event_that_lacks_evidence_is_ignored(script, service, app, clock, kind, lacking):
@@ -56,6 +91,14 @@ def test_event_that_lacks_evidence_is_ignored(script, service, app, clock, kind,
     assert service.api.attendees(script.link) == []
     with app.app_context(), read() as session:
         assert list(session.execute(select(WebhookEvent.status)).scalars()) == ["ignored"]
+
+
+def test_event_without_time_is_not_merged(script, app):
+    with app.app_context(), write() as session:
+        meeting_id = session.execute(select(Meeting.id)).scalar_one()
+        with pytest.raises(ValueError, match="time"):
+            merge(session, meeting_id, ProviderEvent(EventKind.JOINED, dedupe_key="k", connection_id="c"))
+    assert script.service.api.attendees(script.link) == []
 
 
 def test_event_that_lacks_its_archive_is_ignored(script, service, app, clock):

@@ -115,6 +115,28 @@ def test_the_earliest_evidence_names_the_attendee(script, at):
     assert [one["attendee"] for one in script.service.api.attendees(script.link)] == ["early"]
 
 
+def test_first_sign_of_presence_orders_people(script, at, clock):
+    """In each form of the list. Lea has no join that is known, so that her last evidence has to do."""
+    clock.now = at(70)
+    script.deliver([told("activity", "z", at(1), who="zoe"), told("activity", "z", at(30), who="zoe")])
+    script.deliver([told("joined", "b", at(10), who="bob"), told("activity", "a", at(40), who="ann")])
+    script.deliver([told("joined", "a", at(40), who="ann")])
+    script.deliver([told("left", "l", at(4), who="lea"), told("activity", "l", at(20), who="lea")])
+    for query in ({}, {"page": "1"}, {"streams": "true"}):
+        people = script.service.api.attendees(script.link, **query)
+        assert [person["attendee"] for person in people] == ["zoe", "bob", "lea", "ann"], query
+
+
+def test_connections_of_a_person_are_in_order_of_joins(script, at, clock):
+    """One whose join is not known has the place of its last evidence."""
+    clock.now = at(70)
+    script.deliver([told("joined", "a", at(10)), told("left", "b", at(5)), told("joined", "c", at(1))])
+    script.deliver([told("left", "c", at(30))])
+    for query in ({}, {"page": "1"}, {"streams": "true"}):
+        [person] = script.service.api.attendees(script.link, **query)
+        assert [one["id"] for one in person["connections"]] == ["c", "b", "a"], query
+
+
 def test_silent_connection_is_closed_after_a_day(script, at, clock):
     script.deliver([told("joined", "c", at(0)), told("activity", "c", at(30))])
     clock.now = at(30) + timedelta(hours=24) - timedelta(seconds=1)

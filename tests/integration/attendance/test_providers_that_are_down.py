@@ -1,11 +1,13 @@
 """A provider that is down is asked once in a run, and each meeting has its turn."""
 
+import time
 from datetime import datetime
 
 import pytest
 
 from tests.integration.attendance.model import Event, text
 from tests.integration.attendance.scripted import Script
+from tests.support.service import ON_SQLITE
 from videoconf.api.services import services
 from videoconf.errors import ProviderRejected, ProviderTimeout, ProviderUnavailable
 from videoconf.providers import Roster, RosterConnection
@@ -73,6 +75,22 @@ def test_each_meeting_has_its_turn_at_a_failing_provider(held, asked, run):
     for _ in held:
         run()
     assert sorted(asked) == sorted(script.session_id for script in held)
+
+
+@ON_SQLITE
+def test_run_that_takes_long_is_continued_by_the_next(held, asked, run, monkeypatch):
+    """A run ends in time for a server that stops; the next one begins with a meeting that was not asked about."""
+    monkeypatch.setattr("videoconf.attendance.roster.RUN_SECONDS", 0.5)
+
+    def answer(session_id):
+        time.sleep(0.6)
+        return Roster([], complete=True)
+
+    asked.answer = answer
+    run()
+    assert len(asked) == 1
+    run()
+    assert len(set(asked)) == len(asked) == 2
 
 
 def test_refusal_of_one_meeting_does_not_stop_the_others(held, asked, run):

@@ -111,6 +111,19 @@ def test_activity_after_the_lists_makes_the_person_active(script, clock, look):
     assert only(script)[0]["active"]
 
 
+def test_person_who_came_back_needs_two_more_lists_to_leave(script, clock, look):
+    join(script, clock)
+    look()
+    look()
+    clock.step(minutes=1)
+    script.deliver([Event("activity", clock.now, "c", "ann")])
+    look()
+    missed = clock.now
+    assert only(script)[0]["active"], "the lists of before do not count"
+    look()
+    assert only(script)[1]["left"] == text(missed)
+
+
 def test_listed_person_without_events_has_an_inferred_join(script, clock, look):
     since = clock.now - timedelta(minutes=3)
     script.service.api.token(script.link)  # a meeting without a token needs no asking

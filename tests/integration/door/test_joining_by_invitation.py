@@ -1,12 +1,15 @@
 """A link is exchanged for a token, and its page may be loaded again."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.integration.door.steps import come_in, connect, invite, knock, poll, wait
-from tests.support.service import ON_SQLITE, now_text, service_of
+from tests.support.service import ON_SQLITE, moment, plugins_with, service_of
 from videoconf.errors import ProviderTimeout
+from videoconf.providers import Role
+from videoconf_fake.provider import CAPABILITIES, FakeProvider
 
 
 @pytest.fixture
@@ -36,6 +39,28 @@ def test_link_made_at_booking_lets_its_person_in(service):
     connect(service, seated)
     [attendee] = service.api.attendees(link)
     assert (attendee["attendee"], attendee["name"], attendee["active"]) == ("u-7", "Ada", True)
+
+
+class WithoutModerators(FakeProvider):
+    """Removes and mutes people through the API alone: its tokens know no moderators."""
+
+    capabilities = replace(CAPABILITIES, roles=frozenset({Role.PUBLISHER, Role.SUBSCRIBER}))
+
+
+@ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
+def test_moderator_gets_publishers_token_where_tokens_know_none(make_app, headers, clock):
+    service = service_of(make_app(clock=clock, plugins=plugins_with(WithoutModerators)), headers)
+    link = service.api.create()
+    roles = {}
+    for role in ("moderator", "publisher", "subscriber"):
+        seated = come_in(service, invite(service.api, link, role=role)["code"])
+        roles[role] = (seated["role"], seated["control"] is not None)
+    assert roles == {
+        "moderator": ("publisher", True),
+        "publisher": ("publisher", False),
+        "subscriber": ("subscriber", False),
+    }
 
 
 def test_door_opens_when_the_meeting_does(service, clock):
@@ -201,9 +226,9 @@ def test_moderators_entry_is_in_the_audit_trail_as_theirs(service):
     link = service.api.create()
     come_in(service, invite(service.api, link, role="moderator", attendee="host")["code"])
     [issued] = service.api("GET", f"/audit?meetingLink={link}&action=token.issued").json
-    assert (issued["actor"], issued["actorType"]) == ("host", "attendee")
+    assert (issued["actor"], issued["actorType"], issued["after"]) == ("host", "attendee", {"role": "moderator"})
     assert issued["serverRequestId"]
     [created] = service.api("GET", f"/audit?meetingLink={link}&action=invitation.created").json
     assert created["after"]["role"] == "moderator"
     assert "host" not in str(created["after"])
-    assert now_text() > created["at"]
+    assert datetime.now(UTC) > moment(created["at"])

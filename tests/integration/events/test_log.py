@@ -2,17 +2,19 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, text
 
 from tests.integration.attendance.model import Event
-from tests.integration.attendance.scripted import Script
-from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once
+from tests.integration.attendance.scripted import Script, ScriptedProvider
+from tests.support.service import ON_POSTGRESQL, ON_SQLITE, at_once, plugins_with, service_of
 from videoconf.api.services import services
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.transactions import read, write
+from videoconf.providers import SessionCreation
 
 
 @pytest.fixture
@@ -52,6 +54,25 @@ def test_log_has_the_life_of_a_meeting_in_order(service, make, clock):
         "meeting.ended",
         "meeting.deleted",
     ]
+
+
+class JustInTime(ScriptedProvider):
+    """Makes a session when the first person comes."""
+
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, session_creation=SessionCreation.JUST_IN_TIME)
+
+
+@ON_SQLITE
+def test_log_has_meeting_whose_session_comes_later(make_app, headers, clock):
+    service = service_of(make_app(clock=clock, plugins=plugins_with(JustInTime)), headers)
+    links = [service.api.create(), service.api("POST", "/session", {}, Idempotency_Key="k").json]
+    service.project()
+    assert [types(service, link) for link in links] == [["meeting.created"]] * 2
+    service.api.token(links[0])
+    service.project()
+    assert [types(service, link) for link in links] == [["meeting.created", "meeting.updated"], ["meeting.created"]]
 
 
 def test_late_evidence_merges_two_attendees(service, make, clock):

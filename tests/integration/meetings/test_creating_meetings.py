@@ -3,12 +3,13 @@
 import json
 import math
 import string
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.service import ON_SQLITE, count_meetings, now_text, service_of
+from tests.support.service import ON_SQLITE, count_meetings, moment, service_of
 
 DOCUMENTED = {
     "deleted",
@@ -63,7 +64,7 @@ def test_empty_body_creates_a_meeting(service, api, app):
     assert isinstance(meeting["id"], int)
     assert meeting["createdOn"].endswith("Z")
     # Each is the database's clock at its own moment, so on PostgreSQL they may be a microsecond apart.
-    assert meeting["createdOn"] <= meeting["modifiedOn"] <= now_text()
+    assert moment(meeting["createdOn"]) <= moment(meeting["modifiedOn"]) <= datetime.now(UTC)
 
 
 @pytest.mark.needs("automatic_archiving", "end_to_end_encryption", "the fake")
@@ -188,3 +189,10 @@ def test_invalid_create_names_each_field_and_creates_nothing(service, app, body,
     assert answer.wrong == paths
     assert count_meetings(app) == 0
     assert service.fake.list_sessions() == []
+
+
+@ON_SQLITE
+def test_archived_encrypted_meeting_is_refused_in_words(api):
+    answer = api("POST", "/session", {"enableArchiving": True, "endToEndEncryption": True})
+    said = "An end-to-end encrypted meeting cannot be archived."
+    assert (answer.json["detail"], answer.json["errors"]) == (said, {"enableArchiving": [said]})

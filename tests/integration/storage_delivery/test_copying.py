@@ -28,7 +28,7 @@ def test_copied_archive_is_audited_once_with_its_digest(make_world):
     for _ in range(3):
         world.run_jobs()
     ((key, stored),) = AREAS.objects["bucket"].items()
-    assert stored.content == world.content(archive_id)
+    assert (stored.content, stored.content_type) == (world.content(archive_id), "video/mp4")
     assert key == f"{world.api('GET', f'/archives/{archive_id}').json['meetingLink']}/{archive_id}.mp4"
     with world.app.app_context(), read() as session:
         entries = (

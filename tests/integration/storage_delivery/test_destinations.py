@@ -8,7 +8,7 @@ from sqlalchemy import select, text, update
 
 from tests.integration.archives.steps import receipt
 from tests.integration.storage_delivery.world import MEMORY, PATH, World, uploaded
-from tests.support.service import ON_SQLITE
+from tests.support.service import ON_SQLITE, plugins_with
 from videoconf.api.services import services
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
@@ -16,10 +16,11 @@ from videoconf.db.functions import utc_in
 from videoconf.db.transactions import read, write
 from videoconf.errors import StorageTimeout
 from videoconf.meetings.models import Meeting
-from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf.providers import ArchiveState, ArchiveStatus, SessionCreation
 from videoconf.storage import storage_seconds_left
 from videoconf.storage_targets.models import StorageTargetRow
 from videoconf_fake.memory import AREAS, MemoryTarget
+from videoconf_fake.provider import PushingFakeProvider
 
 
 @pytest.mark.needs("stores_archives", "automatic_archiving")
@@ -194,6 +195,45 @@ def test_target_sent_with_the_session_has_its_archives(make_world):
     world.become(archive_id, ArchiveStatus.UPLOADED)
     assert world.storage.keys("old") == {world.row(archive_id).object_key}
     assert world.url(archive_id).startswith(world.storage.url("old"))
+
+
+class JustInTime(PushingFakeProvider):
+    """Makes a room when the first person comes."""
+
+    @property
+    def capabilities(self):
+        return replace(super().capabilities, session_creation=SessionCreation.JUST_IN_TIME)
+
+
+@ON_SQLITE
+@pytest.mark.needs("the fake", long=True)
+def test_just_in_time_session_is_asked_for_with_its_target(make_world):
+    """A meeting that is not archived needs no target, and one of another tenant gets that tenant's."""
+    world = make_world("archive", plugins=plugins_with(JustInTime))
+    services(world.app).targets.kinds["memory"] = MemoryTarget
+    provider, asked = world.service.provider, {}
+
+    def ensure(request):
+        asked[request.meeting_id] = request
+        return provider.real.ensure_session(request)
+
+    provider.script("ensure_session", ensure, always=True)
+    theirs = world.service.caller_with(tenant="theirs")
+    world.set_target("ours")
+    world.set_target("theirs", theirs)
+    made = [(world.api, True, "ours"), (world.api, False, None), (theirs, True, "theirs")]
+    links = [api.create(enableArchiving=archived) for api, archived, _ in made]
+    assert asked == {}
+    for link, (api, _, _) in zip(links, made, strict=True):
+        api.token(link)
+    assert [asked[link].archiving for link in links] == [archived for _, archived, _ in made]
+    sent = [asked[link].storage for link in links]
+    assert [None if one is None else one.configuration["area"] for one in sent] == [area for _, _, area in made]
+    with world.app.app_context(), read() as session:
+        kept = dict(session.execute(select(Meeting.meeting_link, Meeting.storage_target_id)).all())
+        in_force = services(world.app).targets.find_in_force
+        wanted = [in_force(session, "default").id, None, in_force(session, "theirs").id]
+    assert [kept[link] for link in links] == wanted
 
 
 @ON_SQLITE
