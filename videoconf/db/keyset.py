@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Integer,
     ScalarSelect,
     Select,
@@ -27,12 +28,15 @@ from sqlalchemy import (
     literal_column,
     select,
     tuple_,
+    union_all,
 )
+from sqlalchemy.sql.selectable import GenerativeSelect
 
 COUNTED = 10_000
 """Totals are exact up to this number, and pages end here."""
 
 Item = TypeVar("Item")
+AnySelect = TypeVar("AnySelect", bound=GenerativeSelect)
 Position = tuple[int | str | datetime, ...]
 """The values of an order's columns in one row."""
 
@@ -95,13 +99,30 @@ class Listed(Generic[Item]):
 
 def cut(source: Select[Any], order: Order, shape: str) -> Select[Any]:
     """Cut a part of this shape out of a SELECT; :attr:`Part.values` are its parameters."""
-    if shape == "after":
-        here, last = tuple_(*order.columns), tuple_(*position_binds(order))
-        source = source.where(here < last if order.descending else here > last)
-    return rows_of(source.order_by(*order.by(order.columns)), shape)
+    return rows_of(_behind(source, order, shape).order_by(*order.by(order.columns)), shape)
 
 
-def rows_of(source: Select[Any], shape: str) -> Select[Any]:
+def cut_merged(sources: Sequence[Select[Any]], order: Order, shape: str) -> CompoundSelect[Any]:
+    """Cut a part out of all rows of several SELECTs. An index has the rows of each in order, and the database merges them.
+
+    With one SELECT for all of them (``status IN …``) it would read and sort them all.
+    """
+    return rows_of(_merged([_behind(source, order, shape) for source in sources], order), shape)
+
+
+def _behind(source: Select[Any], order: Order, shape: str) -> Select[Any]:
+    if shape != "after":
+        return source
+    here, last = tuple_(*order.columns), tuple_(*position_binds(order))
+    return source.where(here < last if order.descending else here > last)
+
+
+def _merged(sources: Sequence[Select[Any]], order: Order) -> CompoundSelect[Any]:
+    by_name = [literal_column(column.key) for column in order.columns]
+    return union_all(*sources).order_by(*order.by(by_name))
+
+
+def rows_of(source: AnySelect, shape: str) -> AnySelect:
     """Limit a SELECT that is in order already, and begins where the part does, if that is not a page."""
     source = source.limit(bindparam("list_limit", type_=Integer, literal_execute=True))
     return source.offset(bindparam("list_offset", type_=Integer)) if shape == "page" else source
@@ -122,7 +143,12 @@ def total(source: Select[Any], order: Order) -> ScalarSelect[Any]:
     return count_of(source.order_by(*order.by(order.columns)))
 
 
-def count_of(source: Select[Any]) -> ScalarSelect[Any]:
+def total_merged(sources: Sequence[Select[Any]], order: Order) -> ScalarSelect[Any]:
+    """Count the rows of several SELECTs, as :func:`total` does those of one."""
+    return count_of(_merged(sources, order))
+
+
+def count_of(source: GenerativeSelect) -> ScalarSelect[Any]:
     """Count the rows of a SELECT that is in order already."""
     counted = source.limit(literal_column(str(COUNTED + 1))).subquery("counted")
     return select(func.count()).select_from(counted).scalar_subquery()
