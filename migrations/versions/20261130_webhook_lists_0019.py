@@ -1,4 +1,4 @@
-"""lists of webhook events and of jobs; an event knows its meeting's tenant.
+"""lists of webhook events, of jobs and of lobbies; an event knows its meeting's tenant.
 
 Revision: 0019
 Follows: 0018
@@ -37,9 +37,13 @@ def upgrade() -> None:
         create_index(f"ix_webhook_event_{column}_status_received_at_id", "webhook_event", [column, *IN_ORDER])
     drop_index("ix_webhook_event_session_id", "webhook_event")
     create_index("ix_job_state_id", "job", ["state", "id"])
+    create_index("ix_lobby_entry_meeting_id_state_id", "lobby_entry", ["meeting_id", "state", "id"])
+    drop_index("ix_lobby_entry_meeting_id_id", "lobby_entry")
 
 
 def downgrade() -> None:
+    create_index("ix_lobby_entry_meeting_id_id", "lobby_entry", ["meeting_id", "id"])
+    drop_index("ix_lobby_entry_meeting_id_state_id", "lobby_entry")
     drop_index("ix_job_state_id", "job")
     create_index("ix_webhook_event_session_id", "webhook_event", ["session_id"], postgresql_using="hash")
     for column in ("session_id", "tenant"):

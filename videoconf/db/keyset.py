@@ -36,7 +36,6 @@ COUNTED = 10_000
 """Totals are exact up to this number, and pages end here."""
 
 Item = TypeVar("Item")
-AnySelect = TypeVar("AnySelect", bound=GenerativeSelect)
 Position = tuple[int | str | datetime, ...]
 """The values of an order's columns in one row."""
 
@@ -47,11 +46,23 @@ class Order:
 
     columns: tuple[Any, ...]
     descending: bool
+    within: tuple[tuple[Any, Any], ...] = ()
+    """Columns that stand directly before these in the index, each with the value that it has in the whole list.
+
+    The list is asked for as a range of these columns, and sorted by them first: no other index has this order. By
+    equality, PostgreSQL knows that they decide nothing in the order. It may then go by the primary key and read the
+    rows with all other values; or it expects few rows, since most values have few, and reads and sorts all.
+    """
 
     @property
     def kinds(self) -> tuple[type, ...]:
         """The Python types of a position's values."""
         return tuple(column.type.python_type for column in self.columns)
+
+    @property
+    def sorted(self) -> list[ColumnElement[Any]]:
+        """The ORDER BY of a SELECT from the table itself."""
+        return self.by([*(column for column, _ in self.within), *self.columns])
 
     def by(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         """Return the ORDER BY of these columns, which stand for the order's own."""
@@ -99,30 +110,41 @@ class Listed(Generic[Item]):
 
 def cut(source: Select[Any], order: Order, shape: str) -> Select[Any]:
     """Cut a part of this shape out of a SELECT; :attr:`Part.values` are its parameters."""
-    return rows_of(_behind(source, order, shape).order_by(*order.by(order.columns)), shape)
+    return rows_of(_ordered(source, order, shape), shape)
 
 
-def cut_merged(sources: Sequence[Select[Any]], order: Order, shape: str) -> CompoundSelect[Any]:
-    """Cut a part out of all rows of several SELECTs. An index has the rows of each in order, and the database merges them.
+def cut_merged(sources: Sequence[tuple[Select[Any], Order]], shape: str) -> CompoundSelect[Any]:
+    """Cut a part out of the rows of several SELECTs of the same columns, which go into one order.
 
-    With one SELECT for all of them (``status IN …``) it would read and sort them all.
+    Each is cut by itself, so that it reads no more than its index has of the part.
     """
-    return rows_of(_merged([_behind(source, order, shape) for source in sources], order), shape)
+    limit, offset = (bindparam(f"list_{name}", type_=Integer, literal_execute=True) for name in ("limit", "offset"))
+    some = _union([_ordered(*source, shape).limit(limit + offset if shape == "page" else limit) for source in sources])
+    by_name: list[ColumnElement[Any]] = [literal_column(column.key) for column in sources[0][1].columns]
+    some = some.order_by(*sources[0][1].by(by_name)).limit(limit)
+    return some.offset(offset) if shape == "page" else some
 
 
-def _behind(source: Select[Any], order: Order, shape: str) -> Select[Any]:
-    if shape != "after":
-        return source
-    here, last = tuple_(*order.columns), tuple_(*position_binds(order))
-    return source.where(here < last if order.descending else here > last)
+def _union(parts: Sequence[Select[Any]]) -> CompoundSelect[Any]:
+    return union_all(*(select(part.subquery()) for part in parts))  # SQLite wants a SELECT around each that is limited
 
 
-def _merged(sources: Sequence[Select[Any]], order: Order) -> CompoundSelect[Any]:
-    by_name = [literal_column(column.key) for column in order.columns]
-    return union_all(*sources).order_by(*order.by(by_name))
+def _ordered(source: Select[Any], order: Order, shape: str) -> Select[Any]:
+    """Put a SELECT in order, from where a part of this shape begins."""
+    columns, last = order.columns, position_binds(order)
+    if order.within:
+        fixed, values = [tuple(one) for one in zip(*order.within, strict=True)]
+        bounds = [tuple_(*fixed) >= tuple_(*values), tuple_(*fixed) <= tuple_(*values)]
+        # The position is within the bound at which the list begins. With both, PostgreSQL begins at the bound.
+        source = source.where(*(bounds if shape != "after" else bounds[:1] if order.descending else bounds[1:]))
+        columns, last = (*fixed, *columns), [*values, *last]
+    if shape == "after":
+        here, behind = tuple_(*columns), tuple_(*last)
+        source = source.where(here < behind if order.descending else here > behind)
+    return source.order_by(*order.sorted)
 
 
-def rows_of(source: AnySelect, shape: str) -> AnySelect:
+def rows_of(source: Select[Any], shape: str) -> Select[Any]:
     """Limit a SELECT that is in order already, and begins where the part does, if that is not a page."""
     source = source.limit(bindparam("list_limit", type_=Integer, literal_execute=True))
     return source.offset(bindparam("list_offset", type_=Integer)) if shape == "page" else source
@@ -140,18 +162,21 @@ def total(source: Select[Any], order: Order) -> ScalarSelect[Any]:
 
     Sorted, so that PostgreSQL goes by the index: looking for rows that may be few, it would read the table.
     """
-    return count_of(source.order_by(*order.by(order.columns)))
+    return count_of(_ordered(source, order, "first"))
 
 
-def total_merged(sources: Sequence[Select[Any]], order: Order) -> ScalarSelect[Any]:
+def total_merged(sources: Sequence[tuple[Select[Any], Order]]) -> ScalarSelect[Any]:
     """Count the rows of several SELECTs, as :func:`total` does those of one."""
-    return count_of(_merged(sources, order))
+    return count_of(_union([_ordered(*source, "first").limit(_COUNTED) for source in sources]))
 
 
 def count_of(source: GenerativeSelect) -> ScalarSelect[Any]:
     """Count the rows of a SELECT that is in order already."""
-    counted = source.limit(literal_column(str(COUNTED + 1))).subquery("counted")
+    counted = source.limit(_COUNTED).subquery("counted")
     return select(func.count()).select_from(counted).scalar_subquery()
+
+
+_COUNTED: ColumnElement[Any] = literal_column(str(COUNTED + 1))
 
 
 def part_of(part: Part, rows: Sequence[Item], positions: Sequence[Position], counted: int | None) -> Listed[Item]:

@@ -98,7 +98,7 @@ class Invitations:
         """Return a part of a meeting's invitations, newest first, revoked ones included."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return newest_first(select(Invitation).where(Invitation.meeting_id == meeting.id), Invitation.id, part)
+        return newest_first(select(Invitation), Invitation.id, part, within={Invitation.meeting_id: meeting.id})
 
     def read_invitation(self, caller: Caller, link: str, invitation_id: str) -> Invitation:
         """Return an invitation.

@@ -37,10 +37,12 @@ class Deliveries:
         """
         with read() as session:
             row = find(session, caller, subscription_id)
-        statement = select(EventDelivery).where(EventDelivery.subscription_id == row.id)
+        statement = select(EventDelivery)
+        within: dict[Any, Any] = {EventDelivery.subscription_id: row.id}
         if status is not None:
-            statement = statement.where(EventDelivery.status == status)
-        found = newest_first(statement, EventDelivery.id, part)
+            statement = statement.where(EventDelivery.subscription_id == row.id)
+            within = {EventDelivery.status: status}
+        found = newest_first(statement, EventDelivery.id, part, within)
         return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
 
     def test(self, caller: Caller, subscription_id: str) -> EventDelivery:

@@ -23,10 +23,7 @@ BY_ID = by_id(Job.id)
 
 def list_jobs(state: str | None, part: Part) -> Listed[Job]:
     """Return a part of the jobs of every tenant, newest first."""
-    statement = select(Job)
-    if state is not None:
-        statement = statement.where(Job.state == state)
-    found = newest_first(statement, Job.id, part)
+    found = newest_first(select(Job), Job.id, part, {} if state is None else {Job.state: state})
     return replace(found, items=[job for (job,) in found.items])
 
 

@@ -143,7 +143,7 @@ class Bans:
         """Return a part of a meeting's bans, newest first."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return newest_first(select(Ban).where(Ban.meeting_id == meeting.id), Ban.id, part)
+        return newest_first(select(Ban), Ban.id, part, within={Ban.meeting_id: meeting.id})
 
     def lift(self, caller: Caller, link: str, ban_id: str) -> None:
         """Let an attendee in again.

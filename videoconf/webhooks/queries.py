@@ -17,7 +17,19 @@ from heapq import nlargest
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
 from videoconf.db import keyset
 from videoconf.db.keyset import Listed, Order, Part
@@ -114,6 +126,10 @@ def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:
     return WebhookRecord(*values), body
 
 
+def _text(value: str) -> Any:
+    return literal_column(f"'{value}'", String())
+
+
 _OF_EVENT = and_(
     Meeting.provider == _EVENTS.c.provider,
     Meeting.account == _EVENTS.c.account,
@@ -124,7 +140,7 @@ _SHOWN = (*(_EVENTS.c[name] for name in _COLUMNS), Meeting.meeting_link)
 
 
 def _list_of_tenant(tenant: str, wanted: Wanted, part: Part, *, without_meeting: bool) -> Listed[WebhookRecord]:
-    return _list(_of_tenant(without_meeting), wanted, part, {"tenant": tenant})
+    return _list("operator" if without_meeting else "tenant", wanted, part, {"tenant": tenant})
 
 
 def _list_of_meeting(wanted: Wanted, part: Part, *visible: ColumnElement[bool]) -> Listed[WebhookRecord]:
@@ -133,11 +149,11 @@ def _list_of_meeting(wanted: Wanted, part: Part, *visible: ColumnElement[bool]) 
         found = session.execute(of_link.where(Meeting.meeting_link == wanted.meeting_link, *visible)).one_or_none()
     if found is None or found.session_id is None:
         return _nothing(part)
-    return _list(_OF_SESSION, wanted, part, found._asdict())
+    return _list("meeting", wanted, part, found._asdict())
 
 
-def _list(places: _Places, wanted: Wanted, part: Part, values: dict[str, Any]) -> Listed[WebhookRecord]:
-    statement, count = _listing(places, wanted.status, wanted.since is not None, part.shape)
+def _list(place: str, wanted: Wanted, part: Part, values: dict[str, Any]) -> Listed[WebhookRecord]:
+    statement, count = _listing(place, wanted.status, wanted.since is not None, part.shape)
     if wanted.since is not None:
         values = {**values, "since": wanted.since}
     with read() as session:
@@ -147,49 +163,48 @@ def _list(places: _Places, wanted: Wanted, part: Part, values: dict[str, Any]) -
     return keyset.part_of(part, records, [(row.received_at, row.id) for row in rows], counted)
 
 
-_Places = tuple[tuple[tuple[ColumnElement[bool], ...], frozenset[EventStatus]], ...]
-"""Where events stand in an index, each by equality with its first columns; and which statuses events have there."""
-
-_ALL = frozenset(EventStatus)
-_OF_SESSION: _Places = (
-    (
-        (
-            _EVENTS.c.session_id == bindparam("session_id"),
-            _EVENTS.c.provider == bindparam("provider"),
-            _EVENTS.c.account == bindparam("account"),
-        ),
-        _ALL,
+_ALL = tuple(EventStatus)
+_PLACES: dict[str, tuple[tuple[Any, Any, tuple[EventStatus, ...]], ...]] = {
+    "meeting": ((_EVENTS.c.session_id, bindparam("session_id", type_=String()), _ALL),),
+    "tenant": ((_EVENTS.c.tenant, bindparam("tenant", type_=String()), _ALL),),
+    "operator": (
+        (_EVENTS.c.tenant, bindparam("tenant", type_=String()), _ALL),
+        (_EVENTS.c.tenant, _text(UNKNOWN), (EventStatus.ORPHAN, EventStatus.IGNORED, EventStatus.QUARANTINED)),
     ),
-)
+}
+"""Where the events of a list stand: for each of these statuses, where a column has a value."""
 
 
 @cache
-def _of_tenant(without_meeting: bool) -> _Places:
-    own = ((_EVENTS.c.tenant == bindparam("tenant"),), _ALL)
-    unknown = ((_EVENTS.c.tenant == literal_column(f"'{UNKNOWN}'"),), _ALL - {EventStatus.APPLIED})
-    return (own, unknown) if without_meeting else (own,)
-
-
-@cache
-def _listing(places: _Places, status: str | None, has_since: bool, shape: str) -> tuple[Select[Any], Select[Any]]:
+def _listing(place: str, status: str | None, has_since: bool, shape: str) -> tuple[Select[Any], Select[Any]]:
     """Build the statement of a part and the one that counts, once for each choice of filters.
 
     The part is chosen by ids and times, which the index has, before the events and their meetings are read.
     """
-    since = [_EVENTS.c.received_at >= bindparam("since", type_=UTCDateTime())] if has_since else []
-    sources = [
-        select(_EVENTS.c.id, _EVENTS.c.received_at).where(*place, _EVENTS.c.status == literal_column(f"'{one}'"), *since)
-        for place, statuses in places
-        for one in sorted(statuses if status is None else statuses & {status})
-    ]
-    page = keyset.cut_merged(sources, NEWEST_FIRST, shape).subquery("page")
+    events = select(_EVENTS.c.id, _EVENTS.c.received_at)
+    if place == "meeting":  # the session's provider is not in the index, since hardly ever two have one id
+        events = events.where(*(_EVENTS.c[name] == bindparam(name) for name in ("provider", "account")))
+    sources = []
+    for column, value, statuses in _PLACES[place]:
+        for one in statuses:
+            if status in (None, one):
+                within = ((column, value), (_EVENTS.c.status, _text(one)))
+                source = events.where(_since(within)) if has_since else events
+                sources.append((source, replace(NEWEST_FIRST, within=within)))
+    page = keyset.cut_merged(sources, shape).subquery("page")
     statement = (
         select(*_SHOWN)
         .join_from(page, _EVENTS, _EVENTS.c.id == page.c.id)
         .join(Meeting, _OF_EVENT, isouter=True)
         .order_by(*NEWEST_FIRST.by((page.c.received_at, page.c.id)))
     )
-    return statement, select(keyset.total_merged(sources, NEWEST_FIRST))
+    return statement, select(keyset.total_merged(sources))
+
+
+def _since(within: tuple[tuple[Any, Any], ...]) -> ColumnElement[bool]:
+    columns, values = [tuple(one) for one in zip(*within, strict=True)]
+    since = bindparam("since", type_=UTCDateTime())
+    return tuple_(*columns, _EVENTS.c.received_at) >= tuple_(*values, since)
 
 
 def _tenants() -> Iterator[str]:

@@ -111,7 +111,7 @@ def take(
     stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
     if stored is None:
         return Outcome("duplicate")
-    meeting = stored
+    meeting: Any = stored
     if stored.meeting_id is None:
         meeting = None if event.session_id is None else find_meeting(transaction, provider, event)
     if meeting is not None:
