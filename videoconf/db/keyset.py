@@ -10,8 +10,8 @@ bound one PostgreSQL assumes a tenth of the table, and sorts it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     func,
+    literal,
     literal_column,
     select,
     tuple_,
@@ -46,13 +47,17 @@ class Order:
 
     columns: tuple[Any, ...]
     descending: bool
-    within: tuple[tuple[Any, Any], ...] = ()
+    fixed: tuple[tuple[Any, Any], ...] = ()
     """Columns that stand directly before these in the index, each with the value that it has in the whole list.
 
     The list is asked for as a range of these columns, and sorted by them first: no other index has this order. By
     equality, PostgreSQL knows that they decide nothing in the order. It may then go by the primary key and read the
     rows with all other values; or it expects few rows, since most values have few, and reads and sorts all.
     """
+
+    def within(self, values: Mapping[Any, Any]) -> Order:
+        """Return the order of the rows in which these columns have these values."""
+        return replace(self, fixed=tuple((column, literal(value, column.type)) for column, value in values.items()))
 
     @property
     def kinds(self) -> tuple[type, ...]:
@@ -62,7 +67,7 @@ class Order:
     @property
     def sorted(self) -> list[ColumnElement[Any]]:
         """The ORDER BY of a SELECT from the table itself."""
-        return self.by([*(column for column, _ in self.within), *self.columns])
+        return self.by([*(column for column, _ in self.fixed), *self.columns])
 
     def by(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         """Return the ORDER BY of these columns, which stand for the order's own."""
@@ -132,12 +137,12 @@ def _union(parts: Sequence[Select[Any]]) -> CompoundSelect[Any]:
 def _ordered(source: Select[Any], order: Order, shape: str) -> Select[Any]:
     """Put a SELECT in order, from where a part of this shape begins."""
     columns, last = order.columns, position_binds(order)
-    if order.within:
-        fixed, values = [tuple(one) for one in zip(*order.within, strict=True)]
-        bounds = [tuple_(*fixed) >= tuple_(*values), tuple_(*fixed) <= tuple_(*values)]
+    if order.fixed:
+        before, values = [tuple(one) for one in zip(*order.fixed, strict=True)]
+        bounds = [tuple_(*before) >= tuple_(*values), tuple_(*before) <= tuple_(*values)]
         # The position is within the bound at which the list begins. With both, PostgreSQL begins at the bound.
         source = source.where(*(bounds if shape != "after" else bounds[:1] if order.descending else bounds[1:]))
-        columns, last = (*fixed, *columns), [*values, *last]
+        columns, last = (*before, *columns), [*values, *last]
     if shape == "after":
         here, behind = tuple_(*columns), tuple_(*last)
         source = source.where(here < behind if order.descending else here > behind)

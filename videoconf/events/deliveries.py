@@ -9,9 +9,10 @@ from sqlalchemy import delete, insert, select, update
 
 from videoconf.audit import record
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import read, write
 from videoconf.errors import EventDeliveryNotFound, EventNotKept, EventSubscriptionDisabled
 from videoconf.events.models import Event
@@ -37,13 +38,10 @@ class Deliveries:
         """
         with read() as session:
             row = find(session, caller, subscription_id)
-        statement = select(EventDelivery)
-        within: dict[Any, Any] = {EventDelivery.subscription_id: row.id}
-        if status is not None:
-            statement = statement.where(EventDelivery.subscription_id == row.id)
-            within = {EventDelivery.status: status}
-        found = newest_first(statement, EventDelivery.id, part, within)
-        return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
+        if status is None:
+            return list_objects(select(EventDelivery), BY_ID.within({EventDelivery.subscription_id: row.id}), part)
+        statement = select(EventDelivery).where(EventDelivery.subscription_id == row.id)
+        return list_objects(statement, BY_ID.within({EventDelivery.status: status}), part)
 
     def test(self, caller: Caller, subscription_id: str) -> EventDelivery:
         """Queue a ``ping``; return its delivery, which shows the outcome.
@@ -92,8 +90,8 @@ class Deliveries:
             record(session, caller, "event_delivery.retried", target=str(delivery_id))
 
     def _serve_now(self, session: Any, row: EventSubscription) -> None:
-        statement = update(EventSubscription).where(EventSubscription.id == row.id).values(retry_at=self._clock())
-        session.execute(statement.execution_options(synchronize_session=False))
+        due = update_rows(EventSubscription).where(EventSubscription.id == row.id).values(retry_at=self._clock())
+        session.execute(due)
 
 
 class DeliveryRetention:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from videoconf.db import keyset, pages
+from videoconf.db import keyset
 from videoconf.db.batches import ROWS_PER_BATCH, run_until
 from videoconf.db.functions import utc_in
 from videoconf.db.keyset import Order
@@ -110,7 +110,7 @@ def _part(
         within = {Event.meeting_link: wanted.meeting_link}
         if wanted.type is not None:
             conditions.append(Event.type == wanted.type)
-    order = Order((Event.position,), descending, pages.bound(within))
+    order = Order((Event.position,), descending).within(within)
     statement = keyset.cut(select(Event).where(*conditions), order, "after")
     return list(session.execute(statement, {"after_0": position, "list_limit": limit}).scalars())
 

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from videoconf.audit import record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import lock, read, write
 from videoconf.errors import EventSubscriptionLimit, EventSubscriptionNotFound
 from videoconf.events.log import bounds_in, check_position
@@ -72,9 +73,8 @@ class Subscriptions:
 
     def list_part(self, caller: Caller, part: Part) -> Listed[EventSubscription]:
         """Return a part of the tenant's subscriptions, newest first."""
-        of_tenant = {EventSubscription.tenant: caller.tenant}
-        found = newest_first(select(EventSubscription), EventSubscription.id, part, of_tenant)
-        return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
+        of_tenant = BY_ID.within({EventSubscription.tenant: caller.tenant})
+        return list_objects(select(EventSubscription), of_tenant, part)
 
     def get(self, caller: Caller, public_id: str) -> EventSubscription:
         """Return one subscription.
@@ -180,8 +180,7 @@ def find(session: Session, caller: Caller, public_id: str, *, lock: bool = False
 
 
 def _change(session: Session, row: EventSubscription, values: Mapping[str, Any]) -> None:
-    statement = update(EventSubscription).where(EventSubscription.id == row.id).values(dict(values))
-    session.execute(statement.execution_options(synchronize_session=False))
+    session.execute(update_rows(EventSubscription).where(EventSubscription.id == row.id).values(dict(values)))
 
 
 def _audited(values: Mapping[str, Any]) -> dict[str, Any]:

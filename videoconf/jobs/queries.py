@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from videoconf.audit import record
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import read, write
 from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
@@ -23,8 +22,7 @@ BY_ID = by_id(Job.id)
 
 def list_jobs(state: str | None, part: Part) -> Listed[Job]:
     """Return a part of the jobs of every tenant, newest first."""
-    found = newest_first(select(Job), Job.id, part, {} if state is None else {Job.state: state})
-    return replace(found, items=[job for (job,) in found.items])
+    return list_objects(select(Job), BY_ID if state is None else BY_ID.within({Job.state: state}), part)
 
 
 def list_dead() -> list[int]:

@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Model
+from videoconf.db.types import BigId, Model, only
 
 
 class EventStatus(StrEnum):
@@ -33,10 +33,6 @@ UNKNOWN = ""
 """The tenant of an event while no meeting has its session. A value, because PostgreSQL sorts what it finds by NULL."""
 
 
-def _where(condition: str) -> dict[str, Any]:
-    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
-
-
 class WebhookEvent(Model):
     """One event that a provider told us of. The unique constraint is what makes a second delivery harmless."""
 
@@ -44,10 +40,10 @@ class WebhookEvent(Model):
     __table_args__ = (
         UniqueConstraint("provider", "account", "dedupe_key"),
         # Both hold few rows: what a meeting that binds its session looks for.
-        Index("ix_webhook_event_orphan", "provider", "account", "session_id", **_where("status = 'orphan'")),
-        Index("ix_webhook_event_waiting", "provider", "account", "session_id", **_where("tenant = ''")),
-        Index("ix_webhook_event_unplaced", "id", **_where("tenant IS NULL")),
-        Index("ix_webhook_event_body", "received_at", **_where("body IS NOT NULL")),
+        Index("ix_webhook_event_orphan", "provider", "account", "session_id", **only("status = 'orphan'")),
+        Index("ix_webhook_event_waiting", "provider", "account", "session_id", **only("tenant = ''")),
+        Index("ix_webhook_event_unplaced", "id", **only("tenant IS NULL")),
+        Index("ix_webhook_event_body", "received_at", **only("body IS NOT NULL")),
         # For each tenant and status, and for each session and status, the events in the order of their list.
         Index(None, "tenant", "status", "received_at", "id"),
         Index(None, "session_id", "status", "received_at", "id"),

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from videoconf.db import keyset
 from videoconf.db.keyset import Listed, Order, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, listed
 from videoconf.db.transactions import read
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import WebhookEventNotFound
@@ -61,7 +61,7 @@ class WebhookRecord:
     status: str
     reason: str | None
     session_id: str | None
-    received_at: datetime
+    received_on: datetime
     meeting_link: str | None
     """The meeting of its session, where there is one."""
 
@@ -190,7 +190,7 @@ def _listing(place: str, status: str | None, has_since: bool, shape: str) -> tup
             if status in (None, one):
                 within = ((column, value), (_EVENTS.c.status, _text(one)))
                 source = events.where(_since(within)) if has_since else events
-                sources.append((source, replace(NEWEST_FIRST, within=within)))
+                sources.append((source, replace(NEWEST_FIRST, fixed=within)))
     page = keyset.cut_merged(sources, shape).subquery("page")
     statement = (
         select(*_SHOWN)
@@ -219,7 +219,7 @@ def _tenants() -> Iterator[str]:
 
 
 def _list_refusals(wanted: Wanted, part: Part) -> Listed[WebhookRecord]:
-    found = newest_first(_refusals(wanted), _REFUSALS.c.id, part)
+    found = listed(_refusals(wanted), order_of(wanted), part)
     return replace(found, items=[WebhookRecord(*row) for row in found.items])
 
 
