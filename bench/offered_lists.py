@@ -68,11 +68,17 @@ def _offered(path: str, count: int) -> Iterator[str]:
                 yield f"{path}?{'&'.join([*query, *sorted_by, *([bound] if bounded else [])])}"
 
 
+def _audit(count: int) -> Iterator[str]:
+    yield from _offered("/audit", count)
+    yield f"/audit?since={_time(BEGIN + timedelta(seconds=count // 2))}"
+
+
 def _webhooks(count: int) -> Iterator[str]:
     late, middle = (_time(BEGIN + timedelta(seconds=number)) for number in (count - 20, count // 2))
-    links = (None, BUSY, f"m{_rare(count)}", "unknown")
-    statuses = (None, "applied", "ignored", "quarantined", "orphan", "rejected")
-    for link, status, since in product(links, statuses, (None, middle, late)):
+    yield from ("/webhook-events?status=ignored", "/webhook-events?status=rejected")
+    yield from ("/webhook-events?meetingLink=unknown", f"/webhook-events?meetingLink=m{_rare(count)}")
+    statuses = (None, "applied", "quarantined", "orphan")
+    for link, status, since in product((None, BUSY), statuses, (None, middle, late)):
         given = {"meetingLink": link, "status": status, "since": since}
         yield f"/webhook-events?{'&'.join(f'{name}={value}' for name, value in given.items() if value is not None)}"
 
@@ -107,7 +113,7 @@ def _attendees(count: int) -> Iterator[str]:
 LISTS = (
     List("/session", ("meeting", "attendee_connection", "archive"), lambda count: _offered("/session", count)),
     List("/archives", ("meeting", "archive"), lambda count: _offered("/archives", count)),
-    List("/audit", ("audit_entry",), lambda count: _offered("/audit", count)),
+    List("/audit", ("audit_entry",), _audit),
     List("/webhook-events", ("meeting", "webhook_event"), _webhooks),
     List("/jobs", ("job",), _jobs),
     List("/events", ("event",), _log, has_pages=False),

@@ -63,7 +63,7 @@ def _webhook(n: int, rare: bool, tenant: str, at: datetime) -> Row:
         status = ("applied", "quarantined", "ignored")[n // 1000 % 3]
     if n % 1000 in (250, 750):
         session, tenant, status = f"x{n}", "", "orphan" if n % 1000 == 250 else "ignored"
-    return "fake", "fake", "session", f"k{n}", "joined", status, session, tenant, at
+    return "other" if rare else "fake", "fake", "session", f"k{n}", "joined", status, session, tenant, at
 
 
 def _job(n: int, rare: bool, tenant: str, at: datetime) -> Row:

@@ -109,7 +109,7 @@ def list_every_tenants(wanted: Wanted, limit: int) -> list[WebhookRecord]:
     if wanted.status == REJECTED:
         return _list_refusals(wanted, part).items
     found = (_list_of_tenant(tenant, wanted, part, without_meeting=False).items for tenant in _tenants())
-    return nlargest(limit, chain.from_iterable(found), key=lambda record: (record.received_at, record.id))
+    return nlargest(limit, chain.from_iterable(found), key=lambda record: (record.received_on, record.id))
 
 
 def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:
