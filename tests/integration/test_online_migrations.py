@@ -129,6 +129,19 @@ def test_writers_wait_less_than_a_second_for_an_upgrade(migrating, empty_databas
 TABLES = ("meeting", "attendee_connection", "archive", "audit_entry", "webhook_event", "job")
 
 
+def test_rows_whose_ids_are_far_apart_are_placed_at_once(migrating):
+    upgrade(revision="0018")
+    with db.engine.begin() as connection:
+        for id in (1, 2, 10**12):
+            connection.exec_driver_sql(
+                "INSERT INTO webhook_event (id, provider, account, channel, dedupe_key, kind, status, received_at)"
+                f" VALUES ({id}, 'fake', 'fake', 'session', 'k{id}', 'ignored', 'ignored', '2026-01-01 00:00:00')"
+            )
+    upgrade()
+    with db.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT tenant FROM webhook_event").scalars().all() == [""] * 3
+
+
 @ONLY_POSTGRESQL
 def test_connection_settings_of_an_upgrade_do_not_stay(migrating):
     """The connection of an upgrade has other time limits and a lock, so nothing else may use it."""

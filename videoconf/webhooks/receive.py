@@ -140,8 +140,8 @@ def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
 
 def _store_once(statement: postgresql.Insert) -> Insert:
     # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
-    placed = statement.values(tenant=func.coalesce(_TENANT, _UNKNOWN))
-    once = placed.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    once = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    once = once.values(tenant=func.coalesce(_TENANT, _UNKNOWN))
     # Nearly every event has a meeting, so its columns come without a round trip of their own.
     meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
     return once.returning(INBOX.c.id, *meeting)
