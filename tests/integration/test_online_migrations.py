@@ -113,7 +113,7 @@ def test_writers_wait_less_than_a_second_for_an_upgrade(migrating, empty_databas
             "SELECT count(*) FROM attendee_connection c JOIN meeting m ON m.id = meeting_id"
             " WHERE c.tenant = m.tenant AND meeting_created_on = m.created_on"
         ).fetchone()
-        told = connection.execute(
+        counted = connection.execute(
             "SELECT count(*), count(tenant), count(*) FILTER (WHERE tenant = '') FROM webhook_event"
             " WHERE dedupe_key LIKE 'k%'"
         ).fetchone()
@@ -122,7 +122,7 @@ def test_writers_wait_less_than_a_second_for_an_upgrade(migrating, empty_databas
             " WHERE e.tenant <> m.tenant"
         ).fetchone()
     assert (unplaced, placed) == (0, rows + CROWD)
-    assert (*told, wrong) == (rows, rows, rows // 500, 0), "those of the former release in between are the job's"
+    assert (*counted, wrong) == (rows, rows, rows // 500, 0), "those of the former release in between are the job's"
 
 
 TABLES = ("meeting", "attendee_connection", "archive", "audit_entry", "webhook_event", "job")

@@ -105,7 +105,7 @@ def test_meeting_applies_the_orphan_of_an_older_node(service, app, clock, tenant
 
 
 @ON_POSTGRESQL
-def test_event_that_changes_nothing_finds_the_meeting_or_is_found(service, app, clock):
+def test_ignored_event_finds_the_meeting_or_is_found(service, app, clock):
     """In either order, and at the same moment: no event stays without its tenant."""
     for _ in range(8):
         script = Script(service)
