@@ -17,7 +17,8 @@ from videoconf.db.batches import ROWS_PER_BATCH
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.offered import Offered
-from videoconf.db.transactions import Transaction, read, write
+from videoconf.db.pages import list_counted
+from videoconf.db.transactions import Transaction, write
 from videoconf.db.types import BigId, Model, UTCDateTime
 from videoconf.formats import utc_text
 from videoconf.observability.log_context import bind_log_context
@@ -158,15 +159,7 @@ def list_entries(caller: Caller, wanted: EntryFilter, part: Part) -> Listed[Audi
     given = {name: value for name, value in vars(wanted).items() if value is not None}
     OFFERED.check(given, "at")
     statement, count = _listing(frozenset(given), part.shape)
-    values = {**given, **caller.scope}
-    with read() as session:
-        rows = session.execute(statement, {**values, **part.values}).all()
-        counted = rows[0].total if rows else 0
-        if not rows and part.offset:
-            counted = session.execute(count, values).scalar_one()
-    entries: list[AuditEntry] = [row[0] for row in rows]
-    positions = [(entry.at, entry.id) for entry in entries]
-    return keyset.part_of(part, entries, positions, counted if part.offset is not None else None)
+    return list_counted(statement, count, NEWEST_FIRST, part, {**given, **caller.scope})
 
 
 @cache

@@ -30,11 +30,11 @@ class Undeclared:
     """What Kubernetes or Docker sets for a service of that name."""
 
 
-def undeclared_variables(known: Iterable[Declared], prefix: str = PREFIX) -> Undeclared:
+def undeclared_variables(known: Iterable[Declared]) -> Undeclared:
     """Find the variables of the environment that carry the prefix and are declared nowhere."""
     names = {row.variable for row in known}
     found: dict[bool, list[str]] = {False: [], True: []}
     for name in sorted(os.environ):
-        if name.startswith(prefix) and name not in names and name.removesuffix("_FILE") not in names:
-            found[_INJECTED.fullmatch(f"{name.removeprefix(prefix)}={os.environ[name]}") is not None].append(name)
+        if name.startswith(PREFIX) and name not in names and name.removesuffix("_FILE") not in names:
+            found[_INJECTED.fullmatch(f"{name.removeprefix(PREFIX)}={os.environ[name]}") is not None].append(name)
     return Undeclared(tuple(found[False]), tuple(found[True]))

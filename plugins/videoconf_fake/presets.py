@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from videoconf.errors import ProviderRejected
 from videoconf.providers import (
@@ -31,7 +32,13 @@ from videoconf.providers import (
 from videoconf_fake.outbox import ARCHIVE_CHANNEL, SESSION_CHANNEL
 from videoconf_fake.provider import FakeVendor
 
-CHANNELS = (SESSION_CHANNEL, ARCHIVE_CHANNEL)
+_capabilities = partial(
+    Capabilities,
+    idempotent_create=True,
+    webhook_success_status=200,
+    webhook_channels=(SESSION_CHANNEL, ARCHIVE_CHANNEL),
+)
+"""What the vendors have in common, and what the fake itself does."""
 
 
 class Preset(FakeVendor):
@@ -57,15 +64,12 @@ class Preset(FakeVendor):
 class Twilio(Preset, HasRoster):
     """No roles, no archives by API, rooms that vanish unless they are entered soon, events without ids."""
 
-    can = Capabilities(
+    can = _capabilities(
         features=frozenset({Capability.AUTOMATIC_ARCHIVING, Capability.ROSTER}),
         roles=frozenset({Role.PUBLISHER}),
         session_creation=SessionCreation.JUST_IN_TIME,
-        idempotent_create=True,
         max_token_ttl=timedelta(hours=24),
         max_data_characters=128,
-        webhook_success_status=200,
-        webhook_channels=CHANNELS,
         retry_horizon=timedelta(minutes=5),
     )
 
@@ -73,13 +77,10 @@ class Twilio(Preset, HasRoster):
 class BigBlueButton(Preset, HasRoster):
     """People join by a URL and get no token; rooms are made just in time; the API neither removes nor mutes."""
 
-    can = Capabilities(
+    can = _capabilities(
         features=frozenset({Capability.AUTOMATIC_ARCHIVING, Capability.ROSTER, Capability.ATTENDEE_NAMES}),
         roles=frozenset({Role.PUBLISHER, Role.MODERATOR}),
         session_creation=SessionCreation.JUST_IN_TIME,
-        idempotent_create=True,
-        webhook_success_status=200,
-        webhook_channels=CHANNELS,
         retry_horizon=timedelta(minutes=5),
     )
 
@@ -91,7 +92,7 @@ class BigBlueButton(Preset, HasRoster):
 class LiveKit(Preset, Archiving, HasRoster, Moderation):
     """Events with ids, retried for 30 s; recordings that are not stored and cannot be read."""
 
-    can = Capabilities(
+    can = _capabilities(
         features=frozenset(
             {
                 Capability.ARCHIVING,
@@ -102,9 +103,6 @@ class LiveKit(Preset, Archiving, HasRoster, Moderation):
                 Capability.ATTENDEE_NAMES,
             }
         ),
-        idempotent_create=True,
-        webhook_success_status=200,
-        webhook_channels=CHANNELS,
         event_ids=True,
         retry_horizon=timedelta(seconds=30),
         starts_archives=False,
@@ -115,7 +113,7 @@ class LiveKit(Preset, Archiving, HasRoster, Moderation):
 class Daily(Preset, Archiving, DownloadsArchives, HasRoster, Moderation):
     """Owners and others; recordings that can be read; events with ids."""
 
-    can = Capabilities(
+    can = _capabilities(
         features=frozenset(
             {
                 Capability.ARCHIVING,
@@ -126,9 +124,6 @@ class Daily(Preset, Archiving, DownloadsArchives, HasRoster, Moderation):
             }
         ),
         roles=frozenset({Role.PUBLISHER, Role.MODERATOR}),
-        idempotent_create=True,
-        webhook_success_status=200,
-        webhook_channels=CHANNELS,
         event_ids=True,
     )
 
@@ -136,13 +131,10 @@ class Daily(Preset, Archiving, DownloadsArchives, HasRoster, Moderation):
 class Jaas(Preset):
     """Rooms need no creation: the token holds everything, and only webhooks report what happens."""
 
-    can = Capabilities(
+    can = _capabilities(
         features=frozenset({Capability.ATTENDEE_NAMES}),
         roles=frozenset({Role.PUBLISHER, Role.MODERATOR}),
         session_creation=SessionCreation.JUST_IN_TIME,
-        idempotent_create=True,
-        webhook_success_status=200,
-        webhook_channels=CHANNELS,
         event_ids=True,
     )
 

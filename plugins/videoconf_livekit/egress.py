@@ -13,7 +13,6 @@ from videoconf_livekit.reading import NANOSECONDS, find_count, find_nanoseconds,
 
 STORAGE_KINDS = frozenset({"s3", "azure"})
 AZURE_DOMAIN = "blob.core.windows.net"
-MOST_METADATA_CHARACTERS = 255
 
 STATUSES: Mapping[str, ArchiveStatus] = {
     "EGRESS_STARTING": ArchiveStatus.STARTED,

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from videoconf.errors import (
     WebhookRejected,
 )
 from videoconf.providers import (
-    Answer,
     BrowserClient,
     Capabilities,
     Capability,
@@ -36,7 +34,6 @@ from videoconf.providers import (
     SessionRef,
     SessionRequest,
     TokenRequest,
-    VendorError,
     WebhookRequest,
 )
 from videoconf_livekit import webhooks
@@ -44,7 +41,7 @@ from videoconf_livekit.identity import new_identity
 from videoconf_livekit.participants import find_connection, find_person, tracks_to_mute
 from videoconf_livekit.settings import LEAST_SECRET_CHARACTERS, PREFIX, LiveKitSettings
 from videoconf_livekit.tokens import Signer
-from videoconf_livekit.twirp import Twirp, read_error
+from videoconf_livekit.twirp import Twirp, unavailable_means
 
 logger = logging.getLogger(__name__)
 
@@ -243,9 +240,9 @@ class LiveKitProvider(Provider, HasRoster, Moderation):
             if failures:
                 return None  # what follows would fail in the same way, and take its time
             try:
-                self.twirp.call(
-                    "RoomService/MutePublishedTrack", "track.mute", track, _admin(room), read_error=_read_mute_error
-                )
+                # After 3 s the server answers 503 for a participant who has left.
+                gone = unavailable_means(ProviderResourceNotFound)
+                self.twirp.call("RoomService/MutePublishedTrack", "track.mute", track, _admin(room), read_error=gone)
             except ProviderResourceNotFound:
                 return None  # its participant has left
             except ProviderError as error:
@@ -323,11 +320,3 @@ def _admin(room: str) -> dict[str, Any]:
 
 def _room_fields(options: Mapping[str, Any], form: int) -> dict[str, Any]:
     return {ROOM_FIELDS[name][form]: value for name, value in options.items() if name in ROOM_FIELDS}
-
-
-def _read_mute_error(answer: Answer) -> VendorError | None:
-    """Read an error of a mute. The server answers 503 after 3 s for a participant who has left."""
-    found = read_error(answer)
-    if found is not None and answer.status == 503 and found.code == "unavailable":
-        return replace(found, error=ProviderResourceNotFound)
-    return found

@@ -10,7 +10,6 @@ from typing import Any
 
 from videoconf.errors import ProviderBadResponse, ProviderBusy, ProviderConflict, ProviderResourceNotFound
 from videoconf.providers import (
-    Answer,
     ArchiveRequest,
     ArchiveState,
     Archiving,
@@ -20,12 +19,11 @@ from videoconf.providers import (
     StorageDestination,
     StorageScope,
     StoresArchives,
-    VendorError,
 )
 from videoconf_livekit import egress
 from videoconf_livekit.participants import tracks_of
 from videoconf_livekit.provider import CAPABILITIES, LiveKitProvider
-from videoconf_livekit.twirp import read_error
+from videoconf_livekit.twirp import unavailable_means
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
                 body,
                 {"roomRecord": True},
                 idempotent=False,
-                read_error=_read_start_error,
+                read_error=unavailable_means(ProviderBusy),  # recorders are busy or missing
             )
         except ProviderResourceNotFound as error:
             raise ProviderConflict("The room has closed.", provider_code="no_connections") from error
@@ -148,14 +146,6 @@ class RecordingLiveKitProvider(LiveKitProvider, Archiving, StoresArchives):
                 break
             page = {"page_token": {"token": token}}
         return found
-
-
-def _read_start_error(answer: Answer) -> VendorError | None:
-    """Read the error of a start. 503 means that recorders are busy or missing, not that LiveKit is down."""
-    found = read_error(answer)
-    if found is not None and answer.status == 503 and found.code == "unavailable":
-        return replace(found, error=ProviderBusy)
-    return found
 
 
 def _read(found: Mapping[str, Any]) -> ArchiveState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from videoconf.errors import (
@@ -56,6 +57,18 @@ def read_error(answer: Answer) -> VendorError | None:
     elif error is None and answer.status == 404:
         error = ProviderRejected
     return VendorError(error, code if isinstance(code, str) else None, message if isinstance(message, str) else None)
+
+
+def unavailable_means(error: type[ProviderError]) -> ErrorReader:
+    """Return a reader of errors for a method whose 503 does not mean that LiveKit is down."""
+
+    def read(answer: Answer) -> VendorError | None:
+        found = read_error(answer)
+        if found is not None and answer.status == 503 and found.code == "unavailable":
+            return replace(found, error=error)
+        return found
+
+    return read
 
 
 class Twirp:

@@ -8,6 +8,7 @@ from typing import Any
 
 from videoconf.errors import ProviderConflict, ProviderError
 from videoconf.providers import ArchiveState, ArchiveStatus
+from videoconf_vonage.connection_data import find_text
 
 METADATA = (
     "outputMode",
@@ -44,12 +45,12 @@ def read_archive(document: Mapping[str, Any], account: str) -> ArchiveState:
         session_id=str(document.get("sessionId") or ""),
         provider_status=status,
         status=ArchiveStatus(status) if status in set(ArchiveStatus) else None,
-        name=_find_text(document.get("name")),
+        name=find_text(document.get("name")),
         created_at=find_time(document.get("createdAt")),
         updated_at=find_time(document.get("updatedAt")),
         duration_seconds=find_count(document.get("duration")),
         size_bytes=find_count(document.get("size")),
-        reason=_find_text(document.get("reason")),
+        reason=find_text(document.get("reason")),
         object_key=f"{account}/{archive_id}/archive.{suffix}" if status == ArchiveStatus.UPLOADED else None,
         metadata={name: document[name] for name in METADATA if document.get(name) not in (None, "")},
     )
@@ -71,10 +72,6 @@ def find_count(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
-
-
-def _find_text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def start_error(error: ProviderError) -> ProviderError:

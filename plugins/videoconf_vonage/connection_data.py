@@ -44,11 +44,12 @@ def unpack(text: object) -> Bearer:
         try:
             members = json.loads(text.removeprefix(MARK))
             attendee = members.get("attendee") or members.get("data")
-            return Bearer(_find_text(attendee), _find_text(members.get("name")))
+            return Bearer(find_text(attendee), find_text(members.get("name")))
         except (ValueError, AttributeError, RecursionError):
             pass  # not packed here
     return Bearer(text)
 
 
-def _find_text(value: object) -> str | None:
+def find_text(value: object) -> str | None:
+    """Return a text; None for what is empty, or another type."""
     return value if isinstance(value, str) and value else None

@@ -260,9 +260,7 @@ def list_deliveries(args: dict[str, Any], subscription_id: str) -> tuple[list[di
     return [delivery_values(one) for one in found.items], asked.headers(found)
 
 
-@blueprint.route(
-    "/event-subscriptions/<string:subscription_id>/deliveries/<string:delivery_id>/retry", methods=["POST"]
-)
+@blueprint.route(f"{_DELIVERIES}/<string:delivery_id>/retry", methods=["POST"])
 @requires(Permission.MANAGE_EVENT_SUBSCRIPTIONS)
 @fails_with(EventSubscriptionDisabled, EventNotKept)
 @blueprint.response(202)

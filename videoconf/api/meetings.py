@@ -166,18 +166,13 @@ class MeetingArgs(ListArgs):
     )
 
 
-PREFER_RETURN = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`return=representation` (RFC 7240): answer with the whole meeting in place of its link id.",
-    "schema": {"type": "string"},  # RFC 7240: unknown preferences are ignored
-}
-PREFER_HANDLING = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`handling=strict` (RFC 7240): refuse a changed property that only the service sets.",
-    "schema": {"type": "string"},
-}
+def _prefer(description: str) -> dict[str, Any]:
+    schema = {"type": "string"}  # RFC 7240: unknown preferences are ignored
+    return {"name": "Prefer", "in": "header", "description": description, "schema": schema}
+
+
+PREFER_RETURN = _prefer("`return=representation` (RFC 7240): answer with the whole meeting in place of its link id.")
+PREFER_HANDLING = _prefer("`handling=strict` (RFC 7240): refuse a changed property that only the service sets.")
 CREATED = {
     "oneOf": [
         {"type": "string", "description": "The link id."},

@@ -57,18 +57,11 @@ from werkzeug.routing import Rule
 from videoconf.api import failures
 from videoconf.api.authentication import access_of
 from videoconf.api.json_body import json_body
-from videoconf.api.pagination import LIST_HEADERS, ListArgs, ListRequest
+from videoconf.api.pagination import LIST_HEADERS as LIST_HEADERS
+from videoconf.api.pagination import ListArgs as ListArgs
+from videoconf.api.pagination import ListRequest as ListRequest
 from videoconf.api.problems import ProblemSchema, validation_failed
 from videoconf.formats import camel_case
-
-__all__ = [
-    "LIST_HEADERS",
-    "Api",
-    "Blueprint",
-    "ListArgs",
-    "ListRequest",
-    "StrictParser",
-]
 
 SECURITY_SCHEME = "bearerAuth"
 CONTROL_SCHEME = "control"

@@ -6,7 +6,6 @@ is commutative, associative and idempotent: order, repetition and races between 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +18,7 @@ from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.upsert import upserts
 from videoconf.events.changes import execute_noting, noting, of_connection
 from videoconf.meetings.models import Meeting
-from videoconf.providers import EventKind, ProviderEvent
+from videoconf.providers import EventKind, ProviderEvent, RosterConnection
 
 
 def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> datetime | None:
@@ -30,15 +29,14 @@ def merge(transaction: Transaction, meeting_id: int, event: ProviderEvent) -> da
     return _merge(transaction, meeting_id, event, _columns(event))
 
 
-def see(transaction: Transaction, meeting_id: int, sighting: ProviderEvent) -> None:
+def see(transaction: Transaction, meeting_id: int, one: RosterConnection, at: datetime) -> None:
     """Merge that a connection was seen at ``at`` in the provider's own list: a sign of presence since ``connected_at``.
 
     No event reported a join, so the row gets none: the join stays an inference. A provider whose clock is ahead may
     say that the connection began after ``at``; it was there at ``at``, so it began then at the latest.
     """
-    at = _required(sighting.at)
-    columns = _columns(replace(sighting, kind=EventKind.ACTIVITY, connected_at=None))
-    _merge(transaction, meeting_id, sighting, {**columns, "first_activity": min(sighting.connected_at or at, at)})
+    event = ProviderEvent(EventKind.ACTIVITY, "", None, one.connection_id, one.attendee, one.name, at)
+    _merge(transaction, meeting_id, event, {**_columns(event), "first_activity": min(one.connected_at or at, at)})
 
 
 def _merge(transaction: Transaction, meeting_id: int, event: ProviderEvent, columns: dict[str, Any]) -> datetime | None:

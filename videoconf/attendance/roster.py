@@ -31,10 +31,7 @@ from videoconf.meetings.models import Meeting
 from videoconf.providers import (
     Capability,
     Clock,
-    EventKind,
-    ProviderEvent,
     Roster,
-    RosterConnection,
     SessionRef,
 )
 from videoconf.settings import Settings
@@ -135,7 +132,7 @@ class RosterReconciler:
         for id, one in listed.items():
             # A repeated listing adds nothing, until the connection would count as gone by silence.
             if id not in there or id in found_again or there[id].last_evidence < observed_on - self._cap / 2:
-                _see(session, meeting.id, one, observed_on)
+                see(session, meeting.id, one, observed_on)
         if roster.complete:
             missing = [row for id, row in there.items() if id not in listed]
             again = [row.connection_id for row in missing if row.missed_on is not None]
@@ -143,19 +140,6 @@ class RosterReconciler:
             _update(session, meeting.id, again, observed_on, absent_on=c.missed_on, missed_on=None)
             note_change(session, meeting.id, *map(of_connection, again))
             _update(session, meeting.id, first, observed_on, missed_on=observed_on)
-
-
-def _see(session: Session, meeting_id: int, one: RosterConnection, observed_on: datetime) -> None:
-    sighting = ProviderEvent(
-        EventKind.ACTIVITY,
-        dedupe_key="",
-        connection_id=one.connection_id,
-        attendee=one.attendee,
-        name=one.name,
-        at=observed_on,
-        connected_at=one.connected_at,
-    )
-    see(session, meeting_id, sighting)
 
 
 def _update(

@@ -127,7 +127,7 @@ def _of_server(error: Any, engine: Engine) -> Fault:
     if state == "42501":
         return Fault(f"the database role lacks a privilege ({error.diag.message_primary})", _GRANT)
     if state == "3F000":
-        return _no_schema()
+        return _NO_SCHEMA
     if state == "25006":
         return Fault(f"{where} takes no writes", f"Name the primary in {variable_of(engine)}, not a standby.")
     if state in ("42P01", "42703"):
@@ -171,13 +171,10 @@ def _of_sqlite(error: sqlite3.Error, engine: Engine) -> Fault:
     return Fault(f"SQLite reports {name or type(error).__name__} for {path}", f"Correct {MAIN}.")
 
 
-def _no_schema() -> Fault:
-    return Fault(
-        "the search_path of the role names no schema that it may use",
-        "As the owner: GRANT USAGE ON SCHEMA … TO the role, or ALTER ROLE … SET search_path = ….",
-    )
-
-
+_NO_SCHEMA = Fault(
+    "the search_path of the role names no schema that it may use",
+    "As the owner: GRANT USAGE ON SCHEMA … TO the role, or ALTER ROLE … SET search_path = ….",
+)
 WITHOUT_DIRECT_URL = Fault(
     "VIDEOCONF_DATABASE_DIRECT_URL is not set, and a migration cannot go through a pooler in transaction mode",
     "Set it to the URL of PostgreSQL itself.",
@@ -240,7 +237,7 @@ def _of_database(connection: Connection, pooler: str, mode: Mode) -> Iterator[Fa
             forbids=True,
         )
     if state.schema is None:
-        yield _no_schema()
+        yield _NO_SCHEMA
     if state.is_read_only:
         yield Fault(f"{where} takes no writes", f"Name the primary in {variable_of(connection.engine)}, not a standby.")
     if mode is Mode.TRANSACTION and pooler != "transaction":

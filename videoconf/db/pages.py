@@ -29,6 +29,20 @@ def listed(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
     return keyset.part_of(part, [tuple(row[:-1]) for row in rows], [(row.position,) for row in rows], counted)
 
 
+def list_counted(
+    statement: Select[Any], count: Select[Any], order: Order, part: Part, values: dict[str, Any]
+) -> Listed[Any]:
+    """Return a part of the objects that a statement selects, whose rows carry the total; ``count`` is for no rows."""
+    with read() as session:
+        rows = session.execute(statement, {**values, **part.values}).all()
+        total = rows[0].total if rows else 0
+        if not rows and part.offset:
+            total = session.execute(count, values).scalar_one()
+    items = [row[0] for row in rows]
+    positions = [tuple(getattr(one, column.key) for column in order.columns) for one in items]
+    return keyset.part_of(part, items, positions, total if part.offset is not None else None)
+
+
 def list_objects(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
     """Return a part of the objects that a statement selects, in an order by one column."""
     found = listed(statement, order, part)

@@ -127,5 +127,4 @@ def _find(session: Session, caller: Caller, link: str, invitation_id: str) -> In
     found = session.execute(of_meeting).scalar_one_or_none()
     if found is None:
         raise InvitationNotFound
-    invitation: Invitation = found
-    return invitation
+    return found

@@ -58,10 +58,8 @@ def forget_facts(session: Session, tenant: str, attendee: str) -> None:
         _EVENTS.c.type.in_([str(one) for one in FACTS]),
         _EVENTS.c.data["attendee"].as_string() == attendee,
     )
-    for row in session.execute(select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data).where(*about)).all():
-        changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
-        session.execute(changed.values(data=without_person(row.data)))
-        _forget_answers(session, [row.id])
+    events = select(_EVENTS.c.position, _EVENTS.c.id, _EVENTS.c.data).where(*about)
+    _forget_in(session, session.execute(events).all())
 
 
 def forget_connections(
@@ -78,16 +76,16 @@ def forget_connections(
     after = 0
     while rows := session.execute(statement.where(_EVENTS.c.position > after)).all():
         after = rows[-1].position
-        about = [row for row in rows if names_person(row.data, connections, attendee)]
-        for row in about:
-            changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
-            session.execute(changed.values(data=without_person(row.data)))
-        _forget_answers(session, [row.id for row in about])
+        _forget_in(session, [row for row in rows if names_person(row.data, connections, attendee)])
 
 
-def _forget_answers(session: Session, event_ids: Collection[str]) -> None:
-    """Delete what receivers answered, because an answer may repeat the event."""
-    found = select(_DELIVERIES.c.id, _DELIVERIES.c.attempts).where(_DELIVERIES.c.event_id.in_(event_ids))
+def _forget_in(session: Session, events: Collection[Any]) -> None:
+    """Remove the person from events, and delete what receivers answered, because an answer may repeat the event."""
+    for row in events:
+        changed = update(_EVENTS).where(_EVENTS.c.position == row.position)
+        session.execute(changed.values(data=without_person(row.data)))
+    ids = [row.id for row in events]
+    found = select(_DELIVERIES.c.id, _DELIVERIES.c.attempts).where(_DELIVERIES.c.event_id.in_(ids))
     for row in session.execute(found).all():
         attempts = [{**one, "body": None} for one in row.attempts]
         session.execute(update(_DELIVERIES).where(_DELIVERIES.c.id == row.id).values(attempts=attempts))

@@ -105,7 +105,7 @@ class Jobs:
             running.discard(served)
 
     def _claim(self, *wanted: ColumnElement[bool]) -> ClaimedJob | None:
-        owner = _new_owner()
+        owner = secrets.token_hex(8)
         free = or_(Job.lease_until.is_(None), Job.lease_until < utc_now())
         first = (
             select(Job.id)
@@ -352,7 +352,7 @@ def enqueue_claimed(transaction: Transaction, kind: str, payload: dict[str, Any]
 
     If the process dies in between, the lease runs out and a worker takes the job.
     """
-    owner = _new_owner()
+    owner = secrets.token_hex(8)
     lease = {"attempts": 1, "lease_owner": owner, "lease_until": utc_in(LEASE_SECONDS)}
     job_id = _insert(transaction, kind, payload, due_at=utc_in(0), **lease)
     return ClaimedJob(job_id, kind, payload, attempts=1, owner=owner)
@@ -377,10 +377,6 @@ def _insert(transaction: Transaction, kind: str, payload: dict[str, Any], **valu
 def _ids(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ids of a payload, for the log."""
     return {name: value for name, value in payload.items() if name.endswith("_id")}
-
-
-def _new_owner() -> str:
-    return secrets.token_hex(8)
 
 
 def _delay_seconds(attempts: int) -> float:

@@ -16,6 +16,7 @@ from videoconf.db import keyset
 from videoconf.db.functions import digest
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.offered import Offered
+from videoconf.db.pages import list_counted
 from videoconf.db.transactions import read
 from videoconf.db.types import UTCDateTime
 from videoconf.errors import MeetingNotFound
@@ -32,8 +33,7 @@ def read_meeting(caller: Caller, link: str) -> Meeting:
         found = session.execute(_of_link(caller, link).options(_WITH_ARCHIVE)).scalar_one_or_none()
     if found is None:
         raise MeetingNotFound
-    meeting: Meeting = found
-    return meeting
+    return found
 
 
 def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = False) -> Meeting:
@@ -49,8 +49,7 @@ def get_meeting(session: Session, caller: Caller, link: str, *, lock: bool = Fal
     found = session.execute(statement).scalar_one_or_none()
     if found is None:
         raise MeetingNotFound
-    meeting: Meeting = found
-    return meeting
+    return found
 
 
 def find_ready(session: Session, meeting_id: int) -> Meeting | None:
@@ -62,7 +61,7 @@ def find_ready(session: Session, meeting_id: int) -> Meeting | None:
 _WITH_ARCHIVE = with_expression(Meeting.archive_id, newest_archive())
 
 
-def _of_link(caller: Caller, link: str) -> Select[Any]:
+def _of_link(caller: Caller, link: str) -> Select[Meeting]:
     return select(Meeting).where(Meeting.meeting_link == link, Meeting.is_ready, visible_to(caller, Meeting.tenant))
 
 
@@ -115,18 +114,9 @@ def list_meetings(caller: Caller, wanted: MeetingFilter, part: Part) -> Listed[M
     """
     given = {name: value for name, value in vars(wanted).items() if value is not None and name != "sort"}
     OFFERED.check(given, wanted.sort.lstrip("-"))
-    status, order = given.pop("status", None), ORDERS[wanted.sort]
+    status = given.pop("status", None)
     statement, count = _listing(frozenset(given), status, wanted.sort, part.shape)
-    values = {**given, **caller.scope, **part.values}
-    with read() as session:
-        rows = session.execute(statement, values).all()
-        counted = rows[0].total if rows else 0
-        if not rows and part.offset:
-            counted = session.execute(count, {**given, **caller.scope}).scalar_one()
-    meetings: list[Meeting] = [row[0] for row in rows]
-    keys = [column.key for column in order.columns]
-    positions = [tuple(getattr(meeting, key) for key in keys) for meeting in meetings]
-    return keyset.part_of(part, meetings, positions, counted if part.offset is not None else None)
+    return list_counted(statement, count, ORDERS[wanted.sort], part, {**given, **caller.scope})
 
 
 @cache

@@ -64,14 +64,8 @@ LOG_LINES_LOST = Counter(
     "videoconf_log_lines_lost",
     "Log lines lost, because standard error was not read in time.",
 )
-JOBS_RUN = Counter(
-    "videoconf_jobs_run", "Attempts at jobs by outcome (done, failed, dead).", ("kind", "outcome"), registry=REGISTRY
-)
-JOB_THREADS_ENDED = Counter(
-    "videoconf_job_threads_ended",
-    "Job threads that ended by an error and were started again.",
-    registry=REGISTRY,
-)
+JOBS_RUN = Counter("videoconf_jobs_run", "Attempts at jobs by outcome (done, failed, dead).", ("kind", "outcome"))
+JOB_THREADS_ENDED = Counter("videoconf_job_threads_ended", "Job threads that ended by an error and were started again.")
 JOBS = Gauge("videoconf_jobs", "Jobs by state: due, waiting, dead.", ("state",))
 JOB_LAG = Gauge("videoconf_job_lag_seconds", "How long the longest due job has been due.")
 EVENTS_PROJECTED = Counter("videoconf_events", "Events written to the log, by type.", ("type",))

@@ -1,96 +1,47 @@
 """What a provider is. A plugin imports what it needs from here, and nothing else of the core but errors and storage."""
 
-from videoconf.configuration import setting
-from videoconf.providers.base import (
-    CONTRACT_VERSION,
-    INTERFACES,
-    Archiving,
-    DownloadsArchives,
-    HasRoster,
-    Moderation,
-    Provider,
-    ProviderContext,
-    StoresArchives,
-)
-from videoconf.providers.browser import BrowserClient, is_integrity, source_of
-from videoconf.providers.capabilities import (
-    Capabilities,
-    Capability,
-    SessionCreation,
-    StorageScope,
-    WebhookAuthentication,
-)
-from videoconf.providers.deadline import provider_deadline, seconds_left
-from videoconf.providers.failures import VendorError
-from videoconf.providers.http import GuardedClient
-from videoconf.providers.messages import Answer, ErrorReader
-from videoconf.providers.port import ProviderPort
-from videoconf.providers.types import (
-    ArchiveRequest,
-    ArchiveState,
-    ArchiveStatus,
-    Clock,
-    EventKind,
-    JoinToken,
-    ProviderEvent,
-    Role,
-    Roster,
-    RosterConnection,
-    SessionRef,
-    SessionRequest,
-    StorageDestination,
-    StreamState,
-    TokenRequest,
-    WebhookReply,
-    WebhookRequest,
-)
-from videoconf.settings import Secret
-from videoconf.variables import as_meant, text_of_file
-
-__all__ = [
-    "CONTRACT_VERSION",
-    "INTERFACES",
-    "Answer",
-    "ArchiveRequest",
-    "ArchiveState",
-    "ArchiveStatus",
-    "Archiving",
-    "BrowserClient",
-    "Capabilities",
-    "Capability",
-    "Clock",
-    "DownloadsArchives",
-    "ErrorReader",
-    "EventKind",
-    "GuardedClient",
-    "HasRoster",
-    "JoinToken",
-    "Moderation",
-    "Provider",
-    "ProviderContext",
-    "ProviderEvent",
-    "ProviderPort",
-    "Role",
-    "Roster",
-    "RosterConnection",
-    "Secret",
-    "SessionCreation",
-    "SessionRef",
-    "SessionRequest",
-    "StorageDestination",
-    "StorageScope",
-    "StoresArchives",
-    "StreamState",
-    "TokenRequest",
-    "VendorError",
-    "WebhookAuthentication",
-    "WebhookReply",
-    "WebhookRequest",
-    "as_meant",
-    "is_integrity",
-    "provider_deadline",
-    "seconds_left",
-    "setting",
-    "source_of",
-    "text_of_file",
-]
+from videoconf.configuration import setting as setting
+from videoconf.providers.base import CONTRACT_VERSION as CONTRACT_VERSION
+from videoconf.providers.base import INTERFACES as INTERFACES
+from videoconf.providers.base import Archiving as Archiving
+from videoconf.providers.base import DownloadsArchives as DownloadsArchives
+from videoconf.providers.base import HasRoster as HasRoster
+from videoconf.providers.base import Moderation as Moderation
+from videoconf.providers.base import Provider as Provider
+from videoconf.providers.base import ProviderContext as ProviderContext
+from videoconf.providers.base import StoresArchives as StoresArchives
+from videoconf.providers.browser import BrowserClient as BrowserClient
+from videoconf.providers.browser import is_integrity as is_integrity
+from videoconf.providers.browser import source_of as source_of
+from videoconf.providers.capabilities import Capabilities as Capabilities
+from videoconf.providers.capabilities import Capability as Capability
+from videoconf.providers.capabilities import SessionCreation as SessionCreation
+from videoconf.providers.capabilities import StorageScope as StorageScope
+from videoconf.providers.capabilities import WebhookAuthentication as WebhookAuthentication
+from videoconf.providers.deadline import provider_deadline as provider_deadline
+from videoconf.providers.deadline import seconds_left as seconds_left
+from videoconf.providers.failures import VendorError as VendorError
+from videoconf.providers.http import GuardedClient as GuardedClient
+from videoconf.providers.messages import Answer as Answer
+from videoconf.providers.messages import ErrorReader as ErrorReader
+from videoconf.providers.port import ProviderPort as ProviderPort
+from videoconf.providers.types import ArchiveRequest as ArchiveRequest
+from videoconf.providers.types import ArchiveState as ArchiveState
+from videoconf.providers.types import ArchiveStatus as ArchiveStatus
+from videoconf.providers.types import Clock as Clock
+from videoconf.providers.types import EventKind as EventKind
+from videoconf.providers.types import JoinToken as JoinToken
+from videoconf.providers.types import ProviderEvent as ProviderEvent
+from videoconf.providers.types import Role as Role
+from videoconf.providers.types import Roster as Roster
+from videoconf.providers.types import RosterConnection as RosterConnection
+from videoconf.providers.types import SessionRef as SessionRef
+from videoconf.providers.types import SessionRequest as SessionRequest
+from videoconf.providers.types import StorageDestination as StorageDestination
+from videoconf.providers.types import StreamState as StreamState
+from videoconf.providers.types import TokenRequest as TokenRequest
+from videoconf.providers.types import WebhookReply as WebhookReply
+from videoconf.providers.types import WebhookRequest as WebhookRequest
+from videoconf.settings import Secret as Secret
+from videoconf.variables import as_meant as as_meant
+from videoconf.variables import text_of_file as text_of_file

@@ -5,20 +5,11 @@ does, ``W-…`` webhooks, ``S-…`` storage). Each says in its docstring what th
 do. :class:`Scripted` decides what the next calls of a provider or a storage target do.
 """
 
-from videoconf.testing.faulty_server import FaultyServer
-from videoconf.testing.harness import Harness, unwritten
-from videoconf.testing.provider_conformance import ProviderConformance
-from videoconf.testing.samples import WebhookSample, load_samples
-from videoconf.testing.scripted import Scripted
-from videoconf.testing.storage_conformance import StorageConformance
-
-__all__ = [
-    "FaultyServer",
-    "Harness",
-    "ProviderConformance",
-    "Scripted",
-    "StorageConformance",
-    "WebhookSample",
-    "load_samples",
-    "unwritten",
-]
+from videoconf.testing.faulty_server import FaultyServer as FaultyServer
+from videoconf.testing.harness import Harness as Harness
+from videoconf.testing.harness import unwritten as unwritten
+from videoconf.testing.provider_conformance import ProviderConformance as ProviderConformance
+from videoconf.testing.samples import WebhookSample as WebhookSample
+from videoconf.testing.samples import load_samples as load_samples
+from videoconf.testing.scripted import Scripted as Scripted
+from videoconf.testing.storage_conformance import StorageConformance as StorageConformance
