@@ -15,7 +15,7 @@ from alembic import context, op
 
 LOCK_TIMEOUT = "500ms"
 """How long a change may wait for a table: all queries that come after it wait behind it."""
-MEETINGS_PER_BATCH = 500
+ROWS_PER_BATCH = 1000
 
 
 def is_postgresql() -> bool:
@@ -73,16 +73,18 @@ def drop_index(name: str, table: str) -> None:
 def for_each_range(table: str, key: str, statement: str) -> None:
     """Run a statement with ``:first`` and ``:last`` for each range of an integer key, each in its own transaction.
 
+    A range has :data:`ROWS_PER_BATCH` rows, however far their keys are apart, and all rows of its last key.
+
     :param statement: changes the rows of one range and may be repeated.
     """
     if context.is_offline_mode():
         op.execute(f"-- for each range of {table}.{key}, first to last: {' '.join(statement.split())}")
         return
     bind = op.get_bind()
-    first, last = bind.execute(sa.text(f"SELECT min({key}), max({key}) FROM {table}")).one()  # noqa: S608  # names of ours
-    if first is None:
-        return
-    ranges = range(first, last + 1, MEETINGS_PER_BATCH)
+    ahead = f"SELECT {key} FROM {table} WHERE {key} > :last ORDER BY {key} LIMIT {ROWS_PER_BATCH}"  # noqa: S608  # names of ours
+    bounds = sa.text(f"SELECT min({key}), max({key}) FROM ({ahead}) AS ahead")  # noqa: S608
     with beside_writers() if is_postgresql() else nullcontext():
-        for begin in ranges:
-            bind.execute(sa.text(statement), {"first": begin, "last": begin + MEETINGS_PER_BATCH - 1})
+        first, last = bind.execute(bounds, {"last": -1}).one()
+        while first is not None:
+            bind.execute(sa.text(statement), {"first": first, "last": last})
+            first, last = bind.execute(bounds, {"last": last}).one()

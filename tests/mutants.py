@@ -44,6 +44,13 @@ MUTANTS = [
         "tests/integration/test_races.py::test_webhook_and_create_see_each_other_in_either_order",
     ),
     Mutant(
+        "events that waited for their meeting left without its tenant",
+        "videoconf/webhooks/receive.py",
+        "    transaction.execute(_PLACE, waited)\n",
+        "",
+        f"{ATTENDANCE}/test_placing_events.py::test_meeting_without_orphans_takes_the_events_that_waited",
+    ),
+    Mutant(
         "known and new events distinguished by the row count",
         "videoconf/webhooks/receive.py",
         "    if stored is None:",

@@ -134,6 +134,7 @@ def works(parts: Services) -> Iterator[Work]:
     yield recurring("prune_jobs", 3600, prune_jobs)
     yield recurring("prune_door", 3600, lambda: parts.door_retention.run())
     yield recurring("place_connections", 60, lambda: parts.place_connections())
+    yield recurring("place_events", 60, lambda: parts.place_events())
     yield recurring("sweep_bans", 15, lambda: parts.bans.sweep())
     yield recurring("notice_silence", 60, lambda: parts.silence.run())
     yield recurring("prune_events", 3600, lambda: parts.event_retention.run())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.offered_lists import LISTS
 from videoconf.api.openapi import openapi_document
 
 WHOLE = {
@@ -37,3 +38,21 @@ def test_every_list_is_walked_by_cursor(app):
         parameters = {one["name"] for one in operation["parameters"] if "name" in one}
         assert {"limit", "cursor", "page", "pageSize"} <= parameters, path
         assert {"X-Next-Cursor", "Link", "X-Pagination"} <= operation["responses"]["200"]["headers"].keys(), path
+
+
+EVERYWHERE = {"limit", "cursor", "page", "pageSize", "wait"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_list_and_filter_is_tried_at_full_length(app):
+    """`tests/integration/test_list_plans.py` and `make bench` ask what `bench/offered_lists.py` gives."""
+    document = openapi_document(app)
+    filters = {}
+    for path, operations in document["paths"].items():
+        names = {one["name"] for one in operations.get("get", {}).get("parameters", []) if "name" in one}
+        if "limit" in names:
+            filters[path] = names - EVERYWHERE
+    assert {one.path for one in LISTS} == filters.keys()
+    for one in LISTS:
+        asked = "&".join(one.paths(1000))
+        assert {name for name in filters[one.path] if f"{name}=" not in asked} == set(), one.path

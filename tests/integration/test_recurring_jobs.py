@@ -131,6 +131,7 @@ def test_service_has_its_recurring_jobs(app):
             "expire_archives",
             "notice_silence",
             "place_connections",
+            "place_events",
             "prune_deliveries",
             "prune_door",
             "prune_events",

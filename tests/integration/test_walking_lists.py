@@ -2,11 +2,12 @@
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 from tests.support.service import ON_SQLITE, service_of
 from videoconf.archives.models import Archive
@@ -14,7 +15,9 @@ from videoconf.audit import AuditEntry
 from videoconf.db.keyset import COUNTED
 from videoconf.db.transactions import write
 from videoconf.db.types import db
+from videoconf.jobs.models import Job
 from videoconf.meetings.models import Meeting
+from videoconf.webhooks.models import WebhookEvent
 
 
 def walk(caller, path, limit=2):
@@ -111,6 +114,73 @@ def test_rows_that_stay_come_once_while_others_change(walked, sort, changes, pau
     assert [link for link in seen if link not in moved] == stayed
 
 
+RECEIVED = datetime(2100, 1, 1, tzinfo=UTC)
+EVENT_CHANGES = st.lists(
+    st.tuples(st.sampled_from(["add", "delete", "settle", "age"]), st.integers(0, 11)), min_size=1, max_size=6
+)
+
+
+@pytest.mark.parametrize("query", ["", "status=ignored", "since=2100-01-01T00:00:01Z"])
+@given(changes=EVENT_CHANGES, pause=st.integers(1, 4), limit=st.integers(1, 4))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_events_that_stay_come_once_while_others_change(walked, query, changes, pause, limit):
+    """Also where one's status changes: the list of all has it at the same place."""
+    tenant = f"t{next(tenants)}"
+    caller = walked.caller_with(tenant=tenant)
+    numbers = iter(range(1_000_000))
+
+    def event_row(second, **others):
+        # Some at one time, so that ids decide.
+        at = RECEIVED + timedelta(seconds=second)
+        names = {"provider": "fake", "account": "fake", "channel": "session", "kind": "joined"}
+        return {
+            **names,
+            "dedupe_key": f"{tenant}-{next(numbers)}",
+            "status": "ignored",
+            "tenant": tenant,
+            "session_id": tenant,
+            "received_at": at,
+            **others,
+        }
+
+    def execute(statement, *rows):
+        with walked.app.app_context(), write() as session:
+            session.execute(statement, *rows)
+
+    execute(insert(WebhookEvent), [event_row(number // 3) for number in range(6)])
+    execute(
+        insert(WebhookEvent),
+        [event_row(number // 3, tenant="" if number % 2 else tenant, status="quarantined") for number in range(6)],
+    )
+    expected = [one["id"] for one in caller("GET", f"/webhook-events?{query}").json]
+    moved, seen = set(), []
+
+    def change(kind, number):
+        chosen = expected[number % len(expected)]
+        mine = WebhookEvent.id == chosen
+        if kind == "add":
+            execute(insert(WebhookEvent), [event_row(number % 4)])
+        elif kind == "delete":
+            moved.add(chosen)
+            execute(delete(WebhookEvent).where(mine))
+        elif kind == "settle":
+            moved.update({chosen} if "status" in query else ())
+            execute(update(WebhookEvent).where(mine).values(status="quarantined"))
+        else:
+            moved.add(chosen)
+            execute(update(WebhookEvent).where(mine).values(received_at=RECEIVED - timedelta(days=1)))
+
+    waiting = list(changes)
+    for number, part in enumerate(walk(caller, f"/webhook-events?{query}", limit)):
+        seen += [one["id"] for one in part]
+        if number % pause == 0 and waiting:
+            change(*waiting.pop())
+    assert [one for one in seen if one not in moved and one in expected] == [
+        one for one in expected if one not in moved
+    ]
+    execute(update(WebhookEvent).where(WebhookEvent.tenant == "").values(tenant="gone"))
+
+
 def test_attendees_come_once_while_others_join(service, api):
     link = api.create()
     for name in ("dee", "ann", "cyd", "bob"):
@@ -191,6 +261,30 @@ def test_cursor_of_another_list_is_refused(service, api):
     ):
         assert api("GET", f"{other}&cursor={cursor}").problem == (400, "cursor_invalid"), other
     assert len(api("GET", f"/session?limit=50&cursor={cursor}").json) == 1, "another limit goes on at the same place"
+
+
+def test_cursor_of_webhook_events_by_id_is_refused(service, api):
+    """The release before sorted them by their ids."""
+    for _ in range(2):
+        assert service.post(service.made_up("moon.risen")).status == 204
+    cursor = cursor_of(api, "/webhook-events")
+    assert api("GET", f"/webhook-events?cursor={cursor}").status == 200
+    assert api("GET", f"/webhook-events?cursor={changed(cursor, [1])}").problem == (400, "cursor_invalid")
+    acme = service.caller_with(tenant="acme")
+    assert acme("GET", f"/webhook-events?cursor={cursor}").problem == (400, "cursor_invalid")
+
+
+def test_jobs_of_a_state_are_walked_and_counted(app, api):
+    with app.app_context(), write() as session:
+        states = ("dead", "done", "pending")
+        rows = [{"kind": "end_session", "payload": {}, "state": state} for state in states for _ in range(5)]
+        session.execute(insert(Job), rows)
+    found = whole(api, "/jobs?state=done")
+    assert {one["state"] for one in found} == {"done"}
+    assert [one["id"] for one in found] == sorted((one["id"] for one in found), reverse=True)
+    page = api("GET", "/jobs?state=done&pageSize=2&page=2")
+    assert page.json == found[2:4]
+    assert json.loads(page.headers["X-Pagination"])["total"] == len(found) == 5
 
 
 def changed(cursor, position):

@@ -328,6 +328,12 @@ class Services(Foundation):
         return place_connections
 
     @cached_property
+    def place_events(self) -> Callable[[], None]:
+        from videoconf.webhooks.place import place_events
+
+        return place_events
+
+    @cached_property
     def silence(self) -> Silence:
         from videoconf.events.silence import Silence
 

@@ -53,7 +53,7 @@ class WebhookEventSchema(Schema):
 @blueprint.response(200, WebhookEventSchema(many=True), headers=LIST_HEADERS)
 @blueprint.doc(operationId=f"{Tag.OPERATIONS}.getWebhookEvents")
 def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """List the webhook events of the tenant's meetings with their outcomes, newest first.
+    """List the webhook events of the tenant's meetings with their outcomes, newest first by their arrival.
 
     With the permission `ManageOperations` the list also has events that belong to no known meeting, and
     `status=rejected` lists the newest 1,000 refused webhooks of each provider. Totals are counted up to 10,000.

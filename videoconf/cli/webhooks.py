@@ -38,11 +38,9 @@ def list_(status: str | None, since: datetime | None, meeting: str | None, limit
 
     Of refused webhooks the service keeps the newest 1,000 of each provider, reason and time only.
     """
-    from videoconf.db.keyset import Part
-    from videoconf.webhooks.queries import Wanted, list_records
+    from videoconf.webhooks.queries import Wanted, list_every_tenants
 
-    wanted = Wanted(status, _in_utc(since), meeting)
-    found = list_records(None, wanted, Part(limit), without_meeting=True).items
+    found = list_every_tenants(Wanted(status, _in_utc(since), meeting), limit)
     if as_json:
         print_json(_described(found))
         return

@@ -10,8 +10,8 @@ bound one PostgreSQL assumes a tenth of the table, and sorts it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -19,15 +19,19 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Integer,
     ScalarSelect,
     Select,
     bindparam,
     func,
+    literal,
     literal_column,
     select,
     tuple_,
+    union_all,
 )
+from sqlalchemy.sql.selectable import GenerativeSelect
 
 COUNTED = 10_000
 """Totals are exact up to this number, and pages end here."""
@@ -43,11 +47,27 @@ class Order:
 
     columns: tuple[Any, ...]
     descending: bool
+    fixed: tuple[tuple[Any, Any], ...] = ()
+    """Columns that stand directly before these in the index, each with the value that it has in the whole list.
+
+    The list is asked for as a range of these columns, and sorted by them first: no other index has this order. By
+    equality, PostgreSQL knows that they decide nothing in the order. It may then go by the primary key and read the
+    rows with all other values; or it expects few rows, since most values have few, and reads and sorts all.
+    """
+
+    def within(self, values: Mapping[Any, Any]) -> Order:
+        """Return the order of the rows in which these columns have these values."""
+        return replace(self, fixed=tuple((column, literal(value, column.type)) for column, value in values.items()))
 
     @property
     def kinds(self) -> tuple[type, ...]:
         """The Python types of a position's values."""
         return tuple(column.type.python_type for column in self.columns)
+
+    @property
+    def sorted(self) -> list[ColumnElement[Any]]:
+        """The ORDER BY of a SELECT from the table itself."""
+        return self.by([*(column for column, _ in self.fixed), *self.columns])
 
     def by(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         """Return the ORDER BY of these columns, which stand for the order's own."""
@@ -95,10 +115,38 @@ class Listed(Generic[Item]):
 
 def cut(source: Select[Any], order: Order, shape: str) -> Select[Any]:
     """Cut a part of this shape out of a SELECT; :attr:`Part.values` are its parameters."""
+    return rows_of(_ordered(source, order, shape), shape)
+
+
+def cut_merged(sources: Sequence[tuple[Select[Any], Order]], shape: str) -> CompoundSelect[Any]:
+    """Cut a part out of the rows of several SELECTs of the same columns, which go into one order.
+
+    Each is cut by itself, so that it reads no more than its index has of the part.
+    """
+    limit, offset = (bindparam(f"list_{name}", type_=Integer, literal_execute=True) for name in ("limit", "offset"))
+    some = _union([_ordered(*source, shape).limit(limit + offset if shape == "page" else limit) for source in sources])
+    by_name: list[ColumnElement[Any]] = [literal_column(column.key) for column in sources[0][1].columns]
+    some = some.order_by(*sources[0][1].by(by_name)).limit(limit)
+    return some.offset(offset) if shape == "page" else some
+
+
+def _union(parts: Sequence[Select[Any]]) -> CompoundSelect[Any]:
+    return union_all(*(select(part.subquery()) for part in parts))  # SQLite wants a SELECT around each that is limited
+
+
+def _ordered(source: Select[Any], order: Order, shape: str) -> Select[Any]:
+    """Put a SELECT in order, from where a part of this shape begins."""
+    columns, last = order.columns, position_binds(order)
+    if order.fixed:
+        before, values = [tuple(one) for one in zip(*order.fixed, strict=True)]
+        bounds = [tuple_(*before) >= tuple_(*values), tuple_(*before) <= tuple_(*values)]
+        # The position is within the bound at which the list begins. With both, PostgreSQL begins at the bound.
+        source = source.where(*(bounds if shape != "after" else bounds[:1] if order.descending else bounds[1:]))
+        columns, last = (*before, *columns), [*values, *last]
     if shape == "after":
-        here, last = tuple_(*order.columns), tuple_(*position_binds(order))
-        source = source.where(here < last if order.descending else here > last)
-    return rows_of(source.order_by(*order.by(order.columns)), shape)
+        here, behind = tuple_(*columns), tuple_(*last)
+        source = source.where(here < behind if order.descending else here > behind)
+    return source.order_by(*order.sorted)
 
 
 def rows_of(source: Select[Any], shape: str) -> Select[Any]:
@@ -119,13 +167,21 @@ def total(source: Select[Any], order: Order) -> ScalarSelect[Any]:
 
     Sorted, so that PostgreSQL goes by the index: looking for rows that may be few, it would read the table.
     """
-    return count_of(source.order_by(*order.by(order.columns)))
+    return count_of(_ordered(source, order, "first"))
 
 
-def count_of(source: Select[Any]) -> ScalarSelect[Any]:
+def total_merged(sources: Sequence[tuple[Select[Any], Order]]) -> ScalarSelect[Any]:
+    """Count the rows of several SELECTs, as :func:`total` does those of one."""
+    return count_of(_union([_ordered(*source, "first").limit(_COUNTED) for source in sources]))
+
+
+def count_of(source: GenerativeSelect) -> ScalarSelect[Any]:
     """Count the rows of a SELECT that is in order already."""
-    counted = source.limit(literal_column(str(COUNTED + 1))).subquery("counted")
+    counted = source.limit(_COUNTED).subquery("counted")
     return select(func.count()).select_from(counted).scalar_subquery()
+
+
+_COUNTED: ColumnElement[Any] = literal_column(str(COUNTED + 1))
 
 
 def part_of(part: Part, rows: Sequence[Item], positions: Sequence[Position], counted: int | None) -> Listed[Item]:

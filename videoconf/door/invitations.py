@@ -99,7 +99,7 @@ class Invitations:
         """Return a part of a meeting's invitations, newest first, revoked ones included."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return list_objects(select(Invitation).where(Invitation.meeting_id == meeting.id), BY_ID, part)
+        return list_objects(select(Invitation), BY_ID.within({Invitation.meeting_id: meeting.id}), part)
 
     def read_invitation(self, caller: Caller, link: str, invitation_id: str) -> Invitation:
         """Return an invitation.

@@ -105,12 +105,11 @@ class Lobby:
             .join(Invitation, Invitation.id == LobbyEntry.invitation_id)
             .where(
                 LobbyEntry.meeting_id == meeting.id,
-                LobbyEntry.state == LobbyState.WAITING,
                 is_there(),
                 Invitation.revoked_on.is_(None),
             )
         )
-        return listed(waiting, OLDEST_FIRST, part)
+        return listed(waiting, OLDEST_FIRST.within({LobbyEntry.state: LobbyState.WAITING.value}), part)
 
     def answer(self, caller: Caller, link: str, entry_id: str, *, admit: bool) -> None:
         """Admit or refuse a person. Repeating an answer changes nothing.

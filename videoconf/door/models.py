@@ -103,7 +103,7 @@ class LobbyEntry(Model):
     __table_args__ = (
         UniqueConstraint("public_id"),
         UniqueConstraint("ticket_digest"),
-        Index(None, "meeting_id", "id"),
+        Index(None, "meeting_id", "state", "id"),
         Index(None, "invitation_id", "id"),
         Index(None, "attendee"),
         Index(None, "waiting_since"),

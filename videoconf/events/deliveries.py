@@ -38,10 +38,10 @@ class Deliveries:
         """
         with read() as session:
             row = find(session, caller, subscription_id)
+        if status is None:
+            return list_objects(select(EventDelivery), BY_ID.within({EventDelivery.subscription_id: row.id}), part)
         statement = select(EventDelivery).where(EventDelivery.subscription_id == row.id)
-        if status is not None:
-            statement = statement.where(EventDelivery.status == status)
-        return list_objects(statement, BY_ID, part)
+        return list_objects(statement, BY_ID.within({EventDelivery.status: status}), part)
 
     def test(self, caller: Caller, subscription_id: str) -> EventDelivery:
         """Queue a ``ping``; return its delivery, which shows the outcome.

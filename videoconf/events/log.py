@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from videoconf.db import keyset
 from videoconf.db.batches import ROWS_PER_BATCH, run_until
 from videoconf.db.functions import utc_in
+from videoconf.db.keyset import Order
 from videoconf.db.transactions import read, write
 from videoconf.errors import EventCursorExpired, ValidationFailed
 from videoconf.events.models import Event, EventLog
@@ -72,9 +74,7 @@ def read_events(caller: Caller, wanted: Wanted, limit: int) -> Read:
         # First how far the log is, then the events up to there: all of them are committed.
         log = bounds_in(session)
         after = check_position(wanted.after, log)
-        behind = [*_conditions(caller, wanted), Event.position > after, Event.position <= log.newest]
-        found = session.execute(select(Event).where(*behind).order_by(Event.position).limit(limit))
-        items = list(found.scalars())
+        items = _part(session, caller, wanted, limit, after, Event.position <= log.newest, descending=False)
     return Read(items, items[-1].position if len(items) == limit else log.newest)
 
 
@@ -86,19 +86,33 @@ def read_events_before(caller: Caller, wanted: Wanted, before: int | None, limit
     with read() as session:
         log = bounds_in(session)
         last = log.newest if before is None else min(before - 1, log.newest)
-        ahead = [*_conditions(caller, wanted), Event.position > log.pruned, Event.position <= last]
-        found = session.execute(select(Event).where(*ahead).order_by(Event.position.desc()).limit(limit))
-        items = list(found.scalars())
+        items = _part(session, caller, wanted, limit, last + 1, Event.position > log.pruned, descending=True)
     return Read(items, items[-1].position if len(items) == limit else 0)
 
 
-def _conditions(caller: Caller, wanted: Wanted) -> list[ColumnElement[bool]]:
-    conditions = [visible_to(caller, Event.tenant)]
-    if wanted.type is not None:
-        conditions.append(Event.type == wanted.type)
-    if wanted.meeting_link is not None:
-        conditions.append(Event.meeting_link == wanted.meeting_link)
-    return conditions
+def _part(
+    session: Session,
+    caller: Caller,
+    wanted: Wanted,
+    limit: int,
+    position: int,
+    bound: ColumnElement[bool],
+    *,
+    descending: bool,
+) -> list[Event]:
+    """Return the events behind a position in the direction of the order, up to a bound at the other end."""
+    conditions: list[ColumnElement[bool]] = [bound]
+    within: dict[Any, Any] = {Event.tenant: caller.tenant}
+    if wanted.meeting_link is not None or wanted.type is not None:
+        conditions.append(visible_to(caller, Event.tenant))
+        within = {Event.type: wanted.type}
+    if wanted.meeting_link is not None:  # a meeting has few events, whatever their type is
+        within = {Event.meeting_link: wanted.meeting_link}
+        if wanted.type is not None:
+            conditions.append(Event.type == wanted.type)
+    order = Order((Event.position,), descending).within(within)
+    statement = keyset.cut(select(Event).where(*conditions), order, "after")
+    return list(session.execute(statement, {"after_0": position, "list_limit": limit}).scalars())
 
 
 def check_position(after: int | None, log: Bounds) -> int:

@@ -73,8 +73,8 @@ class Subscriptions:
 
     def list_part(self, caller: Caller, part: Part) -> Listed[EventSubscription]:
         """Return a part of the tenant's subscriptions, newest first."""
-        statement = select(EventSubscription).where(visible_to(caller, EventSubscription.tenant))
-        return list_objects(statement, BY_ID, part)
+        of_tenant = BY_ID.within({EventSubscription.tenant: caller.tenant})
+        return list_objects(select(EventSubscription), of_tenant, part)
 
     def get(self, caller: Caller, public_id: str) -> EventSubscription:
         """Return one subscription.

@@ -25,7 +25,7 @@ class Job(Model):
     """One piece of work."""
 
     __tablename__ = "job"
-    __table_args__ = (Index(None, "state", "due_at"),)
+    __table_args__ = (Index(None, "state", "due_at"), Index(None, "state", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[str]

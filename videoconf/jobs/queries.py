@@ -22,10 +22,7 @@ BY_ID = by_id(Job.id)
 
 def list_jobs(state: str | None, part: Part) -> Listed[Job]:
     """Return a part of the jobs of every tenant, newest first."""
-    statement = select(Job)
-    if state is not None:
-        statement = statement.where(Job.state == state)
-    return list_objects(statement, BY_ID, part)
+    return list_objects(select(Job), BY_ID if state is None else BY_ID.within({Job.state: state}), part)
 
 
 def list_dead() -> list[int]:

@@ -141,7 +141,7 @@ class Bans:
         """Return a part of a meeting's bans, newest first."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return list_objects(select(Ban).where(Ban.meeting_id == meeting.id), BY_ID, part)
+        return list_objects(select(Ban), BY_ID.within({Ban.meeting_id: meeting.id}), part)
 
     def lift(self, caller: Caller, link: str, ban_id: str) -> None:
         """Let an attendee in again.

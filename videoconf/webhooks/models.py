@@ -29,17 +29,24 @@ REJECTED = "rejected"
 """A webhook whose origin was not proven. Its row is a :class:`WebhookRefusal`, and not an event."""
 
 
+UNKNOWN = ""
+"""The tenant of an event while no meeting has its session. A value, because PostgreSQL sorts what it finds by NULL."""
+
+
 class WebhookEvent(Model):
     """One event that a provider told us of. The unique constraint is what makes a second delivery harmless."""
 
     __tablename__ = "webhook_event"
     __table_args__ = (
         UniqueConstraint("provider", "account", "dedupe_key"),
-        # Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
+        # Both hold few rows: what a meeting that binds its session looks for.
         Index("ix_webhook_event_orphan", "provider", "account", "session_id", **only("status = 'orphan'")),
+        Index("ix_webhook_event_waiting", "provider", "account", "session_id", **only("tenant = ''")),
+        Index("ix_webhook_event_unplaced", "id", **only("tenant IS NULL")),
         Index("ix_webhook_event_body", "received_at", **only("body IS NOT NULL")),
-        # A meeting's events are found by equality alone; a hash costs a webhook less than a B-tree of long ids.
-        Index(None, "session_id", postgresql_using="hash"),
+        # For each tenant and status, and for each session and status, the events in the order of their list.
+        Index(None, "tenant", "status", "received_at", "id"),
+        Index(None, "session_id", "status", "received_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -52,6 +59,10 @@ class WebhookEvent(Model):
     reason: Mapped[str | None]
     """Why it is quarantined."""
     session_id: Mapped[str | None]
+    tenant: Mapped[str | None]
+    """That of the meeting that has the session, or :data:`UNKNOWN`: a tenant's events are found and sorted without
+    reading other events or meetings. NULL in rows of the release before, until :mod:`videoconf.webhooks.place` has
+    filled it."""
     received_at: Mapped[datetime] = mapped_column(default=utc_now())
     event: Mapped[dict[str, Any] | None]
     """An orphan's evidence in our own words, until it is applied."""

@@ -1,23 +1,45 @@
-"""Look up stored webhook events and refusals: for the command line, and for ``GET /webhook-events``."""
+"""Look up stored webhook events and refusals: for the command line, and for ``GET /webhook-events``.
+
+Events are listed by the time of their arrival. Those of one tenant and status stand in this order in one index, those
+of one session and status in another, so a list reads no event that it does not show, whatever other tenants received.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from heapq import nlargest
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal_column, null, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
+from videoconf.db import keyset
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.pages import by_id, listed
 from videoconf.db.transactions import read
+from videoconf.db.types import UTCDateTime
 from videoconf.errors import WebhookEventNotFound
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
-from videoconf.webhooks.models import REJECTED, EventStatus, WebhookEvent, WebhookRefusal
+from videoconf.webhooks.models import REJECTED, UNKNOWN, EventStatus, WebhookEvent, WebhookRefusal
 
 STATUSES = (*EventStatus, REJECTED)
 """What a list can be asked for."""
@@ -25,6 +47,7 @@ STATUSES = (*EventStatus, REJECTED)
 _EVENTS: Any = WebhookEvent.__table__
 _REFUSALS: Any = WebhookRefusal.__table__
 _COLUMNS = ("id", "provider", "channel", "kind", "status", "reason", "session_id", "received_at")
+NEWEST_FIRST = Order((_EVENTS.c.received_at, _EVENTS.c.id), descending=True)
 
 
 @dataclass(frozen=True)
@@ -55,25 +78,38 @@ class Wanted:
 
 def order_of(wanted: Wanted) -> Order:
     """Return the order of a list of records."""
-    return by_id(_REFUSALS.c.id if wanted.status == REJECTED else _EVENTS.c.id)
+    return by_id(_REFUSALS.c.id) if wanted.status == REJECTED else NEWEST_FIRST
 
 
-def list_records(caller: Caller | None, wanted: Wanted, part: Part, *, without_meeting: bool) -> Listed[WebhookRecord]:
+def list_records(caller: Caller, wanted: Wanted, part: Part, *, without_meeting: bool) -> Listed[WebhookRecord]:
     """Return a part of the records, newest first.
 
     Refusals are listed when ``wanted.status`` asks for them, and only then.
 
-    :param caller: sees the events of its tenant's meetings. None: an operator at the machine, who sees every tenant's.
+    :param caller: sees the events of its tenant's meetings.
     :param without_meeting: whether to include events that belong to no known meeting. Refusals always do.
     """
+    if wanted.meeting_link is not None:
+        if wanted.status == REJECTED:
+            return _nothing(part)
+        return _list_of_meeting(wanted, part, visible_to(caller, Meeting.tenant))
     if wanted.status == REJECTED:
-        if not without_meeting or wanted.meeting_link is not None:
-            return Listed([], total=None if part.offset is None else 0)
-        statement = _refusals(wanted)
-    else:
-        statement = _events(caller, wanted, without_meeting=without_meeting)
-    found = listed(statement, order_of(wanted), part)
-    return replace(found, items=[WebhookRecord(*row) for row in found.items])
+        return _list_refusals(wanted, part) if without_meeting else _nothing(part)
+    return _list_of_tenant(caller.tenant, wanted, part, without_meeting=without_meeting)
+
+
+def list_every_tenants(wanted: Wanted, limit: int) -> list[WebhookRecord]:
+    """Return the newest records of all tenants, for an operator at the machine.
+
+    Asks for each tenant's, so that this costs as much as there are tenants, and not events.
+    """
+    part = Part(limit)
+    if wanted.meeting_link is not None:
+        return _list_of_meeting(wanted, part).items if wanted.status != REJECTED else []
+    if wanted.status == REJECTED:
+        return _list_refusals(wanted, part).items
+    found = (_list_of_tenant(tenant, wanted, part, without_meeting=False).items for tenant in _tenants())
+    return nlargest(limit, chain.from_iterable(found), key=lambda record: (record.received_on, record.id))
 
 
 def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:
@@ -82,7 +118,7 @@ def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:
     :raises WebhookEventNotFound: no event has this id.
     """
     with read() as session:
-        statement = _events(None, Wanted(), without_meeting=True).add_columns(_EVENTS.c.body)
+        statement = select(*_SHOWN, _EVENTS.c.body).join_from(_EVENTS, Meeting, _OF_EVENT, isouter=True)
         row = session.execute(statement.where(_EVENTS.c.id == event_id)).one_or_none()
     if row is None:
         raise WebhookEventNotFound
@@ -90,23 +126,105 @@ def get_event(event_id: int) -> tuple[WebhookRecord, bytes | None]:
     return WebhookRecord(*values), body
 
 
-def _events(caller: Caller | None, wanted: Wanted, *, without_meeting: bool) -> Select[Any]:
-    of_session = and_(
-        Meeting.provider == _EVENTS.c.provider,
-        Meeting.account == _EVENTS.c.account,
-        Meeting.session_id == _EVENTS.c.session_id,
-    )
-    visible: ColumnElement[bool] = true() if caller is None else visible_to(caller, Meeting.tenant)
-    conditions = [or_(visible, Meeting.id.is_(None)) if without_meeting else visible]
-    if wanted.status is not None:
-        conditions.append(_EVENTS.c.status == wanted.status)
+def _text(value: str) -> Any:
+    return literal_column(f"'{value}'", String())
+
+
+_OF_EVENT = and_(
+    Meeting.provider == _EVENTS.c.provider,
+    Meeting.account == _EVENTS.c.account,
+    Meeting.session_id == _EVENTS.c.session_id,
+    or_(Meeting.tenant == _EVENTS.c.tenant, _EVENTS.c.tenant.is_(None)),
+)
+_SHOWN = (*(_EVENTS.c[name] for name in _COLUMNS), Meeting.meeting_link)
+
+
+def _list_of_tenant(tenant: str, wanted: Wanted, part: Part, *, without_meeting: bool) -> Listed[WebhookRecord]:
+    return _list("operator" if without_meeting else "tenant", wanted, part, {"tenant": tenant})
+
+
+def _list_of_meeting(wanted: Wanted, part: Part, *visible: ColumnElement[bool]) -> Listed[WebhookRecord]:
+    of_link = select(Meeting.provider, Meeting.account, Meeting.session_id)
+    with read() as session:
+        found = session.execute(of_link.where(Meeting.meeting_link == wanted.meeting_link, *visible)).one_or_none()
+    if found is None or found.session_id is None:
+        return _nothing(part)
+    return _list("meeting", wanted, part, found._asdict())
+
+
+def _list(place: str, wanted: Wanted, part: Part, values: dict[str, Any]) -> Listed[WebhookRecord]:
+    statement, count = _listing(place, wanted.status, wanted.since is not None, part.shape)
     if wanted.since is not None:
-        conditions.append(_EVENTS.c.received_at >= wanted.since)
-    if wanted.meeting_link is not None:
-        conditions.append(Meeting.meeting_link == wanted.meeting_link)
-    outer = without_meeting and wanted.meeting_link is None
-    columns = [_EVENTS.c[name] for name in _COLUMNS]
-    return select(*columns, Meeting.meeting_link).join(Meeting, of_session, isouter=outer).where(*conditions)
+        values = {**values, "since": wanted.since}
+    with read() as session:
+        rows = session.execute(statement, {**values, **part.values}).all()
+        counted = None if part.offset is None else session.execute(count, values).scalar_one()
+    records = [WebhookRecord(*row) for row in rows]
+    return keyset.part_of(part, records, [(row.received_at, row.id) for row in rows], counted)
+
+
+_ALL = tuple(EventStatus)
+_PLACES: dict[str, tuple[tuple[Any, Any, tuple[EventStatus, ...]], ...]] = {
+    "meeting": ((_EVENTS.c.session_id, bindparam("session_id", type_=String()), _ALL),),
+    "tenant": ((_EVENTS.c.tenant, bindparam("tenant", type_=String()), _ALL),),
+    "operator": (
+        (_EVENTS.c.tenant, bindparam("tenant", type_=String()), _ALL),
+        (_EVENTS.c.tenant, _text(UNKNOWN), (EventStatus.ORPHAN, EventStatus.IGNORED, EventStatus.QUARANTINED)),
+    ),
+}
+"""Where the events of a list stand: for each of these statuses, where a column has a value."""
+
+
+@cache
+def _listing(place: str, status: str | None, has_since: bool, shape: str) -> tuple[Select[Any], Select[Any]]:
+    """Build the statement of a part and the one that counts, once for each choice of filters.
+
+    The part is chosen by ids and times, which the index has, before the events and their meetings are read.
+    """
+    events = select(_EVENTS.c.id, _EVENTS.c.received_at)
+    if place == "meeting":  # the session's provider is not in the index, since hardly ever two have one id
+        events = events.where(*(_EVENTS.c[name] == bindparam(name) for name in ("provider", "account")))
+    sources = []
+    for column, value, statuses in _PLACES[place]:
+        for one in statuses:
+            if status in (None, one):
+                within = ((column, value), (_EVENTS.c.status, _text(one)))
+                source = events.where(_since(within)) if has_since else events
+                sources.append((source, replace(NEWEST_FIRST, fixed=within)))
+    page = keyset.cut_merged(sources, shape).subquery("page")
+    statement = (
+        select(*_SHOWN)
+        .join_from(page, _EVENTS, _EVENTS.c.id == page.c.id)
+        .join(Meeting, _OF_EVENT, isouter=True)
+        .order_by(*NEWEST_FIRST.by((page.c.received_at, page.c.id)))
+    )
+    return statement, select(keyset.total_merged(sources))
+
+
+def _since(within: tuple[tuple[Any, Any], ...]) -> ColumnElement[bool]:
+    columns, values = [tuple(one) for one in zip(*within, strict=True)]
+    since = bindparam("since", type_=UTCDateTime())
+    return tuple_(*columns, _EVENTS.c.received_at) >= tuple_(*values, since)
+
+
+def _tenants() -> Iterator[str]:
+    """Give every tenant that has events, and :data:`UNKNOWN`, by one step in the index for each."""
+    statement = select(func.min(_EVENTS.c.tenant))
+    with read() as session:
+        tenant = session.execute(statement).scalar_one()
+    while tenant is not None:
+        yield tenant
+        with read() as session:
+            tenant = session.execute(statement.where(_EVENTS.c.tenant > tenant)).scalar_one()
+
+
+def _list_refusals(wanted: Wanted, part: Part) -> Listed[WebhookRecord]:
+    found = listed(_refusals(wanted), order_of(wanted), part)
+    return replace(found, items=[WebhookRecord(*row) for row in found.items])
+
+
+def _nothing(part: Part) -> Listed[WebhookRecord]:
+    return Listed([], total=None if part.offset is None else 0)
 
 
 def _refusals(wanted: Wanted) -> Select[Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, literal, literal_column, select, update
+from sqlalchemy import Insert, bindparam, func, literal, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql
 
 from videoconf.archives.automatic import record_on_join
@@ -35,7 +35,7 @@ from videoconf.providers import EventKind, ProviderEvent, ProviderPort, SessionR
 from videoconf.providers.port import UNREADABLE
 from videoconf.webhooks.codec import event_from_json, event_to_json
 from videoconf.webhooks.credibility import arrives_in_time, credible
-from videoconf.webhooks.models import REJECTED, EventStatus, WebhookEvent
+from videoconf.webhooks.models import REJECTED, UNKNOWN, EventStatus, WebhookEvent
 from videoconf.webhooks.refusals import as_reason
 
 REJOINS_SECONDS = 1.0
@@ -112,11 +112,14 @@ def take(
     stored = transaction.execute(_STORE_ONCE[dialect_of(transaction)], row | _of_session(provider, event)).one_or_none()
     if stored is None:
         return Outcome("duplicate")
-    if stored.meeting_link is not None:
-        bind_log_context(meeting_link=stored.meeting_link)
+    meeting: Any = stored
+    if stored.meeting_id is None:
+        meeting = None if event.session_id is None else find_meeting(transaction, provider, event)
+    if meeting is not None:
+        bind_log_context(meeting_link=meeting.meeting_link)
     if expected.status != EventStatus.APPLIED:
         return expected
-    outcome = settle(transaction, provider, request.received_at, event, stored)
+    outcome = settle(transaction, provider, request.received_at, event, meeting)
     if outcome != expected:
         note_outcome(transaction, stored.id, outcome, event)
     elif event.kind is EventKind.JOINED and provider.records_on_join:
@@ -138,9 +141,23 @@ def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
 def _store_once(statement: postgresql.Insert) -> Insert:
     # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
     once = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    once = once.values(tenant=func.coalesce(_TENANT, _UNKNOWN))
     # Nearly every event has a meeting, so its columns come without a round trip of their own.
     meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
     return once.returning(INBOX.c.id, *meeting)
+
+
+def find_meeting(transaction: Transaction, provider: ProviderPort, event: ProviderEvent) -> Any:
+    """Look for the meeting of an event's session that was not known before; None if no meeting has it yet.
+
+    Waits for a meeting that is binding the session: either the event finds the meeting, or the binding finds the event.
+    """
+    lock_session(transaction, provider.key, SessionRef(provider.account, event.session_id or ""))
+    of_session = _of_session(provider, event)
+    meeting = transaction.execute(_MEETING_OF, of_session).one_or_none()
+    if meeting is not None:
+        transaction.execute(_PLACE, of_session)
+    return meeting
 
 
 INBOX: Any = WebhookEvent.__table__
@@ -157,54 +174,64 @@ _MEETING_OF = select(*_NEEDED).where(
     _MEETING.account == bindparam("of_account"),
     _MEETING.session_id == bindparam("of_session"),
 )
+_TENANT = _MEETING_OF.with_only_columns(_MEETING.tenant).scalar_subquery()
+# Inlined, as the status below: with a bound parameter PostgreSQL cannot use the partial index.
+_UNKNOWN: Any = literal_column(f"'{UNKNOWN}'")
+_PLACE = (
+    update(INBOX)
+    .where(
+        INBOX.c.provider == bindparam("of_provider"),
+        INBOX.c.account == bindparam("of_account"),
+        INBOX.c.session_id == bindparam("of_session"),
+        INBOX.c.tenant == _UNKNOWN,
+    )
+    .values(tenant=_TENANT)
+)
+"""Gives the events that waited for a session's meeting its tenant."""
 _STORE_ONCE = upserts(INBOX, _store_once)
 
 
+_OF_BOUND = (
+    INBOX.c.provider == bindparam("of_provider"),
+    INBOX.c.account == bindparam("account"),
+    INBOX.c.session_id == bindparam("session_id"),
+)
 _ORPHANS = (
     select(INBOX.c.id, INBOX.c.channel, INBOX.c.event)
-    .where(
-        INBOX.c.provider == bindparam("of_provider"),
-        INBOX.c.account == bindparam("account"),
-        INBOX.c.session_id == bindparam("session_id"),
-        # Inlined: with a bound parameter PostgreSQL cannot use the partial index.
-        INBOX.c.status == literal_column(f"'{EventStatus.ORPHAN}'"),
-    )
+    .where(*_OF_BOUND, INBOX.c.status == literal_column(f"'{EventStatus.ORPHAN}'"))
     .order_by(INBOX.c.id)
 )
+_WAITING = select(INBOX.c.id).where(*_OF_BOUND, INBOX.c.tenant == _UNKNOWN)
 
 
 def _replay(transaction: Transaction, bound: Bound) -> None:
-    """Apply the events that arrived for a session before its meeting was known."""
-    of_session = {
-        "of_provider": bound.provider,
-        "account": bound.session.account,
-        "session_id": bound.session.session_id,
-    }
+    """Apply the events that arrived for a session before its meeting was known, and give all of them its tenant."""
+    session = bound.session
+    of_session = {"of_provider": bound.provider, "account": session.account, "session_id": session.session_id}
     for orphan in transaction.execute(_ORPHANS, of_session).all():
         event = event_from_json(orphan.event or {})
         outcome = _apply_if_credible(transaction, bound.meeting_id, bound.created_on, event, has_bans=True)
         note_outcome(transaction, orphan.id, outcome, event)
         if outcome.status == EventStatus.QUARANTINED:
             report(bound.provider, orphan.channel, outcome)
+    waited = {"of_provider": bound.provider, "of_account": session.account, "of_session": session.session_id}
+    transaction.execute(_PLACE, waited)
 
 
-REPLAY = Replay(_ORPHANS.exists(), _replay)
+# Orphans by their status, too: the release before stores them without a tenant.
+REPLAY = Replay(or_(_ORPHANS.exists(), _WAITING.exists()), _replay)
 """For :class:`videoconf.meetings.session.Sessions`, which does not know who receives webhooks."""
 
 
 def settle(
-    transaction: Transaction, provider: ProviderPort, received_at: datetime, event: ProviderEvent, stored: Any = None
+    transaction: Transaction, provider: ProviderPort, received_at: datetime, event: ProviderEvent, meeting: Any
 ) -> Outcome:
     """Apply an event to its meeting, or say why not.
 
-    :param stored: the inbox's row, with the meeting's columns where these were looked up with it.
+    :param meeting: what :func:`find_meeting` returns.
     """
     if not arrives_in_time(event, received_at, provider.capabilities.retry_horizon):
         return Outcome(EventStatus.QUARANTINED.value, "Its time is too far from its arrival.")
-    meeting = stored
-    if meeting is None or meeting.meeting_id is None:
-        lock_session(transaction, provider.key, SessionRef(provider.account, event.session_id or ""))
-        meeting = transaction.execute(_MEETING_OF, _of_session(provider, event)).one_or_none()
     if meeting is None:
         return Outcome(EventStatus.ORPHAN.value)
     return _apply_if_credible(transaction, meeting.meeting_id, meeting.created_on, event, has_bans=meeting.has_bans)

@@ -17,7 +17,7 @@ from videoconf.providers import EventKind, ProviderEvent, ProviderPort, WebhookR
 from videoconf.tenancy import Caller
 from videoconf.webhooks.codec import event_from_json
 from videoconf.webhooks.models import EventStatus
-from videoconf.webhooks.receive import INBOX, Outcome, note_outcome, report, settle, take
+from videoconf.webhooks.receive import INBOX, Outcome, find_meeting, note_outcome, report, settle, take
 
 READ_AGAIN = "A replay could read it: its events have rows of their own."
 
@@ -67,7 +67,8 @@ def _process(transaction: Transaction, provider: ProviderPort, row: Any) -> Outc
 def _settled(transaction: Transaction, provider: ProviderPort, row: Any, event: ProviderEvent) -> Outcome:
     if event.kind is EventKind.IGNORED or event.session_id is None:
         return Outcome(row.status, row.reason)
-    outcome = settle(transaction, provider, row.received_at, event)
+    meeting = find_meeting(transaction, provider, event)
+    outcome = settle(transaction, provider, row.received_at, event, meeting)
     note_outcome(transaction, row.id, outcome, event)
     return outcome
 
