@@ -115,6 +115,9 @@ class FolderKit(StorageConformance):
     def unreachable(self, context):
         return self.cls({"path": "/", "password": "unreachable"}, context)
 
+    def at_server(self, context, url):
+        return None
+
 
 LIARS = {}
 

@@ -29,6 +29,7 @@ from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, Stor
 from videoconf.storage.base import CONTRACT_VERSION
 from videoconf.testing.harness import SteppedClock, leaked, logged, unwritten, wrong
 from videoconf.testing.provider_conformance import KEY
+from videoconf.testing.storage_faults import StorageFaults
 from videoconf.testing.storage_objects import BLOCK_BYTES, LONGEST_SECONDS, Source, break_off, fetch, holds, read, send
 
 LARGE_BYTES = 64 << 20
@@ -38,7 +39,7 @@ EXPIRY_SECONDS = 5.0
 OBJECT_KEYS = ("k", "K", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
-class StorageConformance:
+class StorageConformance(StorageFaults):
     """What the core relies on in any storage target. Subclass it as ``Test…`` and write the fixtures and methods.
 
     A scenario writes below a prefix of its own and leaves nothing behind that it was not testing.
@@ -69,10 +70,6 @@ class StorageConformance:
     def without_container(self, context: StorageContext) -> StorageTarget:
         """Make a target of a bucket or container that does not exist."""
         unwritten("without_container(): make the target with a bucket or container that does not exist")
-
-    def unreachable(self, context: StorageContext) -> StorageTarget | None:
-        """Make a target where no server listens; None for a target that is reached over no network."""
-        unwritten("unreachable(): make the target with an address where no server listens, like 127.0.0.1:1")
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
