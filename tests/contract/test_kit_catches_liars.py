@@ -14,9 +14,9 @@ from videoconf.cli.migrations import MODELS
 from videoconf.testing import (
     ProviderConformance,
     StorageConformance,
+    leftovers,
     storage_conformance,
     storage_faults,
-    trust_scenarios,
 )
 
 pytest_plugins = ["pytester"]
@@ -37,7 +37,7 @@ def failing(pytester, monkeypatch, memory_folder):
     """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(tempfile, "tempdir", str(memory_folder))  # where the kit has its database
-    monkeypatch.setattr(trust_scenarios, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(leftovers, "SETTLE_SECONDS", 1.0)
     monkeypatch.setattr(storage_conformance, "EXPIRY_SECONDS", 2.5)
     monkeypatch.setattr(storage_faults, "SLACK_SECONDS", 1.5)
     plugins = [word for plugin in PLUGINS for word in ("-p", plugin)]
