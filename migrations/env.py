@@ -17,6 +17,7 @@ from videoconf_migrations.online import LOCK_TIMEOUT
 from videoconf.api.database import POOLER
 from videoconf.db.engine import DIRECT_BIND
 from videoconf.db.faults import WITHOUT_DIRECT_URL, look
+from videoconf.db.transactions import ATOMIC
 from videoconf.db.types import UTCDateTime, db
 
 LOCK = 0x766964656F636F6E  # "videocon": one lock of the database, known to every node
@@ -67,7 +68,8 @@ def prepare(connection: Connection) -> Connection:
         cursor = connection.connection.cursor()
         cursor.execute("PRAGMA foreign_keys=OFF")
         cursor.execute("PRAGMA busy_timeout=60000")  # a second node waits, and longer than a request would
-        return connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        return connection.execution_options(**ATOMIC["sqlite"])
+    connection.execution_options(**ATOMIC["postgresql"])
     connection.exec_driver_sql(TIMEOUTS)
     connection.commit()
     # A node that migrates waits for another as long as that takes. It asks again and again, each time in a transaction

@@ -163,13 +163,6 @@ MUTANTS = [
         ".where(Archive.id == archive.id, *_WANTED)",
         ".where(*_WANTED)",
         f"{SECOND_ROW}::test_change_leaves_other_rows_as_they_were[sqlite-archive_is_copied]",
-        also=(
-            (
-                "videoconf/archives/copy.py",
-                ").one_or_none()\n            if row is None",
-                ").first()\n            if row is None",
-            ),
-        ),
     ),
     Mutant(
         "a roster applied to the same connection ids of every meeting",
@@ -349,8 +342,8 @@ MUTANTS = [
     Mutant(
         "a copy that ends while its archive is being deleted left behind",
         "videoconf/archives/copy.py",
-        "            if row is None:\n                return False\n",
-        "            if row is None:\n                return True\n",
+        "            if not changes_row(session, delivered):\n                return False\n",
+        "            if not changes_row(session, delivered):\n                return True\n",
         f"{DELIVERY}/test_copying.py::test_copy_that_ends_during_a_deletion_is_removed",
     ),
     Mutant(
@@ -370,8 +363,8 @@ MUTANTS = [
     Mutant(
         "each refusal of a deletion by age noted",
         "videoconf/archives/delete.py",
-        "if taken_back is not None and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):",
-        "if taken_back is not None:",
+        "if is_taken_back and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):",
+        "if is_taken_back:",
         f"{ARCHIVES}/test_retention.py::test_refusal_of_retention_leaves_no_audit_entry",
     ),
     # Storage servers.

@@ -23,6 +23,11 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def camel_cased(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values under their names on the wire."""
+    return {camel_case(name): value for name, value in values.items()}
+
+
 def utc_text(time: datetime) -> str:
     """Write a time as all answers do: RFC 3339, UTC with ``Z``; microseconds only where there are any.
 

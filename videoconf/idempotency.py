@@ -16,14 +16,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, delete, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Index, Update, delete, or_, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, write
 from videoconf.db.types import Model
+from videoconf.db.upsert import inserts_once
 from videoconf.errors import IdempotencyInProgress, IdempotencyKeyReused
 
 LEASE_SECONDS = 30.0
@@ -87,11 +88,9 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
     :raises IdempotencyInProgress: another request works on it.
     """
     owner = secrets.token_hex(8)
-    insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     lease = {"owner": owner, "lease_until": utc_in(LEASE_SECONDS)}
-    row = insert_once(IdempotencyKey).values(tenant=tenant, key=key, fingerprint=request, **lease)
-    statement = row.on_conflict_do_nothing().returning(IdempotencyKey.key)
-    if session.execute(statement).scalar_one_or_none() is not None:
+    row = {"tenant": tenant, "key": key, "fingerprint": request, **lease}
+    if session.execute(_INSERT_ONCE[dialect_of(session)].values(row)).scalar_one_or_none() is not None:
         return Claim(tenant, key, owner, None)
     known = session.execute(select(IdempotencyKey).where(*_is(tenant, key)).with_for_update()).scalar_one_or_none()
     if known is None:  # given up between the two statements
@@ -101,11 +100,10 @@ def claim(session: Session, tenant: str, key: str, request: str) -> Claim | Done
     if known.state == KeyState.DONE:
         return Done(known.answer or {})
     taken = session.execute(
-        update(IdempotencyKey)
+        update_rows(IdempotencyKey)
         .where(*_is(tenant, key), or_(IdempotencyKey.owner.is_(None), IdempotencyKey.lease_until < utc_now()))
         .values(**lease)
         .returning(IdempotencyKey.target)
-        .execution_options(synchronize_session=False)
     ).one_or_none()
     if taken is None:
         raise IdempotencyInProgress(retry_after_seconds=1)
@@ -119,14 +117,13 @@ def aim(session: Session, claim: Claim, target: str) -> None:
 
 def renew(transaction: Transaction, claim: Claim) -> bool:
     """Renew the lease before more work; False when it was lost: then nothing may change."""
-    renewed = _own(claim).values(lease_until=utc_in(LEASE_SECONDS))
-    return transaction.execute(renewed.returning(IdempotencyKey.key)).one_or_none() is not None
+    return changes_row(transaction, _own(claim).values(lease_until=utc_in(LEASE_SECONDS)))
 
 
 def finish(transaction: Transaction, claim: Claim, answer: dict[str, Any]) -> bool:
     """Store the answer, in the transaction of what it tells; False when the lease was lost: then nothing may change."""
     finished = _own(claim).values(state=KeyState.DONE, owner=None, lease_until=None, answer=answer)
-    return transaction.execute(finished.returning(IdempotencyKey.key)).one_or_none() is not None
+    return changes_row(transaction, finished)
 
 
 def release(claim: Claim) -> None:
@@ -138,8 +135,7 @@ def release(claim: Claim) -> None:
 def forget(transaction: Transaction, claim: Claim) -> bool:
     """Give the key up, since nothing was made; False when the lease was lost."""
     statement = delete(IdempotencyKey).where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)
-    gone = transaction.execute(statement.returning(IdempotencyKey.key).execution_options(synchronize_session=False))
-    return gone.one_or_none() is not None
+    return changes_row(transaction, statement.execution_options(synchronize_session=False))
 
 
 def abandon(session: Session, target: str) -> bool:
@@ -168,9 +164,8 @@ def _is(tenant: str, key: str) -> tuple[Any, ...]:
     return IdempotencyKey.tenant == tenant, IdempotencyKey.key == key
 
 
-def _own(claim: Claim) -> Any:
-    return (
-        update(IdempotencyKey)
-        .where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)
-        .execution_options(synchronize_session=False)
-    )
+_INSERT_ONCE = inserts_once(IdempotencyKey, "tenant", "key", returning=IdempotencyKey.key)
+
+
+def _own(claim: Claim) -> Update:
+    return update_rows(IdempotencyKey).where(*_is(claim.tenant, claim.key), IdempotencyKey.owner == claim.owner)

@@ -13,7 +13,7 @@ from videoconf.api.services import services
 from videoconf.archives.models import Archive
 from videoconf.audit import AuditEntry
 from videoconf.db.functions import utc_in
-from videoconf.db.transactions import lock, read, write
+from videoconf.db.transactions import lock, read, statements, write
 from videoconf.db.types import db
 from videoconf.errors import ProviderConflict, StorageConflict, StorageError
 from videoconf.jobs.models import Job
@@ -130,7 +130,7 @@ def test_key_released_between_two_statements_is_in_progress(app, headers):
 @contextmanager
 def locked(app, table, id):
     """Hold the lock of a row as a transaction of another node does."""
-    with app.app_context(), db.engine.connect() as other, other.begin():
+    with app.app_context(), statements(atomic=True) as other:
         other.execute(text(f"SELECT id FROM {table} WHERE id = {id} FOR UPDATE"))  # both are the test's
         yield
 
@@ -321,7 +321,7 @@ def test_target_removed_while_it_is_applied_is_cleared_again(target_app, headers
 @contextmanager
 def held_lock(app, tenant):
     """Hold the lock of a tenant's target, as a change on another node does."""
-    with app.app_context(), db.engine.connect() as other, other.begin():
+    with app.app_context(), statements(atomic=True) as other:
         lock(other, f"storage_target:{tenant}")
         yield
 

@@ -42,7 +42,7 @@ def watch(engine, writers=SERVICE):
         match = WRITES.match(statement)
         if match and cursor.rowcount and is_seen(match[1], match[2], statement) and is_by(writers):
             seen["writes"].append(statement)
-            if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            if "isolation_level" not in connection.get_execution_options():  # in autocommit, as the engine has it
                 end(connection)
 
     def end(connection):

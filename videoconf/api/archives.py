@@ -43,16 +43,11 @@ SHOWN_STATUSES = [str(status) for status in RANK]
 class ArchiveSchema(Schema):
     """A recording of a meeting. What is not known is null."""
 
-    id = fields.String(attribute="archive_id", metadata=documented("The archive's id.", ARCHIVE_EXAMPLE))
+    id = fields.String(metadata=documented("The archive's id.", ARCHIVE_EXAMPLE))
     name = fields.String(allow_none=True, metadata=documented("Its name."))
-    session_id = fields.String(
-        attribute="meeting.session_id", metadata=documented("The provider's session.", SESSION_EXAMPLE)
-    )
-    meeting_link = fields.String(
-        attribute="meeting.meeting_link", metadata=documented("The meeting that it is of.", LINK_EXAMPLE)
-    )
+    session_id = fields.String(metadata=documented("The provider's session.", SESSION_EXAMPLE))
+    meeting_link = fields.String(metadata=documented("The meeting that it is of.", LINK_EXAMPLE))
     status = fields.String(
-        attribute="shown_status",
         validate=validate.OneOf(SHOWN_STATUSES),
         metadata=documented("`deleting` until all copies are gone.", ArchiveStatus.AVAILABLE),
     )
@@ -60,9 +55,7 @@ class ArchiveSchema(Schema):
     duration_seconds = fields.Integer(allow_none=True, metadata=documented("Its length, once it is known."))
     size_bytes = fields.Integer(allow_none=True, metadata=documented("Its size, once it is known."))
     reason = fields.String(allow_none=True, metadata=documented("Why it has its status, in the provider's words."))
-    upload_target = fields.String(
-        attribute="meeting.upload_target", allow_none=True, metadata=documented("The storage target that it goes to.")
-    )
+    upload_target = fields.String(allow_none=True, metadata=documented("The storage target that it goes to."))
     legal_hold = fields.Boolean(metadata=documented("A hold prevents every deletion: by callers and by retention."))
     meta_data = fields.Raw(dump_only=True, metadata={"type": "object", **documented("What else the provider said.")})
 
@@ -131,8 +124,8 @@ class ArchiveEditSchema(Schema):
 class ArchiveDownloadSchema(Schema):
     """Where an archive can be read, and until when. Anyone with the URL can read it."""
 
-    url = fields.String(required=True, metadata={"format": "uri"})
-    expires_on = UtcTime(required=True, attribute="expires_at")
+    url = fields.String(metadata={"format": "uri"})
+    expires_on = UtcTime()
 
 
 @blueprint.route("/archives", methods=["GET"])

@@ -236,7 +236,7 @@ def attendee_values(attendee: Attendee, session_id: str | None, now: datetime) -
         "modifiedOn": attendee.modified_on,
         "active": active,
         "durationSeconds": attendee.duration_seconds(now),
-        "connections": [_connection(one) for one in attendee.connections],
+        "connections": list(map(_connection, attendee.connections)),
     }
 
 

@@ -13,7 +13,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.audit import NEWEST_FIRST, AuditEntry, EntryFilter, list_entries
-from videoconf.formats import camel_case
+from videoconf.formats import camel_cased
 
 blueprint = Blueprint("audit", __name__, tag=Tag.OPERATIONS)
 
@@ -83,4 +83,4 @@ def _values(entry: AuditEntry) -> dict[str, Any]:
 
 
 def _changed(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if values is None else {camel_case(name): value for name, value in values.items()}
+    return None if values is None else camel_cased(values)

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response
 from marshmallow import fields
 
-from videoconf.api.answers import json_bytes
 from videoconf.api.authentication import public, visitor
 from videoconf.api.failures import DATABASE, PROVIDER, fails_with
 from videoconf.api.fields import Schema, Text, UtcTime, documented
@@ -35,6 +33,7 @@ from videoconf.errors import (
     MeetingNotOpen,
     TicketNotFound,
 )
+from videoconf.formats import camel_cased
 from videoconf.meetings.models import MeetingStatus
 from videoconf.providers import Role
 
@@ -96,18 +95,15 @@ class InvitedMeetingSchema(Schema):
     title = fields.String(
         allow_none=True, metadata=documented("The meeting's `extMetadata.title`, if that is a string.")
     )
-    status = fields.String(
-        metadata={**documented("Where it is in its life."), "enum": [str(one) for one in MeetingStatus]}
-    )
+    status = fields.String(metadata=documented("Where it is in its life.", enum=list(MeetingStatus)))
     schedule_time = UtcTime(allow_none=True, metadata=documented("When it starts."))
     opens_on = UtcTime(allow_none=True, metadata=documented("When the door opens; null where it has opened."))
     role = fields.String(metadata=documented("What the token will allow.", Role.PUBLISHER))
     name = fields.String(allow_none=True, metadata=documented("Display name, if it is known: do not ask for it again."))
     admission = fields.String(
-        metadata={
-            **documented("`ask`: a moderator will have to admit them. With a seat always `open`."),
-            "enum": [str(one) for one in Admission],
-        }
+        metadata=documented(
+            "`ask`: a moderator will have to admit them. With a seat always `open`.", enum=list(Admission)
+        )
     )
     provider = fields.String(metadata=documented("Key of the meeting's provider.", "fake"))
 
@@ -143,7 +139,7 @@ class AdmittedSchema(MeetingTokenSchema):
 @blueprint.response(200, AdmittedSchema)
 @blueprint.alt_response(202, schema=TicketSchema)
 @blueprint.doc(operationId=f"{Tag.DOOR}.join", parameters=[_RANDOM_KEY])
-def join(presented: dict[str, Any]) -> Response:
+def join(presented: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Exchange an invitation's code for a meeting token.
 
     The first exchange spends one of the invitation's uses and makes a seat. With the seat, an exchange gives a new
@@ -174,16 +170,7 @@ def look(presented: dict[str, Any]) -> dict[str, Any]:
     """
     with _known_codes_spared():
         found = services().door.look(Presented(**presented))
-    return {
-        "title": found.title,
-        "status": found.status,
-        "scheduleTime": found.schedule_time,
-        "opensOn": found.opens_on,
-        "role": found.role,
-        "name": found.name,
-        "admission": found.admission,
-        "provider": found.provider,
-    }
+    return camel_cased(vars(found))
 
 
 @blueprint.route("/join/ticket", methods=["POST"])
@@ -193,7 +180,7 @@ def look(presented: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, AdmittedSchema)
 @blueprint.alt_response(202, schema=TicketSchema)
 @blueprint.doc(operationId=f"{Tag.DOOR}.joinWithTicket")
-def join_by_ticket(sent: dict[str, Any]) -> Response:
+def join_by_ticket(sent: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Exchange a ticket for a meeting token, once a moderator has admitted the person; 202 until then.
 
     To be called every 2 s. A person who waits and is not heard of for 60 s is gone: their ticket is then 404. A refused
@@ -221,10 +208,10 @@ def _known_codes_spared() -> Iterator[None]:
         raise
 
 
-def _answer(found: Admitted | Waiting) -> Response:
+def _answer(found: Admitted | Waiting) -> tuple[dict[str, Any], int]:
     if isinstance(found, Waiting):
-        return Response(json_bytes({"ticket": found.ticket}), status=202, content_type="application/json")
-    body = {
+        return {"ticket": found.ticket}, 202
+    admitted = {
         **token_values(found.issued),
         "meetingLink": found.meeting_link,
         "attendee": found.attendee,
@@ -232,4 +219,4 @@ def _answer(found: Admitted | Waiting) -> Response:
         "seat": found.seat,
         "control": found.control,
     }
-    return Response(json_bytes(body), content_type="application/json")
+    return admitted, 200

@@ -43,8 +43,8 @@ _STATUSES = [str(status) for status in DeliveryStatus]
 
 
 def _url(**kwargs: Any) -> Text:
-    described = documented("Receives each event as a POST. https, on a public host.", URL_EXAMPLE)
-    return Text(max_length=LONGEST_URL, metadata={**described, "format": "uri"}, **kwargs)
+    described = documented("Receives each event as a POST. https, on a public host.", URL_EXAMPLE, format="uri")
+    return Text(max_length=LONGEST_URL, metadata=described, **kwargs)
 
 
 def _types(**kwargs: Any) -> Any:
@@ -143,10 +143,10 @@ class EventDeliverySchema(Schema):
 
     id = fields.Integer(metadata=documented("Its id.", 17))
     event_id = fields.String(metadata=documented("The `webhook-id` of every attempt.", "evt_5d1f0c2be7a94c66b1d03a7f"))
-    type = fields.String(metadata={**documented("The event's type; `ping`: a test.", PING), "enum": [*TYPES, PING]})
+    type = fields.String(metadata=documented("The event's type; `ping`: a test.", PING, enum=[*TYPES, PING]))
     position = fields.Integer(allow_none=True, metadata=documented("The event's position; null: a test."))
     status = fields.String(
-        metadata={**documented("`pending`: it waits for its next attempt.", "succeeded"), "enum": _STATUSES}
+        metadata=documented("`pending`: it waits for its next attempt.", "succeeded", enum=_STATUSES)
     )
     attempts = fields.List(fields.Nested(EventAttemptSchema), metadata=documented("The latest ones, oldest first."))
     next_attempt_on = UtcTime(allow_none=True, metadata=documented("When the next attempt is due."))

@@ -30,6 +30,7 @@ TYPES = [str(type) for type in EventType]
 MOST_AT_ONCE = 100
 LAST_POSITION = 2**63 - 1
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_PATTERN = "^(now|[0-9]{1,19})$"
 
 
 class Position(fields.String):
@@ -48,17 +49,15 @@ class EventArgs(Schema):
 
     after = Position(
         load_default=None,
-        metadata={
-            **documented("The `next` of the answer before; `now`: from now on. Absent: from the oldest kept.", "0"),
-            "pattern": "^(now|[0-9]{1,19})$",
-        },
+        metadata=documented(
+            "The `next` of the answer before; `now`: from now on. Absent: from the oldest kept.", "0", pattern=_PATTERN
+        ),
     )
     before = Position(
         load_default=None,
-        metadata={
-            **documented("In place of `after`, newest first: the `next` of the answer before; `now`: the newest."),
-            "pattern": "^(now|[0-9]{1,19})$",
-        },
+        metadata=documented(
+            "In place of `after`, newest first: the `next` of the answer before; `now`: the newest.", pattern=_PATTERN
+        ),
     )
     type = fields.String(load_default=None, validate=OneOf(TYPES), metadata=documented("Only events of this type."))
     meeting_link = Text(max_length=255, load_default=None, metadata=documented("Only events of this meeting."))
@@ -82,7 +81,7 @@ class EventSchema(Schema):
 
     id = fields.String(metadata=documented("The same in every delivery: `webhook-id`.", "evt_5d1f0c2be7a94c66b1d03a7f"))
     position = fields.Integer(metadata=documented("Its place in the log; grows, with gaps.", 120345))
-    type = fields.String(metadata={**documented("What happened.", "attendee.joined"), "enum": TYPES})
+    type = fields.String(metadata=documented("What happened.", "attendee.joined", enum=TYPES))
     at = UtcTime(metadata=documented("When it was written to the log."))
     tenant = fields.String(metadata=documented("The tenant of the meeting.", "default"))
     meeting_link = fields.String(metadata=documented("The meeting.", LINK_EXAMPLE))

@@ -16,6 +16,7 @@ from videoconf.api.smorest import Blueprint
 from videoconf.attendance.explain import Explanation
 from videoconf.attendance.presence import Law
 from videoconf.errors import ConnectionNotFound
+from videoconf.formats import camel_cased
 
 blueprint = Blueprint("explanation", __name__, tag=Tag.SESSIONS)
 
@@ -68,12 +69,4 @@ def explain_attendee(args: dict[str, Any], meeting_link_id: str) -> dict[str, An
 
 def explanation_values(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as it is written on the wire."""
-    return {
-        "meetingLink": explanation.meeting_link,
-        "attendee": explanation.attendee,
-        "name": explanation.name,
-        "active": explanation.active,
-        "explainedOn": explanation.explained_on,
-        "result": explanation.result,
-        "connections": [vars(one) for one in explanation.connections],
-    }
+    return {**camel_cased(vars(explanation)), "connections": [vars(one) for one in explanation.connections]}

@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
 from videoconf.formats import KEPT_PATTERN, NOT_KEPT, camel_case, utc_text
+from videoconf.providers import Role
 from videoconf.spelling import propose_fields
 
 _RFC3339 = re.compile(
@@ -25,10 +26,9 @@ LINK_EXAMPLE = "pX3mJ5v0Qy2cZ1tB7kLw9A"
 SESSION_EXAMPLE = "fs_5f2b7c19d0a84e63"
 
 
-def documented(description: str, example: Any = None) -> dict[str, Any]:
+def documented(description: str, example: Any = None, **more: Any) -> dict[str, Any]:
     """Describe a field for the OpenAPI document."""
-    metadata = {"description": description}
-    return metadata if example is None else {**metadata, "example": example}
+    return {"description": description, **({} if example is None else {"example": example}), **more}
 
 
 class Schema(marshmallow.Schema):
@@ -117,6 +117,17 @@ class StrictNumber(fields.Float):
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValidationError("Must be a number.")
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class MeetingRole(fields.Enum[Role]):
+    """A role in a meeting, in any letter case."""
+
+    def __init__(self) -> None:
+        described = documented("In any letter case.")
+        super().__init__(Role, by_value=fields.String, load_default=Role.PUBLISHER, metadata=described)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Role:
+        return super()._deserialize(value.lower() if isinstance(value, str) else value, attr, data, **kwargs)
 
 
 class JsonObject(fields.Dict):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, url_for
-from marshmallow import fields, pre_load, validate
+from flask import url_for
+from marshmallow import fields, validate
 from marshmallow.validate import Range
 
-from videoconf.api.answers import json_bytes
 from videoconf.api.authentication import caller, requires
 from videoconf.api.failures import fails_with
-from videoconf.api.fields import Schema, StrictInteger, Text, UtcTime, documented
+from videoconf.api.fields import MeetingRole, Schema, StrictInteger, Text, UtcTime, documented
 from videoconf.api.http import IDEMPOTENCY_KEY, idempotency_key
 from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
@@ -40,9 +39,7 @@ MAX_USES = 1_000_000
 class NewInvitationSchema(Schema):
     """An invitation to make."""
 
-    role = fields.String(
-        load_default=Role.PUBLISHER, validate=validate.OneOf(list(Role)), metadata=documented("In any letter case.")
-    )
+    role = MeetingRole()
     attendee = Text(
         max_length=255,
         min_length=1,
@@ -73,12 +70,6 @@ class NewInvitationSchema(Schema):
         metadata=documented("`open`: the link alone admits. `ask`: a moderator does, while the person waits."),
     )
 
-    @pre_load
-    def _role_in_any_case(self, body: Any, **kwargs: Any) -> Any:
-        if isinstance(body, dict) and isinstance(body.get("role"), str):
-            return {**body, "role": body["role"].lower()}
-        return body
-
 
 class InvitationSchema(Schema):
     """An invitation. Its code is not stored, so its URL cannot be read back."""
@@ -87,7 +78,7 @@ class InvitationSchema(Schema):
     role = fields.String(metadata=documented("What its tokens allow.", Role.PUBLISHER))
     attendee = fields.String(allow_none=True, metadata=documented("Whom it is for; null: guests."))
     name = fields.String(allow_none=True, metadata=documented("Display name of the person."))
-    admission = fields.String(metadata={**documented("Who admits."), "enum": [str(one) for one in Admission]})
+    admission = fields.String(metadata=documented("Who admits.", enum=list(Admission)))
     expires_on = UtcTime(allow_none=True, metadata=documented("When first exchanges end."))
     max_uses = fields.Integer(allow_none=True, metadata=documented("First exchanges that there may be."))
     uses = fields.Integer(metadata=documented("First exchanges so far. Reloads do not count."))
@@ -122,21 +113,17 @@ class NewlyInvitedSchema(InvitationSchema):
 @blueprint.arguments(NewInvitationSchema, example={"role": "publisher", "name": "Ada", "maxUses": 1})
 @blueprint.response(201, NewlyInvitedSchema, headers={"Location": {"schema": {"type": "string"}}})
 @blueprint.doc(operationId=f"{Tag.DOOR}.createInvitation", parameters=[IDEMPOTENCY_KEY])
-def create_invitation(new: dict[str, Any], meeting_link_id: str) -> Response:
+def create_invitation(new: dict[str, Any], meeting_link_id: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Make a link by which people come to a meeting, from now until the meeting ends.
 
     The page at the link exchanges the code in it for a token (`POST /join`). Before a scheduled meeting opens, the
     exchange is refused with the time at which it will. A repetition with the same `Idempotency-Key` returns the same
     invitation with a further URL: the code of the first one is not stored. Both work, and share the uses.
     """
-    wish = NewInvitation(**{**new, "role": Role(new["role"])})
+    wish = NewInvitation(**new)
     invitation, url = services().invitations.invite(caller(), meeting_link_id, wish, idempotency_key())
-    body = {**invitation_values(invitation), "url": url}
-    response = Response(json_bytes(body), status=201, content_type="application/json")
-    response.headers["Location"] = url_for(
-        "invitations.get_invitation", meeting_link_id=meeting_link_id, invitation_id=invitation.public_id
-    )
-    return response
+    place = url_for("invitations.get_invitation", meeting_link_id=meeting_link_id, invitation_id=invitation.public_id)
+    return {**invitation_values(invitation), "url": url}, {"Location": place}
 
 
 @blueprint.route("/session/<string:meeting_link_id>/invitations", methods=["GET"])

@@ -38,7 +38,7 @@ class JobSchema(Schema):
 
     id = fields.Integer()
     kind = fields.String(metadata=documented("What the job does.", "end_session"))
-    state = fields.String(metadata={**documented("`dead`: it gave up.", "pending"), "enum": _STATES})
+    state = fields.String(metadata=documented("`dead`: it gave up.", "pending", enum=_STATES))
     attempts = fields.Integer()
     due_on = UtcTime(metadata=documented("When the next attempt is due."))
     last_error = fields.String(allow_none=True, metadata=documented("Code and detail of the last failure."))

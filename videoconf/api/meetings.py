@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, url_for
-from marshmallow import fields, pre_load, validate
+from marshmallow import fields, validate
 
 from videoconf.api.answers import json_bytes
 from videoconf.api.authentication import caller, requires
@@ -14,6 +14,7 @@ from videoconf.api.fields import (
     LINK_EXAMPLE,
     SESSION_EXAMPLE,
     JsonObject,
+    MeetingRole,
     Schema,
     StrictBoolean,
     StrictInteger,
@@ -111,9 +112,7 @@ class VideoChatSessionPartialSchema(Schema):
 class TokenWishSchema(Schema):
     """A token for one person."""
 
-    role = fields.String(
-        load_default=Role.PUBLISHER, validate=validate.OneOf(list(Role)), metadata=documented("In any letter case.")
-    )
+    role = MeetingRole()
     expires_at = UtcTime(
         data_key="expireTime",
         load_default=None,
@@ -128,26 +127,16 @@ class TokenWishSchema(Schema):
         max_length=1000, load_default=None, allow_none=True, metadata=documented("Goes to the client's connection.")
     )
 
-    @pre_load
-    def _role_in_any_case(self, body: Any, **kwargs: Any) -> Any:
-        if isinstance(body, dict) and isinstance(body.get("role"), str):
-            return {**body, "role": body["role"].lower()}
-        return body
-
 
 class MeetingTokenSchema(Schema):
     """A token, and what a client SDK needs besides it."""
 
     session_id = fields.String(metadata=documented("The provider's session.", SESSION_EXAMPLE))
-    token = fields.String(
-        attribute="join.token", allow_none=True, metadata=documented("Null where people join by `connect.url` alone.")
-    )
+    token = fields.String(allow_none=True, metadata=documented("Null where people join by `connect.url` alone."))
     role = fields.String(metadata=documented("What the bearer may do.", Role.PUBLISHER))
-    expire_time = UtcTime(attribute="join.expires_at", metadata=documented("When the token ends."))
+    expire_time = UtcTime(metadata=documented("When the token ends."))
     provider = fields.String(metadata=documented("Key of the meeting's provider.", "fake"))
-    connect = fields.Dict(
-        attribute="join.connect", metadata=documented("API key, URL: what the provider's client needs.")
-    )
+    connect = fields.Dict(metadata=documented("API key, URL: what the provider's client needs."))
 
 
 class MeetingArgs(ListArgs):
@@ -329,9 +318,7 @@ def end_meeting(meeting_link_id: str) -> None:
 @blueprint.doc(operationId=f"{Tag.SESSIONS}.getMeetingToken")
 def create_token(wish: dict[str, Any], meeting_link_id: str) -> dict[str, Any]:
     """Give one person a token to join a meeting with."""
-    role = Role(wish.pop("role"))
-    issued = services().joining.issue_token(caller(), meeting_link_id, TokenWish(role=role, **wish))
-    return token_values(issued)
+    return token_values(services().joining.issue_token(caller(), meeting_link_id, TokenWish(**wish)))
 
 
 def token_values(issued: IssuedToken) -> dict[str, Any]:

@@ -44,10 +44,7 @@ class ListArgs(Schema):
     page = StrictInteger(
         load_default=None,
         validate=Range(1, MAX_PAGE),
-        metadata={
-            **documented("A page of the first 10,000 items, with totals. Not with `limit` or `cursor`."),
-            "default": 1,
-        },
+        metadata=documented("A page of the first 10,000 items, with totals. Not with `limit` or `cursor`.", default=1),
     )
     page_size = StrictInteger(
         load_default=None, validate=Range(1, MAX_PAGE_SIZE), metadata={"default": DEFAULT_PAGE_SIZE}

@@ -12,7 +12,7 @@ from videoconf.api.openapi import Tag
 from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import Blueprint
-from videoconf.formats import camel_case
+from videoconf.formats import camel_cased
 
 blueprint = Blueprint("persons", __name__, tag=Tag.OPERATIONS)
 
@@ -136,5 +136,4 @@ def erase_person(args: dict[str, Any]) -> dict[str, int]:
     The times of presence stay, so that attendance reports still add up. Invitations that named the person are revoked;
     their seats, lobby entries and bans are deleted. The audit trail notes it. Repeating it finds 0 connections.
     """
-    erased = services().persons.erase(caller(), args["attendee"])
-    return {camel_case(kind): count for kind, count in erased.items()}
+    return camel_cased(services().persons.erase(caller(), args["attendee"]))

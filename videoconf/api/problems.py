@@ -39,8 +39,6 @@ from videoconf.errors import (
     WebhookRejected,
 )
 
-CONTENT_TYPE = PROBLEM_TYPE
-
 logger = logging.getLogger(__name__)
 
 _BY_STATUS: dict[int, type[RequestError]] = {
@@ -107,7 +105,7 @@ def _answer(error: VideoconfError) -> Response:
     }
     if error.errors and not reticent:
         body["errors"] = error.errors
-    response = Response(json_bytes(body, default=str), status=error.status, content_type=CONTENT_TYPE)
+    response = Response(json_bytes(body, default=str), status=error.status, content_type=PROBLEM_TYPE)
     if error.retry_after_seconds is not None:
         # Spread out, so that those who were turned away together do not come back together.
         spread = 1 + random.random() / 2  # noqa: S311  # hides nothing
@@ -179,5 +177,5 @@ def _log(error: VideoconfError) -> None:
         )
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         trace = error if isinstance(error, InternalError) else None
-        cause = f" ({cause})" if (cause := cause_of(error)) else ""
+        cause = cause_of(error)
         logger.warning("request %s: %s: %r%s", request_id(), error.code, error.detail, cause, exc_info=trace)

@@ -14,6 +14,7 @@ from videoconf.api.permissions import Permission
 from videoconf.api.services import services
 from videoconf.api.smorest import LIST_HEADERS, Blueprint, ListArgs, ListRequest
 from videoconf.errors import Forbidden
+from videoconf.formats import camel_cased
 from videoconf.webhooks.models import REJECTED, EventStatus
 from videoconf.webhooks.queries import STATUSES, Wanted, WebhookRecord, list_records, order_of
 
@@ -39,9 +40,7 @@ class WebhookEventSchema(Schema):
     provider = fields.String(metadata=documented("The key of the provider."))
     channel = fields.String(metadata=documented("Which of the provider's webhooks.", "session"))
     kind = fields.String(allow_none=True, metadata=documented("What the event reports; null if refused.", "joined"))
-    status = fields.String(
-        metadata={**documented("The outcome.", "applied"), "enum": [str(status) for status in STATUSES]}
-    )
+    status = fields.String(metadata=documented("The outcome.", "applied", enum=list(STATUSES)))
     reason = fields.String(allow_none=True, metadata=documented("Why it is quarantined or was refused."))
     session_id = fields.String(allow_none=True, metadata=documented("The provider's session id."))
     received_on = UtcTime(metadata=documented("When the service received it."))
@@ -71,15 +70,5 @@ def list_webhook_events(args: dict[str, Any]) -> tuple[list[dict[str, Any]], dic
 
 
 def record_values(record: WebhookRecord) -> dict[str, Any]:
-    """Return the JSON members of an event or a refusal."""
-    return {
-        "id": record.id,
-        "provider": record.provider,
-        "channel": record.channel,
-        "kind": record.kind,
-        "status": record.status,
-        "reason": record.reason,
-        "sessionId": record.session_id,
-        "receivedOn": record.received_at,
-        "meetingLink": record.meeting_link,
-    }
+    """Return what callers see of a webhook."""
+    return camel_cased(vars(record))

@@ -18,13 +18,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import and_, exists, select, update
+from sqlalchemy import and_, exists, select, text
 from sqlalchemy.orm import joinedload
 
 from videoconf.archives.copies import delete_unfinished
 from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import UNCOPIED, Archive
-from videoconf.audit import record
+from videoconf.archives.trail import record_archive
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderBadResponse, ProviderResourceNotFound, StorageError
@@ -133,7 +134,7 @@ class Pulling:
             select(Archive.id, Archive.tenant)
             .join(StorageTargetRow, and_(*in_force, StorageTargetRow.kind == kind))
             .where(
-                UNCOPIED,
+                text(UNCOPIED),
                 Archive.provider == provider,
                 Archive.account == account,
                 ~exists().where(*queued, Job.payload["id"].as_integer() == Archive.id),
@@ -184,8 +185,8 @@ class Pulling:
         """Note where the copy is; return whether the archive is still wanted."""
         archive = pull.archive
         with write() as session:
-            row = session.execute(
-                update(Archive)
+            delivered = (
+                update_rows(Archive)
                 .where(Archive.id == archive.id, *_WANTED)
                 .values(
                     status=ArchiveStatus.UPLOADED,
@@ -194,22 +195,15 @@ class Pulling:
                     size_bytes=counted.size_bytes,
                     modified_on=utc_now(),
                 )
-                .returning(Archive.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if row is None:
+            )
+            if not changes_row(session, delivered):
                 return False
             note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             if self._deletes_original:
                 enqueue(session, DELETE_PULLED, archive_payload(archive.id, archive.tenant))
-            record(
-                session,
-                Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM),
-                "archive.delivered",
-                meeting_link=archive.meeting.meeting_link,
-                target=archive.archive_id,
-                after={"sizeBytes": counted.size_bytes, "sha256": counted.sha256},
-            )
+            actor = Caller(ACTOR, archive.tenant, type=ActorType.SYSTEM)
+            after = {"sizeBytes": counted.size_bytes, "sha256": counted.sha256}
+            record_archive(session, actor, "archive.delivered", archive, after=after)
         return True
 
     def delete_original(self, payload: Mapping[str, Any]) -> None:

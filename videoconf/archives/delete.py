@@ -11,10 +11,8 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from videoconf.archives.copies import delete_copies
@@ -22,8 +20,9 @@ from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import archive_payload
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
-from videoconf.audit import record
+from videoconf.archives.trail import record_archive
 from videoconf.db.batches import run_until
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import (
@@ -103,8 +102,7 @@ class Deletion:
             raise ArchiveOnHold
         self._providers.get_archiving(archive.provider, archive.account)
         self._mark(session, archive.id, caller)
-        link = archive.meeting.meeting_link
-        record(session, caller, "archive.deletion_requested", meeting_link=link, target=archive.archive_id)
+        record_archive(session, caller, "archive.deletion_requested", archive)
         return enqueue_claimed(session, ERASE_ARCHIVE, archive_payload(archive.id, archive.tenant))
 
     def expire(self) -> None:
@@ -145,7 +143,7 @@ class Deletion:
 
     def _mark(self, session: Session, id: int, by: Caller) -> None:
         marked = session.execute(
-            update(Archive)
+            update_rows(Archive)
             .where(Archive.id == id)
             .values(
                 deleting_since=utc_now(),
@@ -154,12 +152,8 @@ class Deletion:
                 check_due_at=utc_in(RESUME_SECONDS),
             )
             .returning(Archive.meeting_id, Archive.archive_id)
-            .execution_options(synchronize_session=False)
         ).one()
         note_change(session, marked.meeting_id, of_archive(marked.archive_id))
-
-    def erase(self, payload: Mapping[str, Any]) -> None:
-        self.resume(payload["id"])
 
     def resume(self, id: int) -> None:
         """Go on with a deletion to its end. Idempotent, also beside another that does the same.
@@ -181,21 +175,14 @@ class Deletion:
                 return
         had_stored_copy = delete_copies(self._targets, archive)
         with write() as session:
-            finished = session.execute(
-                update(Archive)
-                .where(Archive.id == id, Archive.deleting_since.is_not(None))
-                .values(deleting_since=None, deleted_on=func.coalesce(Archive.deleted_on, utc_now()), check_due_at=None)
-                .returning(Archive.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if finished is not None:
+            unfinished = update_rows(Archive).where(Archive.id == id, Archive.deleting_since.is_not(None))
+            deleted_on = func.coalesce(Archive.deleted_on, utc_now())
+            if changes_row(session, unfinished.values(deleting_since=None, deleted_on=deleted_on, check_due_at=None)):
                 note_change(session, archive.meeting_id, of_archive(archive.archive_id))
                 copy = "gone" if had_stored_copy else "unreachable" if self._is_elsewhere(archive) else "none"
                 at_provider = "gone" if provider.capabilities.deletes_archives else "not deletable"
                 gone = {"provider": at_provider, "storageTarget": copy}
-                actor = _deleted_by(archive)
-                link = archive.meeting.meeting_link
-                record(session, actor, "archive.deleted", meeting_link=link, target=archive.archive_id, after=gone)
+                record_archive(session, _deleted_by(archive), "archive.deleted", archive, after=gone)
 
     def _is_elsewhere(self, archive: Archive) -> bool:
         """Return whether the provider may have put a copy where no storage target of ours reaches."""
@@ -206,8 +193,8 @@ class Deletion:
     def _take_back(self, archive: Archive) -> bool:
         """Make an archive what it was, since the provider does not delete it yet; not one that is out of sight."""
         with write() as session:
-            taken_back = session.execute(
-                update(Archive)
+            taken_back = (
+                update_rows(Archive)
                 .where(Archive.id == archive.id, Archive.deleted_on.is_(None), Archive.deleting_since.is_not(None))
                 .values(
                     deleting_since=None,
@@ -215,16 +202,14 @@ class Deletion:
                     deleted_by_type=None,
                     check_due_at=utc_in(UNSETTLED_CHECK_SECONDS),
                 )
-                .returning(Archive.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
+            )
+            is_taken_back = changes_row(session, taken_back)
             note_change(session, archive.meeting_id, of_archive(archive.archive_id))
             logger.info("the provider does not delete the archive %s yet", archive.archive_id)
             # Retention asks again every hour; one entry for each attempt would bury the others.
             actor = _deleted_by(archive)
-            if taken_back is not None and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):
-                link = archive.meeting.meeting_link
-                record(session, actor, "archive.deletion_refused", meeting_link=link, target=archive.archive_id)
+            if is_taken_back and actor.type not in (ActorType.SYSTEM, ActorType.PROVIDER):
+                record_archive(session, actor, "archive.deletion_refused", archive)
         return archive.deleted_on is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import get_archive
-from videoconf.audit import record
+from videoconf.archives.trail import record_archive
 from videoconf.db.transactions import read, statements
 from videoconf.errors import (
     ArchiveDeleting,
@@ -61,6 +61,5 @@ class Downloads:
 def _recorded(caller: Caller, archive: Archive, signed: SignedUrl) -> SignedUrl:
     """Return a URL once the trail says that the caller got it."""
     with statements(atomic=True) as transaction:
-        link = archive.meeting.meeting_link
-        record(transaction, caller, "archive.download_issued", meeting_link=link, target=archive.archive_id)
+        record_archive(transaction, caller, "archive.download_issued", archive)
     return signed

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from videoconf.archives.lifecycle import Known, merge, next_check_seconds
@@ -15,6 +14,7 @@ from videoconf.archives.models import Archive
 from videoconf.archives.plausible import AHEAD_TOLERANCE, believed
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import dialect_of
+from videoconf.db.upsert import upserts
 from videoconf.events.changes import note_change, of_archive
 from videoconf.jobs.kinds import ERASE_ARCHIVE, PULL_ARCHIVE
 from videoconf.jobs.queue import enqueue
@@ -39,12 +39,10 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
     columns = (Meeting.tenant, Meeting.provider, Meeting.account, Meeting.is_archived, Meeting.created_on)
     meeting = session.execute(select(*columns, utc_now().label("now")).where(Meeting.id == meeting_id)).one()
     said = believed(said, meeting.created_on, meeting.now)
-    insert_once = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     row = {"provider": meeting.provider, "account": meeting.account, "archive_id": said.archive_id}
     nothing = Known()
     session.execute(
-        insert_once(Archive)
-        .values(
+        _INSERT_ONCE[dialect_of(session)].values(
             **row,
             tenant=meeting.tenant,
             meeting_id=meeting_id,
@@ -53,7 +51,6 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
             meta_data=dict(nothing.meta_data),
             created_on=said.created_at or utc_now(),
         )
-        .on_conflict_do_nothing(index_elements=list(row))
     )
     session.flush()
     archive = session.execute(
@@ -64,6 +61,10 @@ def merge_evidence(session: Session, meeting_id: int, said: ArchiveState) -> Arc
         note_change(session, meeting_id, of_archive(archive.archive_id))
         _update(session, archive, said, meeting.now, is_automatic=meeting.is_archived)
     return archive
+
+
+_KEY = ("provider", "account", "archive_id")
+_INSERT_ONCE = upserts(Archive, lambda statement: statement.on_conflict_do_nothing(index_elements=_KEY))
 
 
 def bury(session: Session, archive: Archive) -> None:

@@ -5,33 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from videoconf.archives.lifecycle import DELETING
 from videoconf.db.functions import utc_now
-from videoconf.db.types import Model
+from videoconf.db.types import Model, only
 
 if TYPE_CHECKING:
     from videoconf.meetings.models import Meeting
 
-_only_kept: dict[str, Any] = {
-    f"{dialect}_where": text("deleted_on IS NULL AND deleting_since IS NULL") for dialect in ("postgresql", "sqlite")
-}
-
-UNCOPIED = text("status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL")
-"""An archive that only the provider has a copy of. A string, because an index uses the same condition."""
-
+UNCOPIED = "status = 'available' AND object_key IS NULL AND deleted_on IS NULL AND deleting_since IS NULL"
+"""An archive that only the provider has a copy of. A string, as are the next, because an index uses the condition."""
 LISTED = "deleted_on IS NULL"
-"""Which archives exist for callers. A string, as is the next, for the same reason."""
+"""Which archives exist for callers."""
 SHOWS_STATUS = "coalesce(deleting_since, deleted_on) IS NULL"
 """The archive is listed, and shows its own status. Written so that PostgreSQL cannot prove that ``ix_archive_kept``
 would do as well: of a tenant that it does not know beforehand it supposes that half of that index is the tenant's."""
 SHOWS_DELETING = f"{LISTED} AND deleting_since IS NOT NULL"
-
-
-def _where(condition: str) -> dict[str, Any]:
-    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
 
 
 class Archive(Model):
@@ -48,11 +39,11 @@ class Archive(Model):
         Index(None, "meeting_id", "created_on", "id"),
         Index(None, "tenant", "created_on", "id"),
         Index(None, "check_due_at"),
-        Index("ix_archive_listed", "tenant", "created_on", "id", **_where(LISTED)),
-        Index("ix_archive_status", "tenant", "status", "created_on", "id", **_where(SHOWS_STATUS)),
-        Index("ix_archive_deleting", "tenant", "created_on", "id", **_where(SHOWS_DELETING)),
-        Index("ix_archive_kept", "created_on", **_only_kept),
-        Index("ix_archive_uncopied", "tenant", "created_on", postgresql_where=UNCOPIED, sqlite_where=UNCOPIED),
+        Index("ix_archive_listed", "tenant", "created_on", "id", **only(LISTED)),
+        Index("ix_archive_status", "tenant", "status", "created_on", "id", **only(SHOWS_STATUS)),
+        Index("ix_archive_deleting", "tenant", "created_on", "id", **only(SHOWS_DELETING)),
+        Index("ix_archive_kept", "created_on", **only("deleted_on IS NULL AND deleting_since IS NULL")),
+        Index("ix_archive_uncopied", "tenant", "created_on", **only(UNCOPIED)),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from videoconf.archives.lifecycle import UNSETTLED, UNSETTLED_CHECK_SECONDS
 from videoconf.archives.merge import merge_evidence
 from videoconf.archives.models import Archive
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import ProviderResourceNotFound, VideoconfError
@@ -35,16 +34,6 @@ RUN_SECONDS = 30.0
 """How long one run goes on taking archives on; within a job's lease."""
 
 
-@dataclass(frozen=True)
-class DueArchive:
-    """An archive that was claimed."""
-
-    id: int
-    meeting_id: int
-    tenant: str
-    is_being_deleted: bool
-
-
 class Reconciler:
     """Asks providers about archives. One instance serves all threads."""
 
@@ -59,7 +48,7 @@ class Reconciler:
                 if time.monotonic() >= give_up_at or (due := self._claim()) is None:
                     return
                 try:
-                    if due.is_being_deleted:
+                    if due.deleting_since is not None:
                         self._resume_deletion(due)
                     else:
                         self.reconcile(due.meeting_id)
@@ -69,15 +58,12 @@ class Reconciler:
                         "the archives of meeting %s could not be read from the provider: %s", due.meeting_id, error.code
                     )
 
-    def _resume_deletion(self, due: DueArchive) -> None:
+    def _resume_deletion(self, due: Any) -> None:
         """Leave a deletion to its job, should that be dead: it waits for a storage target, and no sweep does."""
         with write() as session:
             enqueue_once(session, ERASE_ARCHIVE, "id", due.id, delay_seconds=0, tenant=due.tenant)
 
-    def reconcile_meeting(self, payload: Mapping[str, Any]) -> None:
-        self.reconcile(payload["meeting_id"])
-
-    def _claim(self) -> DueArchive | None:
+    def _claim(self) -> Any:
         keys = [provider.key for provider in self._providers.with_capability(Capability.ARCHIVING)]
         due = (
             select(Archive.id)
@@ -87,15 +73,13 @@ class Reconciler:
             .with_for_update(skip_locked=True)
         )
         claimed = (
-            update(Archive)
+            update_rows(Archive)
             .where(Archive.id == due.scalar_subquery())
             .values(check_due_at=utc_in(UNSETTLED_CHECK_SECONDS))
             .returning(Archive.id, Archive.meeting_id, Archive.tenant, Archive.deleting_since)
-            .execution_options(synchronize_session=False)
         )
         with write() as session:
-            row = session.execute(claimed).one_or_none()
-        return None if row is None else DueArchive(row.id, row.meeting_id, row.tenant, row.deleting_since is not None)
+            return session.execute(claimed).one_or_none()
 
     def reconcile(self, meeting_id: int) -> None:
         """Ask the provider for all archives of a meeting, and merge what it says. Idempotent.
@@ -120,12 +104,8 @@ class Reconciler:
         with write() as session:
             for archive_id in sorted(said):  # in one order, so that two of us do not wait for each other
                 merge_evidence(session, meeting_id, said[archive_id])
-            session.execute(
-                update(Archive)
-                .where(*mine, Archive.status.not_in(UNSETTLED))
-                .values(check_due_at=None)
-                .execution_options(synchronize_session=False)
-            )
+            settled = update_rows(Archive).where(*mine, Archive.status.not_in(UNSETTLED))
+            session.execute(settled.values(check_due_at=None))
 
 
 def gone_at_provider(archive: Archive) -> ArchiveState:

@@ -16,6 +16,7 @@ from videoconf.archives.merge import bury, merge_evidence
 from videoconf.archives.models import Archive
 from videoconf.archives.queries import ArchiveFilter, ListedArchive, get_archive, list_archives
 from videoconf.archives.reconcile import gone_at_provider
+from videoconf.archives.trail import record_archive
 from videoconf.audit import plain, record
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
@@ -28,7 +29,6 @@ from videoconf.errors import (
     ArchiveSessionRelayed,
     Conflict,
     Forbidden,
-    MeetingEnded,
     MeetingNotFound,
     ProviderConflict,
     ProviderError,
@@ -38,7 +38,7 @@ from videoconf.events.changes import note_change, of_archive
 from videoconf.hooks import Providers
 from videoconf.jobs.kinds import RECONCILE_MEETING
 from videoconf.jobs.queue import enqueue
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Meeting, refuse_ended
 from videoconf.providers import ArchiveRequest, ArchiveState, ArchiveStatus, SessionRef
 from videoconf.storage_targets.in_force import StorageTargets
 from videoconf.tenancy import Caller, visible_to
@@ -98,8 +98,7 @@ class Archives:
         if meeting is None:
             raise MeetingNotFound
         provider = self._providers.get_archiving(meeting.provider, meeting.account)
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         if meeting.end_to_end_encryption:
             raise ArchiveSessionEncrypted
         if meeting.session_id is None:
@@ -145,8 +144,7 @@ class Archives:
         provider = self._providers.get_archiving(archive.provider, archive.account)
         ref = SessionRef(archive.account, archive.meeting.session_id or "")
         with write() as session:  # first, as for a start
-            link = archive.meeting.meeting_link
-            record(session, caller, "archive.stop_requested", meeting_link=link, target=archive.archive_id)
+            record_archive(session, caller, "archive.stop_requested", archive)
         try:
             said = provider.stop_archive(ref, archive.archive_id)
         except ProviderResourceNotFound:
@@ -158,8 +156,7 @@ class Archives:
             get_archive(session, caller, archive.archive_id, lock=True)
             merged = merge_evidence(session, archive.meeting_id, said)
             if merged.status not in RUNNING:
-                link = archive.meeting.meeting_link
-                record(session, caller, "archive.stopped", meeting_link=link, target=archive.archive_id)
+                record_archive(session, caller, "archive.stopped", archive)
             session.flush()
             return get_archive(session, caller, archive.archive_id, lock=True)
 
@@ -187,13 +184,5 @@ class Archives:
             note_change(session, archive.meeting_id, of_archive(archive_id))
             if archive.status == ArchiveStatus.DELETED and not archive.legal_hold:
                 bury(session, archive)  # the hold was all that kept it in sight
-            record(
-                session,
-                caller,
-                "archive.edited",
-                meeting_link=archive.meeting.meeting_link,
-                target=archive_id,
-                before=plain(before),
-                after=plain(changed),
-            )
+            record_archive(session, caller, "archive.edited", archive, before=plain(before), after=plain(changed))
             session.flush()

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Insert, and_, bindparam, case, func, or_, select
+from sqlalchemy.dialects import postgresql
 
 from videoconf.attendance.models import AttendeeConnection
 from videoconf.db.functions import by_code_point, greatest, least
@@ -88,7 +89,7 @@ _OF_MEETING = {
 }
 
 
-def _merge_statement(statement: Any) -> Insert:
+def _merge_statement(statement: postgresql.Insert) -> Insert:
     row, new = AttendeeConnection.__table__.c, statement.excluded
     statement = statement.values(**_OF_MEETING)
     later_leave = or_(
@@ -99,7 +100,7 @@ def _merge_statement(statement: Any) -> Insert:
             by_code_point(func.coalesce(new.leave_reason, "")) < by_code_point(func.coalesce(row.leave_reason, "")),
         ),
     )
-    merged: Insert = statement.on_conflict_do_update(
+    merged = statement.on_conflict_do_update(
         index_elements=[row.meeting_id, row.connection_id],
         set_={
             **_earliest(row, new, "attendee"),

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import digest
-from videoconf.db.types import Model
-
-# Only the roster's job looks for them, and they are few beside all that ever were.
-_only_open: dict[str, Any] = {
-    f"{dialect}_where": text("last_leave IS NULL OR last_join > last_leave") for dialect in ("postgresql", "sqlite")
-}
-# Each of a person's connections has its own place in this index; a hash index would put all of them into one bucket,
-# which every further one would go through.
-_only_named: dict[str, Any] = {f"{dialect}_where": text("attendee IS NOT NULL") for dialect in ("postgresql", "sqlite")}
-_only_unplaced: dict[str, Any] = {f"{dialect}_where": text("tenant IS NULL") for dialect in ("postgresql", "sqlite")}
+from videoconf.db.types import Model, only
 
 
 class AttendeeConnection(Model):
@@ -29,8 +19,9 @@ class AttendeeConnection(Model):
 
     __tablename__ = "attendee_connection"
     __table_args__ = (
-        Index("ix_attendee_connection_unplaced", "meeting_id", **_only_unplaced),
-        Index("ix_attendee_connection_open", "last_evidence", **_only_open),
+        Index("ix_attendee_connection_unplaced", "meeting_id", **only("tenant IS NULL")),
+        # Only the roster's job looks for open connections, and they are few beside all that ever were.
+        Index("ix_attendee_connection_open", "last_evidence", **only("last_leave IS NULL OR last_join > last_leave")),
     )
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey("meeting.id", ondelete="CASCADE"), primary_key=True)
@@ -58,13 +49,15 @@ class AttendeeConnection(Model):
     """When the person's id and name were erased; evidence that comes later does not bring them back."""
 
 
+# Each of a person's connections has its own place in this index; a hash index would put all of them into one bucket,
+# which every further one would go through.
 Index(
     "ix_attendee_connection_person",
     digest(AttendeeConnection.attendee),
     AttendeeConnection.tenant,
     AttendeeConnection.meeting_created_on,
     AttendeeConnection.meeting_id,
-    **_only_named,
+    **only("attendee IS NOT NULL"),
 )
 
 

@@ -165,7 +165,7 @@ class Attendee(NamedTuple):
         """Return the time that they were there, overlapping connections counted once, whole seconds rounded down."""
         if len(self.connections) == 1:  # as most people have; spans would take 5 % of the CPU time of a list
             [one] = self.connections
-            return max((one.left or now) - one.joined, timedelta()) // _SECOND if one.joined else 0
+            return max(0, ((one.left or now) - one.joined) // _SECOND) if one.joined else 0
         return length(self.spans(now)) // _SECOND
 
 
@@ -259,9 +259,12 @@ def gather_attendees(rows: Iterable[Evidence], bounds: Bounds) -> list[Attendee]
     people: defaultdict[tuple[str, str], list[Evidence]] = defaultdict(list)
     for row in rows:
         people[person(row)].append(row)
-    attendees = [(_attendee(theirs, bounds), who) for who, theirs in people.items()]
-    attendees.sort(key=lambda pair: (pair[0].created_on or pair[0].modified_on, pair[1]))
-    return [attendee for attendee, _ in attendees]
+    attendees: list[tuple[datetime, tuple[str, str], Attendee]] = []
+    for who, theirs in people.items():
+        one = _attendee(theirs, bounds)
+        attendees.append((one.created_on or one.modified_on, who, one))
+    attendees.sort()
+    return [one for _, _, one in attendees]
 
 
 def reduce_attendees(rows: Iterable[Evidence], bounds: Bounds) -> Iterator[Attendee]:

@@ -14,7 +14,7 @@ from videoconf.db.functions import digest, utc_now
 from videoconf.db.transactions import write
 from videoconf.events.changes import note_change, of_erased
 from videoconf.events.erasure import forget_facts, forget_person
-from videoconf.formats import camel_case, json_values
+from videoconf.formats import camel_cased, json_values
 from videoconf.meetings.models import Meeting
 from videoconf.tenancy import Caller, visible_to
 
@@ -83,8 +83,8 @@ class Persons:
             _note(session, caller, "person.exported", attendee, counts)
         connections = [_in_json(row) for row in rows]
         sent = [_in_json(row) for row in streams]
-        found = {camel_case(kind): theirs for kind, theirs in others.items()}
-        return {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent, **found}
+        own = {"attendee": attendee, "tenant": caller.tenant, "connections": connections, "streams": sent}
+        return {**own, **camel_cased(others)}
 
     def erase(self, caller: Caller, attendee: str) -> dict[str, int]:
         """Take a person's id and name off all that is stored; return how much it was. Noted in the audit trail.
@@ -142,4 +142,4 @@ def _is_of_connection() -> ColumnElement[bool]:
 
 
 def _in_json(row: RowMapping) -> dict[str, Any]:
-    return json_values({camel_case(name): value for name, value in row.items()})
+    return json_values(camel_cased(dict(row)))

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Insert, String, bindparam, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.models import AttendeeConnection, AttendeeStream
@@ -19,6 +19,7 @@ from videoconf.attendance.presence import NO_LEAVE_STANDS, Attendee, Stream, c
 from videoconf.db.functions import greatest
 from videoconf.db.transactions import Transaction, dialect_of
 from videoconf.db.types import UTCDateTime
+from videoconf.db.upsert import upserts
 
 if TYPE_CHECKING:  # a command that explains has no use for providers
     from videoconf.providers import ProviderEvent
@@ -98,7 +99,7 @@ _KNOWN = (
 )
 
 
-def _merge_statement(dialect: Any) -> Insert:
+def _merge_statement(plain: postgresql.Insert) -> Insert:
     # A person who was erased gets no new streams.
     new_row = select(
         c.meeting_id,
@@ -109,12 +110,11 @@ def _merge_statement(dialect: Any) -> Insert:
     ).where(
         c.meeting_id == bindparam("of_meeting"), c.connection_id == bindparam("of_connection"), c.erased_on.is_(None)
     )
-    statement = dialect.insert(STREAMS).from_select(STREAMS.c.keys(), new_row)
-    merged: Insert = statement.on_conflict_do_update(
+    statement = plain.from_select(STREAMS.c.keys(), new_row)
+    return statement.on_conflict_do_update(
         index_elements=["meeting_id", "connection_id", "stream_id"],
         set_={name: greatest(s[name], statement.excluded[name]) for name in ("last_published", "last_gone")},
     )
-    return merged
 
 
-_MERGE = {name: _merge_statement(dialect) for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))}
+_MERGE = upserts(STREAMS, _merge_statement)

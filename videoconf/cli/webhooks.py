@@ -93,6 +93,6 @@ def _described(found: list[WebhookRecord]) -> list[dict[str, Any]]:
 
 
 def _row(record: WebhookRecord) -> tuple[str, ...]:
-    received = f"{record.received_at:%Y-%m-%d %H:%M:%SZ}"
+    received = f"{record.received_on:%Y-%m-%d %H:%M:%SZ}"
     values = (record.provider, record.channel, record.kind, record.status, record.meeting_link, record.reason)
     return str(record.id or ""), received, *(value or "" for value in values)

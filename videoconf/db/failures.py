@@ -27,13 +27,13 @@ def translated(error: BaseException) -> BaseException:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what the driver said of a database that is unavailable, for the log; empty where it said nothing."""
+    """Return what the driver said of a database that is unavailable, in brackets for the log; else an empty string."""
     cause = error.__cause__
     if not isinstance(error, DatabaseUnavailable | SchemaNotReady) or cause is None:
         return ""
     # Never SQLAlchemy's own text, which has the statement and its values.
     said = getattr(cause, "orig", None) or (cause if not isinstance(cause, exc.SQLAlchemyError) else "")
-    return " ".join(str(said).split())[:LONGEST_CAUSE]
+    return f" ({words[:LONGEST_CAUSE]})" if (words := " ".join(str(said).split())) else ""
 
 
 def _translated(error: BaseException) -> BaseException:

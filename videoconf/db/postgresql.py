@@ -15,9 +15,7 @@ _SET = "; ".join(f"SET {name} = '{value}'" for name, value in {**BOUNDS, "TimeZo
 
 def set_bounds(connection: psycopg.Connection[Any], record: Any) -> None:
     """Set the time limits of a new session. As start-up parameters, poolers would refuse them."""
-    connection.autocommit = True
     connection.execute(_SET.encode())
-    connection.autocommit = False
 
 
 def require_utc(connection: psycopg.Connection[Any], record: Any) -> None:

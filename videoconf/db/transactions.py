@@ -60,7 +60,7 @@ def write() -> Iterator[Session]:
         session.info["writing"] = True
         try:
             session.close()  # a read that is still open would lend its transaction
-            session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+            session.connection(execution_options=ATOMIC[db.engine.dialect.name])
             yield session
             session.commit()
         except BaseException as error:
@@ -87,9 +87,8 @@ def read(*, snapshot: bool = False) -> Iterator[Session]:
         return
     with _Place():
         try:
-            if db.engine.dialect.name == "postgresql":
-                isolation = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
-                session.connection(execution_options={"isolation_level": isolation})
+            if snapshot and db.engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
         except exc.SQLAlchemyError as error:
             raise_translated(error)
@@ -110,10 +109,10 @@ def statements(*, atomic: bool = False) -> Iterator[Connection]:
     :raises DatabaseUnavailable: it cannot be reached; :class:`DatabaseBusy`, :class:`DatabaseFull`: nothing was stored.
     :raises InternalError: an atomic block suppressed a failure that rolled it back: nothing was stored.
     """
-    options = {"sqlite_begin": "BEGIN IMMEDIATE"} if atomic else _AUTOCOMMIT[db.engine.dialect.name]
     try:
         with _Place(), db.engine.connect() as connection:
-            connection.execution_options(**options)
+            if options := (ATOMIC if atomic else _AUTOCOMMIT)[connection.dialect.name]:
+                connection.execution_options(**options)
             if not atomic:
                 yield connection
                 return
@@ -143,11 +142,13 @@ class _Place:
             self._share.leave(self._tenant)
 
 
-# SQLAlchemy's AUTOCOMMIT of SQLite gives the connection back with the driver's own BEGIN switched on.
-_AUTOCOMMIT: dict[str, dict[str, Any]] = {
-    "postgresql": {"isolation_level": "AUTOCOMMIT"},
-    "sqlite": {"sqlite_begin": None},
+ATOMIC: dict[str, dict[str, Any]] = {
+    "postgresql": {"isolation_level": "READ COMMITTED"},
+    "sqlite": {"sqlite_begin": "BEGIN IMMEDIATE"},
 }
+"""The options of a connection whose statements are one transaction, by database."""
+# SQLAlchemy's AUTOCOMMIT of SQLite gives the connection back with the driver's own BEGIN switched on.
+_AUTOCOMMIT: dict[str, dict[str, Any]] = {"postgresql": {}, "sqlite": {"sqlite_begin": None}}
 
 
 def lock(transaction: Transaction, name: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, String, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, LargeBinary, MetaData, String, TypeDecorator, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, registry
 
@@ -60,6 +60,11 @@ class Base(DeclarativeBase):
         metadata=MetaData(naming_convention=NAMING_CONVENTION),
         type_annotation_map={datetime: UTCDateTime(), dict[str, Any]: Json, str: String(255), bytes: LargeBinary()},
     )
+
+
+def only(condition: str) -> dict[str, Any]:
+    """Return the arguments of an index that holds only the rows of a condition."""
+    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "autoflush": False})

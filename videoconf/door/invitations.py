@@ -7,20 +7,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from videoconf import idempotency
 from videoconf.audit import plain, record
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import read, write
 from videoconf.door import codes
 from videoconf.door.models import Admission, Invitation, InvitationCode
-from videoconf.errors import InvitationNotFound, MeetingEnded, ValidationFailed
+from videoconf.errors import InvitationNotFound, ValidationFailed
 from videoconf.hooks import Providers
 from videoconf.meetings.join import check_role, check_role_given, token_role
+from videoconf.meetings.models import refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Clock, Role
 from videoconf.settings import Settings
@@ -79,8 +81,7 @@ class Invitations:
 
     def _insert(self, session: Session, caller: Caller, link: str, new: NewInvitation) -> Invitation:
         meeting = get_meeting(session, caller, link)
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         provider = self._providers.get(meeting.provider)
         check_role(provider, token_role(provider, new.role))
         if new.expires_on is not None and new.expires_on <= self._clock():
@@ -115,14 +116,8 @@ class Invitations:
         """
         with write() as session:
             invitation = _find(session, caller, link, invitation_id)
-            revoked = session.execute(
-                update(Invitation)
-                .where(Invitation.id == invitation.id, Invitation.revoked_on.is_(None))
-                .values(revoked_on=utc_now(), revoked_by=caller.subject)
-                .returning(Invitation.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if revoked is not None:
+            unrevoked = update_rows(Invitation).where(Invitation.id == invitation.id, Invitation.revoked_on.is_(None))
+            if changes_row(session, unrevoked.values(revoked_on=utc_now(), revoked_by=caller.subject)):
                 record(session, caller, "invitation.revoked", meeting_link=link, target=invitation_id)
 
 

@@ -20,7 +20,7 @@ from videoconf import shares
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import dialect_of, statements
 from videoconf.db.types import UTCDateTime
-from videoconf.db.upsert import upserts
+from videoconf.db.upsert import inserts_once
 from videoconf.door import codes
 from videoconf.door.lobby import ask, is_there
 from videoconf.door.models import MOST_USES, Admission, Invitation, InvitationCode, LobbyEntry, LobbyState, Seat
@@ -287,7 +287,4 @@ _USE = (
     .values(uses=_INVITATION.c.uses + 1)
     .returning(_INVITATION.c.id)
 )
-_SEAT_ONCE = upserts(
-    _SEAT,
-    lambda statement: statement.on_conflict_do_nothing(index_elements=["secret_digest"]).returning(_SEAT.c.id),
-)
+_SEAT_ONCE = inserts_once(_SEAT, "secret_digest", returning=_SEAT.c.id)

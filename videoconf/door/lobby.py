@@ -5,19 +5,21 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select
 
 from videoconf.audit import record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.keyset import Listed, Order, Part
 from videoconf.db.pages import listed
 from videoconf.db.transactions import Transaction, lock, read, statements, write
 from videoconf.door import codes
 from videoconf.door.models import Invitation, LobbyEntry, LobbyState
-from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull, MeetingEnded
+from videoconf.errors import LobbyAnswered, LobbyEntryNotFound, LobbyFull
 from videoconf.events.changes import announce
 from videoconf.events.types import EventType
 from videoconf.formats import json_values
+from videoconf.meetings.models import refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.tenancy import Caller
 
@@ -120,15 +122,13 @@ class Lobby:
         state = LobbyState.ADMITTED if admit else LobbyState.REFUSED
         with write() as session:
             meeting = get_meeting(session, caller, link)
-            if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded.at(meeting.end_time)
+            refuse_ended(meeting)
             of_person = (LobbyEntry.meeting_id == meeting.id, LobbyEntry.public_id == entry_id)
             answered = session.execute(
-                update(LobbyEntry)
+                update_rows(LobbyEntry)
                 .where(*of_person, LobbyEntry.state == LobbyState.WAITING, is_there())
                 .values(state=state, answered_on=utc_now(), answered_by=caller.subject)
                 .returning(LobbyEntry)
-                .execution_options(synchronize_session=False)
             ).scalar_one_or_none()
             if answered is None:
                 known = session.execute(select(LobbyEntry.state).where(*of_person)).scalar_one_or_none()

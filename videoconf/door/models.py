@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Model
+from videoconf.db.types import BigId, Model, only
 
 
 class Admission(StrEnum):
@@ -35,11 +34,6 @@ class LobbyState(StrEnum):
     REFUSED = "refused"
 
 
-_only_revoked: dict[str, Any] = {
-    f"{dialect}_where": text("revoked_on IS NOT NULL") for dialect in ("postgresql", "sqlite")
-}
-
-
 class Invitation(Model):
     """A link to one meeting. Its codes stand in rows of their own: a repeated request gets a further one."""
 
@@ -48,7 +42,7 @@ class Invitation(Model):
         UniqueConstraint("public_id"),
         Index(None, "meeting_id", "id"),
         Index(None, "attendee"),
-        Index("ix_invitation_revoked", "revoked_on", **_only_revoked),
+        Index("ix_invitation_revoked", "revoked_on", **only("revoked_on IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)

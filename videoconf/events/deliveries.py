@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from videoconf.audit import record
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
@@ -90,8 +91,8 @@ class Deliveries:
             record(session, caller, "event_delivery.retried", target=str(delivery_id))
 
     def _serve_now(self, session: Any, row: EventSubscription) -> None:
-        statement = update(EventSubscription).where(EventSubscription.id == row.id).values(retry_at=self._clock())
-        session.execute(statement.execution_options(synchronize_session=False))
+        due = update_rows(EventSubscription).where(EventSubscription.id == row.id).values(retry_at=self._clock())
+        session.execute(due)
 
 
 class DeliveryRetention:

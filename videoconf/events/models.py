@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, Insert, String, text
+from sqlalchemy import BigInteger, Identity, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Model
+from videoconf.db.types import BigId, Model, only
 from videoconf.db.upsert import upserts
 
 PART = String(300)
@@ -49,16 +49,11 @@ class EventLog(Model):
     projector_until: Mapped[datetime | None]
 
 
-_only_open: dict[str, Any] = {
-    f"{dialect}_where": text("silent_since IS NOT NULL") for dialect in ("postgresql", "sqlite")
-}
-
-
 class ReportedPart(Model):
     """What the log last said of one part of a meeting, to compare with what GET answers now."""
 
     __tablename__ = "event_part"
-    __table_args__ = (Index("ix_event_part_silent_since", "silent_since", **_only_open),)
+    __table_args__ = (Index("ix_event_part_silent_since", "silent_since", **only("silent_since IS NOT NULL")),)
 
     meeting_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     part: Mapped[str] = mapped_column(PART, primary_key=True)
@@ -97,10 +92,8 @@ class Event(Model):
     data: Mapped[dict[str, Any]]
 
 
-def _plant(statement: Any) -> Insert:
-    once: Insert = statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"])
-    return once
-
-
-PLANT = upserts(EventLog.__table__, _plant)
+PLANT = upserts(
+    EventLog.__table__,
+    lambda statement: statement.values(id=1, position=0, pruned=0).on_conflict_do_nothing(index_elements=["id"]),
+)
 """Inserts the row of the log, unless it is there."""

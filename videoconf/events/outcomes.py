@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Insert, func, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from videoconf.audit import record
@@ -159,12 +160,11 @@ def _next_retry(session: Session, subscription_id: int) -> datetime | None:
     return found
 
 
-def _upsert(statement: Any) -> Insert:
+def _upsert(statement: postgresql.Insert) -> Insert:
     moved = ("status", "attempt_count", "attempts", "next_attempt_at")
-    stored: Insert = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["subscription_id", "event_id"], set_={name: statement.excluded[name] for name in moved}
     )
-    return stored
 
 
 _STORE = upserts(_DELIVERIES, _upsert)

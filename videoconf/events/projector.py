@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, Insert, bindparam, column, delete, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -238,12 +239,11 @@ def _append(session: Session, events: Sequence[dict[str, Any]]) -> None:
     session.execute(_NOTIFY, {"newest_event": last, "tenants": sorted({event["tenant"] for event in events})})
 
 
-def _report(statement: Any) -> Insert:
+def _report(statement: postgresql.Insert) -> Insert:
     columns = [column.name for column in _PARTS.c if not column.primary_key]
-    stored: Insert = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["meeting_id", "part"], set_={name: statement.excluded[name] for name in columns}
     )
-    return stored
 
 
 _REPORT = upserts(_PARTS, _report)

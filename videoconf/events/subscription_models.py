@@ -6,15 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Json, Model
-
-
-def _where(condition: str) -> dict[str, Any]:
-    return {f"{dialect}_where": text(condition) for dialect in ("postgresql", "sqlite")}
+from videoconf.db.types import BigId, Json, Model, only
 
 
 class DeliveryStatus(StrEnum):
@@ -37,8 +33,8 @@ class EventSubscription(Model):
     __tablename__ = "event_subscription"
     __table_args__ = (
         Index(None, "tenant", "id"),
-        Index("ix_event_subscription_behind", "served_on", **_where("newest > position AND is_enabled")),
-        Index("ix_event_subscription_retry_at", "retry_at", **_where("retry_at IS NOT NULL AND is_enabled")),
+        Index("ix_event_subscription_behind", "served_on", **only("newest > position AND is_enabled")),
+        Index("ix_event_subscription_retry_at", "retry_at", **only("retry_at IS NOT NULL AND is_enabled")),
     )
 
     id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
@@ -83,7 +79,7 @@ class EventDelivery(Model):
         UniqueConstraint("subscription_id", "event_id"),
         Index(None, "subscription_id", "id"),
         Index(None, "subscription_id", "status", "id"),
-        Index("ix_event_delivery_due", "subscription_id", "next_attempt_at", **_where("status = 'pending'")),
+        Index("ix_event_delivery_due", "subscription_id", "next_attempt_at", **only("status = 'pending'")),
         Index(None, "created_on"),
         Index(None, "position"),
     )

@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from videoconf.audit import record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
@@ -180,8 +181,7 @@ def find(session: Session, caller: Caller, public_id: str, *, lock: bool = False
 
 
 def _change(session: Session, row: EventSubscription, values: Mapping[str, Any]) -> None:
-    statement = update(EventSubscription).where(EventSubscription.id == row.id).values(dict(values))
-    session.execute(statement.execution_options(synchronize_session=False))
+    session.execute(update_rows(EventSubscription).where(EventSubscription.id == row.id).values(dict(values)))
 
 
 def _audited(values: Mapping[str, Any]) -> dict[str, Any]:

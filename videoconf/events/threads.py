@@ -119,8 +119,7 @@ class EventThreads:
                 with self._reporting:
                     before, self._reported[loop.name] = self._reported.get(loop.name), error.code
                 if before != error.code:
-                    cause = f" ({cause})" if (cause := cause_of(error)) else ""
-                    logger.warning("%s paused: %s: %s%s", loop.name, error.code, error.detail, cause)
+                    logger.warning("%s paused: %s: %s%s", loop.name, error.code, error.detail, cause_of(error))
             except BaseException:  # in a thread no caller sees it, and the loop must go on
                 JOB_THREADS_ENDED.inc()
                 logger.exception("%s continues after an error", loop.name)

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from videoconf.containment import raised_by_signal
 from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.failures import cause_of
 from videoconf.db.functions import utc_in, utc_now
 from videoconf.db.transactions import Transaction, dialect_of, read, write
@@ -115,7 +116,7 @@ class Jobs:
         )
         unended = case((Job.last_error.in_((UNENDED, UNENDED_AGAIN)), UNENDED_AGAIN), else_=UNENDED)
         taken = (
-            update(Job)
+            update_rows(Job)
             .where(Job.id == first.scalar_subquery())
             .values(
                 lease_owner=owner,
@@ -132,7 +133,6 @@ class Jobs:
                 Job.last_error,
                 (Job.created_on < utc_in(-GIVE_UP_SECONDS)).label("is_old"),
             )
-            .execution_options(synchronize_session=False)
         )
         with write() as session:
             row = session.execute(taken).one_or_none()
@@ -192,14 +192,13 @@ class Jobs:
             with self._lease_kept(job) if work.takes_long else nullcontext():
                 work.handler(job.payload)
         except VideoconfError as error:
-            cause = f" ({cause})" if (cause := cause_of(error)) else ""
             logger.warning(
                 "job %s (%s) failed at attempt %s: %s%s",
                 job.id,
                 job.kind,
                 job.attempts,
                 error.code,
-                cause,
+                cause_of(error),
                 extra=_ids(job.payload),
             )
             retryable = not isinstance(error, ProviderError) or error.retryable or error.status == 502
@@ -262,10 +261,9 @@ class Jobs:
         """Release the lease. No effect if the worker has lost it meanwhile."""
         with write() as session:
             session.execute(
-                update(Job)
+                update_rows(Job)
                 .where(Job.id == job.id, Job.lease_owner == job.owner)
                 .values(lease_owner=None, lease_until=None, **values)
-                .execution_options(synchronize_session=False)
             )
 
     def _of_lane(self, lane: Lane | None) -> tuple[ColumnElement[bool], ...]:
@@ -316,14 +314,9 @@ class Jobs:
     def retry(self, job_id: int) -> bool:
         """Make a dead job due again with all its attempts; return whether there was one."""
         with write() as session:
-            revived = session.execute(
-                update(Job)
-                .where(Job.id == job_id, Job.state == JobState.DEAD)
-                .values(state=JobState.PENDING, attempts=0, due_at=utc_now(), finished_on=None)
-                .returning(Job.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-        return revived is not None
+            dead = update_rows(Job).where(Job.id == job_id, Job.state == JobState.DEAD)
+            revived = dead.values(state=JobState.PENDING, attempts=0, due_at=utc_now(), finished_on=None)
+            return changes_row(session, revived)
 
 
 def enqueue(transaction: Transaction, kind: str, payload: dict[str, Any], *, delay_seconds: float = 0.0) -> int:

@@ -111,8 +111,7 @@ class Worker:
                 told = ""
             except VideoconfError as error:
                 if error.code != told:
-                    cause = f" ({cause})" if (cause := cause_of(error)) else ""
-                    logger.warning("job worker paused: %s: %s%s", error.code, error.detail, cause)
+                    logger.warning("job worker paused: %s: %s%s", error.code, error.detail, cause_of(error))
                 told = error.code
             except Exception:
                 logger.exception("job worker continues after an error")

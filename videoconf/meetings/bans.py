@@ -30,12 +30,11 @@ from videoconf.audit import person_digest, record
 from videoconf.db.keyset import Listed, Part
 from videoconf.db.pages import by_id, newest_first
 from videoconf.db.transactions import Transaction, dialect_of, read, write
-from videoconf.db.upsert import upserts
+from videoconf.db.upsert import inserts_once
 from videoconf.errors import (
     AttendeeBanned,
     BanNotFound,
     ConnectionNotFound,
-    MeetingEnded,
     ProviderError,
     ValidationFailed,
 )
@@ -45,7 +44,7 @@ from videoconf.formats import json_values
 from videoconf.hooks import Providers
 from videoconf.jobs.kinds import HOLD_BANS
 from videoconf.jobs.queue import Jobs, enqueue_claimed, enqueue_once
-from videoconf.meetings.models import Ban, Meeting, key_of
+from videoconf.meetings.models import Ban, Meeting, key_of, refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.providers import Capability, Clock, SessionRef, provider_deadline
 from videoconf.settings import Settings
@@ -108,8 +107,7 @@ class Bans:
         """
         with write() as session:
             meeting = get_meeting(session, caller, link)
-            if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded.at(meeting.end_time)
+            refuse_ended(meeting)
             self._providers.get(meeting.provider).require(Capability.MODERATION)
             attendee = new.attendee or _attendee_of(session, meeting.id, new.connection_id or "")
             row = {
@@ -252,9 +250,4 @@ def _attendee_of(session: Session, meeting_id: int, connection_id: str) -> str:
     return found.attendee
 
 
-_BAN_ONCE = upserts(
-    _BANS,
-    lambda statement: statement.on_conflict_do_nothing(index_elements=["meeting_id", "attendee_key"]).returning(
-        _BANS.c.id
-    ),
-)
+_BAN_ONCE = inserts_once(_BANS, "meeting_id", "attendee_key", returning=_BANS.c.id)

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 from videoconf import idempotency
 from videoconf.audit import plain, record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import Transaction, statements, write
 from videoconf.errors import (
@@ -239,10 +240,9 @@ class Creation:
             if begun.claim is not None and not idempotency.renew(session, begun.claim):
                 raise IdempotencyInProgress(retry_after_seconds=1)  # the meeting is another request's to move
             session.execute(
-                update(Meeting)
+                update_rows(Meeting)
                 .where(Meeting.id == begun.id, Meeting.is_ready.is_(False))
-                .values(provider=begun.provider.key, account=begun.provider.account, upload_target=NAME_IN_FORCE)
-                .execution_options(synchronize_session=False),
+                .values(provider=begun.provider.key, account=begun.provider.account, upload_target=NAME_IN_FORCE),
                 {"target_owner": self._targets.owner(begun.caller.tenant, begun.provider)},
             )
 

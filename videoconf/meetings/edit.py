@@ -6,15 +6,14 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import update
-
 from videoconf.audit import plain, record
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import write
-from videoconf.errors import MeetingEnded, ReadOnly, ValidationFailed
+from videoconf.errors import ReadOnly, ValidationFailed
 from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import camel_case
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Meeting, refuse_ended
 from videoconf.meetings.queries import get_meeting
 from videoconf.meetings.schedule import check_schedule_time
 from videoconf.providers import Clock
@@ -49,8 +48,7 @@ class Editing:
         with write() as session:
             # Locked: of two edits at once, each would otherwise write its half of a schedule upon the other's.
             meeting = get_meeting(session, caller, link, lock=True)
-            if meeting.end_time is not None or meeting.deleted:
-                raise MeetingEnded.at(meeting.end_time)
+            refuse_ended(meeting)
             differing = [name for name, value in fixed.items() if getattr(meeting, name) != value]
             if refused := [name for name in differing if name in must_equal]:
                 raise ReadOnly(errors={camel_case(name): [READ_ONLY] for name in refused})
@@ -60,10 +58,9 @@ class Editing:
                 return differing
             before = {name: getattr(meeting, name) for name in changed}
             session.execute(
-                update(Meeting)
+                update_rows(Meeting)
                 .where(Meeting.id == meeting.id)
                 .values(**changed, modified_on=utc_now(), modified_by=caller.subject)
-                .execution_options(synchronize_session=False)
             )
             note_change(session, meeting.id, MEETING)
             record(session, caller, "meeting.edited", meeting_link=link, before=plain(before), after=plain(changed))

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from videoconf.attendance.queries import open_connections
 from videoconf.audit import plain, record
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import read, write
 from videoconf.errors import MeetingEnded, MeetingNotFound
@@ -62,14 +63,9 @@ class Ending:
             meeting = get_meeting(session, caller, link)
             if self._mark_ended(session, caller, meeting):
                 job = enqueue_claimed(session, END_SESSION, {"meeting_id": meeting.id})
-            deleted = session.execute(
-                update(Meeting)
-                .where(Meeting.id == meeting.id, Meeting.deleted.is_(False))
-                .values(deleted=True, deleted_on=utc_now(), deleted_by=caller.subject)
-                .returning(Meeting.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if deleted is None:
+            undeleted = update_rows(Meeting).where(Meeting.id == meeting.id, Meeting.deleted.is_(False))
+            deleted = undeleted.values(deleted=True, deleted_on=utc_now(), deleted_by=caller.subject)
+            if not changes_row(session, deleted):
                 raise MeetingNotFound
             note_change(session, meeting.id, MEETING)
             record(session, caller, "meeting.deleted", meeting_link=link)
@@ -78,11 +74,10 @@ class Ending:
 
     def _mark_ended(self, session: Session, caller: Caller, meeting: Meeting) -> bool:
         ended = session.execute(
-            update(Meeting)
+            update_rows(Meeting)
             .where(Meeting.id == meeting.id, Meeting.end_time.is_(None))
             .values(end_time=utc_now(), modified_on=utc_now(), modified_by=caller.subject)
             .returning(Meeting.end_time)
-            .execution_options(synchronize_session=False)
         ).one_or_none()
         if ended is None:
             return False

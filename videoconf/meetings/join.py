@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from videoconf.audit import record
+from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.transactions import statements, write
 from videoconf.errors import (
@@ -24,7 +25,7 @@ from videoconf.events.changes import MEETING, note_change
 from videoconf.formats import utc_text
 from videoconf.hooks import Providers
 from videoconf.meetings.bans import is_banned
-from videoconf.meetings.models import Meeting, key_of
+from videoconf.meetings.models import Meeting, key_of, refuse_ended
 from videoconf.meetings.session import Sessions
 from videoconf.providers import (
     Capability,
@@ -166,8 +167,7 @@ class Joining:
 
         :raises MeetingEnded: also for a deleted meeting; :class:`MeetingNotOpen`: it is too early.
         """
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         if (opens := self.opens_on(meeting)) is not None:
             raise MeetingNotOpen(f"The meeting opens at {utc_text(opens)}.", extra={"opensOn": utc_text(opens)})
 
@@ -215,14 +215,7 @@ class Joining:
     def _start(self, meeting_id: int) -> None:
         """Set the start, once. A meeting that ended in this moment gives no token."""
         with write() as session:
-            started = session.execute(
-                update(Meeting)
-                .where(Meeting.id == meeting_id, Meeting.end_time.is_(None))
-                .values(start_time=func.coalesce(Meeting.start_time, utc_now()))
-                .returning(Meeting.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if started is not None:
-                note_change(session, meeting_id, MEETING)
-        if started is None:
-            raise MeetingEnded
+            unended = update_rows(Meeting).where(Meeting.id == meeting_id, Meeting.end_time.is_(None))
+            if not changes_row(session, unended.values(start_time=func.coalesce(Meeting.start_time, utc_now()))):
+                raise MeetingEnded
+            note_change(session, meeting_id, MEETING)

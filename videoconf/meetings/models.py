@@ -8,11 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Model
+from videoconf.db.types import BigId, Model, only
+from videoconf.errors import MeetingEnded
 
 
 class MeetingStatus(StrEnum):
@@ -38,8 +39,7 @@ HAS_STATUS = {
 
 def _listing_index(name: str, columns: tuple[str, ...], condition: str, **options: Any) -> Index:
     """Make an index of a list: the filter's columns, then those of the order."""
-    where = text(condition)
-    return Index(f"ix_meeting_{name}", "tenant", *columns, postgresql_where=where, sqlite_where=where, **options)
+    return Index(f"ix_meeting_{name}", "tenant", *columns, **only(condition), **options)
 
 
 def _listing_indexes() -> Iterator[Index]:
@@ -60,11 +60,6 @@ def _listing_indexes() -> Iterator[Index]:
             yield _listing_index(f"{status}_{order}", (column, "id"), condition + has_time)
 
 
-_only_with_session: dict[str, Any] = {
-    f"{dialect}_where": text("session_id IS NOT NULL") for dialect in ("postgresql", "sqlite")
-}
-
-
 class Meeting(Model):
     """A meeting. Its public id is ``meeting_link``; ``session_id`` is the provider's and may come later, or not yet."""
 
@@ -74,7 +69,7 @@ class Meeting(Model):
         UniqueConstraint("provider", "account", "session_id"),
         Index(None, "tenant", "id"),
         Index(None, "start_time"),
-        Index("ix_meeting_session", "tenant", "session_id", **_only_with_session),
+        Index("ix_meeting_session", "tenant", "session_id", **only("session_id IS NOT NULL")),
         *_listing_indexes(),
     )
 
@@ -129,6 +124,12 @@ def status_of(meeting: Any) -> MeetingStatus:
     if meeting.is_scheduled and meeting.start_time is None:
         return MeetingStatus.SCHEDULED
     return MeetingStatus.OPEN
+
+
+def refuse_ended(meeting: Any) -> None:
+    """Raise MeetingEnded for a meeting that has ended or is deleted."""
+    if meeting.end_time is not None or meeting.deleted:
+        raise MeetingEnded.at(meeting.end_time)
 
 
 class Ban(Model):

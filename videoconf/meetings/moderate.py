@@ -12,9 +12,9 @@ from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.streams import find_streams
 from videoconf.audit import record
 from videoconf.db.transactions import read, write
-from videoconf.errors import ConnectionNotFound, MeetingEnded, MeetingNotFound, ProviderError
+from videoconf.errors import ConnectionNotFound, MeetingNotFound, ProviderError
 from videoconf.hooks import Providers
-from videoconf.meetings.models import Meeting
+from videoconf.meetings.models import Meeting, refuse_ended
 from videoconf.providers import Capability, ProviderPort, SessionRef
 from videoconf.tenancy import Caller, visible_to
 
@@ -63,8 +63,7 @@ class Moderation:
             if meeting is None:
                 raise MeetingNotFound
             is_known = connection_id is None or session.get(AttendeeConnection, (meeting.id, connection_id)) is not None
-        if meeting.end_time is not None or meeting.deleted:
-            raise MeetingEnded.at(meeting.end_time)
+        refuse_ended(meeting)
         provider = self._providers.get(meeting.provider)
         provider.require(Capability.MODERATION)
         if not is_known:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Update, insert, select
 from sqlalchemy.orm import Session
 
 from videoconf.audit import record
 from videoconf.configuration import load
+from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in
 from videoconf.db.transactions import lock, read, write
 from videoconf.errors import (
@@ -157,12 +158,7 @@ class TargetChanges:
         recent = (*pending, StorageTargetRow.created_on > utc_in(-CHANGE_SECONDS))
         if session.execute(select(StorageTargetRow.id).where(*recent)).first() is not None:
             raise StorageConflict("The storage target is being changed by another request.", retry_after_seconds=5)
-        session.execute(
-            update(StorageTargetRow)
-            .where(*pending)
-            .values(state=TargetState.UNVERIFIED)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(update_rows(StorageTargetRow).where(*pending).values(state=TargetState.UNVERIFIED))
 
     def _check_still_pending(self, row_id: int) -> None:
         """Let no provider be told of a change that took so long that another may have ended meanwhile.
@@ -245,13 +241,9 @@ class TargetChanges:
                 after=row.description,
             )
 
-    def _update(self, row_id: int, was: TargetState, **values: Any) -> Any:
-        return (
-            update(StorageTargetRow)
-            .where(StorageTargetRow.id == row_id, StorageTargetRow.state == was)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+    def _update(self, row_id: int, was: TargetState, **values: Any) -> Update:
+        of_row = update_rows(StorageTargetRow).where(StorageTargetRow.id == row_id, StorageTargetRow.state == was)
+        return of_row.values(**values)
 
     # --- remove -------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import LargeBinary, func, select, update
+from sqlalchemy import LargeBinary, func, select
 
+from videoconf.db.conditional import update_rows
 from videoconf.db.transactions import read, write
 from videoconf.errors import DatabaseUnavailable, SchemaNotReady
 from videoconf.storage_targets.cipher import KEY_ID_CHARACTERS, Cipher
@@ -79,10 +80,9 @@ class StoredCredentials:
                     if row.ciphertext and not row.ciphertext.startswith(newest + b"."):
                         values = self._cipher.decrypt(row.tenant, row.ciphertext)
                         session.execute(
-                            update(row_of)
+                            update_rows(row_of)
                             .where(row_of.id == row.id)
                             .values({column: self._cipher.encrypt(row.tenant, values)})
-                            .execution_options(synchronize_session=False)
                         )
                         rotated += 1
             if not rows:

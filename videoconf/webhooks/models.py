@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from videoconf.db.functions import utc_now
-from videoconf.db.types import BigId, Model
+from videoconf.db.types import BigId, Model, only
 
 
 class EventStatus(StrEnum):
@@ -29,19 +29,15 @@ REJECTED = "rejected"
 """A webhook whose origin was not proven. Its row is a :class:`WebhookRefusal`, and not an event."""
 
 
-# Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
-_only_orphans: dict[str, Any] = {f"{dialect}_where": text("status = 'orphan'") for dialect in ("postgresql", "sqlite")}
-_only_with_body: dict[str, Any] = {f"{dialect}_where": text("body IS NOT NULL") for dialect in ("postgresql", "sqlite")}
-
-
 class WebhookEvent(Model):
     """One event that a provider told us of. The unique constraint is what makes a second delivery harmless."""
 
     __tablename__ = "webhook_event"
     __table_args__ = (
         UniqueConstraint("provider", "account", "dedupe_key"),
-        Index("ix_webhook_event_orphan", "provider", "account", "session_id", **_only_orphans),
-        Index("ix_webhook_event_body", "received_at", **_only_with_body),
+        # Orphans are few, and only they are looked up by session: a full index would slow every webhook down.
+        Index("ix_webhook_event_orphan", "provider", "account", "session_id", **only("status = 'orphan'")),
+        Index("ix_webhook_event_body", "received_at", **only("body IS NOT NULL")),
         # A meeting's events are found by equality alone; a hash costs a webhook less than a B-tree of long ids.
         Index(None, "session_id", postgresql_using="hash"),
     )

@@ -38,7 +38,7 @@ class WebhookRecord:
     status: str
     reason: str | None
     session_id: str | None
-    received_at: datetime
+    received_on: datetime
     meeting_link: str | None
     """The meeting of its session, where there is one."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Insert, bindparam, literal, literal_column, select, update
+from sqlalchemy.dialects import postgresql
 
 from videoconf.archives.automatic import record_on_join
 from videoconf.archives.merge import merge_evidence as merge_archive_evidence
@@ -134,9 +135,9 @@ def _of_session(provider: ProviderPort, event: ProviderEvent) -> dict[str, Any]:
     return {"of_provider": provider.key, "of_account": provider.account, "of_session": event.session_id}
 
 
-def _store_once(statement: Any) -> Insert:
+def _store_once(statement: postgresql.Insert) -> Insert:
     # Only a returned row tells a new event from a known one: the row count is -1 under psycopg here.
-    once: Insert = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
+    once = statement.on_conflict_do_nothing(index_elements=["provider", "account", "dedupe_key"])
     # Nearly every event has a meeting, so its columns come without a round trip of their own.
     meeting = (_MEETING_OF.with_only_columns(column).scalar_subquery().label(column.name) for column in _NEEDED)
     return once.returning(INBOX.c.id, *meeting)
