@@ -1,4 +1,4 @@
-"""What the SDK does by itself: it repeats a request once, writes no line to the log, and waits for a connection briefly."""
+"""What the SDK does by itself: it repeats a request once, logs nothing, and waits for a connection briefly."""
 
 import base64
 import logging

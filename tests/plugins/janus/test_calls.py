@@ -10,6 +10,7 @@ from videoconf.errors import ProviderAuthFailed, ProviderBadResponse, ProviderCo
 from videoconf.providers import GuardedClient, ProviderContext, Role, Secret, SessionRef, SessionRequest, TokenRequest
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply
+from videoconf_janus.admin import LARGE_ANSWER_BYTES
 from videoconf_janus.provider import LONGEST_DISPLAY_NAME, LONGEST_PARTICIPANT_ID, JanusProvider
 from videoconf_janus.settings import JanusSettings
 from videoconf_janus.tokens import derived_key
@@ -194,6 +195,18 @@ def test_list_of_another_shape_is_a_bad_response(provider, janus, answer):
         provider.list_connections(SESSION)
 
 
+def test_lists_alone_may_be_long(provider, janus):
+    """Clients choose display names of any length."""
+    filler = {"filler": "x" * (LARGE_ANSWER_BYTES - 1000)}
+    janus.core, janus.answers = dict(WORKING), {"list": filler, "listparticipants": {**listed("ann"), **filler}}
+    provider.check()
+    assert len(provider.list_connections(SESSION).connections) == 1
+    janus.answers |= {"kick": filler, "listparticipants": {**listed("ann"), "filler": "x" * LARGE_ANSWER_BYTES}}
+    for call in (lambda: provider.disconnect(SESSION, "ann"), lambda: provider.list_connections(SESSION)):
+        with pytest.raises(ProviderBadResponse):
+            call()
+
+
 def test_participant_is_removed_under_either_id(provider, janus):
     """A connection that is kept apart from another is at Janus under the id that its client chose."""
     for answers, tried in (
@@ -205,6 +218,11 @@ def test_participant_is_removed_under_either_id(provider, janus):
         janus.answers["kick"] = answers
         provider.disconnect(SESSION, "7~ann")
         assert janus.requests == [{"request": "kick", **IN_ROOM, "id": one} for one in tried]
+
+
+def test_client_without_a_statement_hides_whose_token_it_uses(provider):
+    hiding = [provider.hides_attendee(one) for one in ("a1b2.c3", "ann", "7~a1b2.c3", "7~ann")]
+    assert hiding == [False, True, True, True]
 
 
 def muted(*streams):
