@@ -202,7 +202,12 @@ def test_lists_alone_may_be_long(provider, janus):
     provider.check()
     assert len(provider.list_connections(SESSION).connections) == 1
     janus.answers |= {"kick": filler, "listparticipants": {**listed("ann"), "filler": "x" * LARGE_ANSWER_BYTES}}
-    for call in (lambda: provider.disconnect(SESSION, "ann"), lambda: provider.list_connections(SESSION)):
+    janus.core["get_status"] = {**WORKING["get_status"], **filler}
+    for call in (
+        lambda: provider.disconnect(SESSION, "ann"),
+        lambda: provider.list_connections(SESSION),
+        provider.check,
+    ):
         with pytest.raises(ProviderBadResponse):
             call()
 

@@ -121,6 +121,7 @@ def test_longest_statement_is_read_and_a_longer_one_is_not():
         signed()[:-1],
         signed() + "x",
         signed() + "é",
+        signed() + "\ud800",
         signed(key="another"),
         signed(room="m2"),
     ],
