@@ -9,7 +9,7 @@ from tests.plugins.janus.test_settings import GOOD
 from videoconf.errors import ProviderAuthFailed, ProviderBadResponse, ProviderConflict, ProviderRejected
 from videoconf.providers import GuardedClient, ProviderContext, Role, Secret, SessionRef, SessionRequest, TokenRequest
 from videoconf.testing import FaultyServer
-from videoconf.testing.faulty_server import reply
+from videoconf.testing.faulty_server import reply, reset
 from videoconf_janus.admin import LARGE_ANSWER_BYTES
 from videoconf_janus.provider import LONGEST_DISPLAY_NAME, LONGEST_PARTICIPANT_ID, JanusProvider
 from videoconf_janus.settings import JanusSettings
@@ -31,6 +31,7 @@ class Janus:
     """Answers the Admin API: each request of the plugin by name, and those of the core by ``core``."""
 
     def __init__(self, server):
+        self.server, self.url = server, server.url("/admin")
         self.requests, self.answers, self.core, self.operations = [], {}, {}, []
         server.on("/admin", self.answer)
 
@@ -55,9 +56,7 @@ class Janus:
 @pytest.fixture
 def janus():
     with FaultyServer() as server:
-        janus = Janus(server)
-        janus.url = server.url("/admin")
-        yield janus
+        yield Janus(server)
 
 
 @pytest.fixture
@@ -141,6 +140,12 @@ def test_session_of_another_server_is_refused_without_a_request(provider, janus)
         with pytest.raises(ProviderAuthFailed):
             call()
     assert janus.requests == []
+
+
+def test_request_without_an_answer_is_repeated(provider, janus):
+    janus.server.on("/admin", reset(), janus.answer)
+    provider.end_session(SESSION, [])
+    assert janus.server.count("/admin") == 2
 
 
 # --- participants ---------------------------------------------------------------------------------------------------
