@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,20 @@ class DevServer:
             return dict(json.load(answer))
 
 
+def free_port_with_the_next() -> int:
+    """Return a free port where the next one is free too: the fake provider's people listen there."""
+    while True:
+        with socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            with suppress(OSError):
+                next_one.bind(("127.0.0.1", port + 1))
+                return port
+
+
 @contextmanager
 def dev_server_in(folder: Path, **environment: str) -> Iterator[DevServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port_with_the_next()
     log_path = folder / "log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(

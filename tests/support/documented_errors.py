@@ -17,15 +17,14 @@ def check_errors(app: Flask) -> None:
     """Fail the request that answers an error code, or a member of it, that its operation does not document."""
     from flask import request
 
-    from videoconf.api.failures import every_error
-    from videoconf.api.problems import CONTENT_TYPE
+    from videoconf.api.failures import PROBLEM_TYPE, every_error
 
     members = {error.code: set(error.members) for error in every_error()}
     known = {"type", "title", "status", "code", "detail", "requestId", "errors"}
 
     @app.after_request
     def compare(response: Response) -> Response:
-        if response.content_type == CONTENT_TYPE and request.url_rule is not None:
+        if response.content_type == PROBLEM_TYPE and request.url_rule is not None:
             codes = codes_of(app, request.url_rule, "GET" if request.method == "HEAD" else request.method)
             document = response.get_json(force=True)
             code = document["code"]

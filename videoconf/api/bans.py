@@ -88,7 +88,7 @@ def list_bans(args: dict[str, Any], meeting_link_id: str) -> tuple[list[dict[str
     """List who is banned from a meeting, newest ban first."""
     asked = ListRequest(args, BY_ID)
     found = services().bans.list_bans(caller(), meeting_link_id, asked.part)
-    return [ban_values(one) for (one,) in found.items], asked.headers(found)
+    return [ban_values(one) for one in found.items], asked.headers(found)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/bans/<string:ban_id>", methods=["DELETE"])

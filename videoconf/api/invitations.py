@@ -135,7 +135,7 @@ def list_invitations(args: dict[str, Any], meeting_link_id: str) -> tuple[list[d
     """List the invitations of a meeting, newest first, revoked ones included."""
     asked = ListRequest(args, BY_ID)
     found = services().invitations.list_invitations(caller(), meeting_link_id, asked.part)
-    return [invitation_values(one) for (one,) in found.items], asked.headers(found)
+    return [invitation_values(one) for one in found.items], asked.headers(found)
 
 
 @blueprint.route("/session/<string:meeting_link_id>/invitations/<string:invitation_id>", methods=["GET"])

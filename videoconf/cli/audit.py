@@ -51,6 +51,7 @@ def protect(role: str) -> None:
     from sqlalchemy.exc import ProgrammingError
 
     from videoconf.db.engine import DIRECT_BIND
+    from videoconf.db.transactions import ATOMIC
     from videoconf.db.types import db
 
     if not _ROLE.fullmatch(role):
@@ -58,7 +59,8 @@ def protect(role: str) -> None:
     if db.engine.dialect.name != "postgresql":
         raise click.ClickException("Only PostgreSQL has roles.")
     try:
-        with db.engines.get(DIRECT_BIND, db.engine).begin() as connection:
+        engine = db.engines.get(DIRECT_BIND, db.engine).execution_options(**ATOMIC["postgresql"])
+        with engine.begin() as connection:
             connection.execute(text(f"REVOKE ALL ON audit_entry FROM {role}"))
             connection.execute(text(f"GRANT SELECT, INSERT ON audit_entry TO {role}"))
             # Where another role than the owner revokes, PostgreSQL warns and does nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -12,16 +13,8 @@ from videoconf.db.transactions import read
 
 
 def by_id(key: Any) -> Order:
-    """Return the order of such a list."""
+    """Return the order that has the newest first."""
     return Order((key,), descending=True)
-
-
-def newest_first(statement: Select[Any], key: Any, part: Part) -> Listed[Any]:
-    """Return a part of a statement's rows.
-
-    :param key: the column that the list is sorted by.
-    """
-    return listed(statement, by_id(key), part)
 
 
 def listed(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
@@ -34,3 +27,9 @@ def listed(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
             counted = session.execute(select(keyset.total(statement.with_only_columns(key), order))).scalar_one()
         rows = session.execute(some, part.values).all()
     return keyset.part_of(part, [tuple(row[:-1]) for row in rows], [(row.position,) for row in rows], counted)
+
+
+def list_objects(statement: Select[Any], order: Order, part: Part) -> Listed[Any]:
+    """Return a part of the objects that a statement selects, in an order by one column."""
+    found = listed(statement, order, part)
+    return replace(found, items=[one for (one,) in found.items])

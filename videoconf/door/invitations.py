@@ -15,7 +15,7 @@ from videoconf.audit import plain, record
 from videoconf.db.conditional import changes_row, update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import read, write
 from videoconf.door import codes
 from videoconf.door.models import Admission, Invitation, InvitationCode
@@ -99,7 +99,7 @@ class Invitations:
         """Return a part of a meeting's invitations, newest first, revoked ones included."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return newest_first(select(Invitation).where(Invitation.meeting_id == meeting.id), Invitation.id, part)
+        return list_objects(select(Invitation).where(Invitation.meeting_id == meeting.id), BY_ID, part)
 
     def read_invitation(self, caller: Caller, link: str, invitation_id: str) -> Invitation:
         """Return an invitation.

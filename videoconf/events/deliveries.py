@@ -12,7 +12,7 @@ from videoconf.db.batches import ROWS_PER_BATCH, in_batches, run_until
 from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_in
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import read, write
 from videoconf.errors import EventDeliveryNotFound, EventNotKept, EventSubscriptionDisabled
 from videoconf.events.models import Event
@@ -41,8 +41,7 @@ class Deliveries:
         statement = select(EventDelivery).where(EventDelivery.subscription_id == row.id)
         if status is not None:
             statement = statement.where(EventDelivery.status == status)
-        found = newest_first(statement, EventDelivery.id, part)
-        return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
+        return list_objects(statement, BY_ID, part)
 
     def test(self, caller: Caller, subscription_id: str) -> EventDelivery:
         """Queue a ``ping``; return its delivery, which shows the outcome.

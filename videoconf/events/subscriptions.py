@@ -13,7 +13,7 @@ from videoconf.audit import record
 from videoconf.db.conditional import update_rows
 from videoconf.db.functions import utc_now
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import lock, read, write
 from videoconf.errors import EventSubscriptionLimit, EventSubscriptionNotFound
 from videoconf.events.log import bounds_in, check_position
@@ -74,8 +74,7 @@ class Subscriptions:
     def list_part(self, caller: Caller, part: Part) -> Listed[EventSubscription]:
         """Return a part of the tenant's subscriptions, newest first."""
         statement = select(EventSubscription).where(visible_to(caller, EventSubscription.tenant))
-        found = newest_first(statement, EventSubscription.id, part)
-        return Listed([one for (one,) in found.items], found.next, found.total, found.is_capped)
+        return list_objects(statement, BY_ID, part)
 
     def get(self, caller: Caller, public_id: str) -> EventSubscription:
         """Return one subscription.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from videoconf.audit import record
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import read, write
 from videoconf.errors import JobNotDead, JobNotFound
 from videoconf.jobs.models import Job, JobState
@@ -26,8 +25,7 @@ def list_jobs(state: str | None, part: Part) -> Listed[Job]:
     statement = select(Job)
     if state is not None:
         statement = statement.where(Job.state == state)
-    found = newest_first(statement, Job.id, part)
-    return replace(found, items=[job for (job,) in found.items])
+    return list_objects(statement, BY_ID, part)
 
 
 def list_dead() -> list[int]:

@@ -28,7 +28,7 @@ from videoconf.attendance.models import AttendeeConnection
 from videoconf.attendance.presence import NO_LEAVE_STANDS, has_left
 from videoconf.audit import person_digest, record
 from videoconf.db.keyset import Listed, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, list_objects
 from videoconf.db.transactions import Transaction, dialect_of, read, write
 from videoconf.db.upsert import inserts_once
 from videoconf.errors import (
@@ -141,7 +141,7 @@ class Bans:
         """Return a part of a meeting's bans, newest first."""
         with read() as session:
             meeting = get_meeting(session, caller, link)
-        return newest_first(select(Ban).where(Ban.meeting_id == meeting.id), Ban.id, part)
+        return list_objects(select(Ban).where(Ban.meeting_id == meeting.id), BY_ID, part)
 
     def lift(self, caller: Caller, link: str, ban_id: str) -> None:
         """Let an attendee in again.

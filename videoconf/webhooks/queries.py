@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, literal_column, null, or_, select, true
 
 from videoconf.db.keyset import Listed, Order, Part
-from videoconf.db.pages import by_id, newest_first
+from videoconf.db.pages import by_id, listed
 from videoconf.db.transactions import read
 from videoconf.errors import WebhookEventNotFound
 from videoconf.meetings.models import Meeting
@@ -69,9 +69,10 @@ def list_records(caller: Caller | None, wanted: Wanted, part: Part, *, without_m
     if wanted.status == REJECTED:
         if not without_meeting or wanted.meeting_link is not None:
             return Listed([], total=None if part.offset is None else 0)
-        found = newest_first(_refusals(wanted), _REFUSALS.c.id, part)
+        statement = _refusals(wanted)
     else:
-        found = newest_first(_events(caller, wanted, without_meeting=without_meeting), _EVENTS.c.id, part)
+        statement = _events(caller, wanted, without_meeting=without_meeting)
+    found = listed(statement, order_of(wanted), part)
     return replace(found, items=[WebhookRecord(*row) for row in found.items])
 
 
