@@ -107,6 +107,8 @@ def test_expected_error_is_an_answer(admin, answers):
         {"janus": "ack"},
         {"janus": "error"},
         {"janus": "error", "error": {"code": "403", "reason": "x"}},
+        {"janus": "error", "error": {"code": 403, "reason": 17}},
+        {"janus": "success", "response": {"error_code": 426, "error": 17}},
         {"janus": "success"},
         {"janus": "success", "response": []},
         {"janus": "success", "response": {}},
