@@ -1,13 +1,14 @@
 """What the SDK does by itself: it repeats a request once, logs nothing, and waits for a connection briefly."""
 
 import base64
+import io
 import logging
 import time
 from datetime import UTC, datetime
 
 import pytest
 
-from videoconf.errors import StorageUnavailable
+from videoconf.errors import StorageError, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import ANY, black_hole, reply
@@ -46,6 +47,21 @@ def test_failed_request_is_repeated_once(server, make_target):
     with pytest.raises(StorageUnavailable):
         make_target(server.port).stat("b")
     assert [server.count(f"/acme/archives/{key}") for key in "ab"] == [2, 2]
+
+
+def test_only_answers_that_are_parsed_may_not_declare_entities(server, make_target):
+    xml = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+    headers = {"Content-Range": f"bytes 0-{len(xml) - 1}/{len(xml)}", "ETag": '"1"'}
+    server.on(ANY, reply(206, xml, headers=headers))
+    with make_target(server.port).open("a") as stream:
+        assert stream.read() == xml
+    server.on(ANY, reply(300, xml))
+    for call in (lambda target: target.open("a"), lambda target: target.put("a", io.BytesIO(b"x"))):
+        with pytest.raises(StorageError, match="entities"):
+            call(make_target(server.port))
+    server.on(ANY, reply(201, xml, headers=headers))
+    with pytest.raises(StorageError, match="entities"):
+        make_target(server.port).put("a", io.BytesIO(b"x"))
 
 
 def test_calls_share_a_connection(server, make_target):
