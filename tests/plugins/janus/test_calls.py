@@ -7,7 +7,18 @@ import pytest
 
 from tests.plugins.janus.test_settings import GOOD
 from videoconf.errors import ProviderAuthFailed, ProviderBadResponse, ProviderConflict, ProviderRejected
-from videoconf.providers import GuardedClient, ProviderContext, Role, Secret, SessionRef, SessionRequest, TokenRequest
+from videoconf.providers import (
+    Capabilities,
+    Capability,
+    GuardedClient,
+    ProviderContext,
+    Role,
+    Secret,
+    SessionRef,
+    SessionRequest,
+    TokenRequest,
+    WebhookAuthentication,
+)
 from videoconf.testing import FaultyServer
 from videoconf.testing.faulty_server import reply, reset
 from videoconf_janus.admin import LARGE_ANSWER_BYTES
@@ -79,6 +90,19 @@ def make_provider(janus):
 @pytest.fixture
 def provider(make_provider):
     return make_provider()
+
+
+def test_provider_states_what_janus_does(provider):
+    assert (JanusProvider.key, JanusProvider.label, provider.account) == ("janus", "Janus", "janus-1")
+    assert provider.capabilities == Capabilities(
+        features=frozenset({Capability.ROSTER, Capability.MODERATION, Capability.ATTENDEE_NAMES}),
+        roles=frozenset({Role.PUBLISHER}),
+        idempotent_create=True,
+        webhook_authentication=WebhookAuthentication.SHARED_SECRET,
+        webhook_success_status=200,
+        retry_horizon=timedelta(hours=1),
+        repeats_refused_webhooks=False,
+    )
 
 
 # --- rooms ----------------------------------------------------------------------------------------------------------
@@ -326,7 +350,7 @@ def test_turn_servers_get_a_password_for_the_session(make_provider):
 def test_browser_may_connect_to_the_websocket_alone(provider):
     client = provider.browser_client
     assert client.connect == ("wss://janus.example.com",)
-    assert client.module.name == "browser.js"
+    assert client.module.is_file()
 
 
 # --- the check ------------------------------------------------------------------------------------------------------
