@@ -91,7 +91,7 @@ def test_missing_field_is_refused(field):
     assert raised.value.messages.keys() == {field}
 
 
-def test_defaults_are_the_public_cloud_without_a_fallback():
+def test_default_is_the_public_cloud_without_a_fallback():
     assert loaded() == {
         "container": "recordings",
         "account_name": "acme",
@@ -99,6 +99,11 @@ def test_defaults_are_the_public_cloud_without_a_fallback():
         "domain": "blob.core.windows.net",
         "fallback": "none",
     }
+
+
+def test_names_on_the_wire_stay():
+    assert (AzureTarget.key, AzureTarget.wire_name) == ("azure", "AZURE")
+    assert AzureTarget.secret_fields == frozenset({"account_key"})
 
 
 def test_settings_of_the_service_are_empty_unless_set():

@@ -92,7 +92,7 @@ def provider(make_provider):
     return make_provider()
 
 
-def test_provider_states_what_janus_does(provider):
+def test_provider_states_the_facts_about_janus(provider):
     assert (JanusProvider.key, JanusProvider.label, provider.account) == ("janus", "Janus", "janus-1")
     assert provider.capabilities == Capabilities(
         features=frozenset({Capability.ROSTER, Capability.MODERATION, Capability.ATTENDEE_NAMES}),
@@ -151,7 +151,7 @@ def test_room_is_destroyed_for_good(provider, janus, answer):
     assert janus.operations == ["session.end"]
 
 
-def test_session_of_another_server_is_refused_without_a_request(provider, janus):
+def test_session_of_another_server_is_refused_at_once(provider, janus):
     other = SessionRef("janus-2", "m1")
     expires_at = NOW + timedelta(minutes=10)
     for call in (
@@ -254,7 +254,7 @@ def test_participant_is_removed_under_either_id(provider, janus):
         assert janus.requests == [{"request": "kick", **IN_ROOM, "id": one} for one in tried]
 
 
-def test_client_without_a_statement_hides_whose_token_it_uses(provider):
+def test_client_without_a_statement_hides_its_attendee(provider):
     hiding = [provider.hides_attendee(one) for one in ("a1b2.c3", "ann", "7~a1b2.c3", "7~ann")]
     assert hiding == [False, True, True, True]
 
@@ -281,7 +281,7 @@ def test_numbers_of_streams_end(provider, janus):
     assert [request["mid"] for request in janus.requests[1:]] == [str(number) for number in range(64)]
 
 
-def test_muting_nobody_makes_no_request(provider, janus):
+def test_muting_an_absent_participant_makes_no_request(provider, janus):
     janus.answers["listparticipants"] = listed("bob")
     provider.mute(SESSION, "ann", {"ann": ["0"]})
     assert janus.requests[1:] == []
@@ -289,7 +289,7 @@ def test_muting_nobody_makes_no_request(provider, janus):
     provider.mute(SESSION, None, {})  # bob sends nothing
 
 
-def test_connection_kept_apart_is_muted_under_its_id_at_janus(provider, janus):
+def test_connection_kept_apart_is_muted_at_janus(provider, janus):
     janus.answers["listparticipants"] = listed({"id": "ann", "publisher": True})
     janus.answers["moderate"] = [{"videoroom": "success"}, refused(428)]
     provider.mute(SESSION, "7~ann", {"7~ann": ["camera"]})
@@ -306,7 +306,7 @@ def issued(provider, **fields):
     return provider.issue_token(SESSION, request)
 
 
-def test_client_is_told_where_to_connect(provider, janus):
+def test_client_gets_the_place_to_connect_to(provider, janus):
     join = issued(provider, name="Ann")
     [prefix] = {join.connect["idPrefix"]}
     assert join.connect == {
@@ -363,7 +363,7 @@ WORKING = {
 }
 
 
-def test_check_asks_for_everything_that_is_needed(provider, janus):
+def test_check_makes_five_requests(provider, janus):
     janus.core = dict(WORKING)
     provider.check()
     assert janus.requests == [
@@ -389,7 +389,7 @@ def test_check_asks_for_everything_that_is_needed(provider, janus):
         ("info", {**WORKING["info"], "events": {}}, "no events"),
     ],
 )
-def test_check_names_what_is_wrong(provider, janus, request_name, answer, said):
+def test_check_names_the_fault(provider, janus, request_name, answer, said):
     janus.core = {**WORKING, request_name: answer}
     with pytest.raises(ProviderAuthFailed, match=said):
         provider.check()

@@ -50,13 +50,13 @@ def test_each_purpose_has_a_key_of_its_own():
     assert derived_key(key, "room:m1") != derived_key(key, "room:m2")
 
 
-def test_no_two_clients_share_a_prefix():
+def test_each_client_has_a_prefix_of_its_own():
     prefixes = {new_id_prefix() for _ in range(100)}
     assert len(prefixes) == 100
     assert {len(one) for one in prefixes} == {16}
 
 
-def test_statement_says_who_its_client_is():
+def test_statement_names_its_client():
     assert read_identity(signed(), "m1", AT, KEY) == Identity("a1b2", "ann", "Ann")
     anonymous = replace(ANN, attendee=None, name=None)
     assert read_identity(signed(anonymous), "m1", AT, KEY) == Identity("a1b2", None, None)
@@ -72,7 +72,7 @@ def test_statement_says_who_its_client_is():
     ],
     ids=["all", "data that repeats the attendee", "empty name", "not ASCII"],
 )
-def test_statement_holds_what_is_known(request_, members):
+def test_statement_holds_the_known_members(request_, members):
     mark, payload, _ = signed(request_).split(".")
     said = urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
     assert (mark, json.loads(said)) == ("vc1", {"id": "a1b2", "room": "m1", "exp": SECOND, **members})
@@ -100,7 +100,7 @@ def filled(length):
     return statement
 
 
-def test_longest_statement_is_read_and_a_longer_one_is_not():
+def test_longer_statement_than_allowed_is_not_read():
     longest = filled(LONGEST_STATEMENT)
     assert len(longest) == LONGEST_STATEMENT
     assert read_identity(longest, "m1", AT, KEY) is not None
