@@ -64,6 +64,25 @@ def test_parsed_answer_that_declares_entities_is_refused(server, make_target):
         make_target(server.port).put("a", io.BytesIO(b"x"))
 
 
+def test_object_is_deleted_with_its_snapshots(server, make_target):
+    server.on(ANY, reply(202))
+    make_target(server.port).delete("a")
+    [deleted] = server.requests("/acme/archives/a")
+    assert (deleted.method, deleted.headers["x-ms-delete-snapshots"]) == ("DELETE", "include")
+
+
+def test_closed_target_has_no_open_connection(server, make_target):
+    server.on(ANY, FOUND)
+    target = make_target(server.port)
+    target.stat("a")
+    assert server.open_connection_count == 1
+    target.close()
+    give_up_at = time.monotonic() + 5
+    while server.open_connection_count:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
 def test_calls_share_a_connection(server, make_target):
     server.on(ANY, FOUND)
     target = make_target(server.port)
