@@ -73,7 +73,7 @@ class AzureTarget(StorageTarget):
         from azure.storage.blob import ContentSettings
 
         blob = self._blob(key)
-        settings = ContentSettings(content_type=content_type or "application/octet-stream")
+        settings = ContentSettings(content_type=content_type)
         try:
             with mapped():
                 blob.upload_blob(

@@ -3,16 +3,25 @@
 import re
 import tempfile
 import warnings
+from importlib import import_module
 
 import pytest
 
-import videoconf.app  # loaded before the runs inside, each of which forgets what it loads
-import videoconf.webhooks.receive  # noqa: F401  # and with it the models, which an application loads when it serves
+import videoconf.app  # noqa: F401  # loaded before the runs inside, each of which forgets what it loads
 from tests.support.chromium import needs_chromium
-from tests.third_party import folder, liars_about_webhooks, liars_over_http
-from videoconf.testing import ProviderConformance, StorageConformance, storage_conformance, trust_scenarios
+from tests.third_party import folder, folder_over_http, liars_about_webhooks, liars_over_http
+from videoconf.cli.migrations import MODELS
+from videoconf.testing import (
+    ProviderConformance,
+    StorageConformance,
+    leftovers,
+    storage_conformance,
+    storage_faults,
+)
 
 pytest_plugins = ["pytester"]
+for name in MODELS:  # which an application loads when it serves
+    import_module(name)
 
 PLUGINS = ("pytest_timeout", "videoconf.pytest_plugin")
 """All that a kit needs of pytest's plugins. To find and load those of the environment takes half of a run."""
@@ -28,8 +37,9 @@ def failing(pytester, monkeypatch, memory_folder):
     """Give a function that runs a kit in a pytest session of its own and returns the scenarios that fail."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(tempfile, "tempdir", str(memory_folder))  # where the kit has its database
-    monkeypatch.setattr(trust_scenarios, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(leftovers, "SETTLE_SECONDS", 1.0)
     monkeypatch.setattr(storage_conformance, "EXPIRY_SECONDS", 2.5)
+    monkeypatch.setattr(storage_faults, "SLACK_SECONDS", 1.5)
     plugins = [word for plugin in PLUGINS for word in ("-p", plugin)]
 
     def run(module, name, chosen="not browser"):
@@ -50,10 +60,11 @@ KITS = {
     "provider with a handshake": ("tests.third_party.liars_about_webhooks", "HandshakeKit"),
     "provider over HTTP": ("tests.third_party.liars_over_http", "AcmeKit"),
     "storage target": ("tests.third_party.folder", "FolderKit"),
+    "storage target over HTTP": ("tests.third_party.folder_over_http", "RemoteKit"),
 }
 LIARS = {
     name: (module, kit)
-    for module in (liars_about_webhooks, liars_over_http, folder)
+    for module in (liars_about_webhooks, liars_over_http, folder, folder_over_http)
     for name, kit in module.LIARS.items()
 }
 IN_CHROMIUM = {"P61"}

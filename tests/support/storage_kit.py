@@ -2,7 +2,6 @@
 
 import pytest
 
-from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.testing import StorageConformance
 
 
@@ -23,5 +22,4 @@ class ServedKit(StorageConformance):
     def made(self, context, **changes):
         sent = {**self.server.target, **changes}
         del sent["name"]
-        allowed = StorageContext(context.clock, EndpointGuard(self.cls.hosts, development=True))
-        return self.cls(self.cls.configuration_schema().load(sent), allowed)
+        return self.cls(self.cls.configuration_schema().load(sent), context)

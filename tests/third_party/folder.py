@@ -3,9 +3,12 @@
 import hashlib
 import hmac
 import io
+import json
 import secrets
 import shutil
+import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -114,6 +117,9 @@ class FolderKit(StorageConformance):
 
     def unreachable(self, context):
         return self.cls({"path": "/", "password": "unreachable"}, context)
+
+    def at_server(self, context, url):
+        return None
 
 
 LIARS = {}
@@ -380,3 +386,46 @@ class ClosesOnce(FolderTarget):
         if self.closed:
             raise RuntimeError("closed already")
         self.closed = True
+
+
+@liar("S23")
+class ConnectsTwice(FolderTarget):
+    """Two threads that begin to use it at once each connect; it closes the later connection."""
+
+    forgotten = []  # noqa: RUF012  # so that none is closed by the collector
+
+    def __init__(self, configuration, context):
+        super().__init__(configuration, context)
+        self.connection = None
+        self.together = threading.Barrier(2)
+
+    def stat(self, key):
+        if self.connection is None:
+            with suppress(threading.BrokenBarrierError):
+                self.together.wait(0.2)
+            self.connection = socket.socket()
+            self.forgotten.append(self.connection)
+        return super().stat(key)
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+
+
+@liar("S23")
+class LeavesAThread(FolderTarget):
+    def open(self, key):
+        threading.Thread(target=threading.Event().wait, args=(8,), name="left-behind", daemon=True).start()
+        return super().open(key)
+
+
+@liar("S24")
+class ImprovesJson(FolderTarget):
+    original = staticmethod(json.loads)
+
+    def put(self, key, stream, *, content_type=None):
+        json.loads = lambda *args, **how: self.original(*args, **how)
+        return super().put(key, stream, content_type=content_type)
+
+    def close(self):
+        json.loads = self.original

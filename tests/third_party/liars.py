@@ -465,6 +465,12 @@ class MutesEverySession(OneOfMany):
             super().mute(one, connection_id, streams)
 
 
+@liar("P56")
+class SuspectsEveryone(Honest):
+    def hides_attendee(self, connection_id):
+        return True
+
+
 # --- browser clients -------------------------------------------------------------------------------------------------
 
 

@@ -263,6 +263,14 @@ class CapabilityScenarios(Driven):
         if _connected(roster, theirs) != [bob]:
             wrong("end_session() of one session ends a connection of another")
 
+    def test_P56_honest_client_hides_no_attendee(self, provider: Provider) -> None:
+        """A client that uses its credential as issued, an anonymous one too, is not taken for one that hides itself."""
+        moderation = needs(provider, Capability.MODERATION)
+        session = provider.ensure_session(session_request())
+        for attendee in ("kit-ann", None):
+            if moderation.hides_attendee(self.join(provider, session, issue(provider, session, attendee))):
+                wrong("hides_attendee() is true for a client that hides nothing: any ban would disconnect it")
+
     # ----------------------------------------------------------------------------------------------------------------
 
     def _sending(self, provider: Provider) -> tuple[SessionRef, list[str], dict[str, list[str]]]:

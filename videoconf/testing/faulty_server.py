@@ -102,9 +102,11 @@ def raw(data: bytes) -> Behaviour:
     return behave
 
 
-def truncated(body: bytes, *, missing: int = 1, status: int = 200) -> Behaviour:
+def truncated(
+    body: bytes, *, missing: int = 1, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Behaviour:
     """An answer that ends ``missing`` bytes before its ``Content-Length``."""
-    return raw(_head(status, {"Content-Length": str(len(body) + missing)}) + body)
+    return raw(_head(status, {"Content-Length": str(len(body) + missing), **(headers or {})}) + body)
 
 
 def drip_head(interval_seconds: float) -> Behaviour:

@@ -11,6 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from threading import Barrier
 from typing import Any, BinaryIO, ClassVar, cast
 
 import pytest
@@ -25,10 +26,13 @@ from videoconf.errors import (
     StorageUnavailable,
     StoredObjectNotFound,
 )
+from videoconf.pytest_plugin import functions_of_python
 from videoconf.storage import EndpointGuard, StorageContext, StorageTarget, StoredObject
 from videoconf.storage.base import CONTRACT_VERSION
 from videoconf.testing.harness import SteppedClock, leaked, logged, unwritten, wrong
+from videoconf.testing.leftovers import Leftovers, check_functions
 from videoconf.testing.provider_conformance import KEY
+from videoconf.testing.storage_faults import StorageFaults
 from videoconf.testing.storage_objects import BLOCK_BYTES, LONGEST_SECONDS, Source, break_off, fetch, holds, read, send
 
 LARGE_BYTES = 64 << 20
@@ -38,7 +42,7 @@ EXPIRY_SECONDS = 5.0
 OBJECT_KEYS = ("k", "K", "a/b/c.mp4", "A-z_0.9", "deep/" * 20 + "end", "x" * 200, "x" * 199 + "y")
 
 
-class StorageConformance:
+class StorageConformance(StorageFaults):
     """What the core relies on in any storage target. Subclass it as ``Test…`` and write the fixtures and methods.
 
     A scenario writes below a prefix of its own and leaves nothing behind that it was not testing.
@@ -69,10 +73,6 @@ class StorageConformance:
     def without_container(self, context: StorageContext) -> StorageTarget:
         """Make a target of a bucket or container that does not exist."""
         unwritten("without_container(): make the target with a bucket or container that does not exist")
-
-    def unreachable(self, context: StorageContext) -> StorageTarget | None:
-        """Make a target where no server listens; None for a target that is reached over no network."""
-        unwritten("unreachable(): make the target with an address where no server listens, like 127.0.0.1:1")
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -294,6 +294,32 @@ class StorageConformance:
         other.close()
         other.close()
         target.probe()
+
+    def test_S23_nothing_stays_open(self, target: StorageTarget) -> None:
+        """An instance that is closed leaves no thread and no socket, also one that threads began to use at once."""
+        target.put("kit/open", io.BytesIO(b"kit"))
+        leftovers = Leftovers()
+        other = type(target)(target.configuration, target.context)
+        together = Barrier(4)
+
+        def use(number: int) -> None:
+            together.wait()
+            other.stat("kit/open")
+            read(other, "kit/open")
+
+        with ThreadPoolExecutor(together.parties) as pool:
+            list(pool.map(use, range(together.parties)))
+        other.close()
+        leftovers.check()
+        target.delete("kit/open")
+
+    def test_S24_python_stays_as_it_is(self, target: StorageTarget) -> None:
+        """It replaces no function of Python's own, which all other code of the process uses."""
+        before = functions_of_python()
+        with closing(type(target)(target.configuration, target.context)) as other:
+            other.put("kit/python", io.BytesIO(b"kit"))
+            other.delete("kit/python")
+            check_functions(type(target), before)
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The Azure storage target passes the kit."""
 
 import base64
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,3 +25,6 @@ class TestAzure(ServedKit):
 
     def unreachable(self, context):
         return self.made(context, domain="127.0.0.1:1")
+
+    def at_server(self, context, url):
+        return self.made(context, domain=urlsplit(url).netloc)

@@ -77,6 +77,14 @@ def test_error_with_status_200_has_its_class(admin, answers, kind, code, error):
     assert raised.value.provider_message == "wrong: ***"
 
 
+@pytest.mark.parametrize(("status", "error"), [(300, ProviderBadResponse), (404, ProviderResourceNotFound)])
+def test_any_other_status_has_its_own_class(admin, server, status, error):
+    """A proxy before Janus answers with statuses of its own, and may repeat what Janus said."""
+    server.on("/admin", reply(status, json.dumps(core_error(403)).encode()))
+    with pytest.raises(error):
+        admin.ask("info", "test")
+
+
 def test_wrong_secret_of_a_room_is_a_conflict(admin, answers):
     answers(plugin_error(433))
     with pytest.raises(ProviderConflict):
@@ -99,6 +107,11 @@ def test_expected_error_is_an_answer(admin, answers):
         {"janus": "ack"},
         {"janus": "error"},
         {"janus": "error", "error": {"code": "403", "reason": "x"}},
+        {"janus": "error", "error": {"code": 403, "reason": 17}},
+        {"janus": "success", "response": {"error_code": 426, "error": 17}},
+        {"janus": "ack", "response": {"error_code": 426, "error": "x"}},
+        {"janus": "ack", "error": {"code": 403, "reason": "x"}},
+        {"janus": "ack", "response": {"participants": []}},
         {"janus": "success"},
         {"janus": "success", "response": []},
         {"janus": "success", "response": {}},

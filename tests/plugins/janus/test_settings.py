@@ -31,6 +31,17 @@ def test_good_settings_are_accepted():
     JanusSettings(**GOOD, turn_urls=("turn:a.example:3478", "turns:a.example"), turn_secret=Secret("t"))
 
 
+def test_settings_have_defaults():
+    settings = JanusSettings(**GOOD)
+    assert (settings.event_user, settings.max_publishers) == ("janus", 50)
+    assert (settings.turn_urls, settings.turn_secret.reveal()) == ((), "")
+
+
+def test_secret_of_sixteen_characters_is_long_enough():
+    JanusSettings(**{**GOOD, "room_key": Secret("k" * 16), "server_name": "x" * 255})
+    assert faults(room_key=Secret("k" * 15)) == ["ROOM_KEY"]
+
+
 @pytest.mark.parametrize("name", ["admin_secret", "admin_key", "token_secret", "room_key"])
 def test_short_secret_is_a_fault(name):
     assert faults(**{name: SHORT}) == [name.upper()]

@@ -23,3 +23,6 @@ class TestS3(ServedKit):
 
     def unreachable(self, context):
         return self.made(context, endpoint="http://127.0.0.1:1")
+
+    def at_server(self, context, url):
+        return self.made(context, endpoint=url)
