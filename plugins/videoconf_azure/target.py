@@ -99,7 +99,7 @@ class AzureTarget(StorageTarget):
 
     def open(self, key: str) -> BinaryIO:
         with mapped():
-            downloader = self._blob(key).download_blob(max_concurrency=1)
+            downloader = self._blob(key).download_blob()
         return io.BufferedReader(RemoteBody(downloader, mapped), BUFFER_BYTES)
 
     def stat(self, key: str) -> StoredObject:

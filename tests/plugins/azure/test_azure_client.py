@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from azure.core.pipeline.transport import HttpTransport
 
 from videoconf.errors import StorageError, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext
@@ -40,13 +41,54 @@ def make_target():
         target.close()
 
 
-def test_failed_request_is_repeated_once(server, make_target):
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses before repeated requests, in seconds; nothing waits for them."""
+    seen = []
+    monkeypatch.setattr(HttpTransport, "sleep", lambda transport, seconds: seen.append(seconds))
+    return seen
+
+
+def test_failed_request_is_repeated_once(server, make_target, pauses):
     server.on(ANY, reply(503), FOUND)
     assert make_target(server.port).stat("a").modified_at == datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
     server.on(ANY, reply(503))
     with pytest.raises(StorageUnavailable):
         make_target(server.port).stat("b")
     assert [server.count(f"/acme/archives/{key}") for key in "ab"] == [2, 2]
+
+
+def test_pause_before_a_repeated_request_is_short(server, make_target, pauses):
+    server.on(ANY, reply(503))
+    target = make_target(server.port)
+    for _ in range(20):
+        with pytest.raises(StorageUnavailable):
+            target.stat("a")
+    assert len(pauses) == 20
+    assert all(1 <= seconds <= 3 for seconds in pauses)
+
+
+def test_object_is_written_in_parts(server, make_target):
+    """A part is repeated alone, and only one is in memory."""
+    server.on(ANY, *[reply(201)] * 3, FOUND)
+    make_target(server.port).put("a", io.BytesIO(bytes((4 << 20) + 1)))
+    parts = [request for request in server.requests("/acme/archives/a") if "comp=block&" in request.query]
+    assert [len(part.body) for part in parts] == [4 << 20, 1]
+
+
+def test_object_is_read_in_ranges(server, make_target):
+    """The SDK holds what a request reads about ten times over, so a request reads little."""
+    size, most = (4 << 20) + 1, 2 << 20
+    spans = [(start, min(start + most, size) - 1) for start in range(0, size, most)]
+    answers = [
+        reply(206, bytes(last - first + 1), headers={"Content-Range": f"bytes {first}-{last}/{size}", "ETag": '"1"'})
+        for first, last in spans
+    ]
+    server.on(ANY, *answers)
+    with make_target(server.port).open("a") as stream:
+        assert stream.read() == bytes(size)
+    asked = [request.headers["x-ms-range"] for request in server.requests("/acme/archives/a")]
+    assert asked == [f"bytes={first}-{last}" for first, last in spans]
 
 
 def test_parsed_answer_that_declares_entities_is_refused(server, make_target):
@@ -98,10 +140,10 @@ def test_requests_leave_no_line_in_the_log(server, make_target, caplog):
     assert [record.name for record in caplog.records if record.name.startswith("azure")] == []
 
 
-def test_connection_that_is_not_made_ends_soon(make_target, monkeypatch):
+def test_connection_that_is_not_made_ends_soon(make_target, monkeypatch, pauses):
     monkeypatch.setattr(azure_client, "CONNECT_SECONDS", 0.2)
     with black_hole() as port:
         began = time.monotonic()
         with pytest.raises(StorageUnavailable):
             make_target(port).stat("a")
-    assert time.monotonic() - began < 6.0, "the default is two attempts of 3 s and a pause"
+    assert time.monotonic() - began < 5.0, "the default is two attempts of 3 s"

@@ -118,6 +118,13 @@ def test_every_cloud_of_the_vendor_is_allowed(suffix):
     target.close()
 
 
+@pytest.mark.parametrize("domain", ["localhost", "127.0.0.1", "127.0.0.1:10000", "[::1]", "[::1]:10000"])
+def test_account_on_this_machine_is_a_path(domain):
+    target = opened(development=True, domain=domain)
+    assert target.signed_url("a/b", expires_in_seconds=60).url.startswith(f"http://{domain}/acme/recordings/a/b?")
+    target.close()
+
+
 @pytest.mark.parametrize("domain", ["blob.core.windows.net.example", "example.net", "blob.core.windows.net:8443"])
 def test_other_hosts_are_refused(domain):
     with pytest.raises(StorageEndpointRefused):

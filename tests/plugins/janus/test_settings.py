@@ -3,6 +3,7 @@
 import pytest
 
 from tests.plugins.janus.server import ROOM_KEY, SECRETS
+from videoconf.configuration import load
 from videoconf.errors import ConfigurationError
 from videoconf.providers import Secret
 from videoconf_janus.settings import JanusSettings
@@ -35,6 +36,21 @@ def test_settings_have_defaults():
     settings = JanusSettings(**GOOD)
     assert (settings.event_user, settings.max_publishers) == ("janus", 50)
     assert (settings.turn_urls, settings.turn_secret.reveal()) == ((), "")
+
+
+@pytest.mark.parametrize(("text", "is_allowed"), [("0", False), ("1", True), ("10000", True), ("10001", False)])
+def test_number_of_publishers_has_bounds(monkeypatch, text, is_allowed):
+    for name, value in {**GOOD, "max_publishers": text}.items():
+        values = value if isinstance(value, tuple) else (value,)
+        plain = ",".join(part.reveal() if isinstance(part, Secret) else part for part in values)
+        monkeypatch.setenv(f"VIDEOCONF_JANUS_{name.upper()}", plain)
+    if is_allowed:
+        assert load(JanusSettings, "VIDEOCONF_JANUS_").max_publishers == int(text)
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        load(JanusSettings, "VIDEOCONF_JANUS_")
+    [fault] = raised.value.faults
+    assert fault.startswith("VIDEOCONF_JANUS_MAX_PUBLISHERS: ")
 
 
 def test_secret_of_sixteen_characters_is_long_enough():
