@@ -82,6 +82,9 @@ def test_container_is_reached_through_the_proxy(
     httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     httpserver.expect_request("/recordings/x").respond_with_data("", 403)
+    size = 2 << 20  # what one request reads
+    found = {"Content-Range": f"bytes 0-{size - 1}/{size}", "ETag": '"1"'}
+    httpserver.expect_request("/recordings/large").respond_with_data(bytes(size), 206, found)
     file, tls = authority(tmp_path, AZURE_HOST)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     targets = {f"{AZURE_HOST}:443": httpserver.port}
@@ -89,6 +92,8 @@ def test_container_is_reached_through_the_proxy(
         target = opened(AzureTarget, AZURE, proxy.url)
         with pytest.raises(StorageDenied):
             target.stat("x")
+        with target.open("large") as body:
+            assert body.read() == bytes(size)
         target.close()
         assert set(proxy.asked) == set(targets)
         del proxy.targets[f"{AZURE_HOST}:443"]
