@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from azure.core.pipeline.transport import HttpTransport
 
-from videoconf.errors import StorageError, StorageUnavailable
+from videoconf.errors import StorageError, StorageTimeout, StorageUnavailable
 from videoconf.storage import EndpointGuard, StorageContext
 from videoconf.testing import FaultyServer
-from videoconf.testing.faulty_server import ANY, black_hole, reply
+from videoconf.testing.faulty_server import ANY, black_hole, hang, reply
 from videoconf_azure import client as azure_client
 from videoconf_azure.target import AzureTarget
 
@@ -147,3 +147,12 @@ def test_connection_that_is_not_made_ends_soon(make_target, monkeypatch, pauses)
         with pytest.raises(StorageUnavailable):
             make_target(port).stat("a")
     assert time.monotonic() - began < 5.0, "the default is two attempts of 3 s"
+
+
+def test_silence_of_the_server_ends_soon(server, make_target, monkeypatch, pauses):
+    monkeypatch.setattr(azure_client, "READ_SECONDS", 0.2)
+    server.on(ANY, hang())
+    began = time.monotonic()
+    with pytest.raises(StorageTimeout):
+        make_target(server.port).stat("a")
+    assert time.monotonic() - began < 5.0, "the default is two attempts of 6 s"
