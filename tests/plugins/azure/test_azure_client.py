@@ -125,6 +125,16 @@ def test_closed_target_has_no_open_connection(server, make_target):
         time.sleep(0.01)
 
 
+def test_call_after_the_close_makes_a_new_client(server, make_target):
+    """A target that is replaced is closed, and a thread may just be about to call it."""
+    server.on(ANY, FOUND)
+    target = make_target(server.port)
+    target.stat("a")
+    target.close()
+    target.stat("a")
+    assert server.connection_count == 2
+
+
 def test_calls_share_a_connection(server, make_target):
     server.on(ANY, FOUND)
     target = make_target(server.port)
