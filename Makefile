@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 # Containers often set this. Without compiled files each of the hundreds of processes that tests start compiles all of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help vonage azurite clients receivers axe livekit-sdk test-long million laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints requirements clean
+.PHONY: help vonage azurite clients receivers axe livekit-sdk test-long laws browser screenshots mutants bench chaos run meet demo fuzz test check docs docs-serve constraints requirements clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,9 +38,6 @@ test: $(VENV)/installed-for-work ## Run every test on SQLite and PostgreSQL; TES
 
 test-long: $(VENV)/installed-for-work ## Run the tests that take long: many processes, large tables, whole installations
 	$(PYTEST) -m long $(TESTS)
-
-million: $(VENV)/installed-for-work ## Ask every list, and migrate, on a million rows of each table
-	$(BIN)/pytest -m long -k 1000000 tests/integration/test_list_plans.py tests/integration/test_online_migrations.py
 
 laws: $(VENV)/installed-for-work ## Check the laws of attendance and of the log of events on thousands of generated histories
 	$(PYTEST) -m laws $(TESTS)
